@@ -1,0 +1,157 @@
+"""What a handler is given and what it returns. No domain lives here.
+
+A handler is `async def verb(command, caller, stores, now_ms) -> Outcome`. It decides and writes through `storage` on
+`stores.db`; it never commits, never publishes: the pipeline writes the outcome's events, timers and idempotency row in
+the handler's transaction, commits, answers, then fans out. A *grouped* handler does the same for many calls at once:
+`async def verb(calls, stores, now_ms) -> list[Outcome | Refusal]`, one answer per call in order.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Generic, Literal, TypeVar
+from uuid import UUID
+
+from asyncpg.pool import PoolConnectionProxy
+from msgspec import Struct
+from redis.asyncio import Redis
+
+from protocols.errors import Refusal
+
+C = TypeVar("C", bound=Struct)
+
+
+class Permission(StrEnum):
+    """Who may call a route at all; what they may touch is decided by the handler, object by object."""
+
+    ANYONE = "anyone"
+    SIGNED_IN = "signed_in"
+    SUPPORT = "support"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls. Anonymous when `user_id` is None."""
+
+    user_id: UUID | None = None
+    session_id: UUID | None = None
+    roles: frozenset[str] = frozenset()
+
+    @property
+    def id(self) -> UUID:
+        """The signed-in user's id; only for routes that need a signed-in caller."""
+        if self.user_id is None:
+            raise AssertionError("route permission lets anonymous callers in, handler expects a user")
+        return self.user_id
+
+
+ANONYMOUS = Caller()
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The machines a handler may reach. `db` is the command's transaction, or a plain connection for a query."""
+
+    db: PoolConnectionProxy
+    redis: Redis
+    epoch: str
+    """The epoch of every stream of this database; it goes into `Position`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One fact, appended to `stream` in the command's transaction, published on the channel of that name after it.
+
+    `number` is the stream's next number where the handler holds the aggregate's lock and counts itself;
+    None lets storage number it (personal streams). `type` is past tense; the published data is
+    `{"type": type, "at": time, **data}`.
+    """
+
+    stream: str
+    type: str
+    data: Struct | dict[str, Any]
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The newest value of a *latest* channel, published after the commit; lower numbers than shown are dropped."""
+
+    channel: str
+    number: int
+    data: Struct | dict[str, Any]
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """A wish to be called back at an instant: `kind` names the timer's handler, `ref` the aggregate."""
+
+    kind: str
+    ref: UUID
+    due_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a handler decided: the answer, and what leaves with the commit."""
+
+    reply: Struct | dict[str, Any] | None
+    events: Sequence[Event] = ()
+    latest: Sequence[Latest] = ()
+    timers: Sequence[Timer] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[C]):
+    """One caller's command inside a grouped batch."""
+
+    command: C
+    caller: Caller
+
+
+Handler = Callable[[Any, Caller, Stores, int], Awaitable[Outcome]]
+GroupedHandler = Callable[[Sequence[Call[Any]], Stores, int], Awaitable[list[Outcome | Refusal]]]
+TimerHandler = Callable[[Sequence[UUID], Stores, int], Awaitable[list[Outcome]]]
+"""Called with the refs of due timers of one kind, in one transaction that also deletes the timers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One command or query on both doors. RPC name: `<domain>.<function name>`."""
+
+    domain: str
+    command: type[Struct]
+    """Path parameters, query parameters and body fields in one struct; a keyed command has `key: Key = ""`."""
+    reply: Any
+    """The type of the answer, for the schemas."""
+    function: Handler | GroupedHandler
+    method: Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
+    path: str
+    """`/v1/…` with `{field}` for path parameters, which are fields of the command."""
+    permission: Permission
+    status: int = 200
+    cost: int = 1
+    """Rate-limit units one call takes."""
+    key: Literal["none", "required"] = "none"
+    grouped: bool = False
+    rpc: bool = True
+    etag: bool = False
+    """The answer of this GET carries an ETag; a PATCH of the same path honours If-Match."""
+    refusals: tuple[type[Refusal], ...] = field(default=())
+
+    @property
+    def verb(self) -> str:
+        """The name of the function, the same word in every layer."""
+        return self.function.__name__
+
+    @property
+    def name(self) -> str:
+        """The RPC method, operation id and metric label."""
+        return f"{self.domain}.{self.verb}"
+
+    @property
+    def is_query(self) -> bool:
+        """Queries run without a transaction and leave no events."""
+        return self.method == "GET"

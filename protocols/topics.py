@@ -1,0 +1,61 @@
+"""Channel names: one function per kind, and the way back.
+
+Grammar: `<kind>:<id>`; `personal:#<user_id>`. A *replayed* channel carries every event of one aggregate, numbered
+1, 2, 3 …; its name is also the name of the aggregate's stream in the events table. A *latest* channel carries the
+newest value only, numbered by the aggregate's own event number. Source: INTERFACE section 2.
+"""
+
+from enum import StrEnum
+from uuid import UUID
+
+
+class Kind(StrEnum):
+    """The first word of a channel name."""
+
+    AUCTIONS = "auctions"
+    TICKER = "ticker"
+    PERSONAL = "personal"
+    ORDERS = "orders"
+    TRIPS = "trips"
+    CELLS = "cells"
+
+
+_KINDS = frozenset(Kind)
+
+REPLAYED = frozenset({Kind.AUCTIONS, Kind.PERSONAL, Kind.ORDERS})
+"""Kinds whose every event reaches every subscriber."""
+
+LATEST = frozenset({Kind.TICKER, Kind.TRIPS, Kind.CELLS})
+"""Kinds of which only the newest value per key matters."""
+
+
+def auction_channel(auction_id: UUID) -> str:
+    """Return the replayed channel (and stream) of an auction."""
+    return f"auctions:{auction_id}"
+
+
+def ticker_channel(auction_id: UUID) -> str:
+    """Return the latest-value channel of an auction."""
+    return f"ticker:{auction_id}"
+
+
+def personal_channel(user_id: UUID) -> str:
+    """Return the replayed channel (and stream) of one user."""
+    return f"personal:#{user_id}"
+
+
+def parse_channel(channel: str) -> tuple[Kind, str] | None:
+    """Split a channel into its kind and the text after the colon; None when the kind is unknown."""
+    kind, colon, rest = channel.partition(":")
+    if not colon or not rest or kind not in _KINDS:
+        return None
+    return Kind(kind), rest.removeprefix("#")
+
+
+def parse_id(text: str) -> UUID | None:
+    """Return the id in canonical spelling, or None: one aggregate has one channel name."""
+    try:
+        value = UUID(text)
+    except ValueError:
+        return None
+    return value if str(value) == text else None

@@ -1,0 +1,105 @@
+"""Values every domain speaks: ids, instants, money, points. Units live here.
+
+Ids are UUIDv7 (RFC 9562 section 5.7). Inside the server an instant is an int of milliseconds since the Unix epoch
+(names end in `_at_ms`); on the wire it is RFC 3339 UTC with three decimals. Money is an int of minor units.
+"""
+
+import os
+import time
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Struct
+
+Timestamp = Annotated[
+    str, Meta(extra_json_schema={"format": "date-time"}, examples=["2026-11-22T18:30:00.000Z"])
+]
+"""An instant in an answer or event: RFC 3339, UTC, milliseconds."""
+
+InputTime = Annotated[datetime, Meta(tz=True, examples=["2026-11-22T18:30:00Z"])]
+"""An instant in a command: RFC 3339 with any offset; `to_instant` makes it milliseconds."""
+
+Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", examples=["EUR"])]
+"""ISO 4217 alphabetic code."""
+
+AmountMinor = Annotated[int, Meta(ge=1, le=9_007_199_254_740_991)]
+"""A positive number of minor units; the upper bound is the largest integer JavaScript keeps exact."""
+
+Key = Annotated[str, Meta(max_length=64)]
+"""An idempotency key made by the client; empty means none was given."""
+
+Cursor = Annotated[str, Meta(max_length=512)]
+"""An opaque position in a list, as given in `next_cursor`."""
+
+PageLimit = Annotated[int, Meta(ge=1, le=100)]
+"""How many items one page may carry."""
+
+
+class Money(Struct, frozen=True):
+    """An amount of one currency, in its minor unit."""
+
+    amount: Annotated[int, Meta(ge=-9_007_199_254_740_991, le=9_007_199_254_740_991)]
+    currency: Currency
+
+
+class GeoPoint(Struct, frozen=True):
+    """A WGS 84 position in degrees."""
+
+    lat: Annotated[float, Meta(ge=-90, le=90)]
+    lon: Annotated[float, Meta(ge=-180, le=180)]
+
+
+class Position(Struct, frozen=True):
+    """Where a resource's channel stood when the resource was read; subscribe from exactly there."""
+
+    channel: str
+    epoch: str
+    offset: int
+
+
+_last_id_ms = 0
+_id_counter = 0
+
+
+def new_id() -> UUID:
+    """Return a UUIDv7; ids of one process ascend even within a millisecond (counter in rand_a, RFC 9562 6.2)."""
+    global _last_id_ms, _id_counter  # noqa: PLW0603 - one monotonic sequence per process is the point
+    now_ms = time.time_ns() // 1_000_000
+    if now_ms > _last_id_ms:
+        _last_id_ms = now_ms
+        _id_counter = int.from_bytes(os.urandom(1), "big")
+    else:
+        _id_counter += 1
+        if _id_counter > 0xFFF:
+            _last_id_ms += 1
+            _id_counter = 0
+    random_bits = int.from_bytes(os.urandom(8), "big") & 0x3FFF_FFFF_FFFF_FFFF
+    return UUID(
+        int=(_last_id_ms << 80) | (0x7 << 76) | (_id_counter << 64) | (0x2 << 62) | random_bits
+    )
+
+
+def now_instant() -> int:
+    """Return the server's clock in milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def to_instant(moment: datetime) -> int:
+    """Return milliseconds since the epoch of an aware datetime, rounded down."""
+    return int(moment.timestamp() * 1000)
+
+
+def to_timestamp(instant_ms: int) -> str:
+    """Return the wire form of an instant: `2026-11-22T18:30:00.000Z`."""
+    seconds, ms = divmod(instant_ms, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{ms:03d}Z"
+
+
+def to_json(value: object) -> bytes:
+    """Encode any wire value; the one JSON encoder of the server."""
+    return _json.encode(value)
+
+
+_json = msgspec.json.Encoder()

@@ -1,0 +1,149 @@
+"""What the realtime core needs from outside: who is connecting, who may read what, the log behind a channel, the bus.
+
+`server/wiring.py` gives real ones; tests may give small ones. Nothing here knows a domain.
+"""
+
+from asyncio import Future
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+
+class Lane(Enum):
+    """How a channel is delivered."""
+
+    REPLAYED = "replayed"
+    """Every publication, numbered without gaps, recoverable from any offset; a slow reader is cut and recovers."""
+    LATEST = "latest"
+    """The newest value per key; a slow reader skips, recovery returns the newest value."""
+
+
+@dataclass(slots=True)
+class Identity:
+    """Who a connection belongs to, from its token. `user` is "" for anonymous."""
+
+    user: str = ""
+    session: str = ""
+    roles: frozenset[str] = frozenset()
+    expires_at_s: int = 0
+    """Unix seconds when the token expires; 0 means never (anonymous)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectRequestContext:
+    """What the transport knows about a connecting client."""
+
+    origin: str
+    remote_ip: str
+    transport: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRule:
+    """How one channel behaves for one identity."""
+
+    lane: Lane
+    interval_ms: int = 0
+    """LATEST only: the least time between two values of one key to one reader; 0 means every value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One publication of a channel: its number, its JSON text, its instant."""
+
+    number: int
+    data: bytes
+    at_ms: int
+    key: str = ""
+
+
+class ProtocolError(Exception):
+    """An error reply of the client protocol; the connection lives."""
+
+    def __init__(self, code: int, message: str, *, temporary: bool = False) -> None:
+        """Keep the three fields of the wire's Error."""
+        super().__init__(f"{code} {message}")
+        self.code, self.message, self.temporary = code, message, temporary
+
+
+class DisconnectError(Exception):
+    """The connection cannot go on: it is closed with this code and reason (the code carries the reconnect policy)."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        """Keep code and reason of the disconnect push and close frame."""
+        super().__init__(f"{code} {reason}")
+        self.code, self.reason = code, reason
+
+
+class Gate(Protocol):
+    """Authentication, authorisation and commands; the one way from a socket into the application."""
+
+    async def authenticate(self, token: str, context: ConnectRequestContext) -> Identity:
+        """Return who the token names ("" = anonymous). Raises DisconnectError 3500, ProtocolError 109 when expired."""
+        ...
+
+    async def authorize(self, identity: Identity, channel: str) -> ChannelRule:
+        """Return how the channel behaves for this identity. Raises ProtocolError 102 unknown, 103 not permitted."""
+        ...
+
+    def personal_channels(self, identity: Identity) -> Sequence[str]:
+        """Return the channels the server subscribes every connection of this identity to."""
+        ...
+
+    def call(self, identity: Identity, method: str, data: bytes) -> "bytes | Future[bytes]":
+        """Run an RPC. Returns the answer's JSON, now or later. Raises (or the future raises) ProtocolError.
+
+        No task is made for commands that share a commit: the future is the group commit's own.
+        """
+        ...
+
+
+class Log(Protocol):
+    """The durable history behind replayed channels, and the current value behind latest ones."""
+
+    epoch: str
+
+    async def heads(self, channels: Sequence[str]) -> dict[str, int]:
+        """Return the newest number of each replayed channel (0 when it has none). One query for all."""
+        ...
+
+    async def read(self, channel: str, after: int, limit: int) -> list[Entry]:
+        """Return up to `limit` entries with number > after, ascending, without gaps."""
+        ...
+
+    async def read_backward(self, channel: str, before: int, limit: int) -> list[Entry]:
+        """Return up to `limit` entries with number < before, descending."""
+        ...
+
+    async def newest(self, channel: str) -> list[Entry]:
+        """Return the current value of a latest channel (one entry per key), or nothing when there is none."""
+        ...
+
+
+Deliver = Callable[[str, Sequence[Entry]], None]
+"""Called on the event loop with a channel and the entries of one commit, ascending."""
+
+
+class Bus(Protocol):
+    """Publications between the server processes: best effort, in order per publisher; gaps are the hub's to repair."""
+
+    async def start(self, deliver: Deliver, on_reconnected: Callable[[], None]) -> None:
+        """Begin delivering. `on_reconnected` runs after an outage, when anything may have been missed."""
+        ...
+
+    async def subscribe(self, channel: str) -> None:
+        """Return once publications of the channel reach this process. Concurrent calls share a round trip."""
+        ...
+
+    def unsubscribe(self, channel: str) -> None:
+        """Stop receiving the channel."""
+        ...
+
+    def publish(self, publications: Sequence[tuple[str, Sequence[Entry]]]) -> None:
+        """Send to every process with subscribers, this one included (delivered at once, without a round trip)."""
+        ...
+
+    async def close(self) -> None:
+        """Stop delivering and leave."""
+        ...
