@@ -12,11 +12,11 @@ from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
 
-from asyncpg.pool import PoolConnectionProxy
 from msgspec import Struct
-from redis.asyncio import Redis
 
 from protocols.errors import Refusal
+from storage.engines.postgres import Connection
+from storage.engines.redis import Redis
 
 C = TypeVar("C", bound=Struct)
 
@@ -53,7 +53,7 @@ ANONYMOUS = Caller()
 class Stores:
     """The machines a handler may reach. `db` is the command's transaction, or a plain connection for a query."""
 
-    db: PoolConnectionProxy
+    db: Connection
     redis: Redis
     epoch: str
     """The epoch of every stream of this database; it goes into `Position`."""
@@ -101,6 +101,8 @@ class Outcome:
     events: Sequence[Event] = ()
     latest: Sequence[Latest] = ()
     timers: Sequence[Timer] = ()
+    refusal: Refusal | None = None
+    """Answer this instead of `reply`, and still commit (a stolen token is refused *and* ends its session)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +111,10 @@ class Call(Generic[C]):
 
     command: C
     caller: Caller
+    at_ms: int
+    """When the server received it; deadlines are judged by this instant."""
 
 
-Handler = Callable[[Any, Caller, Stores, int], Awaitable[Outcome]]
-GroupedHandler = Callable[[Sequence[Call[Any]], Stores, int], Awaitable[list[Outcome | Refusal]]]
 TimerHandler = Callable[[Sequence[UUID], Stores, int], Awaitable[list[Outcome]]]
 """Called with the refs of due timers of one kind, in one transaction that also deletes the timers."""
 
@@ -126,7 +128,8 @@ class Route:
     """Path parameters, query parameters and body fields in one struct; a keyed command has `key: Key = ""`."""
     reply: Any
     """The type of the answer, for the schemas."""
-    function: Handler | GroupedHandler
+    function: Callable[..., Awaitable[Any]]
+    """`(command, caller, stores, now_ms) -> Outcome`; grouped: `(calls, stores, now_ms) -> list[Outcome | Refusal]`."""
     method: Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
     path: str
     """`/v1/…` with `{field}` for path parameters, which are fields of the command."""
@@ -138,7 +141,7 @@ class Route:
     grouped: bool = False
     rpc: bool = True
     etag: bool = False
-    """The answer of this GET carries an ETag; a PATCH of the same path honours If-Match."""
+    """The reply has `version: int`, sent as ETag; a PATCH command has `if_match: int | None`, filled from If-Match."""
     refusals: tuple[type[Refusal], ...] = field(default=())
 
     @property

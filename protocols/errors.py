@@ -1,7 +1,7 @@
 """The error catalogue: every expected "no" is a class with a word, a number and an HTTP status.
 
-A `Refusal` changes nothing and is answered to its caller on either door. A `Fault` is a refusal whose cause is a machine
-outside us; it is temporary. Classes register themselves; `CATALOGUE` is what `GET /v1/errors` prints.
+A `Refusal` changes nothing and is answered to its caller on either door. A `Fault` is a refusal whose cause is a
+machine outside us; it is temporary. Classes register themselves; `CATALOGUE` is what `GET /v1/errors` prints.
 Numbers are 400-1999 (the range the realtime protocol leaves to applications), never reused: blocks of 100,
 general 400, then auth 500, listings 600, auctions 700, payments 800, crowdship 900, matching 1000, trips 1100,
 recommendations 1200, rewards 1300, notifications 1400, orders 1500, kyc 1600, swaps 1700, ledger 1800.

@@ -76,9 +76,7 @@ def new_id() -> UUID:
             _last_id_ms += 1
             _id_counter = 0
     random_bits = int.from_bytes(os.urandom(8), "big") & 0x3FFF_FFFF_FFFF_FFFF
-    return UUID(
-        int=(_last_id_ms << 80) | (0x7 << 76) | (_id_counter << 64) | (0x2 << 62) | random_bits
-    )
+    return UUID(int=(_last_id_ms << 80) | (0x7 << 76) | (_id_counter << 64) | (0x2 << 62) | random_bits)
 
 
 def now_instant() -> int:

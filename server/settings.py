@@ -42,9 +42,7 @@ class Settings:
     rate_limits: bool = _setting("on, or off for load tests on loopback", True, "on|off")
     ops_token: str = _setting("bearer token that may read /metrics from afar", "", "text")
     log_level: str = _setting("least severity that is logged", "info", "debug|info|warning|error")
-    metrics_folder: str = _setting(
-        "where processes share metrics; empty = this process alone", "", "folder"
-    )
+    metrics_folder: str = _setting("where processes share metrics; empty = this process alone", "", "folder")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":

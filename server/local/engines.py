@@ -7,7 +7,6 @@ runs it as the `postgres` user. Every child dies with its parent (PR_SET_PDEATHS
 
 import contextlib
 import ctypes
-import glob
 import hashlib
 import os
 import pwd
@@ -21,6 +20,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 START_TIMEOUT_S = 60.0
 """How long an engine may take from start to its first answer; recovery after a crash is the slow case."""
@@ -55,7 +55,7 @@ def find_program(name: str) -> str | None:
     beside_python = Path(sys.executable).parent / name
     if beside_python.exists():
         return str(beside_python)
-    folders = sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True)
+    folders = sorted((str(f) for f in Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
     search = os.pathsep.join([*folders, os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
     return shutil.which(name, path=search)
 
@@ -237,7 +237,9 @@ class LocalEngines:
 
     def _prepare_folders(self) -> None:
         if os.geteuid() == 0 and self.owner is None:
-            raise EngineError("PostgreSQL does not run as root and there is no user `postgres`; install postgresql")
+            raise EngineError(
+                "PostgreSQL does not run as root and there is no user `postgres`; install postgresql"
+            )
         for folder in (self.home, self.home / "logs"):
             folder.mkdir(parents=True, exist_ok=True)
         self.run_folder.mkdir(mode=0o700, exist_ok=True)
@@ -254,7 +256,7 @@ class LocalEngines:
 
     def _popen(self, name: str, command: list[str], end_signal: int) -> subprocess.Popen[bytes]:
         with (self.home / "logs" / f"{name}.log").open("ab") as log:
-            return subprocess.Popen(  # noqa: S603 - our own command
+            child: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603 - our own command
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -264,17 +266,18 @@ class LocalEngines:
                 preexec_fn=die_with_parent(end_signal),  # noqa: PLW1509 - no threads have been started by then
                 **self._as_owner(),
             )
+        return child
 
     def _run(self, program: str, *words: str, check: bool = True) -> subprocess.CompletedProcess[bytes]:
         command = [self._program(program), *words]
-        result = subprocess.run(  # noqa: S603 - our own command
+        result: subprocess.CompletedProcess[bytes] = subprocess.run(  # noqa: S603 - our own command
             command, check=False, capture_output=True, cwd="/", **self._as_owner()
         )
         if check and result.returncode != 0:
             raise EngineError(f"{program} failed: {result.stderr.decode(errors='replace').strip()}")
         return result
 
-    def _as_owner(self) -> dict[str, object]:
+    def _as_owner(self) -> dict[str, Any]:
         if self.owner is None:
             return {}
         return {"user": self.owner, "group": self.owner, "extra_groups": []}

@@ -39,7 +39,8 @@ CREATE TABLE timers (
     timer_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     due_at_ms bigint NOT NULL,
     kind text NOT NULL,
-    ref uuid NOT NULL
+    ref uuid NOT NULL,
+    attempts int NOT NULL DEFAULT 0
 );
 CREATE INDEX timers_due ON timers (due_at_ms);
 

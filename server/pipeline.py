@@ -1,0 +1,313 @@
+"""One command, or one batch of commands, is one transaction; its events leave after the commit.
+
+Both doors call `run` (or `submit`, for commands that share a commit). Order inside the transaction: known idempotency
+keys, the handler, events, timers, new keys; then commit, then fan-out, then the answer. Killed before the commit,
+nothing happened and the caller repeats; killed after it, the repeat finds the key, and the relay announces the events.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+import structlog
+from msgspec import Struct
+
+from handlers.contract import Call, Caller, Event, Outcome, Permission, Route, Stores, TimerHandler
+from protocols.errors import (
+    Internal,
+    KeyInFlight,
+    KeyRequired,
+    KeyReused,
+    NotAllowed,
+    Refusal,
+    Unauthenticated,
+)
+from protocols.values import now_instant, to_json, to_timestamp
+from realtime.ports import Entry
+from server.group_commit import GroupCommit
+from storage.engines.postgres import RACE, RETRIES, Connection, Database
+from storage.engines.redis import Redis
+from storage.events_postgres import NewEvent, StoredEvent, append_events
+from storage.idempotency_postgres import KeptAnswer, insert_answers, read_answers
+from storage.timers_postgres import claim_due_timers, insert_timers
+
+Publish = Callable[[Sequence[tuple[str, Sequence[Entry]]]], None]
+"""How publications leave: the bus's `publish`."""
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command is answered on either door."""
+
+    status: int
+    body: bytes
+    replayed: bool = False
+
+
+class _KeyRaceError(Exception):
+    """Another transaction kept one of our keys first; run again and find its answer."""
+
+
+class Pipeline:
+    """Runs routes and timers against one database."""
+
+    def __init__(
+        self,
+        database: Database,
+        redis: Redis,
+        epoch: str,
+        publish: Publish,
+        routes: Sequence[Route],
+    ) -> None:
+        """Prepare; `start` begins the group commits."""
+        self._database = database
+        self._redis = redis
+        self._epoch = epoch
+        self._publish = publish
+        self._running_keys: set[tuple[UUID, str]] = set()
+        self.groups: dict[str, GroupCommit[Call[Any], Answer]] = {}
+        """The group commit of each grouped route, by route name."""
+        self._grouped = [route for route in routes if route.grouped]
+
+    def start(self) -> None:
+        """Begin to take grouped commands."""
+        for route in self._grouped:
+            group = GroupCommit[Call[Any], Answer](self._committer(route))
+            self.groups[route.name] = group
+            group.start()
+
+    async def close(self) -> None:
+        """Finish grouped commands under way."""
+        await asyncio.gather(*(group.close() for group in self.groups.values()))
+
+    # -- commands ---------------------------------------------------------------------------------------------------
+
+    def submit(self, route: Route, command: Struct, caller: Caller) -> "asyncio.Future[Answer]":
+        """Hand a grouped command to its group commit; no task is made.
+
+        Raises: Unauthenticated, NotAllowed, KeyRequired, TemporarilyUnavailable; the future raises the handler's.
+        """
+        admit(route, command, caller)
+        return self.groups[route.name].submit(Call(command, caller, now_instant()))
+
+    async def run(self, route: Route, command: Struct, caller: Caller) -> Answer:
+        """Run one command or query of any route and return its durable answer. Raises the route's refusals."""
+        if route.grouped:
+            return await self.submit(route, command, caller)
+        admit(route, command, caller)
+        if route.is_query:
+            return await self._query(route, command, caller)
+        call = Call(command, caller, now_instant())
+        pair = _key_of(call)
+        if pair is None:
+            return await self._run_one(route, call)
+        if pair in self._running_keys:
+            raise KeyInFlight
+        self._running_keys.add(pair)
+        try:
+            return await self._run_one(route, call)
+        finally:
+            self._running_keys.discard(pair)
+
+    async def _query(self, route: Route, command: Struct, caller: Caller) -> Answer:
+        async with self._database.connection() as db:
+            outcome: Outcome = await route.function(command, caller, self._stores(db), now_instant())
+        return Answer(route.status, to_json(outcome.reply))
+
+    async def _run_one(self, route: Route, call: Call[Any]) -> Answer:
+        (result,) = await self._committer(route)([call])
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def _committer(
+        self, route: Route
+    ) -> Callable[[Sequence[Call[Any]]], Awaitable[list[Answer | Exception]]]:
+        """Return the function that commits a batch of one route's calls, again when it lost a race."""
+
+        async def commit(calls: Sequence[Call[Any]]) -> list[Answer | Exception]:
+            for _ in range(RETRIES):
+                try:
+                    return await self._commit(route, calls)
+                except (*RACE, _KeyRaceError) as race:
+                    _log.info(
+                        "transaction_again", route=route.name, calls=len(calls), race=type(race).__name__
+                    )
+            raise KeyInFlight
+
+        return commit
+
+    async def _commit(self, route: Route, calls: Sequence[Call[Any]]) -> list[Answer | Exception]:
+        now_ms = now_instant()
+        async with self._database.transaction() as db:
+            batch = _Batch(route, calls)
+            if batch.pairs:
+                batch.recall(await read_answers(db, batch.pairs))
+            outcomes = await _decide(route, batch.fresh, self._stores(db), now_ms)
+            stored = await self._write(db, [o for o in outcomes if isinstance(o, Outcome)], now_ms)
+            answers = batch.settle(outcomes)
+            if batch.to_keep and not await insert_answers(db, batch.to_keep, now_ms):
+                raise _KeyRaceError
+        self._fan_out(stored, [o for o in outcomes if isinstance(o, Outcome)], now_ms)
+        return answers
+
+    # -- timers -----------------------------------------------------------------------------------------------------
+
+    async def run_timers(self, kind: str, handler: TimerHandler, limit: int) -> list[int]:
+        """Run the due timers of one kind in the transaction that deletes them; return how late each was, in ms."""
+        now_ms = now_instant()
+        async with self._database.transaction() as db:
+            due = await claim_due_timers(db, kind, now_ms, limit)
+            if not due:
+                return []
+            outcomes = await handler([timer.ref for timer in due], self._stores(db), now_ms)
+            stored = await self._write(db, outcomes, now_ms)
+        self._fan_out(stored, outcomes, now_ms)
+        done_ms = now_instant()
+        return [done_ms - timer.due_at_ms for timer in due]
+
+    # -- shared -----------------------------------------------------------------------------------------------------
+
+    def _stores(self, db: Connection) -> Stores:
+        return Stores(db=db, redis=self._redis, epoch=self._epoch)
+
+    async def _write(self, db: Connection, outcomes: Sequence[Outcome], now_ms: int) -> list[StoredEvent]:
+        timers = [(t.due_at_ms, t.kind, t.ref) for outcome in outcomes for t in outcome.timers]
+        if timers:
+            await insert_timers(db, timers)
+        at = to_timestamp(now_ms)
+        events = [
+            NewEvent(e.stream, e.type, event_text(e, at), e.number)
+            for outcome in outcomes
+            for e in outcome.events
+        ]
+        return await append_events(db, events, now_ms) if events else []
+
+    def _fan_out(self, stored: Sequence[StoredEvent], outcomes: Sequence[Outcome], now_ms: int) -> None:
+        by_channel = groupby(sorted(stored, key=lambda e: (e.stream, e.number)), key=lambda e: e.stream)
+        publications = [
+            (channel, [Entry(e.number, e.data.encode(), e.at_ms) for e in events])
+            for channel, events in by_channel
+        ]
+        newest = {(v.channel, v.key): v for outcome in outcomes for v in outcome.latest}
+        publications += [
+            (v.channel, [Entry(v.number, to_json(v.data), now_ms, v.key)]) for v in newest.values()
+        ]
+        if publications:
+            self._publish(publications)
+
+
+def admit(route: Route, command: Struct, caller: Caller) -> None:
+    """Let the caller through to the handler. Raises Unauthenticated, NotAllowed, KeyRequired."""
+    if route.permission is not Permission.ANYONE:
+        if caller.user_id is None:
+            raise Unauthenticated
+        if route.permission is not Permission.SIGNED_IN and route.permission.value not in caller.roles:
+            raise NotAllowed(f"This needs the role {route.permission.value}")
+    if route.key == "required" and not getattr(command, "key", ""):
+        raise KeyRequired
+
+
+def event_text(event: Event, at: str) -> str:
+    """Return the JSON that subscribers see: `{"type":…,"at":…,` and the event's own fields."""
+    fields = to_json(event.data).decode()[1:]
+    return f'{{"type":"{event.type}","at":"{at}"{"," if len(fields) > 1 else ""}{fields}'
+
+
+async def _decide(
+    route: Route, calls: Sequence[Call[Any]], stores: Stores, now_ms: int
+) -> list[Outcome | Refusal]:
+    """Run the handler of either shape; a single handler that refuses raises, so that its writes are rolled back."""
+    if not calls:
+        return []
+    if route.grouped:
+        return list(await route.function(calls, stores, now_ms))
+    (call,) = calls
+    return [await route.function(call.command, call.caller, stores, now_ms)]
+
+
+def _key_of(call: Call[Any]) -> tuple[UUID, str] | None:
+    key = getattr(call.command, "key", "")
+    return (call.caller.id, key) if key else None
+
+
+def _fingerprint(route: Route, command: Struct) -> bytes:
+    return hashlib.blake2b(route.name.encode() + b"\n" + to_json(command), digest_size=16).digest()
+
+
+class _Batch:
+    """The calls of one transaction: which are new, which repeat a kept answer, which repeat each other."""
+
+    def __init__(self, route: Route, calls: Sequence[Call[Any]]) -> None:
+        self.route = route
+        self.calls = calls
+        self.keys = [_key_of(call) for call in calls]
+        self.pairs = list({pair for pair in self.keys if pair is not None})
+        self.answers: list[Answer | Exception | None] = [None] * len(calls)
+        self.fingerprints = [
+            _fingerprint(route, call.command) if pair else b""
+            for call, pair in zip(calls, self.keys, strict=True)
+        ]
+        self.leaders: dict[tuple[UUID, str], int] = {}
+        self.fresh_places: list[int] = []
+        self.to_keep: list[KeptAnswer] = []
+        self._sort_out({})
+
+    @property
+    def fresh(self) -> list[Call[Any]]:
+        """The calls the handler has to decide."""
+        return [self.calls[place] for place in self.fresh_places]
+
+    def recall(self, kept: dict[tuple[UUID, str], KeptAnswer]) -> None:
+        """Answer what was answered before."""
+        if kept:
+            self._sort_out(kept)
+
+    def _sort_out(self, kept: dict[tuple[UUID, str], KeptAnswer]) -> None:
+        self.leaders.clear()
+        self.fresh_places.clear()
+        for place, pair in enumerate(self.keys):
+            if pair is None:
+                self.fresh_places.append(place)
+            elif pair in kept:
+                first = kept[pair]
+                same = first.fingerprint == self.fingerprints[place]
+                self.answers[place] = (
+                    Answer(first.status, first.reply, replayed=True) if same else KeyReused()
+                )
+            elif pair not in self.leaders:
+                self.leaders[pair] = place
+                self.fresh_places.append(place)
+
+    def settle(self, outcomes: Sequence[Outcome | Refusal]) -> list[Answer | Exception]:
+        """Turn outcomes into answers, and collect the ones to keep under their keys."""
+        for place, outcome in zip(self.fresh_places, outcomes, strict=True):
+            refusal = outcome if isinstance(outcome, Refusal) else outcome.refusal
+            if refusal is not None:
+                self.answers[place] = refusal
+                continue
+            answer = Answer(self.route.status, to_json(outcome.reply))  # type: ignore[union-attr]
+            self.answers[place] = answer
+            pair = self.keys[place]
+            if pair is not None:
+                self.to_keep.append(KeptAnswer(*pair, self.fingerprints[place], answer.status, answer.body))
+        return [self._answer_of(place) for place in range(len(self.calls))]
+
+    def _answer_of(self, place: int) -> Answer | Exception:
+        answer = self.answers[place]
+        if answer is not None:
+            return answer
+        pair = self.keys[place]
+        leader = self.leaders[pair] if pair else place
+        if self.fingerprints[leader] != self.fingerprints[place]:
+            return KeyReused()
+        first = self.answers[leader]
+        if isinstance(first, Answer):
+            return Answer(first.status, first.body, replayed=True)
+        return first or Internal()

@@ -1,0 +1,51 @@
+-- append_events --
+-- Add events to their streams. One row per event; unique violation if a number is taken. Locks: none beyond the rows.
+INSERT INTO events (stream, number, at_ms, type, data)
+SELECT stream, number, $5, type, data::json
+FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[]) AS new (stream, number, type, data);
+
+-- advance_streams --
+-- Move the heads of streams by a count each; give streams sorted by name. Returns one row per stream with the new head.
+-- Locks: the streams' rows, until commit.
+INSERT INTO streams AS s (stream, head)
+SELECT stream, count FROM unnest($1::text[], $2::bigint[]) AS new (stream, count)
+ON CONFLICT (stream) DO UPDATE SET head = s.head + excluded.head
+RETURNING stream, head;
+
+-- read_heads --
+-- The newest number of each stream that has events. At most one row per stream. Index: events_pkey, backward, one probe each.
+SELECT wanted.stream, newest.number
+FROM unnest($1::text[]) AS wanted (stream)
+CROSS JOIN LATERAL (
+    SELECT number FROM events WHERE events.stream = wanted.stream ORDER BY number DESC LIMIT 1
+) AS newest;
+
+-- read_events --
+-- Events of a stream after a number, ascending, at most $3. Index: events_pkey.
+SELECT number, data, at_ms FROM events WHERE stream = $1 AND number > $2 ORDER BY number LIMIT $3;
+
+-- read_events_backward --
+-- Events of a stream before a number, descending, at most $3. Index: events_pkey.
+SELECT number, data, at_ms FROM events WHERE stream = $1 AND number < $2 ORDER BY number DESC LIMIT $3;
+
+-- read_epoch --
+-- The epoch of every stream of this database. One row.
+SELECT epoch FROM database_epoch;
+
+-- lock_relay --
+-- The relay's position, locked until commit: one relay at a time. One row, or none while another holds it.
+SELECT transaction_id::text::bigint AS position,
+       pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon
+FROM relay_position FOR UPDATE SKIP LOCKED;
+
+-- read_committed_events --
+-- Events of transactions in [$1, $2), in an order that no later commit can precede, at most $3. Index: events_transaction.
+SELECT stream, number, type, data, at_ms, transaction_id::text::bigint AS transaction_id
+FROM events
+WHERE transaction_id >= $1::bigint::text::xid8 AND transaction_id < $2::bigint::text::xid8
+ORDER BY transaction_id, stream, number
+LIMIT $3;
+
+-- move_relay --
+-- Remember that everything of transactions below $1 was sent on.
+UPDATE relay_position SET transaction_id = $1::bigint::text::xid8;

@@ -1,0 +1,52 @@
+"""Idempotency keys: the first answer of a keyed command, written in the transaction of its effect."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from storage.engines.postgres import Connection
+from storage.sql import load
+
+_sql = load(__file__, "idempotency.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """The first answer given to a key."""
+
+    user_id: UUID
+    key: str
+    fingerprint: bytes
+    status: int
+    reply: bytes
+
+
+async def read_answers(
+    db: Connection, pairs: Sequence[tuple[UUID, str]]
+) -> dict[tuple[UUID, str], KeptAnswer]:
+    """Return the kept answers among these (user, key) pairs. Cost: one round trip."""
+    rows = await db.fetch(_sql.read_answers, [user for user, _ in pairs], [key for _, key in pairs])
+    return {(row["user_id"], row["key"]): KeptAnswer(*row) for row in rows}
+
+
+async def insert_answers(db: Connection, answers: Sequence[KeptAnswer], at_ms: int) -> bool:
+    """Keep first answers; False when another transaction kept one of these keys first (then roll back).
+
+    Cost: one round trip; may wait for a concurrent transaction with the same key.
+    """
+    ordered = sorted(answers, key=lambda a: (a.user_id.int, a.key))
+    rows = await db.fetch(
+        _sql.insert_answers,
+        [a.user_id for a in ordered],
+        [a.key for a in ordered],
+        [a.fingerprint for a in ordered],
+        [a.status for a in ordered],
+        [a.reply for a in ordered],
+        at_ms,
+    )
+    return len(rows) == len(ordered)
+
+
+async def delete_old_answers(db: Connection, before_ms: int, limit: int) -> None:
+    """Forget answers older than an instant, at most `limit` of them."""
+    await db.execute(_sql.delete_old_answers, before_ms, limit)

@@ -1,0 +1,25 @@
+-- insert_timers --
+-- Wishes to be called back. One row each.
+INSERT INTO timers (due_at_ms, kind, ref)
+SELECT due_at_ms, kind, ref FROM unnest($1::bigint[], $2::text[], $3::uuid[]) AS new (due_at_ms, kind, ref);
+
+-- notify_timers --
+-- Wake workers that sleep past the new timer, once this commits.
+SELECT pg_notify('timers', '');
+
+-- claim_due_timers --
+-- Take due timers of one kind, oldest first, at most $3; they are gone once this commits. Rows: ref, due_at_ms.
+-- Index: timers_due. Locks: the rows, skipping those of other workers.
+DELETE FROM timers WHERE timer_id IN (
+    SELECT timer_id FROM timers WHERE due_at_ms <= $2 AND kind = $1
+    ORDER BY due_at_ms LIMIT $3 FOR UPDATE SKIP LOCKED
+)
+RETURNING timer_id, ref, due_at_ms, attempts;
+
+-- postpone_timer --
+-- Try a timer whose handler failed again later.
+UPDATE timers SET due_at_ms = $2, attempts = attempts + 1 WHERE timer_id = $1;
+
+-- next_due --
+-- When the next timer of these kinds is due, or null. Index: timers_due.
+SELECT due_at_ms FROM timers WHERE kind = ANY($1::text[]) ORDER BY due_at_ms LIMIT 1;
