@@ -5,6 +5,7 @@ Grammar: `<kind>:<id>`; `personal:#<user_id>`. A *replayed* channel carries ever
 newest value only, numbered by the aggregate's own event number. Source: INTERFACE section 2.
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
@@ -27,6 +28,16 @@ REPLAYED = frozenset({Kind.AUCTIONS, Kind.PERSONAL, Kind.ORDERS})
 
 LATEST = frozenset({Kind.TICKER, Kind.TRIPS, Kind.CELLS})
 """Kinds of which only the newest value per key matters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One publication of a channel: its number, its JSON text, its instant, and its key on a latest channel."""
+
+    number: int
+    data: bytes
+    at_ms: int
+    key: str = ""
 
 
 def auction_channel(auction_id: UUID) -> str:

@@ -9,6 +9,22 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from protocols.topics import Entry
+
+__all__ = [
+    "Bus",
+    "ChannelRule",
+    "ConnectRequestContext",
+    "Deliver",
+    "DisconnectError",
+    "Entry",
+    "Gate",
+    "Identity",
+    "Lane",
+    "Log",
+    "ProtocolError",
+]
+
 
 class Lane(Enum):
     """How a channel is delivered."""
@@ -46,16 +62,6 @@ class ChannelRule:
     lane: Lane
     interval_ms: int = 0
     """LATEST only: the least time between two values of one key to one reader; 0 means every value."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One publication of a channel: its number, its JSON text, its instant."""
-
-    number: int
-    data: bytes
-    at_ms: int
-    key: str = ""
 
 
 class ProtocolError(Exception):

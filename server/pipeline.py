@@ -26,8 +26,8 @@ from protocols.errors import (
     Refusal,
     Unauthenticated,
 )
+from protocols.topics import Entry
 from protocols.values import now_instant, to_json, to_timestamp
-from realtime.ports import Entry
 from server.group_commit import GroupCommit
 from storage.engines.postgres import RACE, RETRIES, Connection, Database
 from storage.engines.redis import Redis

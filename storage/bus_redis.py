@@ -1,0 +1,202 @@
+"""Publications between the server processes over Redis pub/sub: one message per channel and commit.
+
+Best effort by nature: what is lost here (a process or Redis that dies between commit and publish) is repaired from the
+events table by number. Our own publications are delivered at once and skipped when Redis echoes them.
+Payload: 8 bytes naming the process, then msgpack of `[[number, data, at_ms, key], …]`.
+"""
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+import structlog
+from redis.asyncio.connection import ConnectionPool
+from redis.exceptions import ResponseError
+
+from protocols.topics import Entry
+from storage.engines.redis import COMMAND_TIMEOUT_S, CONNECT_TIMEOUT_S, OUTAGE
+
+SUBSCRIBE_TIMEOUT_S = 1.0
+"""How long a subscriber waits for Redis; after that the channel works through gap repair until Redis is back."""
+
+OUTBOX_MAX = 20_000
+"""Publications kept while Redis is slow; older ones are dropped, their readers repair the gap from the database."""
+
+RECONNECT_S = (0.05, 0.1, 0.2, 0.5, 1.0)
+"""Waits between attempts to reach Redis again; the last one repeats."""
+
+PING_EVERY_S = 2.0
+"""A listening connection that is silent for twice this long is taken for dead."""
+
+_log = structlog.get_logger()
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[tuple[int, bytes, int, str]]).decode
+
+
+class RedisBus:
+    """The bus of one process: one connection that listens, one that publishes, a watch that ends a dead one."""
+
+    def __init__(self, redis_url: str) -> None:
+        """Prepare; `start` connects."""
+        self._pool = ConnectionPool.from_url(
+            redis_url, protocol=2, socket_timeout=None, socket_connect_timeout=CONNECT_TIMEOUT_S
+        )
+        self._listening = self._pool.make_connection()
+        self._publishing = self._pool.make_connection()
+        self._origin = os.urandom(8)
+        self._confirmations: dict[str, asyncio.Future[None]] = {}
+        self._changes: dict[str, str] = {}
+        self._outbox: list[tuple[str, str, bytes]] = []
+        self._wake_sender = asyncio.Event()
+        self._wake_subscriber = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._deliver: Callable[[str, Sequence[Entry]], None] = lambda _channel, _entries: None
+        self._on_reconnected: Callable[[], None] = lambda: None
+        self._heard_at = 0.0
+        self.connected = False
+        self.dropped = 0
+        """Publications that left no further than this process because Redis was away."""
+
+    async def start(
+        self, deliver: Callable[[str, Sequence[Entry]], None], on_reconnected: Callable[[], None]
+    ) -> None:
+        """Begin delivering; `on_reconnected` runs after an outage, when anything may have been missed."""
+        self._deliver = deliver
+        self._on_reconnected = on_reconnected
+        with contextlib.suppress(*OUTAGE):
+            await self._listen()
+        for work in (self._receive, self._send, self._subscribe_changes, self._watch):
+            self._tasks.append(asyncio.create_task(work(), name=f"bus-{work.__name__}"))
+
+    async def close(self) -> None:
+        """Stop delivering and leave."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for connection in (self._listening, self._publishing):
+            with contextlib.suppress(*OUTAGE):
+                await connection.disconnect()
+
+    async def subscribe(self, channel: str) -> None:
+        """Return once publications reach this process, or at once while Redis is away (gap repair covers it)."""
+        confirmed = self._confirmations.get(channel)
+        if confirmed is None:
+            confirmed = self._confirmations[channel] = asyncio.get_running_loop().create_future()
+            self._change(channel, "SUBSCRIBE")
+        if self.connected and not confirmed.done():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(confirmed), SUBSCRIBE_TIMEOUT_S)
+
+    def unsubscribe(self, channel: str) -> None:
+        """Stop receiving the channel."""
+        if self._confirmations.pop(channel, None) is not None:
+            self._change(channel, "UNSUBSCRIBE")
+
+    def publish(self, publications: Sequence[tuple[str, Sequence[Entry]]]) -> None:
+        """Deliver here at once, and hand to Redis for the other processes."""
+        for channel, entries in publications:
+            self._deliver(channel, entries)
+            rows = [(e.number, e.data, e.at_ms, e.key) for e in entries]
+            self._outbox.append(("PUBLISH", channel, self._origin + _encode(rows)))
+        if len(self._outbox) > OUTBOX_MAX:
+            self.dropped += len(self._outbox) - OUTBOX_MAX
+            del self._outbox[:-OUTBOX_MAX]
+        self._wake_sender.set()
+
+    # -- sending ------------------------------------------------------------------------------------------------
+
+    async def _send(self) -> None:
+        """Send what a tick collected with one write, and read as many answers."""
+        while True:
+            await self._wake_sender.wait()
+            self._wake_sender.clear()
+            batch, self._outbox = self._outbox, []
+            try:
+                async with asyncio.timeout(COMMAND_TIMEOUT_S):
+                    await self._publishing.connect()
+                    await self._publishing.send_packed_command(self._publishing.pack_commands(batch))
+                    for _ in batch:
+                        await self._publishing.read_response()
+            except (TimeoutError, ResponseError, *OUTAGE) as error:
+                self.dropped += len(batch)
+                _log.warning("bus_send_failed", publications=len(batch), error=str(error))
+                with contextlib.suppress(*OUTAGE):
+                    await self._publishing.disconnect()
+
+    # -- subscribing --------------------------------------------------------------------------------------------
+
+    def _change(self, channel: str, command: str) -> None:
+        self._changes[channel] = command
+        self._wake_subscriber.set()
+
+    async def _subscribe_changes(self) -> None:
+        """Send what a tick collected as one SUBSCRIBE and one UNSUBSCRIBE."""
+        while True:
+            await self._wake_subscriber.wait()
+            self._wake_subscriber.clear()
+            if not self.connected:
+                self._changes.clear()  # the reconnection subscribes to everything that is wanted
+                continue
+            changes, self._changes = self._changes, {}
+            with contextlib.suppress(*OUTAGE):
+                for command in ("UNSUBSCRIBE", "SUBSCRIBE"):
+                    if channels := [c for c, wanted in changes.items() if wanted == command]:
+                        await self._listening.send_command(command, *channels)
+
+    async def _listen(self) -> None:
+        """Open the listening connection and subscribe to everything wanted."""
+        self._listening = self._pool.make_connection()
+        await self._listening.connect()
+        # a channel nobody publishes on: PING answers differently before the first subscription
+        await self._listening.send_command("SUBSCRIBE", "mnbara:bus", *self._confirmations)
+        self._heard_at = time.monotonic()
+        self.connected = True
+
+    # -- receiving ----------------------------------------------------------------------------------------------
+
+    async def _receive(self) -> None:
+        failures = 0
+        while True:
+            try:
+                if not self.connected:
+                    await self._listen()
+                    failures = 0
+                    self._on_reconnected()
+                    _log.info("bus_reconnected", channels=len(self._confirmations))
+                await self._receive_until_lost()
+            except (ResponseError, *OUTAGE) as error:
+                if self.connected:
+                    _log.warning("bus_lost", error=str(error))
+                self.connected = False
+                with contextlib.suppress(*OUTAGE):
+                    await self._listening.disconnect()
+                await asyncio.sleep(RECONNECT_S[min(failures, len(RECONNECT_S) - 1)])
+                failures += 1
+
+    async def _receive_until_lost(self) -> None:
+        origin, read = self._origin, self._listening.read_response
+        while True:
+            kind, channel, payload = (*(await read(disconnect_on_error=False)), b"")[:3]
+            self._heard_at = time.monotonic()
+            if kind == b"message":
+                if not payload.startswith(origin):
+                    self._deliver(channel.decode(), [Entry(*row) for row in _decode(payload[8:])])
+            elif kind == b"subscribe":
+                confirmed = self._confirmations.get(channel.decode())
+                if confirmed is not None and not confirmed.done():
+                    confirmed.set_result(None)
+
+    async def _watch(self) -> None:
+        """Ask for a sign of life, and end a connection that stays silent: a host can vanish without a word."""
+        while True:
+            await asyncio.sleep(PING_EVERY_S)
+            if not self.connected:
+                continue
+            with contextlib.suppress(*OUTAGE):
+                if time.monotonic() - self._heard_at > 2 * PING_EVERY_S:
+                    await self._listening.disconnect()
+                else:
+                    await self._listening.send_command("PING")
