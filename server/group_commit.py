@@ -2,7 +2,8 @@
 
 Generic: it knows nothing of domains or databases. `commit(batch)` must apply the whole batch in one transaction and
 return one result per request, in order: an answer, or an exception for a request that was refused. When `commit`
-raises, nothing was written: the batch runs again one by one, so that one request that breaks the transaction harms no other.
+raises, nothing was written: the batch runs again one by one, so that a request that breaks the transaction harms no
+other.
 Source: DESIGN section 5 (measured 10-17 times the throughput of a transaction each).
 """
 

@@ -33,7 +33,7 @@ from storage.engines.postgres import RACE, RETRIES, Connection, Database
 from storage.engines.redis import Redis
 from storage.events_postgres import NewEvent, StoredEvent, append_events
 from storage.idempotency_postgres import KeptAnswer, insert_answers, read_answers
-from storage.timers_postgres import claim_due_timers, insert_timers
+from storage.timers_postgres import claim_due_timers, insert_timers, postpone_oldest_timer
 
 Publish = Callable[[Sequence[tuple[str, Sequence[Entry]]]], None]
 """How publications leave: the bus's `publish`."""
@@ -171,6 +171,11 @@ class Pipeline:
         self._fan_out(stored, outcomes, now_ms)
         done_ms = now_instant()
         return [done_ms - timer.due_at_ms for timer in due]
+
+    async def postpone_timer(self, kind: str, waits_s: Sequence[int]) -> None:
+        """Try the oldest due timer of a kind again later: its handler fails."""
+        async with self._database.transaction() as db:
+            await postpone_oldest_timer(db, kind, now_instant(), waits_s)
 
     # -- shared -----------------------------------------------------------------------------------------------------
 

@@ -33,10 +33,11 @@ SELECT number, data, at_ms FROM events WHERE stream = $1 AND number < $2 ORDER B
 SELECT epoch FROM database_epoch;
 
 -- lock_relay --
--- The relay's position, locked until commit: one relay at a time. One row, or none while another holds it.
+-- The relay's position, and the transaction below which all have ended. One row, or none while another relay is at work.
+-- Locks: an advisory lock until commit (a row lock would give every look a transaction id of its own).
 SELECT transaction_id::text::bigint AS position,
        pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon
-FROM relay_position FOR UPDATE SKIP LOCKED;
+FROM relay_position WHERE pg_try_advisory_xact_lock(7161961);
 
 -- read_committed_events --
 -- Events of transactions in [$1, $2), in an order that no later commit can precede, at most $3. Index: events_transaction.

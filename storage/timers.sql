@@ -14,11 +14,15 @@ DELETE FROM timers WHERE timer_id IN (
     SELECT timer_id FROM timers WHERE due_at_ms <= $2 AND kind = $1
     ORDER BY due_at_ms LIMIT $3 FOR UPDATE SKIP LOCKED
 )
-RETURNING timer_id, ref, due_at_ms, attempts;
+RETURNING ref, due_at_ms;
 
--- postpone_timer --
--- Try a timer whose handler failed again later.
-UPDATE timers SET due_at_ms = $2, attempts = attempts + 1 WHERE timer_id = $1;
+-- postpone_oldest_timer --
+-- Move the oldest due timer of a kind by the wait for its attempts, in ms ($3, the last one repeats). Locks: its row.
+UPDATE timers
+SET due_at_ms = $2 + ($3::bigint[])[least(attempts + 1, cardinality($3::bigint[]))], attempts = attempts + 1
+WHERE timer_id = (
+    SELECT timer_id FROM timers WHERE due_at_ms <= $2 AND kind = $1 ORDER BY due_at_ms LIMIT 1 FOR UPDATE SKIP LOCKED
+);
 
 -- next_due --
 -- When the next timer of these kinds is due, or null. Index: timers_due.

@@ -14,10 +14,8 @@ _sql = load(__file__, "timers.sql")
 class DueTimer:
     """A claimed timer."""
 
-    timer_id: int
     ref: UUID
     due_at_ms: int
-    attempts: int
 
 
 async def insert_timers(db: Connection, timers: Sequence[tuple[int, str, UUID]]) -> None:
@@ -32,9 +30,9 @@ async def claim_due_timers(db: Connection, kind: str, now_ms: int, limit: int) -
     return sorted((DueTimer(*row) for row in rows), key=lambda timer: timer.due_at_ms)
 
 
-async def postpone_timer(db: Connection, timer_id: int, due_at_ms: int) -> None:
-    """Try a timer whose handler failed again at `due_at_ms`."""
-    await db.execute(_sql.postpone_timer, timer_id, due_at_ms)
+async def postpone_oldest_timer(db: Connection, kind: str, now_ms: int, waits_s: Sequence[int]) -> None:
+    """Try the oldest due timer of a kind again after the wait for its number of failures (the last one repeats)."""
+    await db.execute(_sql.postpone_oldest_timer, kind, now_ms, [wait_s * 1000 for wait_s in waits_s])
 
 
 async def next_due(db: Connection, kinds: Sequence[str]) -> int | None:
