@@ -1,0 +1,211 @@
+"""The pipeline on real PostgreSQL: one transaction per command or batch, keys with the effect, fan-out after commit."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import msgspec
+import pytest
+import pytest_asyncio
+from redis.asyncio import Redis
+
+from handlers.contract import ANONYMOUS, Caller, Outcome, Stores
+from protocols.errors import KeyRequired, KeyReused, NotFound, Unauthenticated
+from protocols.topics import Entry
+from protocols.values import new_id
+from server.pipeline import Answer, Pipeline
+from storage.engines.postgres import open_database
+from storage.events_postgres import read_epoch, read_events
+from tests.support.counters import ADD_UP, ADD_UP_TOGETHER, READ_SUM, ROUTES, AddUp, ReadSum, create_counters
+
+
+class Published(list):
+    """Collects what the pipeline hands to the bus."""
+
+    def take(self, publications: list[tuple[str, list[Entry]]]) -> None:
+        self.extend(publications)
+
+    def numbers(self, channel: str) -> list[int]:
+        return [entry.number for name, entries in self if name == channel for entry in entries]
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def pipeline(database: str, redis: Redis, pool: asyncpg.Pool) -> AsyncIterator[Pipeline]:
+    opened = await open_database(database)
+    async with opened.connection() as db:
+        epoch = await read_epoch(db)
+    made = Pipeline(opened, redis, epoch, lambda publications: made.published.take(publications), ROUTES)  # type: ignore[attr-defined]
+    made.published = Published()  # type: ignore[attr-defined]
+    made.start()
+    yield made
+    await made.close()
+    await opened.close()
+
+
+@pytest.fixture
+def caller() -> Caller:
+    return Caller(user_id=new_id(), session_id=new_id(), roles=frozenset({"user"}))
+
+
+def sum_of(answer: Answer) -> int:
+    return msgspec.json.decode(answer.body)["value"]
+
+
+@pytest.mark.parametrize("route", [ADD_UP, ADD_UP_TOGETHER], ids=lambda r: r.verb)
+class TestBothShapes:
+    async def test_the_effect_the_event_and_the_answer_come_from_one_transaction(
+        self, route, pipeline, pool, caller
+    ):
+        counter_id = new_id()
+        await create_counters(pool, counter_id)
+        answer = await pipeline.run(route, AddUp(counter_id, 5, "a"), caller)
+        assert sum_of(answer) == 5
+        rows = await read_events(pool, f"auctions:{counter_id}", 0, 10)
+        assert [(number, msgspec.json.decode(data)["type"]) for number, data, _ in rows] == [(1, "added")]
+        assert pipeline.published.numbers(f"auctions:{counter_id}") == [1]
+        assert pipeline.published.numbers(f"ticker:{counter_id}") == [5]
+
+    async def test_a_repeated_key_has_one_effect_and_the_first_answer(self, route, pipeline, pool, caller):
+        counter_id = new_id()
+        await create_counters(pool, counter_id)
+        first = await pipeline.run(route, AddUp(counter_id, 5, "same"), caller)
+        again = await pipeline.run(route, AddUp(counter_id, 5, "same"), caller)
+        assert (first.body, again.body) == (first.body, first.body)
+        assert (first.replayed, again.replayed) == (False, True)
+        assert await pool.fetchval("SELECT value FROM counters WHERE counter_id = $1", counter_id) == 5
+
+    async def test_a_key_with_another_payload_is_refused(self, route, pipeline, pool, caller):
+        counter_id = new_id()
+        await create_counters(pool, counter_id)
+        await pipeline.run(route, AddUp(counter_id, 5, "k"), caller)
+        with pytest.raises(KeyReused):
+            await pipeline.run(route, AddUp(counter_id, 6, "k"), caller)
+
+    async def test_concurrent_repeats_of_a_key_have_one_effect(self, route, pipeline, pool, caller):
+        counter_id = new_id()
+        await create_counters(pool, counter_id)
+        tries = [pipeline.run(route, AddUp(counter_id, 5, "race"), caller) for _ in range(20)]
+        results = await asyncio.gather(*tries, return_exceptions=True)
+        answers = [result for result in results if isinstance(result, Answer)]
+        assert {sum_of(answer) for answer in answers} == {5}
+        assert sum(not answer.replayed for answer in answers) == 1
+        assert await pool.fetchval("SELECT value FROM counters WHERE counter_id = $1", counter_id) == 5
+
+    async def test_a_refusal_leaves_no_trace(self, route, pipeline, pool, caller):
+        unknown = new_id()
+        with pytest.raises(NotFound):
+            await pipeline.run(route, AddUp(unknown, 5, "k1"), caller)
+        assert await read_events(pool, f"auctions:{unknown}", 0, 10) == []
+        assert await pool.fetchval("SELECT count(*) FROM idempotency WHERE user_id = $1", caller.user_id) == 0
+
+    async def test_a_refused_key_may_be_tried_again(self, route, pipeline, pool, caller):
+        counter_id = new_id()
+        with pytest.raises(NotFound):
+            await pipeline.run(route, AddUp(counter_id, 5, "later"), caller)
+        await create_counters(pool, counter_id)
+        assert sum_of(await pipeline.run(route, AddUp(counter_id, 5, "later"), caller)) == 5
+
+    async def test_keys_of_two_users_are_strangers(self, route, pipeline, pool, caller):
+        counter_id = new_id()
+        await create_counters(pool, counter_id)
+        await pipeline.run(route, AddUp(counter_id, 5, "k"), caller)
+        other = Caller(user_id=new_id())
+        assert sum_of(await pipeline.run(route, AddUp(counter_id, 7, "k"), other)) == 12
+
+    async def test_a_missing_key_and_a_missing_user_are_refused(self, route, pipeline, caller):
+        with pytest.raises(KeyRequired):
+            await pipeline.run(route, AddUp(new_id(), 5), caller)
+        with pytest.raises(Unauthenticated):
+            await pipeline.run(route, AddUp(new_id(), 5, "k"), ANONYMOUS)
+
+    async def test_events_of_one_stream_are_numbered_without_gaps_under_concurrency(
+        self, route, pipeline, pool, caller
+    ):
+        counter_id = new_id()
+        await create_counters(pool, counter_id)
+        await asyncio.gather(*(pipeline.run(route, AddUp(counter_id, 1, f"n{n}"), caller) for n in range(50)))
+        rows = await read_events(pool, f"auctions:{counter_id}", 0, 100)
+        assert [number for number, _, _ in rows] == list(range(1, 51))
+        assert sorted(pipeline.published.numbers(f"auctions:{counter_id}")) == list(range(1, 51))
+
+
+async def test_what_a_handler_wrote_before_it_refused_vanishes(pipeline, pool, caller):
+    counter_id = new_id()
+    await create_counters(pool, counter_id)
+    with pytest.raises(NotFound):
+        await pipeline.run(ADD_UP, AddUp(counter_id, -5, "k"), caller)
+    assert await pool.fetchval("SELECT value FROM counters WHERE counter_id = $1", counter_id) == 0
+
+
+async def test_a_command_that_breaks_its_transaction_harms_no_other_of_its_batch(pipeline, pool, caller):
+    counter_id = new_id()
+    await create_counters(pool, counter_id)
+    amounts = [1, 1, 999_999, 1]
+    results = await asyncio.gather(
+        *(
+            pipeline.run(ADD_UP_TOGETHER, AddUp(counter_id, a, f"b{i}"), caller)
+            for i, a in enumerate(amounts)
+        ),
+        return_exceptions=True,
+    )
+    assert [sum_of(r) for r in results if isinstance(r, Answer)] == [1, 2, 3]
+    assert isinstance(results[2], asyncpg.DivisionByZeroError)
+    assert await pool.fetchval("SELECT value FROM counters WHERE counter_id = $1", counter_id) == 3
+
+
+async def test_two_processes_with_one_key_have_one_effect(database, redis, pool, pipeline, caller):
+    counter_id = new_id()
+    await create_counters(pool, counter_id)
+    opened = await open_database(database)
+    other = Pipeline(opened, redis, "e", lambda _: None, ROUTES)
+    other.start()
+    for n in range(20):
+        await asyncio.gather(
+            pipeline.run(ADD_UP_TOGETHER, AddUp(counter_id, 1, f"x{n}"), caller),
+            other.run(ADD_UP_TOGETHER, AddUp(counter_id, 1, f"x{n}"), caller),
+        )
+    assert await pool.fetchval("SELECT value FROM counters WHERE counter_id = $1", counter_id) == 20
+    await other.close()
+    await opened.close()
+
+
+async def test_a_query_needs_no_transaction_and_answers(pipeline, pool):
+    counter_id = new_id()
+    await create_counters(pool, counter_id)
+    assert sum_of(await pipeline.run(READ_SUM, ReadSum(counter_id), ANONYMOUS)) == 0
+
+
+async def test_timers_run_once_with_their_effect_when_due(pipeline, pool, caller):
+    counter_id = new_id()
+    await create_counters(pool, counter_id)
+    await pipeline.run(ADD_UP, AddUp(counter_id, 777, "t"), caller)
+    rung: list[object] = []
+
+    async def ring(refs, stores: Stores, now_ms: int) -> list[Outcome]:
+        rung.extend(refs)
+        return [Outcome(None) for _ in refs]
+
+    assert await pipeline.run_timers("ring", ring, 10) == []
+    await asyncio.sleep(0.06)
+    (late_ms,) = await pipeline.run_timers("ring", ring, 10)
+    assert 0 <= late_ms < 1000
+    assert rung == [counter_id]
+    assert await pipeline.run_timers("ring", ring, 10) == []
+
+
+async def test_a_timer_whose_handler_fails_stays_and_is_postponed(pipeline, pool, caller):
+    counter_id = new_id()
+    await create_counters(pool, counter_id)
+    await pipeline.run(ADD_UP, AddUp(counter_id, 777, "f"), caller)
+    await asyncio.sleep(0.06)
+
+    async def fail(refs, stores: Stores, now_ms: int) -> list[Outcome]:
+        raise ValueError("poison")
+
+    with pytest.raises(ValueError, match="poison"):
+        await pipeline.run_timers("ring", fail, 10)
+    await pipeline.postpone_timer("ring", [100, 200])
+    row = await pool.fetchrow("SELECT due_at_ms, attempts FROM timers WHERE ref = $1", counter_id)
+    assert row["attempts"] == 1
+    await pipeline.postpone_timer("ring", [100, 200])
+    assert await pool.fetchval("SELECT attempts FROM timers WHERE ref = $1", counter_id) == 1
