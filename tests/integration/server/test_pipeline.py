@@ -34,7 +34,7 @@ async def pipeline(database: str, redis: Redis, pool: asyncpg.Pool) -> AsyncIter
     opened = await open_database(database)
     async with opened.connection() as db:
         epoch = await read_epoch(db)
-    made = Pipeline(opened, redis, epoch, lambda publications: made.published.take(publications), ROUTES)  # type: ignore[attr-defined]
+    made = Pipeline(opened, redis, epoch, lambda p: made.published.take(p), ROUTES)  # type: ignore[attr-defined]
     made.published = Published()  # type: ignore[attr-defined]
     made.start()
     yield made

@@ -1,0 +1,147 @@
+"""The relay on real PostgreSQL and NATS: everything committed is sent, in order, at least once, nothing skipped."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest_asyncio
+from nats.aio.client import Client
+
+from protocols.errors import Fault
+from server.relay import Relay
+from storage.engines.nats import open_nats
+from storage.engines.postgres import Database, open_database
+from storage.events_postgres import NewEvent, append_events
+from storage.streams_nats import STREAM, follow_heads, prepare_stream
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def opened(database: str) -> AsyncIterator[Database]:
+    made = await open_database(database)
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def client(nats_url: str) -> AsyncIterator[Client]:
+    made = await open_nats(nats_url, "tests")
+    await prepare_stream(made)
+    yield made
+    await made.close()
+
+
+async def drain(relay: Relay) -> int:
+    total = 0
+    while sent := await relay.step():
+        total += sent
+    return total
+
+
+async def stored_numbers(client: Client, subject: str) -> list[int]:
+    """Read a subject back from JetStream, in order."""
+    subscription = await client.jetstream().subscribe(subject, ordered_consumer=True)
+    numbers: list[int] = []
+    try:
+        while True:
+            message = await subscription.next_msg(timeout=0.3)
+            numbers += [event["number"] for event in json.loads(message.data)["events"]]
+    except TimeoutError:
+        return numbers
+    finally:
+        await subscription.unsubscribe()
+
+
+async def append(opened: Database, stream: str, count: int) -> None:
+    async with opened.transaction() as db:
+        await append_events(db, [NewEvent(stream, "bid_placed", '{"a":1}')] * count, 5)
+
+
+async def test_every_event_reaches_the_stream_in_order(opened, client):
+    relay = Relay(opened, client)
+    await drain(relay)
+    await asyncio.gather(*(append(opened, f"auctions:a{n % 3}", 4) for n in range(30)))
+    assert await drain(relay) == 120
+    for n in range(3):
+        assert await stored_numbers(client, f"events.auctions.bid_placed.a{n}") == list(range(1, 41))
+
+
+async def test_a_transaction_larger_than_a_batch_goes_whole(opened, client):
+    relay = Relay(opened, client)
+    await drain(relay)
+    await append(opened, "auctions:big", 6_000)
+    assert await relay.step() == 6_000
+    assert await stored_numbers(client, "events.auctions.bid_placed.big") == list(range(1, 6_001))
+
+
+async def test_an_earlier_transaction_that_commits_later_is_not_skipped(opened, client, pool: asyncpg.Pool):
+    relay = Relay(opened, client)
+    await drain(relay)
+    async with pool.acquire() as slow:
+        transaction = slow.transaction()
+        await transaction.start()
+        await append_events(slow, [NewEvent("auctions:slow", "bid_placed", "{}")], 5)
+        await append(opened, "auctions:fast", 1)
+        await drain(relay)
+        await transaction.commit()
+    await drain(relay)
+    assert await stored_numbers(client, "events.auctions.bid_placed.slow") == [1]
+    assert await stored_numbers(client, "events.auctions.bid_placed.fast") == [1]
+
+
+async def test_a_batch_sent_again_is_stored_once(opened, client, pool):
+    relay = Relay(opened, client)
+    await drain(relay)
+    position = await pool.fetchval("SELECT transaction_id::text FROM relay_position")
+    await append(opened, "auctions:again", 5)
+    await drain(relay)
+    await pool.execute("UPDATE relay_position SET transaction_id = $1::text::xid8", position)
+    assert await drain(relay) == 5
+    assert await stored_numbers(client, "events.auctions.bid_placed.again") == [1, 2, 3, 4, 5]
+
+
+async def test_heads_are_announced(opened, client, nats_url):
+    relay = Relay(opened, client)
+    await drain(relay)
+    heard: dict[str, int] = {}
+    listener = await open_nats(nats_url, "listener")
+    await follow_heads(listener, heard.update)
+    await listener.flush()
+    await append(opened, "auctions:heads", 3)
+    await drain(relay)
+    for _ in range(50):
+        if "auctions:heads" in heard:
+            break
+        await asyncio.sleep(0.02)
+    assert heard["auctions:heads"] == 3
+    await listener.close()
+
+
+async def test_two_relays_send_each_event_once(opened, client):
+    relays = [Relay(opened, client), Relay(opened, client)]
+    await drain(relays[0])
+    for n in range(20):
+        await append(opened, f"auctions:two{n % 2}", 2)
+    totals = await asyncio.gather(*(drain(relay) for relay in relays))
+    await drain(relays[0])
+    assert sum(totals) <= 40
+    for n in range(2):
+        assert await stored_numbers(client, f"events.auctions.bid_placed.two{n}") == list(range(1, 21))
+
+
+async def test_the_position_stays_when_jetstream_is_away(opened, client, pool, nats_url):
+    relay = Relay(opened, client)
+    await drain(relay)
+    lost = await open_nats(nats_url, "lost")
+    broken = Relay(opened, lost)
+    await lost.close()
+    await append(opened, "auctions:kept", 1)
+    try:
+        await broken.step()
+    except Fault:
+        pass
+    else:
+        raise AssertionError("a relay without NATS claimed to have sent")
+    assert await drain(relay) == 1
+    assert await stored_numbers(client, "events.auctions.bid_placed.kept") == [1]
+    assert (await client.jetstream().stream_info(STREAM)).state.messages > 0
