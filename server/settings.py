@@ -1,7 +1,7 @@
 """Settings: the environment, typed and checked once at start.
 
-Every setting is one field of `Settings`; its variable is `MNBARA_` + the upper-case name. An unknown `MNBARA_` variable
-or a bad value stops the start with a sentence that says which and why.
+Every setting is one field of `Settings`; its variable is `MNBARA_` + the upper-case name. An unknown
+`MNBARA_` variable or a bad value stops the start with a sentence that says which and why.
 """
 
 import os
@@ -28,7 +28,9 @@ class Settings:
 
     host: str = _setting("address the server listens on", "127.0.0.1")
     port: int = _setting("port the server listens on", 8080, "TCP port")
-    home: Path = _setting("where the private engines keep their data", Path(".local"), "folder")
+    home: Path = _setting(  # noqa: RUF009 - a Path is immutable
+        "where the private engines keep their data", Path(".local"), "folder"
+    )
     processes: int = _setting("server processes; 0 = one per core", 0, "processes")
     postgres_url: str = _setting("an existing PostgreSQL with PostGIS to use", "", "URL")
     redis_url: str = _setting("an existing Redis to use", "", "URL")
