@@ -95,8 +95,8 @@ class LocalEngines:
     def start(self) -> EngineUrls:
         """Start the engines, wait until each answers, return their URLs. Raises EngineError."""
         self._prepare_folders()
-        self._take_lock()
         try:
+            self._take_lock()
             if "postgres" in self.names:
                 self._init_postgres()
             self.nats_port = free_port()
@@ -139,6 +139,7 @@ class LocalEngines:
                 child.wait()
         self.children.clear()
         if self._lock:
+            shutil.rmtree(self.run_folder, ignore_errors=True)
             self._lock.close()
             self._lock = None
 
@@ -295,14 +296,15 @@ class LocalEngines:
 
     def _take_lock(self) -> None:
         """Hold the data folder for us and, by inheritance, for every engine until it has ended."""
-        self._lock = (self.data / "lock").open("wb")
+        lock = (self.data / "lock").open("wb")
         deadline = time.monotonic() + STOP_TIMEOUT_S
         said = False
         while True:
             try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() > deadline:
+                    lock.close()
                     raise EngineError(
                         f"other processes use the engines of {self.data}; end them first"
                     ) from None
@@ -311,6 +313,7 @@ class LocalEngines:
                     said = True
                 time.sleep(0.05)
             else:
+                self._lock = lock
                 return
 
     def _popen(self, name: str, command: list[str], end_signal: int) -> subprocess.Popen[bytes]:

@@ -1,6 +1,7 @@
 """The home folder of a running system: who holds it, what runs in it, how to stop it, how to wipe it.
 
-`up.lock` is locked by the one `up` of this home; `up.json` beside it tells its pid, URL and process ids.
+`up.lock` is locked by the one `up` of this home; `up.json` beside it tells its pid, URL, whether it is
+ready, and its process ids by name.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-WIPED = ("engines", "secrets", "logs", "metrics", "up.json")
+WIPED = ("engines", "secrets", "logs", "metrics")
 """What `reset` removes; nothing else in the folder is ours."""
 
 DOWN_TIMEOUT_S = 60.0

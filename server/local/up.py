@@ -91,6 +91,7 @@ class _Run:
         self.engines = LocalEngines(home.folder, names=names, say=say)
         self.urls = EngineUrls("", "", "")
         self.port: socket.socket | None = None
+        self.ready = False
 
     def start(self, wakeup_fd: int) -> None:
         self.port = reserve_port(self.settings.host, self.settings.port)
@@ -158,6 +159,7 @@ class _Run:
                     raise UpError(f"{child.name} does not start; {log} says: {tail_of(log, 5)}")
             if time.monotonic() > deadline:
                 raise UpError(f"no answer at {self.local_url()}/health/ready; see {self.home.folder}/logs")
+        self.ready = True
         self._tell()
         url = self.settings.public_url or self.local_url()
         self.say("ready")
@@ -196,8 +198,14 @@ class _Run:
         return self.home.folder / "logs" / f"{name}.log"
 
     def _tell(self) -> None:
-        facts = {"pid": os.getpid(), "url": self.local_url(), "processes": self.supervisor.pids()}
-        self.home.tell(facts)
+        self.home.tell(
+            {
+                "pid": os.getpid(),
+                "url": self.local_url(),
+                "ready": self.ready,
+                "processes": self.supervisor.pids(),
+            }
+        )
 
 
 def _popen(command: list[str], log: Path, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
