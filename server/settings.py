@@ -28,9 +28,7 @@ class Settings:
 
     host: str = _setting("address the server listens on", "127.0.0.1")
     port: int = _setting("port the server listens on", 8080, "TCP port")
-    home: Path = _setting(  # noqa: RUF009 - a Path is immutable
-        "where the private engines keep their data", Path(".local"), "folder"
-    )
+    home: Path = _setting("where the private engines keep their data", Path(".local"), "folder")
     processes: int = _setting("server processes; 0 = one per core", 0, "processes")
     postgres_url: str = _setting("an existing PostgreSQL with PostGIS to use", "", "URL")
     redis_url: str = _setting("an existing Redis to use", "", "URL")
