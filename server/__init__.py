@@ -1,1 +1,1 @@
-"""Joins everything: settings, wiring, the pipeline, the doors, the worker, the command line. Nothing imports it."""
+"""Joins everything: settings, wiring, pipeline, doors, worker, command line. Nothing imports it."""

@@ -1,7 +1,7 @@
 """Settings: the environment, typed and checked once at start.
 
-Every setting is one field of `Settings`; its variable is `MNBARA_` + the upper-case name. An unknown `MNBARA_` variable
-or a bad value stops the start with a sentence that says which and why.
+Every setting is one field of `Settings`; its variable is `MNBARA_` + the upper-case name. An unknown
+`MNBARA_` variable or a bad value stops the start with a sentence that says which and why.
 """
 
 import os

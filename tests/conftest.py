@@ -1,6 +1,7 @@
 """Fixtures for every test: real engines; per module a fresh database, an emptied Redis, a bare NATS."""
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -15,6 +16,7 @@ from tests.support.engines import (
     redis_database,
     running_engines,
 )
+from tests.support.system import scratch_home
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +24,13 @@ def engines() -> Iterator[EngineUrls]:
     """Real PostgreSQL, Redis and NATS for this run."""
     with running_engines() as urls:
         yield urls
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """An empty home folder of this test's own, for engines or a whole system."""
+    with scratch_home() as folder:
+        yield folder
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -1,0 +1,165 @@
+"""Keep processes running: start them, restart what dies with growing pauses, stop them in order.
+
+One thread, no polling: a wake-up pipe tells of ended children and signals. The first SIGINT, SIGTERM or
+SIGHUP asks for an orderly stop, a second one kills. Children die with us, also after kill -9.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import FrameType
+
+PAUSE_S_MIN = 0.1
+"""Pause before the first restart of a process."""
+
+PAUSE_S_MAX = 5.0
+"""Longest pause between restarts of a process that keeps dying."""
+
+HEALTHY_S = 10.0
+"""A process that lived this long starts again at the shortest pause."""
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class StopRequested(BaseException):
+    """Somebody asked us to stop; like KeyboardInterrupt, not to be caught as an error."""
+
+
+@dataclass(slots=True)
+class Child:
+    """One process that must run: how to start it and how to end it."""
+
+    name: str
+    spawn: Callable[[], "subprocess.Popen[bytes]"]
+    stop_signal: signal.Signals = signal.SIGTERM
+    grace_s: float = 15.0
+    process: "subprocess.Popen[bytes] | None" = None
+    started_at: float = 0.0
+    restart_at: float | None = None
+    deaths: int = 0
+    """Deaths in a row, without a healthy life between them."""
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Runs children; `changed` is called when a process id changed."""
+
+    say: Callable[[str], None]
+    changed: Callable[[], None] = lambda: None
+    children: list[Child] = field(default_factory=list)
+    stopping: bool = False
+
+    def start(self, child: Child) -> None:
+        """Start a child and watch it from now on. One that runs already is only watched."""
+        self.children.append(child)
+        if child.process is None:
+            self._spawn(child)
+        child.started_at = time.monotonic()
+
+    def tend(self, timeout_s: float, wakeup_fd: int) -> None:
+        """Wait for news or the timeout; restart what is due. Raises StopRequested from the signal handler."""
+        now = time.monotonic()
+        due = [child.restart_at for child in self.children if child.restart_at is not None]
+        wait_s = max(0.0, min([timeout_s, *(at - now for at in due)]))
+        if select.select([wakeup_fd], [], [], wait_s)[0]:
+            with contextlib.suppress(BlockingIOError):
+                os.read(wakeup_fd, 4096)
+        for child in self.children:
+            self._tend_child(child)
+
+    def stop(self) -> None:
+        """Stop the children in the reverse order of their start, groups of one name prefix together."""
+        self.stopping = True
+        for group in self._groups():
+            for child in group:
+                if child.process and child.process.poll() is None:
+                    child.process.send_signal(child.stop_signal)
+            for child in group:
+                self._await_end(child)
+
+    def kill(self) -> None:
+        """End every child at once."""
+        for child in self.children:
+            if child.process and child.process.poll() is None:
+                child.process.kill()
+
+    def pids(self) -> dict[str, int]:
+        """Return process ids by name of what runs now."""
+        return {c.name: c.process.pid for c in self.children if c.process and c.process.poll() is None}
+
+    def _groups(self) -> Iterator[list[Child]]:
+        names: dict[str, list[Child]] = {}
+        for child in reversed(self.children):
+            names.setdefault(child.name.split("-")[0], []).append(child)
+        yield from names.values()
+
+    def _await_end(self, child: Child) -> None:
+        if child.process is None:
+            return
+        try:
+            child.process.wait(child.grace_s)
+        except subprocess.TimeoutExpired:
+            self.say(f"{child.name} did not stop within {child.grace_s:.0f} s: killed")
+            child.process.kill()
+            child.process.wait()
+
+    def _spawn(self, child: Child) -> None:
+        child.process = child.spawn()
+        child.started_at = time.monotonic()
+        child.restart_at = None
+        self.changed()
+
+    def _tend_child(self, child: Child) -> None:
+        now = time.monotonic()
+        if child.restart_at is not None:
+            if now >= child.restart_at:
+                self._spawn(child)
+            return
+        if child.process is None or child.process.poll() is None:
+            return
+        child.deaths = 1 if now - child.started_at > HEALTHY_S else child.deaths + 1
+        pause_s = min(PAUSE_S_MAX, PAUSE_S_MIN * 2 ** (child.deaths - 1))
+        child.restart_at = now + pause_s
+        reason = _reason(child.process.returncode)
+        self.say(f"{child.name} ended ({reason}); starts again in {pause_s:.1f} s")
+        self.changed()
+
+
+@contextlib.contextmanager
+def signals_stop(kill: Callable[[], None]) -> Iterator[int]:
+    """Turn the first stop signal into StopRequested, a second into `kill`; yield the wake-up descriptor."""
+    read_fd, write_fd = os.pipe()
+    for fd in (read_fd, write_fd):
+        os.set_blocking(fd, False)
+    seen = 0
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == 1:
+            raise StopRequested
+        kill()
+
+    before = {number: signal.signal(number, stop) for number in _SIGNALS}
+    before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    wakeup_before = signal.set_wakeup_fd(write_fd, warn_on_full_buffer=False)
+    try:
+        yield read_fd
+    finally:
+        signal.set_wakeup_fd(wakeup_before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(read_fd)
+        os.close(write_fd)
+
+
+def _reason(returncode: int) -> str:
+    if returncode < 0:
+        with contextlib.suppress(ValueError):
+            return signal.Signals(-returncode).name
+    return f"exit {returncode}"
