@@ -1,0 +1,160 @@
+"""The command table: every route by name, decoded, limited, run, counted; what both doors share, and the RPC door.
+
+`call` is the way of an RPC: bytes in, a future of the answer's bytes out. The REST door uses `run` with a struct it
+decoded from a request. Refusals leave `call` as error replies; unknown errors as `internal` with a trace id in the log.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from time import perf_counter
+
+from msgspec import Struct
+
+from handlers.contract import Caller, Permission, Route
+from protocols.errors import Refusal, Unauthenticated
+from protocols.values import new_id
+from realtime.ports import ProtocolError
+from server.decoding import StructDecoder, invalid
+from server.errors_out import as_refusal, rpc_error
+from server.metrics import CommandMetric, Metrics
+from server.pipeline import Answer, Pipeline
+from server.ratelimits import LocalLimits, subject_of
+
+COMMAND_TIMEOUT_S = 10.0
+"""A command that is not answered by then is answered `temporarily_unavailable`; its engines give up long before."""
+
+DATA_BYTES_MAX = 256 * 1024
+"""Bytes of one command; the largest (a batch of positions) has about 50 KiB."""
+
+
+class Command:
+    """One route, ready to run."""
+
+    __slots__ = ("decoder", "over_rest", "over_rpc", "route", "takes_key")
+
+    def __init__(self, route: Route, metrics: Metrics) -> None:
+        """Build its decoder and resolve its metrics."""
+        self.route = route
+        self.decoder = StructDecoder(route.command)
+        self.over_rpc = metrics.command(route.name, "rpc")
+        self.over_rest = metrics.command(route.name, "rest")
+        self.takes_key = "key" in route.command.__struct_fields__
+
+
+class CommandTable:
+    """Routes by name."""
+
+    def __init__(
+        self, routes: Sequence[Route], pipeline: Pipeline, limits: LocalLimits | None, metrics: Metrics
+    ) -> None:
+        """Take the routes of all domains; `limits` of None lets everybody call as fast as they can."""
+        self.commands = {route.name: Command(route, metrics) for route in routes}
+        if len(self.commands) != len(routes):
+            raise RuntimeError("two routes have the same name")
+        self._pipeline = pipeline
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._unknown = metrics.command("unknown", "rpc")
+
+    async def run(self, command: Command, value: Struct, caller: Caller) -> Answer:
+        """Run a decoded command. Raises the route's refusals; TimeoutError after `COMMAND_TIMEOUT_S`."""
+        _check_key(command, value, caller)
+        async with asyncio.timeout(COMMAND_TIMEOUT_S):
+            return await self._pipeline.run(command.route, value, caller)
+
+    def call(self, method: str, data: bytes, caller: Caller, peer: str = "") -> "asyncio.Future[bytes]":
+        """Run an RPC; `peer` is the address whose budget an anonymous caller uses.
+
+        Grouped commands make no task: the future is chained to the group commit's own.
+        Raises: ProtocolError, at once or from the future.
+        """
+        started = perf_counter()
+        command = self.commands.get(method)
+        if command is None or not command.route.rpc:
+            self._unknown.done("unknown_method", perf_counter() - started)
+            raise ProtocolError(104, "method not found")
+        try:
+            self._limit(command, caller, peer)
+            if len(data) > DATA_BYTES_MAX:
+                raise invalid(f"More than {DATA_BYTES_MAX} bytes")
+            value = command.decoder.decode(data)
+            if not command.route.grouped:
+                return self._loop.create_task(self._call(command, value, caller, started))
+            _check_key(command, value, caller)
+            inner = self._pipeline.submit(command.route, value, caller)
+        except Exception as error:  # noqa: BLE001 - every error of a caller's command is answered to it
+            raise _refuse(command, error, started) from None
+        pending = _Pending(self._loop.create_future(), command, started)
+        inner.add_done_callback(pending.finish)
+        return pending.reply
+
+    def _limit(self, command: Command, caller: Caller, peer: str) -> None:
+        if self._limits is not None:
+            key, rule = subject_of(caller, peer)
+            verdict = self._limits.take(key, rule, command.route.cost)
+            if not verdict.allowed:
+                verdict.check()
+
+    async def _call(self, command: Command, value: Struct, caller: Caller, started: float) -> bytes:
+        try:
+            answer = await self.run(command, value, caller)
+        except Exception as error:  # noqa: BLE001 - as above
+            raise _refuse(command, error, started) from None
+        command.over_rpc.done("ok", perf_counter() - started)
+        return reply_bytes(answer)
+
+
+class _Pending:
+    """A grouped command under way: passes the group commit's answer on to the caller's future."""
+
+    __slots__ = ("command", "reply", "started")
+
+    def __init__(self, reply: "asyncio.Future[bytes]", command: Command, started: float) -> None:
+        self.reply = reply
+        self.command = command
+        self.started = started
+
+    def finish(self, inner: "asyncio.Future[Answer]") -> None:
+        error = None if inner.cancelled() else inner.exception()
+        if inner.cancelled() or error is not None:
+            refused = _refuse(self.command, error or TimeoutError(), self.started)
+            if not self.reply.done():
+                self.reply.set_exception(refused)
+            return
+        self.command.over_rpc.done("ok", perf_counter() - self.started)
+        if not self.reply.done():
+            self.reply.set_result(reply_bytes(inner.result()))
+
+
+def reply_bytes(answer: Answer) -> bytes:
+    """Return the data of an RPC reply: the answer, marked when it repeats the first one of its key."""
+    body = answer.body
+    if not answer.replayed:
+        return body
+    if not body.endswith(b"}"):
+        return b'{"replayed":true}'
+    return body[:-1] + (b'"replayed":true}' if body == b"{}" else b',"replayed":true}')
+
+
+def _check_key(command: Command, value: Struct, caller: Caller) -> None:
+    """A key is remembered per user, so a call without one cannot have a key. Raises Unauthenticated."""
+    if (
+        caller.user_id is None
+        and command.takes_key
+        and command.route.permission is Permission.ANYONE
+        and getattr(value, "key", "")
+    ):
+        raise Unauthenticated("An idempotency key is kept for its user: sign in, or send none")
+
+
+def _refuse(command: Command, error: BaseException, started: float) -> ProtocolError:
+    """Count a refused command and return its error reply."""
+    trace_id = "" if isinstance(error, Refusal) else str(new_id())
+    refusal = as_refusal(error, trace_id, command=command.route.name)
+    outcome(command.over_rpc, refusal, started)
+    return rpc_error(refusal, trace_id)
+
+
+def outcome(metric: CommandMetric, refusal: Refusal, started: float) -> None:
+    """Count a refusal under its code word."""
+    metric.done(type(refusal).code, perf_counter() - started)

@@ -1,0 +1,129 @@
+"""Bytes of a client into a command struct, or `invalid_input` that says where and why.
+
+`pointer` is an RFC 6901 pointer into the command object: path and query parameters are fields of that object too.
+"""
+
+import re
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from protocols.errors import InvalidInput
+
+DEPTH_MAX = 32
+"""Levels of nesting a body may have; the deepest command of ours has six."""
+
+_AT = re.compile(r" - at `(?:key` in `)?\$(.*)`$", re.DOTALL)
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
+_MISSING = re.compile(r"^Object (?:missing required|contains unknown) field `(.+?)`", re.DOTALL)
+_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def invalid(detail: str, pointer: str = "") -> InvalidInput:
+    """Return the refusal of one place of the input."""
+    return InvalidInput(detail, errors=[{"pointer": pointer, "detail": detail}])
+
+
+def pointer_of(path: str) -> str:
+    """Return the RFC 6901 pointer of a decoder's path text: `.fixes[0].lat` is `/fixes/0/lat`.
+
+    A step through the values of an object has no name in the text (`[...]`): the pointer ends at that object.
+    """
+    pointer = ""
+    for name, index in _STEP.findall(path):
+        if not name and not index:
+            break
+        pointer += "/" + (name or index).replace("~", "~0").replace("/", "~1")
+    return pointer
+
+
+def refusal_of(error: Exception) -> InvalidInput:
+    """Return the refusal for what the decoder raised."""
+    if isinstance(error, RecursionError):
+        return invalid("Nested too deeply")
+    if isinstance(error, UnicodeError):
+        return invalid("Text is not valid UTF-8")
+    text = str(error)
+    if not isinstance(error, msgspec.ValidationError):
+        return invalid(text if isinstance(error, msgspec.DecodeError) else "Not a value of the schema")
+    at = _AT.search(text)
+    pointer = pointer_of(at[1]) if at else ""
+    detail = text[: at.start()] if at else text
+    field = _MISSING.match(detail)
+    if field:
+        pointer += "/" + field[1].replace("~", "~0").replace("/", "~1")
+    return invalid(detail, pointer)
+
+
+def check_text(data: bytes) -> None:
+    """Refuse JSON nested deeper than `DEPTH_MAX`, and the character U+0000, which the database cannot keep.
+
+    Cost: two scans in C for ordinary input; only input with many brackets is looked at closely.
+    """
+    if data.count(b"{") + data.count(b"[") > DEPTH_MAX:
+        brackets = _STRINGS.sub(b"", data).translate(_BRACKETS, _NOT_BRACKETS)
+        for _ in range(DEPTH_MAX):  # every round takes away the innermost level
+            brackets = brackets.replace(b"[]", b"")
+            if not brackets:
+                break
+        else:
+            raise invalid(f"Nested more than {DEPTH_MAX} levels deep, or brackets that do not match")
+    if b"\\u0000" in data and _NUL.search(data):
+        raise invalid("Text may not contain the character U+0000")
+
+
+class StructDecoder:
+    """Decodes one command type; built once per route."""
+
+    def __init__(self, command: type[Struct]) -> None:
+        """Build the decoder of a command type."""
+        self.command = command
+        self._decode = msgspec.json.Decoder(command).decode
+
+    def decode(self, data: bytes) -> Struct:
+        """Return the command in a JSON object; no data at all is an empty object. Raises InvalidInput."""
+        if not data or data == b"null":
+            data = b"{}"
+        check_text(data)
+        try:
+            return self._decode(data)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise refusal_of(error) from None
+
+    def convert(self, values: dict[str, Any], *, strict: bool) -> Struct:
+        """Return the command of decoded values; `strict=False` reads numbers and booleans from text.
+
+        Raises: InvalidInput.
+        """
+        try:
+            return msgspec.convert(values, self.command, strict=strict)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise refusal_of(error) from None
+
+
+def decode_object(data: bytes) -> dict[str, Any]:
+    """Return the members of a JSON object; no data at all is an empty one. Raises InvalidInput."""
+    if not data:
+        return {}
+    check_text(data)
+    try:
+        value = msgspec.json.decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise refusal_of(error) from None
+    if not isinstance(value, dict):
+        raise invalid("Expected `object`")
+    return value
+
+
+def convert_text(text: str, kind: Any, pointer: str) -> Any:  # noqa: ANN401 - any field's type and value
+    """Return the value of a path parameter's text. Raises InvalidInput at `pointer`."""
+    if "\x00" in text:
+        raise invalid("Text may not contain the character U+0000", pointer)
+    try:
+        return msgspec.convert(text, kind, strict=False)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise invalid(str(error), pointer) from None

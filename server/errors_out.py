@@ -1,0 +1,77 @@
+"""Refusals on their way out: problem+json for REST, an error reply for RPC, one catalogue behind both.
+
+What is not a refusal is a bug: it is logged with its traceback under a trace id and answered `internal`, without detail.
+Source: INTERFACE section 1 (errors), RFC 9457.
+"""
+
+from typing import Any
+
+import structlog
+
+from protocols.errors import CATALOGUE, Internal, Refusal, TemporarilyUnavailable
+from protocols.values import to_json
+from realtime.ports import ProtocolError
+
+PROBLEM_MEDIA_TYPE = b"application/problem+json"
+
+_MEMBERS = frozenset({"type", "title", "status", "detail", "code", "number", "trace_id"})
+"""Members of a problem that a refusal's facts may not replace."""
+
+_log = structlog.get_logger()
+
+
+def as_refusal(error: BaseException, trace_id: str, **where: str) -> Refusal:
+    """Return what the caller may know of an error; a bug is logged with its traceback and becomes `internal`."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, TimeoutError):
+        return TemporarilyUnavailable("The command took too long; try again with the same key")
+    _log.error("internal_error", trace_id=trace_id, exc_info=error, **where)
+    return Internal()
+
+
+def title_of(refusal: type[Refusal]) -> str:
+    """Return the sentence of the catalogue: the first line of the class's docstring."""
+    return (refusal.__doc__ or refusal.code).splitlines()[0]
+
+
+def problem_body(refusal: Refusal, trace_id: str) -> bytes:
+    """Return the problem+json document of a refusal; its facts are extension members."""
+    kind = type(refusal)
+    document: dict[str, Any] = {
+        "type": f"/v1/errors#{kind.code}",
+        "title": title_of(kind),
+        "status": kind.status,
+        "detail": refusal.detail,
+        "code": kind.code,
+        "number": kind.number,
+        "trace_id": trace_id,
+    }
+    document.update((name, value) for name, value in refusal.facts.items() if name not in _MEMBERS)
+    return to_json(document)
+
+
+def rpc_error(refusal: Refusal, trace_id: str = "") -> ProtocolError:
+    """Return the error reply of a refusal: `<code>: <detail>`, then its facts as compact JSON when it has any."""
+    kind = type(refusal)
+    facts = {**refusal.facts, "trace_id": trace_id} if trace_id else refusal.facts
+    text = f"{kind.code}: {refusal.detail}"
+    if facts:
+        text += " " + to_json(facts).decode()
+    return ProtocolError(kind.number, text, temporary=kind.temporary)
+
+
+def list_errors() -> bytes:
+    """Return the catalogue as `GET /v1/errors` prints it, ascending by number."""
+    kinds = sorted(CATALOGUE.values(), key=lambda kind: kind.number)
+    items = [
+        {
+            "code": kind.code,
+            "number": kind.number,
+            "status": kind.status,
+            "temporary": kind.temporary,
+            "title": title_of(kind),
+        }
+        for kind in kinds
+    ]
+    return to_json({"items": items, "next_cursor": None})

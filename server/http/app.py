@@ -1,0 +1,109 @@
+"""The HTTP application: every path of the server, generated from the route tables, behind the outer door."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from litestar import Litestar, Request
+from litestar.response.base import ASGIResponse
+
+from protocols.values import to_json
+from server.commands import CommandTable
+from server.errors_out import list_errors
+from server.http.callers import Callers, Verify
+from server.http.channels import PATH as CHANNELS_PATH
+from server.http.channels import ChannelPolls, ChannelSource
+from server.http.door import Door
+from server.http.exchange import (
+    Handler,
+    Incoming,
+    Reply,
+    endpoint,
+    framework_refusal,
+    refusal_reply,
+    to_response,
+)
+from server.http.ops import Health, MetricsPage, Ping
+from server.http.pages import Page, front_page, schema_page
+from server.http.routes import handlers_by_path
+from server.metrics import Metrics
+from server.ratelimits import SharedLimits
+from server.schemas.asyncapi import build_asyncapi
+from server.schemas.openapi import build_openapi
+from server.settings import Settings
+
+JWKS_KEPT_S = 300
+"""How long verifiers may keep our public keys; a new key is published that long before it signs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorParts:
+    """What the HTTP application is made of; `server/wiring` fills it."""
+
+    table: CommandTable
+    metrics: Metrics
+    settings: Settings
+    verify: Verify
+    limits: SharedLimits | None
+    """None = everybody may call as fast as they can (`MNBARA_RATE_LIMITS=off`)."""
+    jwks: Callable[[], Mapping[str, Any]]
+    channels: ChannelSource
+    pings: Mapping[str, Ping]
+    extra_handlers: Sequence[Any] = field(default=())
+    """Further handlers of the framework: the realtime endpoints, webhooks."""
+
+
+def create_app(parts: DoorParts) -> Door:
+    """Return the ASGI application; websockets and lifespan go to the framework untouched."""
+    callers = Callers(parts.verify, parts.limits)
+    paths: dict[str, Mapping[str, Handler]] = handlers_by_path(parts.table, callers)
+    paths.update({path: {"GET": page} for path, page in _pages(parts, callers).items()})
+    app = Litestar(
+        [*(endpoint(path, handlers, parts.metrics) for path, handlers in paths.items()), *parts.extra_handlers],
+        exception_handlers={Exception: _answer_framework_error(parts.metrics)},
+        openapi_config=None,
+        logging_config=None,
+        debug=False,
+    )
+    secure = parts.settings.public_url.startswith("https://")
+    return Door(app, parts.settings.allowed_origins, secure=secure)  # type: ignore[arg-type]
+
+
+def _pages(parts: DoorParts, callers: Callers) -> dict[str, Handler]:
+    """Return what is served beside the route tables, by path."""
+    routes = [command.route for command in parts.table.commands.values()]
+    health = Health(parts.pings, parts.metrics)
+    settings = parts.settings
+    url = settings.public_url or f"http://{settings.host}:{settings.port}"
+
+    async def show_errors(_request: Incoming) -> Reply:
+        return Reply(200, list_errors())
+
+    async def show_keys(_request: Incoming) -> Reply:
+        kept = b"public, max-age=%d" % JWKS_KEPT_S
+        return Reply(200, to_json(parts.jwks()), [(b"cache-control", kept)])
+
+    return {
+        "/": front_page(),
+        "/schema": schema_page(),
+        "/schema/openapi.json": Page(to_json(build_openapi(routes, url)), b"application/json"),
+        "/schema/asyncapi.json": Page(to_json(build_asyncapi(routes, url)), b"application/json"),
+        "/v1/errors": show_errors,
+        "/.well-known/jwks.json": show_keys,
+        CHANNELS_PATH: ChannelPolls(parts.channels, callers, parts.metrics),
+        "/health/live": health.live,
+        "/health/ready": health.ready,
+        "/metrics": MetricsPage(parts.metrics, settings.ops_token),
+    }
+
+
+def _answer_framework_error(metrics: Metrics) -> Callable[[Request[Any, Any, Any], Exception], Any]:
+    """Return the framework's handler of its own refusals: no such path, a bad Host header."""
+
+    def answer(request: Request[Any, Any, Any], error: Exception) -> ASGIResponse:
+        scope: Any = request.scope
+        reply = refusal_reply(framework_refusal(error), scope["trace_id"], "framework")
+        metrics.http_requests.labels("unmatched", "other", reply.status).inc()
+        return to_response(reply)
+
+    return answer

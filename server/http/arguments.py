@@ -1,0 +1,144 @@
+"""A request's path, query, body and headers into the one command struct of its route.
+
+GET and DELETE read their fields from the query, the others from a JSON body; path parameters are fields too. What is
+said twice must be said the same: a body that contradicts the path or a header is refused.
+"""
+
+import re
+from typing import Any, get_type_hints
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from handlers.contract import Route
+from protocols.errors import Stale, UnsupportedMediaType
+from server.commands import Command
+from server.decoding import convert_text, decode_object, invalid
+from server.http.exchange import Incoming
+
+QUERY_BYTES_MAX = 8 * 1024
+"""Longer query strings are refused before they are parsed."""
+
+QUERY_FIELDS_MAX = 64
+
+_CONTENT_TYPE = re.compile(r'application/json(\s*;\s*charset="?utf-8"?)?', re.IGNORECASE)
+_QUOTED = re.compile(r'"([\x21\x23-\x7e]*)"')
+
+HEADER_FIELDS = {"key": "Idempotency-Key", "if_match": "If-Match"}
+"""Fields of commands that REST carries in a header."""
+
+
+def path_fields(route: Route) -> list[str]:
+    """Return the names of a route's path parameters, in order."""
+    return re.findall(r"\{(\w+)\}", route.path)
+
+
+def reads_query(route: Route) -> bool:
+    """Whether the fields of a route come from the query string rather than from a body."""
+    return route.method in {"GET", "DELETE"}
+
+
+class Arguments:
+    """Reads the command of one route."""
+
+    def __init__(self, command: Command) -> None:
+        """Learn the fields of the route's command. Raises RuntimeError for a path that names no field."""
+        route = command.route
+        self._decoder = command.decoder
+        self._from_query = reads_query(route)
+        fields = {f.encode_name: f.type for f in msgspec.structs.fields(route.command)}
+        hints = get_type_hints(route.command, include_extras=True)
+        self._path: dict[str, Any] = {}
+        for name in path_fields(route):
+            if name not in fields:
+                raise RuntimeError(f"{route.name}: the path names {name}, its command has no such field")
+            self._path[name] = hints.get(name, fields[name])
+        self._headers = [name for name in HEADER_FIELDS if name in fields]
+        self._query_names = frozenset(fields) - frozenset(self._path) - frozenset(HEADER_FIELDS)
+
+    async def read(self, request: Incoming) -> Struct:
+        """Return the command. Raises InvalidInput, PayloadTooLarge, UnsupportedMediaType, Stale."""
+        values: dict[str, Any] = self._read_query(request)
+        if not self._from_query:
+            values = await self._read_body(request)
+        given = request.path_values
+        for name, kind in self._path.items():
+            _merge(values, name, convert_text(given[name], kind, f"/{name}"), "path")
+        for name in self._headers:
+            value = read_key(request) if name == "key" else read_if_match(request)
+            if value is not None:
+                _merge(values, name, value, "header")
+        return self._decoder.convert(values, strict=not self._from_query)
+
+    def _read_query(self, request: Incoming) -> dict[str, Any]:
+        if not request.query:
+            return {}
+        values: dict[str, Any] = {}
+        for name, text in parse_query(request.query):
+            if name not in self._query_names or not self._from_query:
+                raise invalid("There is no such query parameter", f"/{name}")
+            if name in values:
+                raise invalid("A query parameter may come once", f"/{name}")
+            values[name] = text
+        return values
+
+    async def _read_body(self, request: Incoming) -> dict[str, Any]:
+        data = await request.body()
+        if data and not _CONTENT_TYPE.fullmatch(request.header(b"content-type")):
+            raise UnsupportedMediaType
+        return decode_object(data)
+
+
+def parse_query(query: bytes) -> list[tuple[str, str]]:
+    """Return the pairs of a query string. Raises InvalidInput when it is too long or not UTF-8."""
+    if len(query) > QUERY_BYTES_MAX:
+        raise invalid(f"A query string may have {QUERY_BYTES_MAX} bytes")
+    try:
+        pairs = parse_qsl(
+            query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=QUERY_FIELDS_MAX
+        )
+    except ValueError:
+        raise invalid("The query string is not valid") from None
+    for name, text in pairs:
+        if "\x00" in text:
+            raise invalid("Text may not contain the character U+0000", f"/{name}")
+    return pairs
+
+
+def read_key(request: Incoming) -> str | None:
+    """Return the idempotency key of the header, bare or quoted (the IETF draft's form); None without one."""
+    text = request.header(b"idempotency-key")
+    if not text:
+        return None
+    quoted = _QUOTED.fullmatch(text)
+    return quoted[1] if quoted else text
+
+
+def read_if_match(request: Incoming) -> int | None:
+    """Return the version an If-Match names; None without one or for `*`.
+
+    Raises: Stale for a tag that no version of ours has, InvalidInput for what is no tag.
+    """
+    text = request.header(b"if-match")
+    if not text or text == "*":
+        return None
+    if text.startswith("W/"):
+        raise Stale("If-Match needs a strong tag")
+    quoted = _QUOTED.fullmatch(text)
+    if quoted is None:
+        raise invalid('If-Match takes one tag in quotes, as given in ETag: "3"', "/if_match")
+    if not quoted[1].isascii() or not quoted[1].isdigit() or len(quoted[1]) > 18:
+        raise Stale
+    return int(quoted[1])
+
+
+def _merge(values: dict[str, Any], name: str, value: Any, place: str) -> None:  # noqa: ANN401 - any field
+    """Add a field; one that the body has too must be the same. Raises InvalidInput."""
+    known = values.get(name)
+    if known is not None and known not in ("", value):
+        spelled = str(value) if isinstance(value, UUID) else value
+        if known != spelled:
+            raise invalid(f"The body and the {place} say different things", f"/{name}")
+    values[name] = value

@@ -1,0 +1,70 @@
+"""Who calls over HTTP, and whether their budget allows it."""
+
+import re
+from collections.abc import Awaitable, Callable
+
+from handlers.contract import ANONYMOUS, Caller
+from protocols.errors import Refusal, Unauthenticated
+from server.http.exchange import Incoming
+from server.ratelimits import SharedLimits, Verdict, seconds_up
+
+Verify = Callable[[str, str], Awaitable[Caller]]
+"""`(access token, peer address) -> Caller`; raises Unauthenticated."""
+
+_BEARER = re.compile(r"[Bb]earer +([A-Za-z0-9._~+/-]{1,8192}=*)")
+
+
+class Callers:
+    """Reads the Authorization header and takes from budgets."""
+
+    def __init__(self, verify: Verify, limits: SharedLimits | None) -> None:
+        """Use a verifier; `limits` of None lets everybody call as fast as they can."""
+        self._verify = verify
+        self._limits = limits
+
+    async def admit(self, request: Incoming, cost: int) -> Caller:
+        """Return the caller after taking `cost` from their budget; the answer will carry the limit headers.
+
+        Raises: Unauthenticated, RateLimited. A bad token takes from the address's budget.
+        """
+        try:
+            caller = await self._read_caller(request)
+        except Refusal:
+            await self._take(request, ANONYMOUS, cost)
+            raise
+        await self._take(request, caller, cost)
+        return caller
+
+    async def _read_caller(self, request: Incoming) -> Caller:
+        if b"authorization" not in request.headers:
+            return ANONYMOUS
+        bearer = _BEARER.fullmatch(request.header(b"authorization"))
+        if bearer is None:
+            _challenge(request, b"invalid_request")
+            raise Unauthenticated("The Authorization header must be `Bearer <access token>`")
+        try:
+            return await self._verify(bearer[1], request.peer)
+        except Unauthenticated:
+            _challenge(request, b"invalid_token")
+            raise
+
+    async def _take(self, request: Incoming, caller: Caller, cost: int) -> None:
+        if self._limits is None:
+            return
+        verdict = await self._limits.take(caller, request.peer, cost)
+        _tell(request, verdict)
+        verdict.check()
+
+
+def _challenge(request: Incoming, reason: bytes) -> None:
+    request.answer_headers.append((b"www-authenticate", b'Bearer realm="mnbara", error="%s"' % reason))
+
+
+def _tell(request: Incoming, verdict: Verdict) -> None:
+    """Put the limit headers on the answer. Source: IETF draft ratelimit-headers, sections 3 and 4."""
+    rule = verdict.rule
+    name = rule.name.encode()
+    request.answer_headers += [
+        (b"ratelimit-policy", b'"%s";q=%d;w=%d' % (name, rule.limit, rule.limit * rule.period_s // rule.count)),
+        (b"ratelimit", b'"%s";r=%d;t=%d' % (name, verdict.remaining, seconds_up(verdict.reset_us))),
+    ]

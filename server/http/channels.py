@@ -1,0 +1,203 @@
+"""Replayed channels for clients without a socket: `GET /v1/channels/{channel}/events`, a long poll over the events table.
+
+A poll that finds nothing waits until its channel is published on, and looks again; while it waits it also looks every
+few seconds, so that a publication lost on the way costs a delay and never an event. Source: INTERFACE section 2.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from handlers.contract import Caller
+from protocols.errors import RateLimited, TemporarilyUnavailable, UnknownChannel
+from protocols.topics import Entry
+from protocols.values import Timestamp, to_json, to_timestamp
+from realtime.ports import ChannelRule, Lane
+from server.decoding import StructDecoder, invalid
+from server.http.arguments import parse_query
+from server.http.callers import Callers
+from server.http.exchange import Incoming, Reply
+from server.metrics import Metrics
+
+PATH = "/v1/channels/{channel}/events"
+
+WAITING_MAX = 2_000
+"""Polls that may wait in one process: each holds a task and a connection, about 20 KiB."""
+
+WAITING_PER_CALLER_MAX = 16
+"""Polls of one user, or one address, that may wait in one process: an app follows a few channels."""
+
+LOOK_AGAIN_S = 3.0
+"""How long a lost publication can delay a waiting poll."""
+
+
+class PollChannel(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a poll asks: events after an offset, and how long it may wait for the first."""
+
+    channel: Annotated[str, Meta(max_length=255)]
+    after: Annotated[int, Meta(ge=0, le=9_007_199_254_740_991)] = 0
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    wait_s: Annotated[float, Meta(ge=0, le=25)] = 0
+
+
+class ChannelEvent(Struct, frozen=True):
+    """One event of a channel: its number, its publication, its instant."""
+
+    offset: int
+    data: dict[str, Any]
+    at: Timestamp
+
+
+class ChannelEvents(Struct, frozen=True):
+    """Events in order, and the `after` of the next poll."""
+
+    epoch: str
+    events: list[ChannelEvent]
+    offset: int
+
+
+Watch = Callable[[str], AbstractAsyncContextManager[asyncio.Event]]
+"""Opened with a channel: an event that is set at every publication from then on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSource:
+    """What polls read; `server/wiring` gives the channel rules, the channel log, and the hub's watch."""
+
+    epoch: str
+    authorize: Callable[[Caller, str], Awaitable[ChannelRule]]
+    read: Callable[[str, int, int], Awaitable[Sequence[Entry]]]
+    watch: Watch
+
+
+class ChannelWatchers:
+    """A watch for polls beside the hub: `deliver` is called with what the bus delivers, `follow` and `leave` with the
+    first and last watcher of a channel."""
+
+    def __init__(
+        self,
+        follow: Callable[[str], Awaitable[None]],
+        leave: Callable[[str], None],
+    ) -> None:
+        """Use the bus's subscribe and unsubscribe, or the hub's way of keeping a channel."""
+        self._follow = follow
+        self._leave = leave
+        self._events: dict[str, set[asyncio.Event]] = {}
+
+    def deliver(self, channel: str, _entries: Sequence[Entry] = ()) -> None:
+        """Wake the polls of a channel."""
+        for event in self._events.get(channel, ()):
+            event.set()
+
+    @asynccontextmanager
+    async def watch(self, channel: str) -> AsyncIterator[asyncio.Event]:
+        """Follow a channel while the block runs."""
+        event = asyncio.Event()
+        watchers = self._events.setdefault(channel, set())
+        watchers.add(event)
+        try:
+            await self._follow(channel)
+            yield event
+        finally:
+            watchers.discard(event)
+            if not watchers and self._events.get(channel) is watchers:
+                del self._events[channel]
+                self._leave(channel)
+
+
+class ChannelPolls:
+    """Serves the polls of one process."""
+
+    def __init__(self, source: ChannelSource, callers: Callers, metrics: Metrics) -> None:
+        """Begin with nobody waiting."""
+        self._source = source
+        self._callers = callers
+        self._metrics = metrics
+        self._decoder = StructDecoder(PollChannel)
+        self._waiting: dict[Hashable, int] = {}
+        self._waiting_all = 0
+
+    async def __call__(self, request: Incoming) -> Reply:
+        """Answer with the events after an offset, at once or when there are some, at latest after `wait_s`.
+
+        Raises: UnknownChannel, NotAllowed, RateLimited, TemporarilyUnavailable.
+        """
+        caller = await self._callers.admit(request, 1)
+        poll = self._read_poll(request)
+        rule = await self._source.authorize(caller, poll.channel)
+        if rule.lane is not Lane.REPLAYED:
+            raise UnknownChannel("This channel keeps its newest value only; subscribe to it over a websocket")
+        entries = await self._source.read(poll.channel, poll.after, poll.limit)
+        if not entries and poll.wait_s > 0:
+            entries = await self._wait(request, caller, poll)
+        return Reply(200, self._render(poll, entries))
+
+    def _read_poll(self, request: Incoming) -> PollChannel:
+        values: dict[str, Any] = {"channel": request.path_values["channel"]}
+        for name, text in parse_query(request.query):
+            if name in values:
+                raise invalid("A query parameter may come once", f"/{name}")
+            values[name] = text
+        poll = self._decoder.convert(values, strict=False)
+        assert isinstance(poll, PollChannel)
+        return poll
+
+    async def _wait(self, request: Incoming, caller: Caller, poll: PollChannel) -> Sequence[Entry]:
+        waiter: Hashable = caller.user_id or request.peer
+        if self._waiting_all >= WAITING_MAX:
+            raise TemporarilyUnavailable("Too many polls wait already; ask again without waiting")
+        if self._waiting.get(waiter, 0) >= WAITING_PER_CALLER_MAX:
+            raise RateLimited("Too many of your polls wait already", retry_after_s=1)
+        self._count(waiter, 1)
+        gone = asyncio.ensure_future(request.disconnected())
+        waiting = asyncio.ensure_future(self._next_entries(poll))
+        try:
+            await asyncio.wait({gone, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            return waiting.result() if waiting.done() else ()
+        finally:
+            gone.cancel()
+            waiting.cancel()
+            await asyncio.gather(gone, waiting, return_exceptions=True)
+            self._count(waiter, -1)
+
+    async def _next_entries(self, poll: PollChannel) -> Sequence[Entry]:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + poll.wait_s
+        async with self._source.watch(poll.channel) as published:
+            while True:
+                entries = await self._source.read(poll.channel, poll.after, poll.limit)
+                left = deadline - loop.time()
+                if entries or left <= 0:
+                    return entries
+                try:
+                    async with asyncio.timeout(min(left, LOOK_AGAIN_S)):
+                        await published.wait()
+                except TimeoutError:
+                    continue
+                published.clear()
+
+    def _count(self, waiter: Hashable, change: int) -> None:
+        self._waiting_all += change
+        mine = self._waiting.get(waiter, 0) + change
+        if mine:
+            self._waiting[waiter] = mine
+        else:
+            del self._waiting[waiter]
+        self._metrics.waiting_polls.inc(change)
+
+    def _render(self, poll: PollChannel, entries: Sequence[Entry]) -> bytes:
+        return to_json(
+            {
+                "epoch": self._source.epoch,
+                "events": [
+                    {"offset": e.number, "data": msgspec.Raw(e.data), "at": to_timestamp(e.at_ms)}
+                    for e in entries
+                ],
+                "offset": entries[-1].number if entries else poll.after,
+            }
+        )

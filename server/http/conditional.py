@@ -1,0 +1,42 @@
+"""ETags: a resource's version, or a digest of its answer; 304 for a reader who has it. Source: RFC 9110 section 13."""
+
+import hashlib
+import re
+
+import msgspec
+
+from server.http.exchange import Header, Incoming, Reply
+
+_TAGS = re.compile(r'(?:W/)?("[\x21\x23-\x7e]*")')
+
+
+class _Versioned(msgspec.Struct):
+    version: int
+
+
+_decode = msgspec.json.Decoder(_Versioned).decode
+
+
+def version_tag(body: bytes) -> bytes:
+    """Return the ETag of an answer with a `version`."""
+    return b'"%d"' % _decode(body).version
+
+
+def digest_tag(body: bytes) -> bytes:
+    """Return the ETag of an answer without one."""
+    return b'"' + hashlib.blake2b(body, digest_size=12).hexdigest().encode() + b'"'
+
+
+def answer_tagged(request: Incoming, reply: Reply, tag: bytes) -> Reply:
+    """Return the reply with its tag, or 304 without a body when the reader's If-None-Match names it."""
+    headers: list[Header] = [
+        *reply.headers,
+        (b"etag", tag),
+        (b"cache-control", b"private, no-cache"),
+        (b"vary", b"Authorization"),
+    ]
+    wanted = request.header(b"if-none-match") if request.scope["method"] in {"GET", "HEAD"} else ""
+    if wanted and (wanted == "*" or tag.decode() in _TAGS.findall(wanted)):
+        return Reply(304, b"", headers)
+    reply.headers = headers
+    return reply

@@ -1,0 +1,231 @@
+"""One HTTP exchange: what a handler reads of a request, what it returns, and the bridge to the web framework.
+
+Handlers are `async (Incoming) -> Reply` and raise refusals; `endpoint` makes one framework route of the handlers of a
+path, and sees to HEAD, OPTIONS, unknown methods, errors and metrics. Bodies are bytes in and out: nothing re-encodes.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from litestar import Request, route
+from litestar.enums import HttpMethod
+from litestar.exceptions import ClientException
+from litestar.response.base import ASGIResponse
+
+from protocols.errors import (
+    MethodNotAllowed,
+    PayloadTooLarge,
+    RateLimited,
+    Refusal,
+    TemporarilyUnavailable,
+    Unauthenticated,
+)
+from server.commands import DATA_BYTES_MAX
+from server.decoding import invalid
+from server.errors_out import PROBLEM_MEDIA_TYPE, as_refusal, problem_body
+from server.metrics import Metrics
+
+if TYPE_CHECKING:
+    from litestar.handlers import HTTPRouteHandler
+    from litestar.types import Receive, Scope
+
+JSON = b"application/json"
+
+BODY_TIMEOUT_S = 10.0
+"""A body that is not there by then ties up nothing longer."""
+
+_SINGLE = frozenset(
+    {b"authorization", b"content-length", b"content-type", b"idempotency-key", b"if-match", b"x-request-id"}
+)
+"""Headers that mean nothing when they come twice."""
+
+_METHODS = [HttpMethod(m) for m in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")]
+
+Header = tuple[bytes, bytes]
+
+
+@dataclass(slots=True)
+class Reply:
+    """An answer: status, bytes, headers beside the ones every answer has."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: list[Header] = field(default_factory=list)
+    media_type: bytes = JSON
+
+
+class Incoming:
+    """A request, read as far as asked."""
+
+    __slots__ = ("_receive", "answer_headers", "headers", "peer", "scope", "trace_id")
+
+    def __init__(self, scope: "Scope", receive: "Receive") -> None:
+        """Wrap an ASGI request that passed the outer door."""
+        self.scope: Any = scope
+        self._receive = receive
+        self.trace_id: str = self.scope["trace_id"]
+        client = scope["client"]
+        self.peer: str = client[0] if client else ""
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.answer_headers: list[Header] = []
+        """Sent with whatever answer follows, a refusal too."""
+
+    @property
+    def path_values(self) -> Mapping[str, str]:
+        """Path parameters by name."""
+        values: Mapping[str, str] = self.scope["path_params"]
+        return values
+
+    @property
+    def query(self) -> bytes:
+        """The raw query string."""
+        text: bytes = self.scope["query_string"]
+        return text
+
+    def header(self, name: bytes) -> str:
+        """Return a header's text, "" without it."""
+        return self.headers.get(name, b"").decode("latin-1").strip()
+
+    def check_headers(self) -> None:
+        """Refuse a header that came twice with meanings that cannot both hold. Raises InvalidInput."""
+        pairs = self.scope["headers"]
+        if len(self.headers) != len(pairs):
+            names = [name for name, _ in pairs if name in _SINGLE]
+            if len(names) != len(set(names)):
+                raise invalid("A header that may come once came twice")
+
+    async def body(self) -> bytes:
+        """Return the whole body. Raises PayloadTooLarge, InvalidInput, TemporarilyUnavailable when it stalls."""
+        announced = self.headers.get(b"content-length", b"0")
+        if not announced.isdigit() or int(announced[:12]) > DATA_BYTES_MAX:
+            raise PayloadTooLarge(f"A body may have {DATA_BYTES_MAX} bytes", maximum_bytes=DATA_BYTES_MAX)
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                return await self._read()
+        except TimeoutError:
+            raise TemporarilyUnavailable("The body did not arrive in time") from None
+
+    async def _read(self) -> bytes:
+        data = b""
+        while True:
+            message: Any = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise invalid("The body ended early")
+            data += message.get("body", b"")
+            if len(data) > DATA_BYTES_MAX:
+                raise PayloadTooLarge(
+                    f"A body may have {DATA_BYTES_MAX} bytes", maximum_bytes=DATA_BYTES_MAX
+                )
+            if not message.get("more_body", False):
+                return data
+
+    async def disconnected(self) -> None:
+        """Return when the client has gone; only for a request whose body was read or is not read."""
+        while True:
+            message: Any = await self._receive()
+            if message["type"] == "http.disconnect":
+                return
+
+
+Handler = Callable[[Incoming], Awaitable[Reply]]
+
+
+def refusal_reply(error: BaseException, trace_id: str, where: str, headers: list[Header] | None = None) -> Reply:
+    """Return the problem+json answer of any error."""
+    refusal = as_refusal(error, trace_id, route=where)
+    reply = Reply(
+        type(refusal).status, problem_body(refusal, trace_id), list(headers or ()), PROBLEM_MEDIA_TYPE
+    )
+    names = {name for name, _ in reply.headers}
+    if isinstance(refusal, Unauthenticated) and b"www-authenticate" not in names:
+        reply.headers.append((b"www-authenticate", b'Bearer realm="mnbara"'))
+    if isinstance(refusal, RateLimited | TemporarilyUnavailable):
+        wait_s = int(refusal.facts.get("retry_after_s", 1))
+        reply.headers.append((b"retry-after", b"%d" % wait_s))
+    return reply
+
+
+def endpoint(path: str, handlers: Mapping[str, Handler], metrics: Metrics) -> "HTTPRouteHandler":
+    """Return the framework's route of one path; `handlers` by HTTP method."""
+    served = _Served(path, handlers, metrics)
+
+    async def serve(request: Request[Any, Any, Any]) -> ASGIResponse:
+        return to_response(await served.answer(Incoming(request.scope, request.receive)))
+
+    return route(_typed(path), http_method=_METHODS, status_code=200, include_in_schema=False)(serve)
+
+
+def _typed(path: str) -> str:
+    """Return the framework's spelling of a path: every parameter is text, we convert it."""
+    return path.replace("}", ":str}")
+
+
+def to_response(reply: Reply) -> ASGIResponse:
+    """Return the framework's response with exactly these bytes and headers."""
+    response = ASGIResponse(body=reply.body, status_code=reply.status, media_type=reply.media_type.decode())
+    response.encoded_headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body))]
+    if reply.body:
+        response.encoded_headers.append((b"content-type", reply.media_type))
+    return response
+
+
+class _Served:
+    """The handlers of one path."""
+
+    def __init__(self, path: str, handlers: Mapping[str, Handler], metrics: Metrics) -> None:
+        self._path = path
+        self._handlers = dict(handlers)
+        if "GET" in handlers:
+            self._handlers["HEAD"] = handlers["GET"]
+        self._allow = ", ".join([*sorted(self._handlers), "OPTIONS"]).encode()
+        self._metrics = metrics
+        self._durations = {
+            method: metrics.http_durations.labels(path, method).observe for method in self._handlers
+        }
+
+    async def answer(self, request: Incoming) -> Reply:
+        """Return the answer of any method: a handler's, or a refusal."""
+        started = perf_counter()
+        method: str = request.scope["method"]
+        handler = self._handlers.get(method)
+        try:
+            if handler is None:
+                reply = self._without_handler(method)
+            else:
+                request.check_headers()
+                reply = await handler(request)
+                reply.headers += request.answer_headers
+        except Exception as error:  # noqa: BLE001 - every error is answered
+            reply = refusal_reply(error, request.trace_id, self._path, request.answer_headers)
+            if isinstance(error, MethodNotAllowed):
+                reply.headers.append((b"allow", self._allow))
+        observe = self._durations.get(method)
+        if observe is not None:
+            observe(perf_counter() - started)
+        shown = method if method in self._handlers or method == "OPTIONS" else "other"
+        self._metrics.http_requests.labels(self._path, shown, reply.status).inc()
+        return reply
+
+    def _without_handler(self, method: str) -> Reply:
+        if method == "OPTIONS":
+            return Reply(HTTPStatus.NO_CONTENT, headers=[(b"allow", self._allow)])
+        raise MethodNotAllowed
+
+
+def framework_refusal(error: Exception) -> BaseException:
+    """Return what an error of the framework means in our catalogue."""
+    from litestar.exceptions import MethodNotAllowedException, NotFoundException
+
+    from protocols.errors import NotFound
+
+    if isinstance(error, NotFoundException):
+        return NotFound()
+    if isinstance(error, MethodNotAllowedException):
+        return MethodNotAllowed()
+    if isinstance(error, ClientException):
+        return invalid(str(error.detail))
+    return error if isinstance(error, Refusal | Exception) else Refusal()

@@ -1,0 +1,99 @@
+"""Pages for operators: is the process alive, can it work, what does it measure."""
+
+import asyncio
+import hmac
+import ipaddress
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+from protocols.errors import NotAllowed
+from protocols.values import to_json
+from server.http.exchange import Incoming, Reply
+from server.metrics import Metrics
+
+PING_TIMEOUT_S = 1.0
+"""A part that does not answer within it counts as failing."""
+
+READY_KEPT_S = 0.2
+"""How long an answer about readiness serves everybody who asks: strangers cannot make us ping faster."""
+
+Ping = Callable[[], Awaitable[object]]
+"""Asks a part whether it works; raises when not."""
+
+_FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip", b"via"})
+
+
+class Health:
+    """Live: the process answers. Ready: its parts do too."""
+
+    def __init__(self, parts: Mapping[str, Ping], metrics: Metrics) -> None:
+        """Name the parts and how to ask each."""
+        self._parts = dict(parts)
+        self._metrics = metrics
+        self._known: dict[str, str] = {}
+        self._known_until = 0.0
+        self._lock = asyncio.Lock()
+
+    async def live(self, _request: Incoming) -> Reply:
+        """Answer that this process runs."""
+        return Reply(200, b'{"status":"live"}')
+
+    async def ready(self, _request: Incoming) -> Reply:
+        """Answer 200 when every part works, else 503, with each part's state."""
+        states = await self.look()
+        ready = all(state == "ok" for state in states.values())
+        body = to_json({"status": "ready" if ready else "not_ready", "parts": states})
+        return Reply(200 if ready else 503, body)
+
+    async def look(self) -> dict[str, str]:
+        """Return each part's state: `ok`, `timeout` or `failing`. Asks all at once, at most every `READY_KEPT_S`."""
+        async with self._lock:
+            if time.monotonic() >= self._known_until:
+                states = await asyncio.gather(*(_ask(ping) for ping in self._parts.values()))
+                self._known = dict(zip(self._parts, states, strict=True))
+                self._known_until = time.monotonic() + READY_KEPT_S
+                for name, state in self._known.items():
+                    self._metrics.up.labels(name).set(state == "ok")
+        return self._known
+
+
+async def _ask(ping: Ping) -> str:
+    try:
+        async with asyncio.timeout(PING_TIMEOUT_S):
+            await ping()
+    except TimeoutError:
+        return "timeout"
+    except Exception:  # noqa: BLE001 - why a part fails is for the log of that part, not for strangers
+        return "failing"
+    return "ok"
+
+
+class MetricsPage:
+    """`/metrics` for scrapers on this machine, and for who has the operators' token."""
+
+    def __init__(self, metrics: Metrics, ops_token: str) -> None:
+        """With an empty token only this machine may scrape."""
+        self._metrics = metrics
+        self._expected = f"bearer {ops_token}".encode() if ops_token else b""
+
+    async def __call__(self, request: Incoming) -> Reply:
+        """Return the metrics of all processes. Raises NotAllowed."""
+        if not (self._has_token(request) or is_local(request)):
+            raise NotAllowed("Metrics are for this machine, or for the operators' token")
+        text = await asyncio.to_thread(self._metrics.render)
+        return Reply(200, text, media_type=b"text/plain; version=0.0.4; charset=utf-8")
+
+    def _has_token(self, request: Incoming) -> bool:
+        given = request.headers.get(b"authorization", b"")
+        given = given[:7].lower() + given[7:]
+        return bool(self._expected) and hmac.compare_digest(given, self._expected)
+
+
+def is_local(request: Incoming) -> bool:
+    """Whether the peer is this machine and speaks for itself; a proxy here speaks for somebody elsewhere."""
+    if not _FORWARDED.isdisjoint(request.headers):
+        return False
+    try:
+        return ipaddress.ip_address(request.peer).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,67 @@
+"""The routes of the route tables, one HTTP handler each."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from http import HTTPStatus
+from time import perf_counter
+
+from protocols.errors import Refusal
+from server.commands import Command, CommandTable, outcome
+from server.errors_out import as_refusal
+from server.http.arguments import Arguments
+from server.http.callers import Callers
+from server.http.conditional import answer_tagged, digest_tag, version_tag
+from server.http.exchange import Handler, Incoming, Reply
+from server.pipeline import Answer
+
+
+class RouteHandler:
+    """Serves one route."""
+
+    def __init__(self, command: Command, table: CommandTable, callers: Callers) -> None:
+        """Prepare the reader of its arguments."""
+        self._command = command
+        self._table = table
+        self._callers = callers
+        self._arguments = Arguments(command)
+        route = command.route
+        self._versioned = route.etag and route.method in {"GET", "PATCH", "PUT"}
+        self._digested = route.is_query and not route.etag and route.path.endswith("}")
+
+    async def __call__(self, request: Incoming) -> Reply:
+        """Run the route's command. Raises its refusals."""
+        started = perf_counter()
+        try:
+            caller = await self._callers.admit(request, self._command.route.cost)
+            value = await self._arguments.read(request)
+            answer = await self._table.run(self._command, value, caller)
+        except Exception as error:
+            refusal = as_refusal(error, request.trace_id, command=self._command.route.name)
+            outcome(self._command.over_rest, refusal, started)
+            if isinstance(error, Refusal):
+                raise
+            raise refusal from None
+        self._command.over_rest.done("ok", perf_counter() - started)
+        return self._reply(request, answer)
+
+    def _reply(self, request: Incoming, answer: Answer) -> Reply:
+        body = b"" if answer.status == HTTPStatus.NO_CONTENT else answer.body
+        reply = Reply(answer.status, body)
+        if answer.replayed:
+            reply.headers.append((b"idempotent-replay", b"true"))
+        if self._versioned:
+            return answer_tagged(request, reply, version_tag(body))
+        if self._digested:
+            return answer_tagged(request, reply, digest_tag(body))
+        return reply
+
+
+def handlers_by_path(table: CommandTable, callers: Callers) -> dict[str, Mapping[str, Handler]]:
+    """Return the handlers of every route, by path and method. Raises RuntimeError when two routes share both."""
+    paths: dict[str, dict[str, Handler]] = defaultdict(dict)
+    for command in table.commands.values():
+        route = command.route
+        if route.method in paths[route.path]:
+            raise RuntimeError(f"two routes serve {route.method} {route.path}")
+        paths[route.path][route.method] = RouteHandler(command, table, callers)
+    return dict(paths)

@@ -1,0 +1,83 @@
+"""Logs: one JSON object per line on stderr, with instant, severity, event name and trace id; no secrets, no persons.
+
+Fields whose name says secret are blanked, and tokens and e-mail addresses inside texts (a traceback may quote a row).
+"""
+
+import logging
+import re
+import sys
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from protocols.values import now_instant, to_json, to_timestamp
+
+BLANK = "[redacted]"
+
+_SECRET = re.compile(
+    r"(^|_)(token|password|passphrase|secret|key|authorization|cookie|email|pin|jwt|credential)s?($|_)", re.IGNORECASE
+)
+_IN_TEXT = re.compile(
+    r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|(?<=Bearer )\S+|[\w.+-]+@[\w-]+\.[\w.-]+|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
+)
+
+
+def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Blank secrets and personal data, however deep."""
+    return {name: _clean(name, value) for name, value in event.items()}
+
+
+def _clean(name: str, value: Any) -> Any:  # noqa: ANN401 - log values are anything
+    if _SECRET.search(name):
+        return BLANK
+    if isinstance(value, str):
+        return _IN_TEXT.sub(BLANK, value)
+    if isinstance(value, dict):
+        return {key: _clean(str(key), inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean("", inner) for inner in value]
+    return value
+
+
+def _stamp(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {"at": to_timestamp(now_instant()), **event}
+
+
+def _render(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    try:
+        return to_json(event).decode()
+    except TypeError:
+        return to_json({name: value if _plain(value) else repr(value) for name, value in event.items()}).decode()
+
+
+def _plain(value: object) -> bool:
+    return value is None or isinstance(value, str | int | float | bool)
+
+
+def configure_logs(level: str) -> None:
+    """Send structlog's and the standard library's records at or above `level` to stderr as JSON lines."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.format_exc_info,
+        redact,
+        _stamp,
+    ]
+    structlog.configure(
+        processors=[*shared, _render],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _render],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=max(number, logging.INFO), force=True)
+    for noisy in ("uvicorn.access", "httpx", "httpcore"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

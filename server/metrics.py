@@ -1,0 +1,176 @@
+"""Metrics: what is counted, under which names and labels, in one process or merged over all of them.
+
+Every name begins with `mnbara_`; every label has a bounded set of values (route names, code words, doors). With a
+folder the values live in files there, one set per process, and a scrape of any process merges them all.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
+from prometheus_client.exposition import generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.2, 0.25, 0.5, 0.75, 1, 2.5, 5, 10)
+"""Edges of latency histograms; 0.2 s is the promise for a command's 95th percentile."""
+
+SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+"""Edges of commit batch sizes; 500 is the largest batch."""
+
+SAMPLE_EVERY_S = 1.0
+"""How often the realtime core's counters are copied into metrics."""
+
+SOCKET_GAUGES = {
+    "connections": "Open realtime connections",
+    "subscriptions": "Channel subscriptions of open connections",
+    "queue_bytes": "Bytes waiting in the outgoing buffers of connections",
+}
+SOCKET_COUNTERS = {
+    "deliveries": "Publications handed to connections",
+    "slow_cuts": "Connections cut because they read too slowly",
+}
+"""Keys of the dict that the realtime core's reader returns; other keys are not shown."""
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the folder and remove what an earlier run left there; done once, before the processes start."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in folder.glob("*.db"):
+        file.unlink(missing_ok=True)
+
+
+def forget_process(folder: Path, pid: int) -> None:
+    """Take a dead process's gauges out of the sums; its counters stay."""
+    mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
+
+
+def _share_through(folder: Path) -> None:
+    """Make values of metrics created from here on live in files of that folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    if not values.ValueClass._multiprocess:  # noqa: SLF001 - the library decides at import; we decide by setting
+        values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
+
+
+class CommandMetric:
+    """The metrics of one route through one door, with label values resolved beforehand."""
+
+    __slots__ = ("_by_outcome", "_counter", "_labels", "_observe")
+
+    def __init__(self, counter: Counter, histogram: Histogram, name: str, door: str) -> None:
+        """Resolve the children."""
+        self._counter = counter
+        self._labels = (name, door)
+        self._observe = histogram.labels(name, door).observe
+        self._by_outcome: dict[str, Callable[[], None]] = {}
+        self._by_outcome["ok"] = self._resolve("ok")
+
+    def _resolve(self, outcome: str) -> Callable[[], None]:
+        return self._counter.labels(self._labels[0], outcome, self._labels[1]).inc
+
+    def done(self, outcome: str, seconds: float) -> None:
+        """Count one command: `outcome` is `ok` or a code word of the catalogue."""
+        count = self._by_outcome.get(outcome)
+        if count is None:
+            count = self._by_outcome[outcome] = self._resolve(outcome)
+        count()
+        self._observe(seconds)
+
+
+class Metrics:
+    """Every metric of one process."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Register them; with a folder, scrapes show all processes that share it."""
+        self._folder = folder
+        if folder is not None:
+            _share_through(folder)
+        self.registry = CollectorRegistry()
+        self._register_doors()
+        self._register_machinery()
+        self._sockets: Callable[[], Mapping[str, float]] | None = None
+        self._seen: dict[str, float] = {}
+
+    def _register_doors(self) -> None:
+        self._commands = self._counter("commands_total", "Commands by outcome", "name", "outcome", "door")
+        self._durations = self._histogram(
+            "command_duration_seconds", "From receipt to answer", SECONDS, "name", "door"
+        )
+        self.http_requests = self._counter("http_requests_total", "HTTP answers", "route", "method", "status")
+        self.http_durations = self._histogram(
+            "http_request_duration_seconds", "From request to answer", SECONDS, "route", "method"
+        )
+        self.waiting_polls = self._gauge("waiting_polls", "Long polls that wait for an event")
+        self.limits_without_store = self._counter(
+            "rate_limits_without_store_total", "Calls judged by this process alone while Redis was away"
+        )
+
+    def _register_machinery(self) -> None:
+        self.commit_sizes = self._histogram("commit_batch_size", "Commands per group commit", SIZES, "name")
+        self.commit_durations = self._histogram("commit_duration_seconds", "Group commits", SECONDS, "name")
+        self.relay_lag = self._gauge("relay_lag_seconds", "Age of the oldest event not yet relayed")
+        self.timer_lateness = self._histogram(
+            "timer_lateness_seconds", "How long after its due time a timer ran", SECONDS
+        )
+        self.up = self._gauge("up", "1 while the engine answers this process", "engine", mode="livemin")
+        self._socket_gauges = {name: self._gauge(name, text) for name, text in SOCKET_GAUGES.items()}
+        self._socket_counters = {
+            name: self._counter(f"{name}_total", text) for name, text in SOCKET_COUNTERS.items()
+        }
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"mnbara_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str, mode: Any = "livesum") -> Gauge:  # noqa: ANN401 - a Literal
+        return Gauge(f"mnbara_{name}", text, labels, registry=self.registry, multiprocess_mode=mode)
+
+    def _histogram(self, name: str, text: str, edges: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(f"mnbara_{name}", text, labels, buckets=edges, registry=self.registry)
+
+    def command(self, name: str, door: str) -> CommandMetric:
+        """Return the metrics of one route through one door; ask once, keep it."""
+        return CommandMetric(self._commands, self._durations, name, door)
+
+    def commit_observer(self, name: str) -> Callable[[int, float], None]:
+        """Return what a group commit calls after each commit with its size and seconds."""
+        size, duration = self.commit_sizes.labels(name).observe, self.commit_durations.labels(name).observe
+
+        def observe(requests: int, seconds: float) -> None:
+            size(requests)
+            duration(seconds)
+
+        return observe
+
+    def follow_sockets(self, read: Callable[[], Mapping[str, float]]) -> None:
+        """Copy the realtime core's counters from `read` at every sample."""
+        self._sockets = read
+
+    def sample(self) -> None:
+        """Copy what is read rather than reported; counters grow by what came since the last sample."""
+        if self._sockets is None:
+            return
+        now = self._sockets()
+        for name, gauge in self._socket_gauges.items():
+            gauge.set(now.get(name, 0))
+        for name, counter in self._socket_counters.items():
+            value = now.get(name, 0)
+            counter.inc(max(0.0, value - self._seen.get(name, 0)))
+            self._seen[name] = value
+
+    async def run(self) -> None:
+        """Sample until cancelled, so that a scrape of another process sees this one."""
+        while True:
+            self.sample()
+            await asyncio.sleep(SAMPLE_EVERY_S)
+
+    def render(self) -> bytes:
+        """Return the text of a scrape, over all processes when they share a folder."""
+        self.sample()
+        if self._folder is None:
+            return generate_latest(self.registry)
+        merged = CollectorRegistry()
+        MultiProcessCollector(merged, str(self._folder))  # type: ignore[no-untyped-call]
+        return generate_latest(merged)

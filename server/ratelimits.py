@@ -1,0 +1,162 @@
+"""Rate limits: GCRA (the generic cell rate algorithm), one number per caller, by cost units of routes.
+
+REST asks Redis, so that all processes share one budget; RPC asks this process's memory, because a round trip per bid
+would cost more than the bid (ADR-0020). Both run the same arithmetic. Source: FEATURES rule 14.
+"""
+
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import structlog
+
+from handlers.contract import Caller
+from protocols.errors import Fault, RateLimited
+from storage.ratelimits_redis import RateLimitStore
+
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`count` units per `period_s`, of which `burst` more than one may come at once."""
+
+    name: str
+    count: int
+    period_s: int
+    burst: int
+
+    @cached_property
+    def unit_us(self) -> int:
+        """Microseconds one unit takes to grow back (T)."""
+        return self.period_s * 1_000_000 // self.count
+
+    @cached_property
+    def tolerance_us(self) -> int:
+        """How far ahead of the clock a caller may be before its next unit (tau)."""
+        return self.unit_us * self.burst
+
+    @cached_property
+    def limit(self) -> int:
+        """Units of an untouched budget."""
+        return self.burst + 1
+
+
+USER_RULE = Rule("user", count=1200, period_s=60, burst=100)
+"""A signed-in user: 20 units a second for as long as they like, 101 at once. A keen bidder sends a few a second."""
+
+ANONYMOUS_RULE = Rule("ip", count=300, period_s=60, burst=100)
+"""An address without a token: 5 units a second. A household behind one address browses with about one."""
+
+OUTAGE_PAUSE_S = 1.0
+"""After Redis failed, this long nobody waits for it again."""
+
+LOCAL_KEYS_MAX = 100_000
+"""Callers remembered per process (about 15 MB); the oldest tenth is forgotten when it is full and none has expired."""
+
+
+class Verdict(NamedTuple):
+    """What a limiter answered."""
+
+    rule: Rule
+    allowed: bool
+    remaining: int
+    """Units left now."""
+    retry_us: int
+    """Until the refused call would be allowed; 0 when it was allowed."""
+    reset_us: int
+    """Until the budget is whole again."""
+
+    def check(self) -> None:
+        """Raises RateLimited unless the call was allowed."""
+        if not self.allowed:
+            raise RateLimited(
+                f"Too many requests; wait {seconds_up(self.retry_us)} s", retry_after_s=seconds_up(self.retry_us)
+            )
+
+
+def seconds_up(microseconds: int) -> int:
+    """Return whole seconds, rounded up: a client that waits them is let in."""
+    return -(-microseconds // 1_000_000)
+
+
+def decide(tat_us: int, now_us: int, cost: int, rule: Rule) -> tuple[Verdict, int]:
+    """Return the verdict on a call, and the theoretical arrival time (TAT) to keep.
+
+    Pure. tat' = max(tat, now) + cost·T; allowed iff now >= tat' - tau - T; a refused call keeps the old TAT.
+    """
+    start = max(tat_us, now_us)
+    after = start + cost * rule.unit_us
+    earliest = after - rule.tolerance_us - rule.unit_us
+    if now_us < earliest:
+        room = rule.tolerance_us + rule.unit_us - (start - now_us)
+        return Verdict(rule, False, max(room // rule.unit_us, 0), earliest - now_us, start - now_us), tat_us
+    return Verdict(rule, True, (now_us - earliest) // rule.unit_us, 0, after - now_us), after
+
+
+def subject_of(caller: Caller, peer: str) -> tuple[Hashable, Rule]:
+    """Return whose budget a call takes from: the user's, else the address's."""
+    return (peer, ANONYMOUS_RULE) if caller.user_id is None else (caller.user_id, USER_RULE)
+
+
+def _monotonic_us() -> int:
+    return time.monotonic_ns() // 1000
+
+
+class LocalLimits:
+    """Budgets in this process's memory."""
+
+    def __init__(self, now_us: Callable[[], int] = _monotonic_us, keys_max: int = LOCAL_KEYS_MAX) -> None:
+        """Start with every budget whole."""
+        self._now_us = now_us
+        self._keys_max = keys_max
+        self._tats: dict[Hashable, int] = {}
+
+    def take(self, key: Hashable, rule: Rule, cost: int) -> Verdict:
+        """Take `cost` units from a budget, or none when it has fewer."""
+        now_us = self._now_us()
+        tats = self._tats
+        known = tats.get(key)
+        if known is None and len(tats) >= self._keys_max:
+            self._forget(now_us)
+        verdict, tats[key] = decide(known or 0, now_us, cost, rule)
+        return verdict
+
+    def _forget(self, now_us: int) -> None:
+        """Drop budgets that are whole again, else the tenth that was met first."""
+        self._tats = {key: tat for key, tat in self._tats.items() if tat > now_us}
+        if len(self._tats) > self._keys_max * 9 // 10:
+            for key in list(self._tats)[: self._keys_max // 10 or 1]:
+                del self._tats[key]
+
+
+class SharedLimits:
+    """Budgets in Redis; while it is away, this process's own, so that an outage refuses nobody and opens no door."""
+
+    def __init__(
+        self, store: RateLimitStore, on_outage: Callable[[], None] = lambda: None, local: LocalLimits | None = None
+    ) -> None:
+        """Use a store; `on_outage` counts calls that were judged without it."""
+        self._store = store
+        self._on_outage = on_outage
+        self._local = local or LocalLimits()
+        self._away_until = 0.0
+
+    async def take(self, caller: Caller, peer: str, cost: int) -> Verdict:
+        """Take `cost` units from the caller's budget, or none when it has fewer."""
+        key, rule = subject_of(caller, peer)
+        if time.monotonic() >= self._away_until:
+            try:
+                allowed, remaining, retry_us, reset_us = await self._store.take(
+                    f"{rule.name}:{key}", rule.unit_us, rule.tolerance_us, cost
+                )
+            except Fault as fault:
+                self._away_until = time.monotonic() + OUTAGE_PAUSE_S
+                _log.warning("rate_limits_local", reason=fault.detail)
+            else:
+                return Verdict(rule, allowed, remaining, retry_us, reset_us)
+        self._on_outage()
+        return self._local.take(key, rule, cost)
