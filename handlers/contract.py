@@ -7,9 +7,10 @@ the handler's transaction, commits, answers, then fans out. A *grouped* handler 
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 from uuid import UUID
 
 from msgspec import Struct
@@ -37,6 +38,8 @@ class Caller:
     user_id: UUID | None = None
     session_id: UUID | None = None
     roles: frozenset[str] = frozenset()
+    remote_ip: str = ""
+    """Where the request came from, as the door saw it; empty when unknown."""
 
     @property
     def id(self) -> UUID:
@@ -49,6 +52,35 @@ class Caller:
 ANONYMOUS = Caller()
 
 
+class AuthTools(Protocol):
+    """Keys and the password hasher; `handlers/auth/tools.py` is the real one."""
+
+    limit_attempts: bool
+    """False lifts the limit on failed sign-ins, for load tests."""
+
+    async def hash_password(self, password: str) -> str:
+        """Return the hash to store. Raises TemporarilyUnavailable when too many wait."""
+        ...
+
+    async def check_password(self, password: str, password_hash: str | None) -> bool:
+        """Return whether it matches; None (no such account) costs the same. Raises TemporarilyUnavailable."""
+        ...
+
+    def sign_access_token(
+        self, caller: Caller, access_version: int, now_ms: int, ends_at_ms: int
+    ) -> tuple[str, int]:
+        """Return an access token that expires by `ends_at_ms` at the latest, and its life in seconds."""
+        ...
+
+    def sign_refresh_token(self, session_id: UUID, counter: int) -> str:
+        """Return the refresh token of a session at a counter; the same input gives the same token."""
+        ...
+
+    def read_refresh_token(self, token: str) -> tuple[UUID, int]:
+        """Return session and counter of a refresh token of ours. Raises TokenInvalid."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
     """The machines a handler may reach. `db` is the command's transaction, or a plain connection for a query."""
@@ -57,6 +89,23 @@ class Stores:
     redis: Redis
     epoch: str
     """The epoch of every stream of this database; it goes into `Position`."""
+    auth_tools: AuthTools | None = None
+
+    @property
+    def auth(self) -> AuthTools:
+        """Keys and hasher; only for the auth domain's routes."""
+        if self.auth_tools is None:
+            raise AssertionError("the pipeline was built without auth tools")
+        return self.auth_tools
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What a route's `prepare` may reach: connections for a moment each, and no transaction."""
+
+    connection: Callable[[], AbstractAsyncContextManager[Connection]]
+    redis: Redis
+    auth: AuthTools
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +187,20 @@ class Route:
     cost: int = 1
     """Rate-limit units one call takes."""
     key: Literal["none", "required"] = "none"
+    prepare: Callable[[Any, Caller, Preparation], Awaitable[Struct]] | None = None
+    """Slow work (password hashing) done before the transaction opens: what it returns is the handler's command.
+
+    Only for routes that are neither grouped nor keyed: a key's fingerprint is taken of the command as sent."""
     grouped: bool = False
     rpc: bool = True
     etag: bool = False
     """The reply has `version: int`, sent as ETag; a PATCH command has `if_match: int | None`, filled from If-Match."""
     refusals: tuple[type[Refusal], ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        """Refuse a combination that cannot work."""
+        if self.prepare is not None and (self.grouped or "key" in self.command.__struct_fields__):
+            raise AssertionError(f"{self.path}: a prepared route can be neither grouped nor keyed")
 
     @property
     def verb(self) -> str:

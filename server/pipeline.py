@@ -16,7 +16,18 @@ from uuid import UUID
 import structlog
 from msgspec import Struct
 
-from handlers.contract import Call, Caller, Event, Outcome, Permission, Route, Stores, TimerHandler
+from handlers.contract import (
+    AuthTools,
+    Call,
+    Caller,
+    Event,
+    Outcome,
+    Permission,
+    Preparation,
+    Route,
+    Stores,
+    TimerHandler,
+)
 from protocols.errors import (
     Internal,
     KeyInFlight,
@@ -64,12 +75,14 @@ class Pipeline:
         epoch: str,
         publish: Publish,
         routes: Sequence[Route],
+        auth: AuthTools | None = None,
     ) -> None:
         """Prepare; `start` begins the group commits."""
         self._database = database
         self._redis = redis
         self._epoch = epoch
         self._publish = publish
+        self._auth = auth
         self._running_keys: set[tuple[UUID, str]] = set()
         self.groups: dict[str, GroupCommit[Call[Any], Answer]] = {}
         """The group commit of each grouped route, by route name."""
@@ -103,6 +116,8 @@ class Pipeline:
         admit(route, command, caller)
         if route.is_query:
             return await self._query(route, command, caller)
+        if route.prepare is not None:
+            command = await route.prepare(command, caller, self._preparation())
         call = Call(command, caller, now_instant())
         pair = _key_of(call)
         if pair is None:
@@ -180,7 +195,12 @@ class Pipeline:
     # -- shared -----------------------------------------------------------------------------------------------------
 
     def _stores(self, db: Connection) -> Stores:
-        return Stores(db=db, redis=self._redis, epoch=self._epoch)
+        return Stores(db=db, redis=self._redis, epoch=self._epoch, auth_tools=self._auth)
+
+    def _preparation(self) -> Preparation:
+        if self._auth is None:
+            raise AssertionError("the pipeline was built without auth tools")
+        return Preparation(self._database.connection, self._redis, self._auth)
 
     async def _write(self, db: Connection, outcomes: Sequence[Outcome], now_ms: int) -> list[StoredEvent]:
         timers = [(t.due_at_ms, t.kind, t.ref) for outcome in outcomes for t in outcome.timers]

@@ -1,0 +1,153 @@
+"""Auth: accounts, sessions, tokens, roles. The table of contents of the domain."""
+
+from handlers.auth.ban_user import ban_user
+from handlers.auth.end_session import end_session
+from handlers.auth.get_me import get_me
+from handlers.auth.list_sessions import list_sessions
+from handlers.auth.login import login, prepare_login
+from handlers.auth.logout import logout
+from handlers.auth.refresh import refresh
+from handlers.auth.register import prepare_register, register
+from handlers.auth.set_roles import set_roles
+from handlers.auth.unban_user import unban_user
+from handlers.contract import Permission, Route
+from protocols.auth import (
+    AccountBanned,
+    BadCredentials,
+    BanUser,
+    EmailTaken,
+    EndSession,
+    GetMe,
+    ListSessions,
+    Login,
+    Logout,
+    PasswordTooCommon,
+    Refresh,
+    Refreshed,
+    RefreshReused,
+    Register,
+    SessionEnd,
+    SessionNotFound,
+    SessionOver,
+    Sessions,
+    SetRoles,
+    SignedIn,
+    TokenExpired,
+    TokenInvalid,
+    UnbanUser,
+    User,
+    UserNotFound,
+)
+from protocols.errors import NotAllowed, RateLimited
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        domain="auth",
+        command=Register,
+        reply=SignedIn,
+        function=register,
+        prepare=prepare_register,
+        method="POST",
+        path="/v1/auth/register",
+        permission=Permission.ANYONE,
+        status=201,
+        cost=20,
+        rpc=False,
+        refusals=(EmailTaken, PasswordTooCommon),
+    ),
+    Route(
+        domain="auth",
+        command=Login,
+        reply=SignedIn,
+        function=login,
+        prepare=prepare_login,
+        method="POST",
+        path="/v1/auth/login",
+        permission=Permission.ANYONE,
+        cost=20,
+        rpc=False,
+        refusals=(BadCredentials, AccountBanned, RateLimited),
+    ),
+    Route(
+        domain="auth",
+        command=Refresh,
+        reply=Refreshed,
+        function=refresh,
+        method="POST",
+        path="/v1/auth/refresh",
+        permission=Permission.ANYONE,
+        cost=2,
+        rpc=False,
+        refusals=(TokenInvalid, TokenExpired, SessionOver, RefreshReused),
+    ),
+    Route(
+        domain="auth",
+        command=Logout,
+        reply=SessionEnd,
+        function=logout,
+        method="POST",
+        path="/v1/auth/logout",
+        permission=Permission.SIGNED_IN,
+        rpc=False,
+        refusals=(SessionNotFound,),
+    ),
+    Route(
+        domain="auth",
+        command=GetMe,
+        reply=User,
+        function=get_me,
+        method="GET",
+        path="/v1/auth/me",
+        permission=Permission.SIGNED_IN,
+        refusals=(UserNotFound,),
+    ),
+    Route(
+        domain="auth",
+        command=ListSessions,
+        reply=Sessions,
+        function=list_sessions,
+        method="GET",
+        path="/v1/auth/sessions",
+        permission=Permission.SIGNED_IN,
+    ),
+    Route(
+        domain="auth",
+        command=EndSession,
+        reply=SessionEnd,
+        function=end_session,
+        method="DELETE",
+        path="/v1/auth/sessions/{session_id}",
+        permission=Permission.SIGNED_IN,
+        refusals=(SessionNotFound,),
+    ),
+    Route(
+        domain="auth",
+        command=SetRoles,
+        reply=User,
+        function=set_roles,
+        method="PUT",
+        path="/v1/users/{user_id}/roles",
+        permission=Permission.ADMIN,
+        refusals=(UserNotFound, NotAllowed),
+    ),
+    Route(
+        domain="auth",
+        command=BanUser,
+        reply=User,
+        function=ban_user,
+        method="POST",
+        path="/v1/users/{user_id}/ban",
+        permission=Permission.ADMIN,
+        refusals=(UserNotFound, NotAllowed),
+    ),
+    Route(
+        domain="auth",
+        command=UnbanUser,
+        reply=User,
+        function=unban_user,
+        method="DELETE",
+        path="/v1/users/{user_id}/ban",
+        permission=Permission.ADMIN,
+        refusals=(UserNotFound,),
+    ),
+)

@@ -1,0 +1,45 @@
+"""Make an account: checked and hashed before the transaction, then one row, one session."""
+
+from uuid import UUID
+
+from msgspec import Struct
+
+from handlers.auth import rules
+from handlers.auth.sessions import start_session
+from handlers.contract import Caller, Outcome, Preparation, Stores
+from protocols.auth import EmailTaken, Register
+from protocols.values import new_id
+from storage.auth.users_postgres import insert_user
+
+
+class HashedRegister(Struct, frozen=True):
+    """A registration that passed the rules, its password hashed."""
+
+    user_id: UUID
+    email: str
+    display_name: str
+    password_hash: str
+
+
+async def prepare_register(command: Register, _caller: Caller, before: Preparation) -> HashedRegister:
+    """Check the input and hash the password.
+
+    Raises: InvalidInput, PasswordTooCommon, TemporarilyUnavailable.
+    """
+    email = rules.normalise_email(command.email)
+    display_name = rules.check_display_name(command.display_name)
+    rules.check_password(command.password, email, display_name)
+    return HashedRegister(new_id(), email, display_name, await before.auth.hash_password(command.password))
+
+
+async def register(command: HashedRegister, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
+    """Make the account and its first session.
+
+    Raises: EmailTaken.
+    """
+    user = await insert_user(
+        stores.db, command.user_id, command.email, command.password_hash, command.display_name, now_ms
+    )
+    if user is None:
+        raise EmailTaken
+    return await start_session(user, caller, stores, now_ms)

@@ -1,0 +1,117 @@
+"""The rules of auth, pure: addresses, names, passwords, and what a refresh token is worth.
+
+Source: FEATURES rule 7 (counter tokens), OWASP ASVS 5.0 6.2 (passwords).
+"""
+
+import re
+import unicodedata
+from enum import Enum
+
+from handlers.auth.common_passwords import COMMON_PASSWORDS, COMMON_STEMS
+from protocols.auth import PasswordTooCommon
+from protocols.errors import InvalidInput
+
+SESSION_LIFE_MS = 100 * 24 * 3_600_000
+"""A session ends 100 days after sign-in however much it is used."""
+
+REUSE_INTERVAL_MS = 10_000
+"""How long after a rotation any older token still gets the current one: tabs that refresh at once are no thieves."""
+
+SESSIONS_MAX = 100
+"""Live sessions of one account; the next sign-in ends the one used longest ago."""
+
+ACCOUNT_ATTEMPTS_MAX = 10
+"""Failed sign-ins of one account within the window."""
+
+IP_ATTEMPTS_MAX = 100
+"""Failed sign-ins from one address of origin within the window: an office or a mobile network shares one."""
+
+_EMAIL = re.compile(
+    r"(?=.{3,254}\Z)(?=[^@]{1,64}@)[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+    r"@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z"
+)
+_REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
+_DIRECTION_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Invisible characters that turn the text around them; they let one name look like another."""
+
+_LOOKALIKES = str.maketrans("@401!35$7", "aaoiiesst")
+_KEY_ROWS = (
+    "01234567890123456789",
+    "abcdefghijklmnopqrstuvwxyz",
+    "qwertyuiopasdfghjklzxcvbnm",
+    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik,9ol.0p;/",
+    "1q2w3e4r5t6y7u8i9o0p",
+    "q1w2e3r4t5y6u7i8o9p0",
+    "qazwsxedcrfvtgbyhnujmikolp",
+    "azertyuiopqsdfghjklmwxcvbn",
+)
+
+
+def normalise_email(text: str) -> str:
+    """Return the address in the one spelling it is stored in. Raises InvalidInput."""
+    email = text.lower()
+    if not _EMAIL.match(email):
+        raise InvalidInput(
+            "This is not a mail address", errors=[{"pointer": "/email", "detail": "not a mail address"}]
+        )
+    return email
+
+
+def check_display_name(text: str) -> str:
+    """Return the name without outer spaces. Raises InvalidInput for an empty one and for control characters."""
+    name = text.strip()
+    hidden = any(
+        unicodedata.category(mark) in _REFUSED_CATEGORIES or mark in _DIRECTION_MARKS for mark in name
+    )
+    if not name or hidden:
+        detail = "must not hold control characters" if hidden else "must not be empty"
+        raise InvalidInput(f"The name {detail}", errors=[{"pointer": "/display_name", "detail": detail}])
+    return name
+
+
+def check_password(password: str, email: str, display_name: str) -> None:
+    """Let any password through that is not among the first guesses. Raises PasswordTooCommon."""
+    folded = password.casefold()
+    own = {email, email.partition("@")[0], display_name.casefold()}
+    if folded in own or _is_common(folded):
+        raise PasswordTooCommon
+
+
+def _is_common(folded: str) -> bool:
+    stem = folded.strip("0123456789!?.@#$*_-")
+    return (
+        not COMMON_PASSWORDS.isdisjoint((folded, folded.translate(_LOOKALIKES)))
+        or not COMMON_STEMS.isdisjoint((stem, stem.translate(_LOOKALIKES)))
+        or any(folded in row or folded in row[::-1] for row in _KEY_ROWS)
+        or _repeats(folded)
+    )
+
+
+def _repeats(text: str) -> bool:
+    """Whether the text is one piece of up to four characters over and over: aaaaaaaa, 12121212, abcabcabc."""
+    return any(text == (text[:size] * (len(text) // size + 1))[: len(text)] for size in range(1, 5))
+
+
+class RefreshVerdict(Enum):
+    """What a refresh token is worth."""
+
+    ROTATE = "rotate"
+    """It is the current one: the next becomes current."""
+    REPEAT = "repeat"
+    """The client never saved its successor, or tabs refreshed at once: it gets the current token again."""
+    FOREIGN = "foreign"
+    """Its counter has never been given out."""
+    REUSED = "reused"
+    """It was superseded long ago, yet somebody has it: the session ends."""
+
+
+def judge_refresh(current: int, rotated_at_ms: int, shown: int, now_ms: int) -> RefreshVerdict:
+    """Return what the token with counter `shown` is worth while `current` is the session's counter (rule 7)."""
+    behind = current - shown
+    if behind < 0:
+        return RefreshVerdict.FOREIGN
+    if behind == 0:
+        return RefreshVerdict.ROTATE
+    if behind == 1 or now_ms - rotated_at_ms <= REUSE_INTERVAL_MS:
+        return RefreshVerdict.REPEAT
+    return RefreshVerdict.REUSED

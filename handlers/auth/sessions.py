@@ -1,0 +1,59 @@
+"""What several verbs do with sessions: start one, tell of its end, show its user."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from handlers.auth.rules import SESSION_LIFE_MS, SESSIONS_MAX
+from handlers.contract import Caller, Event, Outcome, Stores
+from protocols.auth import EndReason, SessionEnded, SessionStarted, SignedIn, Tokens, User
+from protocols.topics import personal_channel
+from protocols.values import new_id
+from storage.auth.sessions_postgres import end_surplus_sessions, insert_session
+from storage.auth.users_postgres import StoredUser
+
+
+async def start_session(user: StoredUser, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
+    """Begin a session of a user whose password was right; the reply carries its first tokens."""
+    session_id = new_id()
+    expires_at_ms = now_ms + SESSION_LIFE_MS
+    await insert_session(stores.db, session_id, user.user_id, now_ms, expires_at_ms, caller.remote_ip)
+    surplus = await end_surplus_sessions(stores.db, user.user_id, SESSIONS_MAX, now_ms)
+    owner = Caller(user.user_id, session_id, user.roles)
+    tokens = sign_tokens(stores, owner, user.access_version, 0, now_ms, expires_at_ms)
+    started = Event(
+        stream=personal_channel(user.user_id),
+        type="session_started",
+        data=SessionStarted(session_id=session_id, remote_ip=caller.remote_ip),
+    )
+    return Outcome(
+        reply=SignedIn(user=show_user(user), tokens=tokens),
+        events=[*announce_ends(user.user_id, surplus, "too_many"), started],
+    )
+
+
+def sign_tokens(
+    stores: Stores, owner: Caller, access_version: int, counter: int, now_ms: int, ends_at_ms: int
+) -> Tokens:
+    """Return the tokens of a session (`owner.session_id`) at a counter."""
+    if owner.session_id is None:
+        raise AssertionError("tokens belong to a session")
+    access_token, life_s = stores.auth.sign_access_token(owner, access_version, now_ms, ends_at_ms)
+    return Tokens(
+        access_token=access_token,
+        refresh_token=stores.auth.sign_refresh_token(owner.session_id, counter),
+        expires_in=life_s,
+    )
+
+
+def announce_ends(user_id: UUID, session_ids: Iterable[UUID], reason: EndReason) -> list[Event]:
+    """Return the events that tell a user which of their sessions ended, and why."""
+    channel = personal_channel(user_id)
+    return [
+        Event(channel, "session_ended", SessionEnded(session_id=session_id, reason=reason))
+        for session_id in session_ids
+    ]
+
+
+def show_user(user: StoredUser) -> User:
+    """Return the account as its owner sees it."""
+    return User(id=user.user_id, email=user.email, display_name=user.display_name, roles=sorted(user.roles))

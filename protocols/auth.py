@@ -1,0 +1,240 @@
+"""Auth on the wire: accounts, sessions, tokens. Source: INTERFACE section 3, FEATURES section 1 and rule 7.
+
+The first four routes are REST only: a socket is opened with the token they give.
+"""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from protocols.errors import Refusal
+from protocols.values import Timestamp
+
+Email = Annotated[str, Meta(max_length=254, examples=["amina@example.org"])]
+"""A mail address; case does not matter."""
+
+Password = Annotated[str, Meta(min_length=8, max_length=128, examples=["correct horse battery staple"])]
+"""Any 8 to 128 characters, taken exactly as sent; the commonest passwords are refused."""
+
+DisplayName = Annotated[str, Meta(min_length=1, max_length=60, examples=["Amina"])]
+"""The name others see."""
+
+Role = Literal["user", "support", "admin"]
+"""What an account may do; everybody is a `user`."""
+
+EndReason = Literal["logout", "ended_elsewhere", "refresh_reused", "banned", "too_many"]
+"""Why a session ended."""
+
+
+# -- Commands ---------------------------------------------------------------------------------------------------------
+
+
+class Register(Struct, frozen=True, kw_only=True):
+    """Make an account and sign in."""
+
+    email: Email
+    password: Password
+    display_name: DisplayName
+
+
+class Login(Struct, frozen=True, kw_only=True):
+    """Sign in."""
+
+    email: Email
+    password: Annotated[str, Meta(max_length=128)]
+
+
+class Refresh(Struct, frozen=True, kw_only=True):
+    """Exchange a refresh token for a new access token."""
+
+    refresh_token: Annotated[str, Meta(max_length=512)]
+
+
+class Logout(Struct, frozen=True, kw_only=True):
+    """End the session of the access token that is shown."""
+
+
+class GetMe(Struct, frozen=True, kw_only=True):
+    """Ask who is signed in."""
+
+
+class ListSessions(Struct, frozen=True, kw_only=True):
+    """Ask where the caller is signed in."""
+
+
+class EndSession(Struct, frozen=True, kw_only=True):
+    """Sign out one of the caller's sessions."""
+
+    session_id: UUID
+
+
+class SetRoles(Struct, frozen=True, kw_only=True):
+    """Give an account exactly these roles; `user` is always among them."""
+
+    user_id: UUID
+    roles: Annotated[list[Role], Meta(max_length=8)]
+
+
+class BanUser(Struct, frozen=True, kw_only=True):
+    """End all sessions of an account and let it sign in no more."""
+
+    user_id: UUID
+    reason: Annotated[str, Meta(max_length=500)] = ""
+
+
+class UnbanUser(Struct, frozen=True, kw_only=True):
+    """Let a banned account sign in again."""
+
+    user_id: UUID
+
+
+# -- Replies ----------------------------------------------------------------------------------------------------------
+
+
+class User(Struct, frozen=True, kw_only=True):
+    """An account, as its owner and administrators see it."""
+
+    id: UUID
+    email: str
+    display_name: str
+    roles: list[str]
+
+
+class Tokens(Struct, frozen=True, kw_only=True):
+    """What a client signs its requests with."""
+
+    access_token: str
+    """An EdDSA JWT for `Authorization: Bearer` and for `connect.token`."""
+    refresh_token: str
+    """Replace the one you had; a token older than the last two ends the session."""
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the word RFC 6750 asks for
+    expires_in: int
+    """Seconds until the access token expires; a little random, so that clients do not all refresh at once."""
+
+
+class SignedIn(Struct, frozen=True, kw_only=True):
+    """The account and the tokens of a new session."""
+
+    user: User
+    tokens: Tokens
+
+
+class Refreshed(Struct, frozen=True, kw_only=True):
+    """The tokens of a session that goes on."""
+
+    tokens: Tokens
+
+
+class SessionEnd(Struct, frozen=True, kw_only=True):
+    """A session that has ended; its sockets close within a second."""
+
+    session_id: UUID
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    """A place where the caller is signed in."""
+
+    id: UUID
+    created_at: Timestamp
+    last_used_at: Timestamp
+    """When its refresh token was last exchanged."""
+    expires_at: Timestamp
+    """When it ends in any case."""
+    remote_ip: str
+    """The address it was started from; empty when unknown."""
+    current: bool
+    """Whether this request belongs to it."""
+
+
+class Sessions(Struct, frozen=True, kw_only=True):
+    """All live sessions of the caller, the most lately used first."""
+
+    items: list[Session]
+    next_cursor: str | None = None
+
+
+# -- Events, all on the user's personal channel -----------------------------------------------------------------------
+
+
+class SessionStarted(Struct, frozen=True, kw_only=True):
+    """Somebody signed in to this account."""
+
+    session_id: UUID
+    remote_ip: str
+
+
+class SessionEnded(Struct, frozen=True, kw_only=True):
+    """A session of this account ended."""
+
+    session_id: UUID
+    reason: EndReason
+
+
+class AccessChanged(Struct, frozen=True, kw_only=True):
+    """The roles of this account changed: access tokens from before are refused, refresh yours."""
+
+    roles: list[str]
+
+
+# -- Refusals ---------------------------------------------------------------------------------------------------------
+
+
+class EmailTaken(Refusal):
+    """There is an account with this address; sign in instead."""
+
+    code, number, status = "email_taken", 500, 409
+
+
+class BadCredentials(Refusal):
+    """Address and password do not fit together."""
+
+    code, number, status = "bad_credentials", 501, 401
+
+
+class TokenInvalid(Refusal):
+    """This token is not one of ours; sign in again."""
+
+    code, number, status = "token_invalid", 502, 401
+
+
+class TokenExpired(Refusal):
+    """This token has expired; refresh it."""
+
+    code, number, status = "token_expired", 503, 401
+
+
+class RefreshReused(Refusal):
+    """This refresh token was exchanged long ago and may be stolen; its session has ended. Sign in again."""
+
+    code, number, status = "refresh_reused", 504, 401
+
+
+class PasswordTooCommon(Refusal):
+    """This password is among the first that anybody would guess; choose another."""
+
+    code, number, status = "password_too_common", 505, 422
+
+
+class AccountBanned(Refusal):
+    """This account may not sign in; write to support."""
+
+    code, number, status = "account_banned", 506, 403
+
+
+class UserNotFound(Refusal):
+    """There is no such user."""
+
+    code, number, status = "user_not_found", 507, 404
+
+
+class SessionNotFound(Refusal):
+    """You have no such live session."""
+
+    code, number, status = "session_not_found", 508, 404
+
+
+class SessionOver(Refusal):
+    """This session has ended; sign in again."""
+
+    code, number, status = "session_over", 509, 401

@@ -1,0 +1,1 @@
+"""Users, sessions, key files, and the count of failed sign-ins."""

@@ -1,0 +1,36 @@
+-- insert_user --
+-- Add a user. Returns one row, or none when the address is taken. Index: users_email_key. Locks: the new row.
+INSERT INTO users (user_id, email, password_hash, display_name, created_at_ms)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (email) DO NOTHING
+RETURNING user_id, email, display_name, roles, access_version, banned_at_ms, password_hash;
+
+-- read_user_by_email --
+-- A user by normalised address. At most one row. Index: users_email_key. Locks: none.
+SELECT user_id, email, display_name, roles, access_version, banned_at_ms, password_hash
+FROM users WHERE email = $1;
+
+-- read_user --
+-- A user by id. At most one row. Index: users_pkey. Locks: none.
+SELECT user_id, email, display_name, roles, access_version, banned_at_ms, password_hash
+FROM users WHERE user_id = $1;
+
+-- share_user --
+-- A user by id, who cannot be banned or change before we commit. At most one row. Index: users_pkey. Locks: row, shared.
+SELECT user_id, email, display_name, roles, access_version, banned_at_ms, password_hash
+FROM users WHERE user_id = $1 FOR SHARE;
+
+-- change_roles --
+-- Give a user these roles; tokens signed before are refused from now on. At most one row. Locks: the row.
+UPDATE users
+SET roles = $2, access_version = access_version + 1,
+    access_changed_at_ms = $3, access_changed_in = pg_current_xact_id()
+WHERE user_id = $1
+RETURNING user_id, email, display_name, roles, access_version, banned_at_ms, password_hash;
+
+-- change_ban --
+-- Ban a user ($2 an instant) or lift the ban ($2 null). At most one row. Index: users_pkey. Locks: the row.
+UPDATE users
+SET banned_at_ms = $2, ban_reason = $3
+WHERE user_id = $1
+RETURNING user_id, email, display_name, roles, access_version, banned_at_ms, password_hash;

@@ -1,0 +1,72 @@
+"""Users: who may sign in, and as what."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from storage.engines.postgres import Connection
+from storage.sql import load
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+_sql = load(__file__, "users.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredUser:
+    """A row of `users`."""
+
+    user_id: UUID
+    email: str
+    display_name: str
+    roles: frozenset[str]
+    access_version: int
+    banned_at_ms: int | None
+    password_hash: str
+
+
+def _user(row: "Record | None") -> StoredUser | None:
+    if row is None:
+        return None
+    return StoredUser(
+        row["user_id"],
+        row["email"],
+        row["display_name"],
+        frozenset(row["roles"]),
+        row["access_version"],
+        row["banned_at_ms"],
+        row["password_hash"],
+    )
+
+
+async def insert_user(
+    db: Connection, user_id: UUID, email: str, password_hash: str, display_name: str, at_ms: int
+) -> StoredUser | None:
+    """Add a user with the role `user`; None when the address is taken. Cost: one round trip."""
+    return _user(await db.fetchrow(_sql.insert_user, user_id, email, password_hash, display_name, at_ms))
+
+
+async def read_user_by_email(db: Connection, email: str) -> StoredUser | None:
+    """Return the user of a normalised address. Cost: one round trip."""
+    return _user(await db.fetchrow(_sql.read_user_by_email, email))
+
+
+async def read_user(db: Connection, user_id: UUID) -> StoredUser | None:
+    """Return a user. Cost: one round trip."""
+    return _user(await db.fetchrow(_sql.read_user, user_id))
+
+
+async def share_user(db: Connection, user_id: UUID) -> StoredUser | None:
+    """Return a user who stays as they are until commit. Cost: one round trip; share lock on the row."""
+    return _user(await db.fetchrow(_sql.share_user, user_id))
+
+
+async def change_roles(db: Connection, user_id: UUID, roles: frozenset[str], at_ms: int) -> StoredUser | None:
+    """Give a user these roles and make older access tokens invalid. Cost: one round trip; locks the row."""
+    return _user(await db.fetchrow(_sql.change_roles, user_id, sorted(roles), at_ms))
+
+
+async def change_ban(db: Connection, user_id: UUID, at_ms: int | None, reason: str) -> StoredUser | None:
+    """Ban a user at an instant, or lift the ban with None. Cost: one round trip; locks the row."""
+    return _user(await db.fetchrow(_sql.change_ban, user_id, at_ms, reason))
