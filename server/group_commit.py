@@ -8,6 +8,7 @@ Source: DESIGN section 5 (measured 10-17 times the throughput of a transaction e
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
@@ -27,15 +28,18 @@ QUEUE_MAX = 10_000
 class GroupCommit(Generic[R, A]):
     """One queue, one transaction at a time."""
 
-    def __init__(self, commit: Callable[[Sequence[R]], Awaitable[Sequence[A | Exception]]]) -> None:
-        """Prepare; `start` begins to work."""
+    def __init__(
+        self,
+        commit: Callable[[Sequence[R]], Awaitable[Sequence[A | Exception]]],
+        observe: Callable[[int, float], None] = lambda _requests, _seconds: None,
+    ) -> None:
+        """Prepare; `start` begins to work. `observe` is told each batch's size and seconds."""
         self._commit = commit
+        self._observe = observe
         self._waiting: deque[tuple[R, asyncio.Future[A]]] = deque()
         self._wake = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
-        self.batches = 0
-        self.requests = 0
 
     def start(self) -> None:
         """Begin to commit what is submitted."""
@@ -68,8 +72,7 @@ class GroupCommit(Generic[R, A]):
         while True:
             await self._wake.wait()
             batch = [waiting.popleft() for _ in range(min(len(waiting), BATCH_MAX))]
-            self.batches += 1
-            self.requests += len(batch)
+            started = time.perf_counter()
             try:
                 await self._run(batch)
             except BaseException:
@@ -77,6 +80,7 @@ class GroupCommit(Generic[R, A]):
                     if not future.done():
                         future.set_exception(TemporarilyUnavailable("The server is stopping; try again"))
                 raise
+            self._observe(len(batch), time.perf_counter() - started)
             if not waiting:
                 self._wake.clear()
 

@@ -76,6 +76,7 @@ class Pipeline:
         publish: Publish,
         routes: Sequence[Route],
         auth: AuthTools | None = None,
+        observer: Callable[[str], Callable[[int, float], None]] = lambda _name: lambda _requests, _seconds: None,
     ) -> None:
         """Prepare; `start` begins the group commits."""
         self._database = database
@@ -83,6 +84,7 @@ class Pipeline:
         self._epoch = epoch
         self._publish = publish
         self._auth = auth
+        self._observer = observer
         self._running_keys: set[tuple[UUID, str]] = set()
         self.groups: dict[str, GroupCommit[Call[Any], Answer]] = {}
         """The group commit of each grouped route, by route name."""
@@ -91,7 +93,7 @@ class Pipeline:
     def start(self) -> None:
         """Begin to take grouped commands."""
         for route in self._grouped:
-            group = GroupCommit[Call[Any], Answer](self._committer(route))
+            group = GroupCommit[Call[Any], Answer](self._committer(route), self._observer(route.name))
             self.groups[route.name] = group
             group.start()
 

@@ -13,7 +13,7 @@ import structlog
 
 from protocols.errors import Fault
 from protocols.values import now_instant
-from storage.engines.nats import Client
+from storage.engines.nats import NatsLink
 from storage.engines.postgres import Database
 from storage.events_postgres import claim_relay_batch, move_relay
 from storage.streams_nats import announce_heads, prepare_stream, publish_events
@@ -33,7 +33,7 @@ _log = structlog.get_logger()
 class Relay:
     """The relay of one worker process."""
 
-    def __init__(self, database: Database, nats: Client) -> None:
+    def __init__(self, database: Database, nats: NatsLink) -> None:
         """Prepare; `run` works until cancelled."""
         self._database = database
         self._nats = nats
@@ -47,7 +47,7 @@ class Relay:
         while True:
             try:
                 if not prepared:
-                    await prepare_stream(self._nats)
+                    await prepare_stream(self._nats.client)
                     prepared = True
                 if not await self.step():
                     await asyncio.sleep(IDLE_S)
@@ -67,8 +67,8 @@ class Relay:
             if batch is None or not batch.events:
                 self.lag_ms = 0
                 return 0
-            await announce_heads(self._nats, {e.stream: e.number for e in batch.events})
-            await publish_events(self._nats, batch.events)
+            await announce_heads(self._nats.client, {e.stream: e.number for e in batch.events})
+            await publish_events(self._nats.client, batch.events)
             await move_relay(db, batch.next_position)
         self.lag_ms = now_instant() - min(e.at_ms for e in batch.events)
         self.relayed += len(batch.events)

@@ -44,6 +44,27 @@ class Settings:
     log_level: str = _setting("least severity that is logged", "info", "debug|info|warning|error")
     metrics_folder: str = _setting("where processes share metrics; empty = this process alone", "", "folder")
 
+    elasticsearch_url: str = _setting("Elasticsearch (accepted, not used yet)", "", "URL")
+    vault_addr: str = _setting("Vault (accepted, not used yet)", "", "URL")
+    chain_url: str = _setting("EVM chain (accepted, not used yet)", "", "URL")
+    stripe_api_key: str = _setting("Stripe secret key (accepted, not used yet)", "", "text")
+
+    @property
+    def url(self) -> str:
+        """Where clients reach the server; also the issuer of its tokens."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url.rstrip("/") or f"http://{host}:{self.port}"
+
+    @property
+    def secrets_folder(self) -> Path:
+        """The folder of signing keys."""
+        return Path(self.secrets) if self.secrets else self.home / "secrets"
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The allowed browser origins, one by one."""
+        return tuple(origin.strip() for origin in self.allowed_origins.split(",") if origin.strip())
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
         """Return the settings the environment asks for. Raises SettingsError naming the first bad one."""

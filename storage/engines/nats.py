@@ -1,7 +1,8 @@
-"""NATS: one connection per process that comes back by itself after an outage."""
+"""NATS: one connection per process, made in the background and again after an outage."""
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 
 import structlog
 from nats.aio.client import Client
@@ -9,19 +10,19 @@ from nats.errors import Error as NatsError
 
 from protocols.errors import TemporarilyUnavailable
 
-__all__ = ["Client", "NatsError", "open_nats", "ping_nats"]
+__all__ = ["Client", "NatsError", "NatsLink", "open_nats"]
 
 _log = structlog.get_logger()
 
 
 async def open_nats(nats_url: str, name: str) -> Client:
     """Return a connected client that reconnects for ever; waits until the server is there."""
-    client = Client()
 
     async def report(error: Exception) -> None:
         _log.warning("nats_error", error=f"{type(error).__name__}: {error}")
 
     while True:
+        client = Client()
         with contextlib.suppress(NatsError, OSError, TimeoutError):
             await client.connect(
                 nats_url,
@@ -31,16 +32,48 @@ async def open_nats(nats_url: str, name: str) -> Client:
                 max_reconnect_attempts=-1,
                 ping_interval=5,
                 error_cb=report,
-                allow_reconnect=True,
             )
             return client
         _log.warning("nats_unreachable")
         await asyncio.sleep(0.5)
 
 
-async def ping_nats(client: Client) -> None:
-    """Raises TemporarilyUnavailable unless the server answers within a second."""
-    try:
-        await client.flush(timeout=1)
-    except (NatsError, OSError, TimeoutError) as error:
-        raise TemporarilyUnavailable("NATS is out of reach") from error
+class NatsLink:
+    """The connection of one process; the process starts and serves without it."""
+
+    def __init__(self, nats_url: str, name: str) -> None:
+        """Begin to connect."""
+        self._client: Client | None = None
+        self._on_connected: list[Callable[[Client], Awaitable[None]]] = []
+        self._task = asyncio.create_task(self._connect(nats_url, name), name="nats-connect")
+
+    @property
+    def client(self) -> Client:
+        """The connected client. Raises TemporarilyUnavailable while there is no connection."""
+        if self._client is None or not self._client.is_connected:
+            raise TemporarilyUnavailable("NATS is out of reach")
+        return self._client
+
+    def when_connected(self, begin: Callable[[Client], Awaitable[None]]) -> None:
+        """Run `begin` once there is a connection; its subscriptions survive reconnections."""
+        self._on_connected.append(begin)
+
+    async def ping(self) -> None:
+        """Raises TemporarilyUnavailable unless the server answers within a second."""
+        try:
+            await self.client.flush(timeout=1)
+        except (NatsError, OSError, TimeoutError) as error:
+            raise TemporarilyUnavailable("NATS is out of reach") from error
+
+    async def close(self) -> None:
+        """Leave."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        if self._client is not None:
+            with contextlib.suppress(NatsError, OSError, TimeoutError):
+                await self._client.close()
+
+    async def _connect(self, nats_url: str, name: str) -> None:
+        self._client = await open_nats(nats_url, name)
+        for begin in self._on_connected:
+            await begin(self._client)

@@ -6,7 +6,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-__all__ = ["OUTAGE", "Redis", "open_redis"]
+from protocols.errors import TemporarilyUnavailable
+
+__all__ = ["OUTAGE", "Redis", "open_redis", "ping_redis"]
 
 CONNECT_TIMEOUT_S = 1.0
 COMMAND_TIMEOUT_S = 1.0
@@ -25,3 +27,11 @@ def open_redis(redis_url: str) -> Redis:
         max_connections=64,
     )
     return client
+
+
+async def ping_redis(client: Redis) -> None:
+    """Raises TemporarilyUnavailable unless the server answers."""
+    try:
+        await client.execute_command("PING")
+    except OUTAGE as error:
+        raise TemporarilyUnavailable("Redis is out of reach") from error

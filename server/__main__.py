@@ -1,0 +1,37 @@
+"""`python -m server serve|worker`: one process of the system. `--help` lists every setting."""
+
+import argparse
+import sys
+
+import uvloop
+
+from server.logs import configure_logs
+from server.processes import serve, work
+from server.settings import Settings, SettingsError
+
+
+def main() -> int:
+    """Run the process named on the command line; 2 for a bad setting."""
+    parser = argparse.ArgumentParser(
+        prog="python -m server",
+        description="One process of Mnbara. `./mnbara up` starts them all.",
+        epilog="settings (environment):\n" + Settings.describe(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="serve|worker")
+    server = kinds.add_parser("serve", help="answer clients on HOST:PORT")
+    server.add_argument("--process", type=int, default=0, help="number of this process, for the logs")
+    kinds.add_parser("worker", help="relay events and run timers")
+    chosen = parser.parse_args()
+    try:
+        settings = Settings.from_environment()
+    except SettingsError as error:
+        print(f"mnbara: {error}", file=sys.stderr)
+        return 2
+    configure_logs(settings.log_level)
+    uvloop.run(serve(settings) if chosen.kind == "serve" else work(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""From a socket into the application: who connects, what they may follow, which command they call.
+
+`realtime.ports.Gate`, made of the token verifier, the channel rules and the command table. Refusals become the
+protocol's own codes where it has them: 109 for an expired token (the client fetches a new one), 3500 for a bad one (it
+stops), 102 and 103 for channels.
+"""
+
+from asyncio import Future
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from handlers.contract import ANONYMOUS, Caller
+from protocols.auth import TokenExpired
+from protocols.errors import Fault, NotAllowed, Refusal, UnknownChannel
+from protocols.topics import personal_channel
+from realtime.ports import ChannelRule, ConnectRequestContext, DisconnectError, Identity, ProtocolError
+from server.channels import ChannelRules
+from server.commands import CommandTable
+
+INVALID_TOKEN = 3500
+TOKEN_EXPIRED = 109
+
+
+@dataclass(slots=True)
+class Principal(Identity):
+    """An identity and the caller its commands run as."""
+
+    caller: Caller = ANONYMOUS
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedToken:
+    """Whom a good access token names, and until when."""
+
+    caller: Caller
+    expires_at_s: int
+
+
+CheckToken = Callable[[str], Awaitable[CheckedToken]]
+"""Raises refusals of the auth domain, or a Fault."""
+
+
+class AppGate:
+    """The gate of one server process."""
+
+    def __init__(self, check_token: CheckToken, rules: ChannelRules, commands: CommandTable) -> None:
+        """Join the three."""
+        self._check_token = check_token
+        self._rules = rules
+        self._commands = commands
+
+    async def authenticate(self, token: str, context: ConnectRequestContext) -> Identity:
+        """Return whom the token names; no token is anonymous."""
+        if not token:
+            return Principal(caller=Caller(remote_ip=context.remote_ip))
+        try:
+            checked = await self._check_token(token)
+        except TokenExpired as expired:
+            raise ProtocolError(TOKEN_EXPIRED, "token expired") from expired
+        except Fault as fault:
+            raise ProtocolError(100, fault.detail, temporary=True) from fault
+        except Refusal as refusal:
+            raise DisconnectError(INVALID_TOKEN, "invalid token") from refusal
+        caller = replace(checked.caller, remote_ip=context.remote_ip)
+        return Principal(
+            user=str(caller.user_id),
+            session=str(caller.session_id),
+            roles=caller.roles,
+            expires_at_s=checked.expires_at_s,
+            caller=caller,
+        )
+
+    async def authorize(self, identity: Identity, channel: str) -> ChannelRule:
+        """Return how the channel behaves for this identity."""
+        try:
+            return await self._rules.authorize(_caller_of(identity), channel)
+        except UnknownChannel as unknown:
+            raise ProtocolError(102, "unknown channel") from unknown
+        except NotAllowed as refusal:
+            raise ProtocolError(103, "permission denied") from refusal
+        except Fault as fault:
+            raise ProtocolError(100, fault.detail, temporary=True) from fault
+
+    def personal_channels(self, identity: Identity) -> Sequence[str]:
+        """Return the personal channel of a signed-in user."""
+        user_id = _caller_of(identity).user_id
+        return () if user_id is None else (personal_channel(user_id),)
+
+    def call(self, identity: Identity, method: str, data: bytes) -> "bytes | Future[bytes]":
+        """Run an RPC as the identity's caller."""
+        caller = _caller_of(identity)
+        return self._commands.call(method, data, caller, caller.remote_ip)
+
+
+def _caller_of(identity: Identity) -> Caller:
+    assert isinstance(identity, Principal), "identities of this gate come from its authenticate"
+    return identity.caller

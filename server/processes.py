@@ -1,0 +1,148 @@
+"""The life of a process: start, serve until SIGTERM or SIGINT, leave in order.
+
+A server process that is told to end first fails readiness and stops accepting, sends its sockets elsewhere spread over
+the grace time (close code 3001: reconnect), finishes requests under way, then closes its engines. A worker finishes the
+step it is in.
+"""
+
+import asyncio
+import contextlib
+import gc
+import resource
+import signal
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import structlog
+import uvicorn
+
+from protocols.values import now_instant
+from realtime.wire import LeanWebSocket
+from server.metrics import Metrics
+from server.relay import Relay
+from server.settings import Settings
+from server.wiring import WorkerProcess, open_server, open_worker
+from storage.engines.postgres import Database
+from storage.idempotency_postgres import delete_old_answers
+
+BACKLOG = 4096
+"""Connections the kernel may hold while the process is busy: a storm of 5,000 a second waits under a second."""
+
+DRAIN_S = 2.0
+"""Over how long a leaving process spreads its sockets' reconnections."""
+
+KEEP_ALIVE_S = 75
+"""Idle HTTP connections are kept this long; longer than common proxies keep theirs."""
+
+KEYS_KEPT_MS = 48 * 3600 * 1000
+"""Idempotency answers are promised for 24 hours and kept for 48."""
+
+HOUSEKEEPING_EVERY_S = 600
+
+_log = structlog.get_logger()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: `serve` below decides when to end."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+async def serve(settings: Settings) -> None:
+    """Run one server process until a signal; several share the port (SO_REUSEPORT)."""
+    _raise_descriptor_limit()
+    ending = _ending()
+    async with open_server(settings) as process:
+        listening = _listen(settings)
+        server = _Server(
+            uvicorn.Config(
+                process.app,
+                ws=LeanWebSocket,
+                http="httptools",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=10,
+            )
+        )
+        gc.collect()
+        gc.freeze()  # what lives as long as the process need not be looked at again
+        serving = asyncio.create_task(server.serve(sockets=[listening]), name="serve")
+        _log.info("serving", url=settings.url)
+        await asyncio.wait({serving, asyncio.create_task(ending.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        _log.info("draining", connections=len(process.hub.connections))
+        listening.close()
+        await process.hub.drain(DRAIN_S if process.hub.connections else 0.01)
+        server.should_exit = True
+        await serving
+    _log.info("ended")
+
+
+async def work(settings: Settings) -> None:
+    """Run one worker process until a signal."""
+    ending = _ending()
+    async with open_worker(settings) as process:
+        jobs = [
+            asyncio.create_task(process.relay.run(), name="relay"),
+            asyncio.create_task(process.timers.run(), name="timers"),
+            asyncio.create_task(_keep_house(process.database), name="housekeeping"),
+            asyncio.create_task(_report(process), name="report"),
+        ]
+        _log.info("working")
+        waiting = asyncio.create_task(ending.wait())
+        await asyncio.wait({waiting, *jobs}, return_when=asyncio.FIRST_COMPLETED)
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+    _log.info("ended")
+
+
+def _ending() -> asyncio.Event:
+    """Return an event that the first SIGTERM or SIGINT sets."""
+    ending = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ending.set)
+    return ending
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listening.bind((settings.host, settings.port))
+    listening.listen(BACKLOG)
+    listening.setblocking(False)
+    return listening
+
+
+def _raise_descriptor_limit() -> None:
+    """Take as many file descriptors as the system lets us have: one per connection."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+async def _keep_house(database: Database) -> None:
+    """Forget old idempotency answers, a few thousand at a time."""
+    while True:
+        try:
+            async with database.connection() as db:
+                await delete_old_answers(db, now_instant() - KEYS_KEPT_MS, 5_000)
+        except Exception:  # noqa: BLE001 - housekeeping outlives any fault; it is logged and tried again
+            _log.exception("housekeeping_failed")
+        await asyncio.sleep(HOUSEKEEPING_EVERY_S)
+
+
+async def _report(process: WorkerProcess) -> None:
+    """Copy the relay's lag into its metric."""
+    metrics: Metrics = process.metrics
+    relay: Relay = process.relay
+    while True:
+        metrics.relay_lag.set(relay.lag_ms / 1000)
+        await asyncio.sleep(1)

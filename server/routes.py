@@ -1,0 +1,12 @@
+"""The route tables and timers of all domains, joined."""
+
+from collections.abc import Mapping
+
+from handlers import auctions, auth, listings
+from handlers.contract import Route, TimerHandler
+
+ROUTES: tuple[Route, ...] = (*auth.ROUTES, *listings.ROUTES, *auctions.ROUTES)
+"""Every command and query, on both doors."""
+
+TIMERS: Mapping[str, TimerHandler] = {**auctions.TIMERS}
+"""What runs when a timer of a kind is due."""

@@ -1,0 +1,199 @@
+"""The whole object graph of a process, by hand, on one screen: a server process and a worker process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from handlers.auth.tokens import TokenVerifier
+from handlers.auth.tools import KeyedAuthTools
+from handlers.auth.watch import SessionWatch
+from handlers.contract import Caller
+from protocols.topics import Entry, Kind
+from realtime.endpoint import SocketEndpoint
+from realtime.hub import Hub
+from server.channel_log import ChannelLog
+from server.channels import ChannelRules
+from server.commands import CommandTable
+from server.gate import AppGate, CheckedToken
+from server.http.app import DoorParts, create_app
+from server.http.channels import ChannelSource
+from server.http.door import Door
+from server.metrics import Metrics
+from server.pipeline import Pipeline
+from server.polls import HubWatch
+from server.ratelimits import LocalLimits, SharedLimits
+from server.relay import Relay
+from server.routes import ROUTES, TIMERS
+from server.settings import Settings
+from server.sockets import mount_sockets
+from server.timers import Timers
+from storage.auctions.lookups import read_ticker
+from storage.auth.sessions_postgres import Revocation
+from storage.bus_redis import RedisBus
+from storage.engines.nats import NatsLink
+from storage.engines.postgres import Database, open_database
+from storage.engines.redis import open_redis, ping_redis
+from storage.events_postgres import read_epoch
+from storage.ratelimits_redis import RateLimitStore
+from storage.streams_nats import follow_heads
+
+SESSION_OVER = (4501, "session over")
+"""Close code for sockets of an ended session: terminal, because only a new sign-in helps."""
+
+ACCESS_CHANGED = (4401, "access changed")
+"""Close code after a role change: the client reconnects with a refreshed token."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerProcess:
+    """What `server.processes` runs."""
+
+    app: Door
+    hub: Hub
+    metrics: Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerProcess:
+    """What `server.processes` runs."""
+
+    database: Database
+    relay: Relay
+    timers: Timers
+    metrics: Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class _Foundation:
+    """What both kinds of process stand on."""
+
+    database: Database
+    bus: RedisBus
+    nats: NatsLink
+    epoch: str
+    auth: KeyedAuthTools
+    pipeline: Pipeline
+    metrics: Metrics
+
+
+@asynccontextmanager
+async def _lay_foundation(settings: Settings, name: str) -> AsyncIterator[_Foundation]:
+    """Open the engines and the pipeline; close them in reverse."""
+    metrics = Metrics(Path(settings.metrics_folder) if settings.metrics_folder else None)
+    async with AsyncExitStack() as stack:
+        database = await open_database(settings.postgres_url)
+        stack.push_async_callback(database.close)
+        redis = open_redis(settings.redis_url)
+        stack.push_async_callback(redis.aclose)
+        async with database.connection() as db:
+            epoch = await read_epoch(db)
+        nats = NatsLink(settings.nats_url, name)
+        stack.push_async_callback(nats.close)
+        bus = RedisBus(settings.redis_url)
+        auth = KeyedAuthTools(
+            settings.secrets_folder,
+            settings.url,
+            settings.access_token_s,
+            limit_attempts=settings.rate_limits,
+        )
+        stack.callback(auth.close)
+        pipeline = Pipeline(database, redis, epoch, bus.publish, ROUTES, auth, metrics.commit_observer)
+        pipeline.start()
+        stack.push_async_callback(pipeline.close)
+        yield _Foundation(database, bus, nats, epoch, auth, pipeline, metrics)
+
+
+@asynccontextmanager
+async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
+    """Build a server process: both doors on one pipeline."""
+    async with _lay_foundation(settings, "server") as base, AsyncExitStack() as stack:
+        log = ChannelLog(base.database, base.epoch, {Kind.TICKER: read_ticker})
+        rules = ChannelRules(log)
+        watch = SessionWatch(base.database, settings.access_token_s)
+        verifier = TokenVerifier(base.auth.keys, settings.url, watch)
+
+        async def check_token(token: str) -> CheckedToken:
+            verified = await verifier.verify_access_token(token)
+            return CheckedToken(verified.caller, verified.expires_at_s)
+
+        async def verify(token: str, peer: str) -> Caller:
+            caller = (await verifier.verify_access_token(token)).caller
+            return Caller(caller.user_id, caller.session_id, caller.roles, peer)
+
+        hub = Hub(base.bus, log)
+        watch.on_revoked = lambda revoked: close_sockets(hub, revoked)
+        polls = HubWatch(hub)
+        limits = LocalLimits() if settings.rate_limits else None
+        table = CommandTable(ROUTES, base.pipeline, limits, base.metrics)
+        gate = AppGate(check_token, rules, table)
+        endpoint = SocketEndpoint(hub, gate, settings.origins)
+        redis = open_redis(settings.redis_url)
+        stack.push_async_callback(redis.aclose)
+        shared = SharedLimits(RateLimitStore(redis), base.metrics.limits_without_store.inc)
+        app = create_app(
+            DoorParts(
+                table=table,
+                metrics=base.metrics,
+                settings=settings,
+                verify=verify,
+                limits=shared if settings.rate_limits else None,
+                jwks=base.auth.keys.jwks,
+                channels=ChannelSource(base.epoch, rules.authorize, log.read, polls.watch),
+                pings={
+                    "postgres": base.database.ping,
+                    "redis": lambda: ping_redis(redis),
+                    "nats": base.nats.ping,
+                },
+                extra_handlers=[mount_sockets(endpoint)],
+            )
+        )
+        await watch.start()
+        stack.push_async_callback(watch.close)
+        await hub.start()
+        stack.push_async_callback(hub.stop)
+        base.nats.when_connected(lambda client: follow_heads(client, hub.announce_heads))
+        base.metrics.follow_sockets(lambda: socket_figures(hub))
+        sampling = asyncio.create_task(base.metrics.run(), name="metrics")
+        stack.callback(sampling.cancel)
+        yield ServerProcess(app, hub, base.metrics)
+
+
+@asynccontextmanager
+async def open_worker(settings: Settings) -> AsyncIterator[WorkerProcess]:
+    """Build a worker process: relay and timers."""
+    async with _lay_foundation(settings, "worker") as base:
+        await base.bus.start(_hear_nothing, lambda: None)
+        try:
+            relay = Relay(base.database, base.nats)
+            lateness = base.metrics.timer_lateness.observe
+            timers = Timers(base.database, base.pipeline, TIMERS, lateness)
+            yield WorkerProcess(base.database, relay, timers, base.metrics)
+        finally:
+            await base.bus.close()
+
+
+def close_sockets(hub: Hub, revoked: Sequence[Revocation]) -> None:
+    """End the sockets whose access was taken away, in this process."""
+    for revocation in revoked:
+        if revocation.session_id is not None:
+            hub.disconnect_session(str(revocation.session_id), *SESSION_OVER)
+        else:
+            hub.disconnect_user(str(revocation.user_id), *ACCESS_CHANGED)
+
+
+def socket_figures(hub: Hub) -> dict[str, float]:
+    """Return the realtime core's counters under the names that metrics show."""
+    counters = hub.counters
+    return {
+        "connections": len(hub.connections),
+        "subscriptions": hub.subscriptions(),
+        "queue_bytes": hub.bytes_queued(),
+        "deliveries": counters.deliveries,
+        "slow_cuts": counters.slow_cuts,
+    }
+
+
+def _hear_nothing(_channel: str, _entries: Sequence[Entry]) -> None:
+    """Workers publish and have no readers."""
