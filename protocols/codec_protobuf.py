@@ -11,7 +11,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 from msgspec import Raw, Struct
 
-from protocols import centrifuge_pb2 as pb
+from protocols import centrifuge_pb2
 from protocols.centrifuge import (
     CodecError,
     Command,
@@ -35,6 +35,9 @@ from protocols.centrifuge import (
     UnsubscribeRequest,
     UnsubscribeResult,
 )
+
+_Message = Any
+pb: Any = centrifuge_pb2  # the generated module makes its classes at import, unseen by type checkers
 
 _OFFSET_MAX = 0x7FFF_FFFF_FFFF_FFFF
 
@@ -99,7 +102,7 @@ class ProtobufCodec:
 
     def publication(self, number: int, data: bytes, at_ms: int, key: str) -> bytes:
         """Return one publication, to be embedded in a push or a result."""
-        return pb.Publication(data=data, offset=number, time=at_ms, key=key).SerializeToString()
+        return bytes(pb.Publication(data=data, offset=number, time=at_ms, key=key).SerializeToString())
 
     def embed(self, publications: Sequence[bytes]) -> list[Raw]:
         """Return encoded publications in the form results carry them."""
@@ -172,7 +175,7 @@ def _decode_command(data: bytes) -> Command:
         raise CodecError("malformed command") from error
     for field, request in message.ListFields():
         if field.number > 1:
-            return Command(message.id, **{field.name: _READ[field.name](request)})
+            return Command(message.id, **{field.name: _READ[field.name](request)})  # type: ignore[arg-type]
     return Command(message.id)
 
 
@@ -182,7 +185,7 @@ def _offset(number: int) -> int:
     return number
 
 
-def _read_subscribe(m: "pb.SubscribeRequest") -> SubscribeRequest:
+def _read_subscribe(m: _Message) -> SubscribeRequest:
     return SubscribeRequest(
         channel=m.channel,
         token=m.token,
@@ -199,7 +202,7 @@ def _read_subscribe(m: "pb.SubscribeRequest") -> SubscribeRequest:
     )
 
 
-def _read_connect(m: "pb.ConnectRequest") -> ConnectRequest:
+def _read_connect(m: _Message) -> ConnectRequest:
     return ConnectRequest(
         token=m.token,
         data=Raw(m.data),
@@ -210,7 +213,7 @@ def _read_connect(m: "pb.ConnectRequest") -> ConnectRequest:
     )
 
 
-def _read_history(m: "pb.HistoryRequest") -> HistoryRequest:
+def _read_history(m: _Message) -> HistoryRequest:
     since = StreamPosition(_offset(m.since.offset), m.since.epoch) if m.HasField("since") else None
     return HistoryRequest(m.channel, m.limit, since, m.reverse)
 
@@ -271,9 +274,10 @@ def _write_history(result: HistoryResult) -> bytes:
 
 
 def _write_refresh(result: RefreshResult) -> bytes:
-    return pb.RefreshResult(
+    message = pb.RefreshResult(
         client=result.client, version=result.version, expires=result.expires, ttl=result.ttl
-    ).SerializeToString()
+    )
+    return bytes(message.SerializeToString())
 
 
 _WRITE: dict[type[Struct], Callable[[Any], bytes]] = {
@@ -283,4 +287,3 @@ _WRITE: dict[type[Struct], Callable[[Any], bytes]] = {
     HistoryResult: _write_history,
     RefreshResult: _write_refresh,
 }
-

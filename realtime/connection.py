@@ -20,6 +20,7 @@ from realtime.latest import LatestChannel
 from realtime.ports import ConnectRequestContext, Identity
 from realtime.publication import Codec
 from realtime.sockets import Socket
+from realtime.writer import joined
 
 _log = logging.getLogger(__name__)
 
@@ -300,6 +301,7 @@ class Connection(Member):
     def socket_lost(self) -> None:
         """The socket is gone."""
         self._forget()
+        self.out = None
 
     # The end.
 
@@ -319,8 +321,7 @@ class Connection(Member):
         self._forget()
         push = build_frame(self.codec.push_disconnect(code, reason), BINARY if self.codec.binary else TEXT)
         out, self.out = self.out, None
-        waiting = b"" if out is None else out if type(out) is bytes else b"".join(out)
-        self.write(waiting + push)
+        self.write(joined(out) + push)
         self.socket.close(code, reason)
 
     def _forget(self) -> None:

@@ -28,6 +28,7 @@ from protocols.centrifuge import (
     UnsubscribeRequest,
     UnsubscribeResult,
 )
+from protocols.errors import Fault
 from protocols.values import new_id
 from realtime.connection import FAILED, NEW, OPEN, Connection
 from realtime.hub import Hub
@@ -91,8 +92,8 @@ class CommandDispatcher:
             self._refuse(connection, command, error)
         except DisconnectError as error:
             connection.disconnect(error.code, error.reason)
-        except Exception as error:
-            if isinstance(error, (OSError, TimeoutError)):
+        except Exception as error:  # noqa: BLE001 - every command is answered
+            if isinstance(error, OSError | TimeoutError | Fault):
                 _log.warning("a command could not be served: %r", error)
             else:
                 _log.exception("a command failed")
@@ -127,7 +128,7 @@ class CommandDispatcher:
         """Run an RPC; its answer is written now or by the future's callback."""
         try:
             answer = self._gate.call(connection.identity, rpc.method, bytes(rpc.data))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - every command is answered
             self._call_failed(connection, command_id, error)
             return
         if isinstance(answer, bytes):
@@ -244,10 +245,10 @@ class CommandDispatcher:
         """Join unless the client left meanwhile. Raises ProtocolError 112 when it insists on recovery."""
         if connection.state != OPEN:
             return None
-        if request.recover and request.flag & REJECT_UNRECOVERED:
-            if not self._same_epoch(request.epoch) or channel.since(request.offset) is None:
-                self._hub.counters.recoveries_refused += 1
-                raise ProtocolError(ErrorCode.UNRECOVERABLE_POSITION, "unrecoverable position")
+        insists = request.recover and request.flag & REJECT_UNRECOVERED
+        if insists and (not self._same_epoch(request.epoch) or channel.since(request.offset) is None):
+            self._hub.counters.recoveries_refused += 1
+            raise ProtocolError(ErrorCode.UNRECOVERABLE_POSITION, "unrecoverable position")
         return self._join(connection, channel, request)
 
     def _join(

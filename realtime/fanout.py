@@ -34,12 +34,13 @@ class Audience:
 
     def add(self, writer: Writer) -> None:
         """Let a reader in; `Fanout.settle` first, or it gets this tick's publications twice."""
-        if writer.codec.binary:
-            self.binary = self.binary or set()
-            self.binary.add(writer)  # type: ignore[union-attr] - a set since the line above
+        readers = self.binary if writer.codec.binary else self.text
+        if isinstance(readers, set):
+            readers.add(writer)
+        elif writer.codec.binary:
+            self.binary = {writer}
         else:
-            self.text = self.text or set()
-            self.text.add(writer)  # type: ignore[union-attr]
+            self.text = {writer}
 
     def discard(self, writer: Writer) -> None:
         """Let a reader go."""

@@ -98,7 +98,7 @@ class Hub:
         self.room.start(self._tidy())
 
     async def drain(self, grace_s: float) -> None:
-        """Let no one in and send everybody elsewhere (3001), spread over the grace time so that they do not stampede."""
+        """Let no one in and send everybody elsewhere (3001), spread over the grace time against stampedes."""
         self.draining = True
         leaving = list(self.connections)
         random.shuffle(leaving)
@@ -145,7 +145,10 @@ class Hub:
         self.room.start(self._compare_all())
 
     def observe(self, prefix: str, observer: Observer) -> None:
-        """Call `observer(channel, entry)` for each publication on open replayed channels with that prefix, once, in order."""
+        """Call `observer(channel, entry)` for each publication on open replayed channels with that prefix.
+
+        Each number once, in order, in every process that has subscribers of the channel.
+        """
         self.room.observers.append((prefix, observer))
 
     # Channels.
@@ -194,13 +197,13 @@ class Hub:
             await asyncio.gather(*(self.bus.subscribe(channel.name) for channel in batch))
             replayed = [channel for channel in batch if isinstance(channel, ReplayedChannel)]
             heads = await self.log.heads([channel.name for channel in replayed]) if replayed else {}
-            for channel in replayed:
-                channel.opened(heads.get(channel.name, 0))
+            for opening in replayed:
+                opening.opened(heads.get(opening.name, 0))
             await asyncio.gather(*(self._load(c) for c in batch if isinstance(c, LatestChannel)))
         except asyncio.CancelledError:
             self._failed(batch, ConnectionError("the hub is stopping"))
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever bus and log raise, subscribers are answered
             self.counters.log_failures += 1
             _log.warning("%d channels could not be opened: %s", len(batch), error)
             self._failed(batch, error)
@@ -277,7 +280,7 @@ class Hub:
         while True:
             try:
                 await self._compare(names)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever the log raises, it is asked again
                 self.counters.log_failures += 1
                 _log.warning("the log is out of reach: %s", error)
                 await asyncio.sleep(delay_s)
@@ -330,6 +333,21 @@ class Hub:
         return len(members)
 
     # Figures.
+
+    def figures(self) -> dict[str, float]:
+        """Return what the metrics page shows of this process."""
+        counters = self.counters
+        return {
+            "connections": len(self.connections),
+            "channels": len(self.channels),
+            "subscriptions": self.subscriptions(),
+            "queue_bytes": self.bytes_queued(),
+            **{
+                name: getattr(counters, name)
+                for name in counters.__slots__
+                if name != "disconnects"  # by code: `counters.disconnects`
+            },
+        }
 
     def subscriptions(self) -> int:
         """Return how many subscriptions there are."""

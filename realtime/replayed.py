@@ -66,8 +66,7 @@ class ReplayedChannel(Channel):
 
     def announce(self, number: int, wait_s: float) -> None:
         """The channel reached `number` somewhere; if it does not come by itself the log is asked."""
-        if number > self.target:
-            self.target = number
+        self.target = max(self.target, number)
         if self.head >= 0 and self.target > self.head:
             self._watch(wait_s)
 
@@ -84,7 +83,7 @@ class ReplayedChannel(Channel):
         """Hand the next number to readers, ring and observers."""
         publication = Publication(entry)
         self.head = entry.number
-        if self.target < entry.number:
+        if self.target < entry.number:  # noqa: PLR1730 - a call of max() on the hottest path
             self.target = entry.number
         if self.ring is None:
             self.ring = Ring(self.room.limits.ring_entries_max, self.room.limits.ring_bytes_max)
@@ -139,7 +138,7 @@ class ReplayedChannel(Channel):
                 try:
                     async with self.room.fill_slots:
                         entries = await self.room.log.read(self.name, before, limits.page_entries)
-                except Exception:
+                except Exception:  # noqa: BLE001 - whatever the log raises, it is asked again
                     self.room.counters.log_failures += 1
                     _log.warning("the log is out of reach, channel %s waits at %d", self.name, before)
                     entries = []

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from realtime.publication import Publication
 
+
 class Ring:
     """Publications `first` … `first + len - 1`; a list, because recovery slices in the middle."""
 

@@ -46,8 +46,9 @@ class SocketUser(Protocol):
 class Socket(Protocol):
     """An open websocket, as the connection sees it."""
 
-    write: Callable[[bytes], None]
-    """Send ready frames; buffers without bound, so look at `buffered` first."""
+    def write(self, frames: bytes, /) -> None:
+        """Send ready frames; buffers without bound, so look at `buffered` first."""
+        ...
 
     def attach(self, user: SocketUser) -> None:
         """Hand every further message and event to `user`."""
@@ -90,7 +91,7 @@ class AsgiSocket:
         """Hand every further message and event to `user`."""
         self._user = user
 
-    def write(self, frames: bytes) -> None:
+    def write(self, frames: bytes, /) -> None:
         """Queue ready frames for the sender task."""
         if self._closing is not None:
             return

@@ -10,7 +10,7 @@ coroutine. No permessage-deflate: it costs 53 KB a connection. Source: RFC 6455,
 import asyncio
 import logging
 from collections import deque
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 
 from uvicorn.config import Config
@@ -104,9 +104,9 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take over the transport from the HTTP protocol."""
-        self.transport = transport  # type: ignore[assignment] - a uvloop transport is no subclass
-        self.write = transport.write
-        self._state.connections.add(self)
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
+        self.write = self.transport.write
+        self._state.connections.add(self)  # type: ignore[arg-type]
 
     def data_received(self, data: bytes) -> None:
         """Parse; a broken rule closes with its code."""
@@ -257,9 +257,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
             return
         self.transport.close()
         if self._close_timer is None:
-            self._close_timer = asyncio.get_running_loop().call_later(
-                _CLOSE_TIMEOUT_S, self.transport.abort
-            )
+            self._close_timer = asyncio.get_running_loop().call_later(_CLOSE_TIMEOUT_S, self.transport.abort)
 
     def _go_on(self) -> None:
         """Parse what a pause left over; when that does not pause again, read on."""
@@ -318,7 +316,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
             await app(scope, self._receive, self._send)
         except ClientDisconnected:
             pass
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever an application raises
             _log.exception("the application failed on a websocket")
             if self._handshake is None:
                 self._user = None

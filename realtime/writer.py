@@ -40,6 +40,24 @@ class Counters:
         self.disconnects: dict[int, int] = {}
 
 
+Outgoing = bytes | list[bytes] | None
+"""Ready frames: none, one run of bytes, or several to be joined."""
+
+
+def joined(out: Outgoing) -> bytes:
+    """Return ready frames as one run of bytes."""
+    if isinstance(out, list):
+        return b"".join(out)
+    return out or b""
+
+
+def size_of(out: Outgoing) -> int:
+    """Return the bytes of ready frames."""
+    if isinstance(out, list):
+        return sum(map(len, out))
+    return len(out) if out else 0
+
+
 class Flusher:
     """Collects connections with something to send and writes each once at the end of the tick."""
 
@@ -71,7 +89,7 @@ class Flusher:
             if writer.paused:
                 writer.count_waiting()
             elif out is not None:
-                data = out if type(out) is bytes else b"".join(out)
+                data = b"".join(out) if isinstance(out, list) else out
                 writer.out = None
                 sent += len(data)
                 writer.write(data)
@@ -94,7 +112,7 @@ class Writer:
     ) -> None:
         """Start with an empty queue on a writable transport."""
         self.flusher, self.codec, self.write, self.buffered = flusher, codec, write, buffered
-        self.out: bytes | list[bytes] | None = None
+        self.out: Outgoing = None
         """Ready frames not given to the transport yet; not None means `flusher` knows or the transport is full."""
         self.paused = False
         self.waiting = 0
@@ -120,18 +138,17 @@ class Writer:
     def add(self, frames: bytes) -> None:
         """Queue behind what waits already (`out` is not None)."""
         out = self.out
-        if type(out) is list:
+        if isinstance(out, list):
             out.append(frames)
         else:
-            self.out = [out, frames]  # type: ignore[list-item] - not None by contract
+            self.out = [out or b"", frames]
         if self.paused:
             self.waiting += len(frames)
             self.check_slow()
 
     def count_waiting(self) -> None:
         """Recount what waits for the transport."""
-        out = self.out
-        self.waiting = 0 if out is None else len(out) if type(out) is bytes else sum(map(len, out))
+        self.waiting = size_of(self.out)
         self.check_slow()
 
     def check_slow(self) -> None:
@@ -143,9 +160,7 @@ class Writer:
 
     def unsent(self) -> int:
         """Return the bytes waiting here and in the transport."""
-        out = self.out
-        here = 0 if out is None else len(out) if type(out) is bytes else sum(map(len, out))
-        return here + self.buffered()
+        return size_of(self.out) + self.buffered()
 
     def resume(self) -> None:
         """The transport takes bytes again."""
