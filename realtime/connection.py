@@ -1,0 +1,336 @@
+"""One client: its commands in order, its outgoing bytes, its deadlines.
+
+Messages come as plain calls from the socket. A command that needs nothing from outside is answered on the spot; one
+that does runs in a short-lived task, and whatever the client sent behind it waits its turn while the socket is not
+read. An idle connection has no task, no queue and no timer of its own. Source: PROTOCOL 3-6, 12.
+"""
+
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+from protocols.centrifuge import CodecError, Command, DisconnectCode, ErrorCode
+from realtime.channel import Channel
+from realtime.frames import BINARY, TEXT, build_frame
+from realtime.hub import Hub, Member
+from realtime.latest import LatestChannel
+from realtime.ports import ConnectRequestContext, Identity
+from realtime.publication import Codec
+from realtime.sockets import Socket
+from realtime.writer import joined
+
+_log = logging.getLogger(__name__)
+
+NEW, OPEN, FAILED, CLOSED = range(4)
+"""States: before connect · connected · after a refused connect · gone."""
+
+_NO_PENDING: deque[Command] = deque(maxlen=0)
+_NOBODY = Identity()
+
+
+class Dispatcher(Protocol):
+    """Serves commands; `dispatch.CommandDispatcher`."""
+
+    def serve_now(self, connection: "Connection", command: Command) -> bool:
+        """Answer a command without waiting; False when it has to be `serve`d."""
+        ...
+
+    def serve(self, connection: "Connection", command: Command) -> Coroutine[Any, Any, None]:
+        """Answer a command that waits for something."""
+        ...
+
+
+class Connection(Member):
+    """One client of the hub."""
+
+    __slots__ = (
+        "_busy",
+        "_dispatcher",
+        "_pending",
+        "_ping_at_s",
+        "_pong_by_s",
+        "channels",
+        "client",
+        "context",
+        "hub",
+        "identity",
+        "in_flight",
+        "server_channels",
+        "slot",
+        "socket",
+        "state",
+    )
+
+    def __init__(
+        self, hub: Hub, dispatcher: Dispatcher, socket: Socket, codec: Codec, context: ConnectRequestContext
+    ) -> None:
+        """Take over an accepted socket."""
+        super().__init__(hub.fanout, codec, socket.write, socket.buffered)
+        self.hub, self.socket, self.context = hub, socket, context
+        self._dispatcher = dispatcher
+        self.state = NEW
+        self.identity = _NOBODY
+        self.client = ""
+        self.channels: dict[str, Channel] = {}
+        self.server_channels: tuple[str, ...] = ()
+        """Those of `channels` the server subscribed; the client cannot leave them."""
+        self.in_flight = 0
+        self._pending = _NO_PENDING
+        self._busy = False
+        """A task serves a command of this connection."""
+        self.slot = -1
+        self._pong_by_s = 0.0
+        self._ping_at_s = hub.loop.time() + hub.limits.connect_timeout_s
+        """Before connect: when it becomes stale."""
+        hub.connections.add(self)
+        hub.counters.connections_total += 1
+        hub.wheel.place(self, hub.limits.connect_timeout_s)
+        socket.attach(self)
+
+    @property
+    def user(self) -> str:  # type: ignore[override]
+        """Whose connection it is; "" for anonymous."""
+        return self.identity.user
+
+    @property
+    def session(self) -> str:  # type: ignore[override]
+        """The login it belongs to."""
+        return self.identity.session
+
+    # Commands in.
+
+    def message_received(self, payload: bytes) -> None:
+        """Take one frame of commands."""
+        if self.state == CLOSED:
+            return
+        try:
+            commands = self.codec.decode_commands(payload, self.hub.limits.commands_per_frame_max)
+        except CodecError:
+            self.disconnect(DisconnectCode.BAD_REQUEST, "bad request")
+            return
+        self.hub.counters.commands += len(commands)
+        if self._busy or self._pending:
+            self._wait_turn(commands)
+            return
+        serve_now = self._dispatcher.serve_now
+        for index, command in enumerate(commands):
+            if self.blocked() or not serve_now(self, command):
+                self._wait_turn(commands[index:])
+                self._go_on()
+                return
+            if self.state >= FAILED:
+                return
+
+    def blocked(self) -> bool:
+        """Whether the next command has to wait: for RPCs to finish, or for the client to read its answers."""
+        limits = self.hub.limits
+        return (
+            self._busy
+            or self.in_flight >= limits.rpcs_in_flight_max
+            or (self.out is not None and self.unsent() > limits.replies_bytes_max)
+            or (self.paused and self.unsent() > limits.replies_bytes_max)
+        )
+
+    def _wait_turn(self, commands: list[Command]) -> None:
+        """Keep commands for later and read no more until they are served."""
+        if self._pending is _NO_PENDING:
+            self._pending = deque()
+        self._pending.extend(commands)
+        self.socket.pause_reading()
+
+    def _go_on(self) -> None:
+        """Serve waiting commands as far as possible; read again when none is left."""
+        pending = self._pending
+        while pending and self.state < CLOSED:
+            if self.blocked():
+                if not self._busy and self.in_flight < self.hub.limits.rpcs_in_flight_max and not self.paused:
+                    # Only unsent bytes are in the way and the transport takes them: go on after the flush.
+                    self.hub.loop.call_soon(self._go_on)
+                return
+            if self._dispatcher.serve_now(self, pending[0]):
+                if pending:
+                    pending.popleft()
+            else:
+                self._busy = True
+                self.hub.room.start(self._serve())
+                return
+        self._pending = _NO_PENDING
+        if self.state < CLOSED:
+            self.socket.resume_reading()
+
+    async def _serve(self) -> None:
+        """Serve the first waiting command, and those behind it that have to wait too."""
+        pending = self._pending
+        try:
+            while pending and self.state < FAILED:
+                await self._dispatcher.serve(self, pending.popleft())
+                while pending and not self._blocked_behind() and self._dispatcher.serve_now(self, pending[0]):
+                    if pending:
+                        pending.popleft()
+                if pending and self._blocked_behind():
+                    break
+        finally:
+            self._busy = False
+            self._go_on()
+
+    def _blocked_behind(self) -> bool:
+        """Like `blocked`, asked by the task that makes the connection busy."""
+        self._busy = False
+        try:
+            return self.blocked()
+        finally:
+            self._busy = True
+
+    def rpc_finished(self) -> None:
+        """An RPC got its answer."""
+        self.in_flight -= 1
+        if self._pending and not self._busy:
+            self._go_on()
+
+    # Answers out.
+
+    def refuse(self, command_id: int, code: int, message: str, *, temporary: bool = False) -> None:
+        """Answer a command with an error."""
+        self.answer(self.codec.error_reply(command_id, code, message, temporary))
+
+    def fail_connect(self, command_id: int, code: int, message: str, *, temporary: bool = False) -> None:
+        """Refuse the connect: nothing behind it is served, the client reconnects or gives up."""
+        self.refuse(command_id, code, message, temporary=temporary)
+        self.state = FAILED
+        self._pending.clear()
+
+    def refuse_internal(self, command_id: int) -> None:
+        """Answer that the server failed; the client may try again."""
+        self.refuse(command_id, ErrorCode.INTERNAL, "internal server error", temporary=True)
+
+    def send_frame(self, message: bytes) -> None:
+        """Queue one message that is not an answer."""
+        self.send(build_frame(message, BINARY if self.codec.binary else TEXT))
+
+    # Channels.
+
+    def opened(self, identity: Identity, client: str) -> None:
+        """The connect succeeded: pings begin."""
+        self.state, self.identity, self.client = OPEN, identity, client
+        self.hub.join(self)
+        limits = self.hub.limits
+        self._ping_at_s = self.hub.loop.time() + limits.ping_s * random.uniform(0.5, 1.0)
+        self._place()
+
+    def leave(self, name: str) -> bool:
+        """End a subscription; False when there was none."""
+        channel = self.channels.pop(name, None)
+        if channel is None:
+            return False
+        channel.remove(self)
+        self.hub.left(channel)
+        return True
+
+    # Deadlines.
+
+    def renewed(self, expires_at_s: int) -> None:
+        """A newer token was shown."""
+        self.identity.expires_at_s = expires_at_s
+        self._place()
+
+    def _place(self) -> None:
+        delay_s = self.due(self.hub.loop.time())
+        if delay_s >= 0:
+            self.hub.wheel.place(self, delay_s)
+
+    def due(self, now_s: float) -> float:
+        """Ping, miss a pong, expire, go stale; return seconds until the next of these."""
+        if self.state == CLOSED:
+            return -1.0
+        if self.state != OPEN:
+            if now_s >= self._ping_at_s:
+                self.disconnect(DisconnectCode.STALE, "stale")
+                return -1.0
+            return self._ping_at_s - now_s
+        limits = self.hub.limits
+        if self._pong_by_s and now_s >= self._pong_by_s:
+            if not self._busy and self.in_flight < limits.rpcs_in_flight_max:
+                self.hub.counters.pongs_missed += 1
+                self.disconnect(DisconnectCode.NO_PONG, "no pong")
+                return -1.0
+            self._pong_by_s = now_s + limits.pong_timeout_s  # we did not read, so the pong may be waiting
+        if now_s >= self._ping_at_s:
+            self.send_frame(self.codec.ping)
+            self._ping_at_s = now_s + limits.ping_s
+            self._pong_by_s = now_s + limits.pong_timeout_s
+        delay_s = self._ping_at_s - now_s
+        if self._pong_by_s:
+            delay_s = min(delay_s, self._pong_by_s - now_s)
+        expires_at_s = self.identity.expires_at_s
+        if expires_at_s:
+            left_s = expires_at_s + limits.expiry_grace_s - time.time()
+            if left_s <= 0:
+                self.disconnect(DisconnectCode.EXPIRED, "expired")
+                return -1.0
+            delay_s = min(delay_s, left_s)
+        return delay_s
+
+    def pong(self) -> None:
+        """The client lives."""
+        self._pong_by_s = 0.0
+
+    # The socket's news.
+
+    def writing_paused(self) -> None:
+        """The transport is full; what comes now waits in `out`."""
+        self.paused = True
+        self.count_waiting()
+
+    def writing_resumed(self) -> None:
+        """The transport has drained: send what waited, and the newest of what was skipped."""
+        self.resume()
+        for channel in self.channels.values():
+            if isinstance(channel, LatestChannel) and channel.missed:
+                channel.catch_up(self)
+        if self._pending and not self._busy:
+            self._go_on()
+
+    def server_stopping(self) -> None:
+        """The process leaves; the client reconnects elsewhere."""
+        self.disconnect(DisconnectCode.SHUTDOWN, "shutdown")
+        self.flusher.flush()
+
+    def socket_lost(self) -> None:
+        """The socket is gone."""
+        self._forget()
+        self.out = None
+
+    # The end.
+
+    def cut_slow(self) -> None:
+        """The client did not read what it subscribed to: drop its queue; it reconnects and recovers."""
+        if self.state != CLOSED:
+            self.hub.counters.slow_cuts += 1
+            self.out = None
+            self.disconnect(DisconnectCode.SLOW, "slow")
+
+    def disconnect(self, code: int, reason: str) -> None:
+        """End the connection with a disconnect push and a close frame; the code carries the reconnect policy."""
+        if self.state == CLOSED:
+            return
+        disconnects = self.hub.counters.disconnects
+        disconnects[code] = disconnects.get(code, 0) + 1
+        self._forget()
+        push = build_frame(self.codec.push_disconnect(code, reason), BINARY if self.codec.binary else TEXT)
+        out, self.out = self.out, None
+        self.write(joined(out) + push)
+        self.socket.close(code, reason)
+
+    def _forget(self) -> None:
+        """Leave hub, wheel and channels."""
+        if self.state == CLOSED:
+            return
+        self.state = CLOSED
+        self._pending.clear()
+        self.hub.wheel.remove(self)
+        for name in list(self.channels):
+            self.leave(name)
+        self.hub.leave(self)

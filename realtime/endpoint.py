@@ -1,0 +1,65 @@
+"""The websocket door: `/connection/websocket`, an ASGI application to be mounted in Litestar.
+
+Chooses the format, checks the browser's origin, accepts, and hands the socket to the hub. With the `mnbara.socket`
+extension it returns at once and the connection lives on without a task. Source: PROTOCOL 1.
+"""
+
+from collections.abc import Iterable
+from urllib.parse import parse_qs, urlsplit
+
+from realtime.connection import Connection
+from realtime.dispatch import CommandDispatcher
+from realtime.hub import Hub
+from realtime.ports import ConnectRequestContext, Gate
+from realtime.publication import JSON, PROTOBUF, Codec
+from realtime.sockets import EXTENSION, AsgiSocket, Receive, Scope, Send, Socket
+
+
+class SocketEndpoint:
+    """Serves sockets of one hub."""
+
+    def __init__(self, hub: Hub, gate: Gate, allowed_origins: Iterable[str] = ()) -> None:
+        """Allow browsers of these origins (`*`: any) beside those of the server's own host."""
+        self.hub = hub
+        self._dispatcher = CommandDispatcher(hub, gate)
+        self._origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
+
+    async def serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Accept a websocket and make it a connection; refuse a foreign origin (HTTP 403) or a leaving process."""
+        assert scope["type"] == "websocket"
+        await receive()  # websocket.connect
+        headers = dict(scope["headers"])
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        if self.hub.draining or not self._origin_allowed(origin, headers.get(b"host", b"").decode("latin-1")):
+            await send({"type": "websocket.close", "code": 1008, "reason": "not allowed"})
+            return
+        codec, subprotocol = _negotiate(scope)
+        await send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": []})
+        context = ConnectRequestContext(
+            origin=origin, remote_ip=(scope.get("client") or ("",))[0], transport="websocket"
+        )
+        socket: Socket | None = scope.get("extensions", {}).get(EXTENSION, {}).get("socket")
+        if socket is not None:
+            Connection(self.hub, self._dispatcher, socket, codec, context)
+            return
+        plain = AsgiSocket(receive, send)
+        Connection(self.hub, self._dispatcher, plain, codec, context)
+        await plain.run()
+
+    def _origin_allowed(self, origin: str, host: str) -> bool:
+        """Browsers always send Origin; native apps do not, and are not what the check protects from."""
+        if not origin or "*" in self._origins or origin.lower() in self._origins:
+            return True
+        return bool(host) and urlsplit(origin).netloc.lower() == host.lower()
+
+
+def _negotiate(scope: Scope) -> tuple[Codec, str | None]:
+    """Return the codec and the subprotocol to echo."""
+    offered = scope.get("subprotocols") or []
+    if "centrifuge-protobuf" in offered:
+        return PROTOBUF, "centrifuge-protobuf"
+    if "centrifuge-json" in offered:
+        return JSON, "centrifuge-json"
+    query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+    wished = query.get("format", query.get("cf_protocol", [""]))[0]
+    return (PROTOBUF if wished == "protobuf" else JSON), None

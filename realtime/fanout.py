@@ -1,0 +1,138 @@
+"""From a channel's publications to its readers: encoded, framed and joined once per format and tick."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from realtime.frames import BINARY, TEXT, build_frame
+from realtime.limits import FRAME_BYTES_AIM, Limits
+from realtime.publication import JSON, PROTOBUF, Codec, Publication
+from realtime.writer import Counters, Flusher, Writer
+
+_NOBODY: frozenset[Writer] = frozenset()
+
+
+class Audience:
+    """The readers of one channel, and what this tick has for them."""
+
+    __slots__ = ("binary", "missed", "name", "pending", "text")
+
+    def __init__(self, name: str, missed: Callable[[Writer, list[Publication]], None] | None = None) -> None:
+        """Start without readers; `missed` takes publications that a full reader shall not queue."""
+        self.name = name
+        self.text: set[Writer] | frozenset[Writer] = _NOBODY
+        self.binary: set[Writer] | frozenset[Writer] = _NOBODY
+        self.pending: list[Publication] | None = None
+        self.missed = missed
+
+    def __bool__(self) -> bool:
+        """Whether anybody reads."""
+        return bool(self.text or self.binary)
+
+    def __len__(self) -> int:
+        """How many read."""
+        return len(self.text) + len(self.binary)
+
+    def add(self, writer: Writer) -> None:
+        """Let a reader in; `Fanout.settle` first, or it gets this tick's publications twice."""
+        readers = self.binary if writer.codec.binary else self.text
+        if isinstance(readers, set):
+            readers.add(writer)
+        elif writer.codec.binary:
+            self.binary = {writer}
+        else:
+            self.text = {writer}
+
+    def discard(self, writer: Writer) -> None:
+        """Let a reader go."""
+        readers = self.binary if writer.codec.binary else self.text
+        if isinstance(readers, set):
+            readers.discard(writer)
+
+
+class Fanout(Flusher):
+    """Publishes to audiences; everything leaves at the end of the tick."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits, counters: Counters) -> None:
+        """Start with nothing to send."""
+        super().__init__(loop, limits, counters)
+        self.audiences: list[Audience] = []
+
+    def publish(self, audience: Audience, publication: Publication) -> None:
+        """Queue a publication for everyone who reads now."""
+        if audience.pending is None:
+            audience.pending = [publication]
+            self.audiences.append(audience)
+            if not self.scheduled:
+                self.schedule()
+        else:
+            audience.pending.append(publication)
+
+    def settle(self, audience: Audience) -> None:
+        """Hand what is pending to today's readers, before one joins or leaves."""
+        publications, audience.pending = audience.pending, None
+        if not publications:
+            return
+        for readers, codec in ((audience.text, JSON), (audience.binary, PROTOBUF)):
+            if readers:
+                self._spread(audience, readers, encode_chunk(codec, audience.name, publications))
+                if audience.missed is not None:
+                    self._note_missed(audience, readers, publications)
+                self.counters.deliveries += len(publications) * len(readers)
+
+    def distribute(self) -> None:
+        """Put what the tick has published into the outgoing bytes of its readers."""
+        audiences, self.audiences = self.audiences, []
+        for audience in audiences:
+            if audience.pending:
+                self.settle(audience)
+
+    def _spread(self, audience: Audience, readers: set[Writer] | frozenset[Writer], chunk: bytes) -> None:
+        """Append ready bytes to each reader; this loop is the cost of a delivery."""
+        dirty = self.dirty
+        before = len(dirty)
+        if audience.missed is None:
+            for writer in readers:
+                if writer.out is None:
+                    writer.out = chunk
+                    dirty.append(writer)
+                else:
+                    writer.add(chunk)
+        else:
+            for writer in readers:
+                if writer.paused:
+                    continue
+                if writer.out is None:
+                    writer.out = chunk
+                    dirty.append(writer)
+                else:
+                    writer.add(chunk)
+        if len(dirty) > before and not self.scheduled:
+            self.schedule()
+
+    @staticmethod
+    def _note_missed(
+        audience: Audience, readers: set[Writer] | frozenset[Writer], publications: list[Publication]
+    ) -> None:
+        assert audience.missed is not None
+        for writer in readers:
+            if writer.paused:
+                audience.missed(writer, publications)
+
+
+def encode_chunk(codec: Codec, name: str, publications: Sequence[Publication]) -> bytes:
+    """Return ready frames with one push per publication, several to a frame."""
+    opcode = BINARY if codec.binary else TEXT
+    messages = codec.push_publications(name, [publication.encoded(codec) for publication in publications])
+    if len(messages) == 1:
+        return build_frame(messages[0], opcode)
+    frames: list[bytes] = []
+    batch: list[bytes] = []
+    size = 0
+    for message in messages:
+        if batch and size + len(message) > FRAME_BYTES_AIM:
+            frames.append(build_frame(codec.join(batch), opcode))
+            batch, size = [], 0
+        batch.append(message)
+        size += len(message) + 1
+    frames.append(build_frame(codec.join(batch), opcode))
+    return b"".join(frames)

@@ -1,0 +1,363 @@
+"""All channels and connections of one process, the bus and the log behind them.
+
+A channel opens with its first subscriber: first the bus subscription, then the log's head, so that no commit falls in
+between; channels that open in the same moment share one query. It closes some seconds after its last subscriber.
+What the bus loses is found by number: by the next publication, by the relay's announcements, after an outage, and by a
+slow sweep that compares every open channel with the log. Source: DESIGN 4, 6.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+
+from realtime.channel import Channel, Observer, Surroundings
+from realtime.fanout import Fanout
+from realtime.heartbeat import Wheel
+from realtime.latest import LatestChannel
+from realtime.limits import Limits
+from realtime.ports import Bus, Entry, Lane, Log
+from realtime.replayed import ReplayedChannel
+from realtime.writer import Counters, Writer
+
+_log = logging.getLogger(__name__)
+
+_OPEN_BATCH = 1_000
+
+
+class Member(Writer):
+    """A connection as the hub sees it."""
+
+    __slots__ = ()
+
+    session: str
+    user: str
+
+    def disconnect(self, code: int, reason: str) -> None:
+        """End the connection; the code carries the reconnect policy."""
+        raise NotImplementedError
+
+
+class _Index:
+    """Members by a name; most names have one, which then needs no set."""
+
+    def __init__(self) -> None:
+        self._members: dict[str, Member | set[Member]] = {}
+
+    def add(self, name: str, member: Member) -> None:
+        known = self._members.get(name)
+        if known is None:
+            self._members[name] = member
+        elif isinstance(known, set):
+            known.add(member)
+        else:
+            self._members[name] = {known, member}
+
+    def discard(self, name: str, member: Member) -> None:
+        known = self._members.get(name)
+        if isinstance(known, set):
+            known.discard(member)
+            if not known:
+                del self._members[name]
+        elif known is member:
+            del self._members[name]
+
+    def find(self, name: str) -> list[Member]:
+        known = self._members.get(name)
+        return [] if known is None else list(known) if isinstance(known, set) else [known]
+
+
+class Hub:
+    """The realtime core of one process."""
+
+    def __init__(self, bus: Bus, log: Log, limits: Limits | None = None) -> None:
+        """Make it inside the running event loop; `start` before the first connection."""
+        self.bus, self.log = bus, log
+        self.limits = limits or Limits()
+        self.counters = Counters()
+        self.loop = asyncio.get_running_loop()
+        self.fanout = Fanout(self.loop, self.limits, self.counters)
+        self.wheel = Wheel(self.loop, self.limits.tick_s)
+        self.room = Surroundings(log, self.fanout, self.limits, self.counters)
+        self.channels: dict[str, Channel] = {}
+        self.connections: set[Member] = set()
+        self.draining = False
+        self._sessions, self._users = _Index(), _Index()
+        self._opening: list[Channel] = []
+        self._idle: dict[str, Channel] = {}
+
+    # Life.
+
+    async def start(self) -> None:
+        """Begin to deliver."""
+        await self.bus.start(self.deliver, self.bus_reconnected)
+        self.wheel.start()
+        self.room.start(self._sweep())
+        self.room.start(self._tidy())
+
+    async def drain(self, grace_s: float) -> None:
+        """Let no one in and send everybody elsewhere (3001), spread over the grace time against stampedes."""
+        self.draining = True
+        leaving = list(self.connections)
+        random.shuffle(leaving)
+        steps = max(1, min(int(grace_s / 0.05), len(leaving)))
+        for step in range(steps):
+            for member in leaving[step::steps]:
+                if member in self.connections:
+                    member.disconnect(3001, "shutdown")
+            await asyncio.sleep(grace_s / steps)
+
+    async def stop(self) -> None:
+        """Disconnect who is left and end all work."""
+        self.draining = True
+        for member in list(self.connections):
+            member.disconnect(3001, "shutdown")
+        self.fanout.flush()
+        self.wheel.stop()
+        for channel in self.channels.values():
+            channel.close()
+        tasks = list(self.room.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.channels.clear()
+        await self.bus.close()
+
+    # Publications in.
+
+    def deliver(self, name: str, entries: Sequence[Entry]) -> None:
+        """Take the entries of one commit from the bus, ascending."""
+        channel = self.channels.get(name)
+        if channel is not None:
+            channel.deliver(entries)
+
+    def announce_heads(self, heads: Mapping[str, int]) -> None:
+        """The relay saw these numbers in the log; what has not come by itself shortly is read from there."""
+        for name, number in heads.items():
+            channel = self.channels.get(name)
+            if isinstance(channel, ReplayedChannel):
+                channel.announce(number, self.limits.announce_wait_s)
+
+    def bus_reconnected(self) -> None:
+        """The bus was away: anything may have been missed, so compare everything with the log now."""
+        self.room.start(self._compare_all())
+
+    def observe(self, prefix: str, observer: Observer) -> None:
+        """Call `observer(channel, entry)` for each publication on open replayed channels with that prefix.
+
+        Each number once, in order, in every process that has subscribers of the channel.
+        """
+        self.room.observers.append((prefix, observer))
+
+    # Channels.
+
+    async def open(self, name: str, lane: Lane) -> Channel:
+        """Return a channel that is ready, pinned: `release` it afterwards. Raises what bus or log raise."""
+        channel = self.channels.get(name)
+        if channel is None:
+            kind = ReplayedChannel if lane is Lane.REPLAYED else LatestChannel
+            channel = self.channels[name] = kind(name, self.room)
+            if not self._opening:
+                self.room.start(self._open_waiting())
+            self._opening.append(channel)
+        channel.pins += 1
+        try:
+            if channel.ready is not None:
+                await asyncio.shield(channel.ready)
+        except BaseException:
+            self.release(channel)
+            raise
+        return channel
+
+    def release(self, channel: Channel) -> None:
+        """Undo the pin of `open`."""
+        channel.pins -= 1
+        self.left(channel)
+
+    def left(self, channel: Channel) -> None:
+        """A reader or pin left; a channel nobody uses closes after a while."""
+        if not channel.in_use() and self.channels.get(channel.name) is channel:
+            channel.idle_at_s = self.loop.time()
+            self._idle[channel.name] = channel
+
+    async def _open_waiting(self) -> None:
+        """Open what gathered since the last tick: bus first, then the log, one query for all."""
+        await asyncio.sleep(0)
+        while self._opening:
+            batch, self._opening = self._opening[:_OPEN_BATCH], self._opening[_OPEN_BATCH:]
+            if self._opening:
+                self.room.start(self._open(batch))
+            else:
+                await self._open(batch)
+
+    async def _open(self, batch: list[Channel]) -> None:
+        try:
+            await asyncio.gather(*(self.bus.subscribe(channel.name) for channel in batch))
+            replayed = [channel for channel in batch if isinstance(channel, ReplayedChannel)]
+            heads = await self.log.heads([channel.name for channel in replayed]) if replayed else {}
+            for opening in replayed:
+                opening.opened(heads.get(opening.name, 0))
+            await asyncio.gather(*(self._load(c) for c in batch if isinstance(c, LatestChannel)))
+        except asyncio.CancelledError:
+            self._failed(batch, ConnectionError("the hub is stopping"))
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever bus and log raise, subscribers are answered
+            self.counters.log_failures += 1
+            _log.warning("%d channels could not be opened: %s", len(batch), error)
+            self._failed(batch, error)
+        else:
+            for channel in batch:
+                ready, channel.ready = channel.ready, None
+                if ready is not None and not ready.done():
+                    ready.set_result(None)
+
+    def _failed(self, batch: Iterable[Channel], error: Exception) -> None:
+        for channel in batch:
+            if self.channels.get(channel.name) is channel:
+                del self.channels[channel.name]
+                self._idle.pop(channel.name, None)
+                self.bus.unsubscribe(channel.name)
+            channel.close()
+            ready = channel.ready
+            if ready is not None and not ready.done():
+                ready.set_exception(error)
+                ready.exception()  # nobody may be waiting any more
+
+    async def _load(self, channel: LatestChannel) -> None:
+        channel.deliver(await self.log.newest(channel.name))
+
+    async def _tidy(self) -> None:
+        """Close channels that stayed idle; keep all rings together within their bound."""
+        while True:
+            await asyncio.sleep(min(1.0, self.limits.linger_s))
+            before_s = self.loop.time() - self.limits.linger_s
+            for name, channel in list(self._idle.items()):
+                if channel.in_use():
+                    del self._idle[name]
+                elif channel.idle_at_s <= before_s and channel.ready is None:
+                    del self._idle[name]
+                    del self.channels[name]
+                    channel.close()
+                    self.bus.unsubscribe(name)
+            self._trim_rings()
+
+    def _trim_rings(self) -> None:
+        rings = [c.ring for c in self.channels.values() if isinstance(c, ReplayedChannel) and c.ring]
+        excess = sum(ring.bytes for ring in rings) - self.limits.rings_bytes_max
+        for ring in sorted(rings, key=lambda ring: ring.bytes, reverse=True) if excess > 0 else ():
+            if excess <= 0:
+                return
+            excess -= ring.bytes // 2
+            ring.trim(len(ring.items), ring.bytes // 2)
+
+    # Repair.
+
+    async def _sweep(self) -> None:
+        """Compare every open replayed channel with the log, spread over `sweep_s`, for ever."""
+        while True:
+            names = self._replayed_names()
+            batches = max(1, -(-len(names) // self.limits.sweep_batch))
+            for index in range(batches):
+                await asyncio.sleep(self.limits.sweep_s / batches)
+                batch = names[index * self.limits.sweep_batch : (index + 1) * self.limits.sweep_batch]
+                if batch:
+                    with contextlib.suppress(Exception):  # the next sweep asks again
+                        await self._compare(batch)
+
+    async def _compare_all(self) -> None:
+        """Compare at once, in batches, until it worked once for each."""
+        names = iter(self._replayed_names())
+        while batch := list(islice(names, self.limits.sweep_batch)):
+            await self._until_done(batch)
+        for channel in [c for c in self.channels.values() if isinstance(c, LatestChannel)]:
+            with contextlib.suppress(Exception):  # the next value repairs it
+                await self._load(channel)
+
+    async def _until_done(self, names: list[str]) -> None:
+        delay_s = self.limits.retry_min_s
+        while True:
+            try:
+                await self._compare(names)
+            except Exception as error:  # noqa: BLE001 - whatever the log raises, it is asked again
+                self.counters.log_failures += 1
+                _log.warning("the log is out of reach: %s", error)
+                await asyncio.sleep(delay_s)
+                delay_s = min(delay_s * 2, self.limits.retry_max_s)
+            else:
+                return
+
+    async def _compare(self, names: list[str]) -> None:
+        for name, number in (await self.log.heads(names)).items():
+            channel = self.channels.get(name)
+            if isinstance(channel, ReplayedChannel):
+                channel.announce(number, self.limits.gap_wait_s)
+
+    def _replayed_names(self) -> list[str]:
+        return [
+            name
+            for name, channel in self.channels.items()
+            if isinstance(channel, ReplayedChannel) and channel.ready is None
+        ]
+
+    # Connections.
+
+    def join(self, member: Member) -> None:
+        """Enter a connection whose identity is known."""
+        if member.session:
+            self._sessions.add(member.session, member)
+        if member.user:
+            self._users.add(member.user, member)
+
+    def leave(self, member: Member) -> None:
+        """Forget a connection."""
+        self.connections.discard(member)
+        if member.session:
+            self._sessions.discard(member.session, member)
+        if member.user:
+            self._users.discard(member.user, member)
+
+    def disconnect_session(self, session: str, code: int, reason: str) -> int:
+        """End every connection of a session in this process; return how many."""
+        members = self._sessions.find(session)
+        for member in members:
+            member.disconnect(code, reason)
+        return len(members)
+
+    def disconnect_user(self, user: str, code: int, reason: str) -> int:
+        """End every connection of a user in this process; return how many."""
+        members = self._users.find(user)
+        for member in members:
+            member.disconnect(code, reason)
+        return len(members)
+
+    # Figures.
+
+    def figures(self) -> dict[str, float]:
+        """Return what the metrics page shows of this process."""
+        counters = self.counters
+        return {
+            "connections": len(self.connections),
+            "channels": len(self.channels),
+            "subscriptions": self.subscriptions(),
+            "queue_bytes": self.bytes_queued(),
+            **{
+                name: getattr(counters, name)
+                for name in counters.__slots__
+                if name != "disconnects"  # by code: `counters.disconnects`
+            },
+        }
+
+    def subscriptions(self) -> int:
+        """Return how many subscriptions there are."""
+        total = 0
+        for channel in self.channels.values():
+            total += len(channel.audience)
+            if isinstance(channel, LatestChannel):
+                total += sum(len(group.audience) for group in channel.groups.values())
+        return total
+
+    def bytes_queued(self) -> int:
+        """Return the bytes that wait for slow readers."""
+        return sum(member.waiting for member in self.connections if member.paused)

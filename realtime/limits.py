@@ -1,0 +1,66 @@
+"""Every bound of the realtime core, with its unit and its reason. Tests may make others; nothing else is hard-wired."""
+
+from dataclasses import dataclass
+
+MESSAGE_BYTES_MAX = 65_536
+"""The largest message a client may send, over all its fragments, in bytes (PROTOCOL 1)."""
+
+FRAME_BYTES_AIM = 32_768
+"""Publications of one tick share a frame up to this size: fewer frames, yet small ones for mobile clients."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one hub and its connections."""
+
+    commands_per_frame_max: int = 256
+    """An optimistic first frame carries a connect and up to 128 subscribes."""
+    channels_per_connection_max: int = 128
+    channel_name_max: int = 255
+    """Bytes of a channel's name."""
+    rpcs_in_flight_max: int = 64
+    """RPCs of one connection that wait for an answer; then its socket is not read."""
+    outgoing_bytes_max: int = 1 << 20
+    """Bytes of pushes waiting for one slow reader, the transport's buffer included."""
+    replies_bytes_max: int = 262_144
+    """Unsent bytes above which a connection's next command waits until it has read its answers."""
+
+    ring_entries_max: int = 10_000
+    """Publications of one channel kept in memory, and the most one recovery carries."""
+    ring_bytes_max: int = 4 << 20
+    """Their bytes, likewise."""
+    rings_bytes_max: int = 256 << 20
+    """Bytes of all rings of the process; above it quiet channels are forgotten (the log still has them)."""
+    values_max: int = 10_000
+    """Keys of one latest channel kept in memory; the longest unchanged one leaves first."""
+    held_max: int = 10_000
+    """Publications of one channel held while an earlier one is missing; later ones come from the log."""
+    page_entries: int = 1_000
+    """Entries asked of the log at a time."""
+    history_entries_max: int = 1_000
+    history_bytes_max: int = 1 << 20
+
+    gap_wait_s: float = 0.02
+    """How long a missing number may be on its way from another process before the log is asked."""
+    announce_wait_s: float = 0.1
+    """Likewise after the relay announced a number that has not arrived."""
+    retry_min_s: float = 0.05
+    retry_max_s: float = 2.0
+    """Back-off while the log is out of reach."""
+    fills_at_once: int = 8
+    """Channels filled from the log at the same time."""
+    sweep_s: float = 10.0
+    """Every active replayed channel is compared with the log once in this time."""
+    sweep_batch: int = 500
+    linger_s: float = 15.0
+    """A channel without subscribers stays this long: clients that reconnect find its ring."""
+
+    ping_s: float = 25.0
+    pong_timeout_s: float = 10.0
+    connect_timeout_s: float = 10.0
+    expiry_grace_s: float = 25.0
+    """A connection outlives its token by this, so that a refresh can cross the network."""
+    tick_s: float = 1.0
+    """Step of the wheel all deadlines hang on."""
+    close_timeout_s: float = 5.0
+    """How long a closing socket may take to answer before it is cut."""

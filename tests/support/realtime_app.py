@@ -1,0 +1,218 @@
+"""The realtime core on a real socket: uvicorn with the lean websocket class, an in-process bus and log, a small gate."""
+
+import asyncio
+import contextlib
+import json
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import uvicorn
+from litestar import Litestar, asgi
+from litestar.types import Receive, Scope, Send
+
+from realtime.endpoint import SocketEndpoint
+from realtime.hub import Hub
+from realtime.limits import Limits
+from realtime.ports import (
+    ChannelRule,
+    ConnectRequestContext,
+    Deliver,
+    DisconnectError,
+    Entry,
+    Identity,
+    Lane,
+    ProtocolError,
+)
+from realtime.wire import LeanWebSocket
+
+
+class MemoryLog:
+    """History and current values in memory; can be made to fail, and counts what it is asked."""
+
+    epoch = "e1"
+
+    def __init__(self):
+        self.streams: dict[str, list[Entry]] = {}
+        self.values: dict[str, dict[str, Entry]] = {}
+        self.archived: dict[str, int] = {}
+        self.failing = False
+        self.delay_s = 0.0
+        self.calls: dict[str, int] = {}
+
+    async def _asked(self, what: str) -> None:
+        self.calls[what] = self.calls.get(what, 0) + 1
+        await asyncio.sleep(self.delay_s)
+        if self.failing:
+            raise ConnectionError("log is away")
+
+    async def heads(self, channels: Sequence[str]) -> dict[str, int]:
+        await self._asked("heads")
+        return {name: len(self.streams.get(name, ())) for name in channels}
+
+    async def read(self, channel: str, after: int, limit: int) -> list[Entry]:
+        await self._asked("read")
+        after = max(after, self.archived.get(channel, 0))
+        return self.streams.get(channel, [])[after : after + limit]
+
+    async def read_backward(self, channel: str, before: int, limit: int) -> list[Entry]:
+        await self._asked("read_backward")
+        first = max(0, before - 1 - limit, self.archived.get(channel, 0))
+        return self.streams.get(channel, [])[first : before - 1][::-1]
+
+    async def newest(self, channel: str) -> list[Entry]:
+        await self._asked("newest")
+        return list(self.values.get(channel, {}).values())
+
+    def append(self, channel: str, data: bytes) -> Entry:
+        stream = self.streams.setdefault(channel, [])
+        entry = Entry(len(stream) + 1, data, time.time_ns() // 1_000_000)
+        stream.append(entry)
+        return entry
+
+
+class MemoryBus:
+    """Delivers at once to its one process; `deliver` is there for tests that lose or shuffle."""
+
+    def __init__(self):
+        self.deliver: Deliver | None = None
+        self.on_reconnected: Callable[[], None] | None = None
+        self.subscribed: set[str] = set()
+        self.delay_s = 0.0
+        self.failing = False
+
+    async def start(self, deliver: Deliver, on_reconnected: Callable[[], None]) -> None:
+        self.deliver, self.on_reconnected = deliver, on_reconnected
+
+    async def subscribe(self, channel: str) -> None:
+        await asyncio.sleep(self.delay_s)
+        if self.failing:
+            raise ConnectionError("bus is away")
+        self.subscribed.add(channel)
+
+    def unsubscribe(self, channel: str) -> None:
+        self.subscribed.discard(channel)
+
+    def publish(self, publications: Sequence[tuple[str, Sequence[Entry]]]) -> None:
+        for channel, entries in publications:
+            if channel in self.subscribed:
+                self.deliver(channel, entries)
+
+    async def close(self) -> None:
+        self.subscribed.clear()
+
+
+class SmallGate:
+    """Tokens `user:session[:seconds to live]`; channels by prefix: auctions, personal, ticker, cells, secret."""
+
+    def __init__(self):
+        self.waiting: list[asyncio.Future[bytes]] = []
+        self.calls: list[tuple[str, str, bytes]] = []
+
+    async def authenticate(self, token: str, context: ConnectRequestContext) -> Identity:
+        await asyncio.sleep(0)
+        if not token:
+            return Identity()
+        if token == "expired":
+            raise ProtocolError(109, "token expired")
+        if token.count(":") not in {1, 2}:
+            raise DisconnectError(3500, "invalid token")
+        user, session, *rest = token.split(":")
+        return Identity(user, session, frozenset(), int(time.time()) + int(rest[0]) if rest else 0)
+
+    async def authorize(self, identity: Identity, channel: str) -> ChannelRule:
+        kind = channel.partition(":")[0]
+        if kind in {"auctions", "personal"}:
+            return ChannelRule(Lane.REPLAYED)
+        if kind == "ticker":
+            return ChannelRule(Lane.LATEST, 100)
+        if kind == "cells":
+            return ChannelRule(Lane.LATEST)
+        if kind == "secret":
+            raise ProtocolError(103, "permission denied")
+        raise ProtocolError(102, "unknown channel")
+
+    def personal_channels(self, identity: Identity) -> list[str]:
+        return [f"personal:#{identity.user}"] if identity.user else []
+
+    def call(self, identity: Identity, method: str, data: bytes):
+        self.calls.append((identity.user, method, data))
+        if method == "echo":
+            return data
+        if method == "later":
+            answer = asyncio.get_running_loop().create_future()
+            asyncio.get_running_loop().call_later(0.02, answer.set_result, data)
+            return answer
+        if method == "never":
+            answer = asyncio.get_running_loop().create_future()
+            self.waiting.append(answer)
+            return answer
+        if method == "refuse":
+            raise ProtocolError(602, "bid_too_low: too low", temporary=False)
+        if method == "break":
+            raise ZeroDivisionError
+        if method == "big":
+            return json.dumps("x" * int(data)).encode()
+        raise ProtocolError(104, "method not found")
+
+
+class App:
+    """What a test works with."""
+
+    def __init__(self, limits: Limits | None = None):
+        self.bus, self.log, self.gate = MemoryBus(), MemoryLog(), SmallGate()
+        self.hub = Hub(self.bus, self.log, limits)
+        self.endpoint = SocketEndpoint(self.hub, self.gate, ["https://friend.example"])
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/connection/websocket"
+
+    def commit(self, channel: str, *texts: str | bytes) -> None:
+        """Append to the log and publish as one commit."""
+        data = [text.encode() if isinstance(text, str) else text for text in texts]
+        self.bus.publish([(channel, [self.log.append(channel, one) for one in data])])
+
+    def show(self, channel: str, number: int, text: str, key: str = "") -> None:
+        """Make a newest value and publish it."""
+        entry = Entry(number, text.encode(), time.time_ns() // 1_000_000, key)
+        self.log.values.setdefault(channel, {})[key] = entry
+        self.bus.publish([(channel, [entry])])
+
+    def litestar(self) -> Litestar:
+        @asgi("/connection/websocket", copy_scope=False)
+        async def sockets(scope: Scope, receive: Receive, send: Send) -> None:
+            await self.endpoint.serve_socket(scope, receive, send)
+
+        return Litestar([sockets], openapi_config=None, logging_config=None)
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def running_app(limits: Limits | None = None, ws=LeanWebSocket) -> AsyncIterator[App]:
+    """Serve on a free loopback port inside this event loop."""
+    app = App(limits)
+    await app.hub.start()
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    app.port = listener.getsockname()[1]
+    config = uvicorn.Config(
+        app.litestar(), ws=ws, lifespan="off", log_level="warning", timeout_graceful_shutdown=2
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        await asyncio.sleep(0.005)
+    try:
+        yield app
+    finally:
+        await app.hub.stop()
+        server.should_exit = True
+        await serving
+        listener.close()
