@@ -12,6 +12,13 @@ from typing import Any
 
 PREFIX = "MNBARA_"
 
+_SCHEMES = {
+    "postgres_url": ("postgresql://", "postgres://"),
+    "redis_url": ("redis://", "rediss://", "unix://"),
+    "nats_url": ("nats://", "tls://"),
+    "public_url": ("http://", "https://"),
+}
+
 
 class SettingsError(Exception):
     """A setting is unknown or has a bad value; the message names it and says what would be right."""
@@ -87,6 +94,9 @@ def _parse(name: str, spec: "Field[object]", text: str) -> object:
     choices = str(spec.metadata["unit"])
     if "|" in choices and text not in choices.split("|"):
         raise SettingsError(f"{name} must be one of {choices}, not {text!r}")
-    if spec.name.endswith("_url") and text and "://" not in text:
-        raise SettingsError(f"{name} must be a URL, not {text!r}")
+    if text and spec.name in _SCHEMES and not text.startswith(_SCHEMES[spec.name]):
+        # The value may hold a password: it is not repeated.
+        raise SettingsError(f"{name} must begin with {' or '.join(_SCHEMES[spec.name])}")
+    if spec.name == "host" and not text:
+        raise SettingsError(f"{name} must be an address to listen on, not empty")
     return text
