@@ -12,6 +12,13 @@ from typing import Any
 
 PREFIX = "MNBARA_"
 
+_SCHEMES = {
+    "postgres_url": ("postgresql://", "postgres://"),
+    "redis_url": ("redis://", "rediss://", "unix://"),
+    "nats_url": ("nats://", "tls://"),
+    "public_url": ("http://", "https://"),
+}
+
 
 class SettingsError(Exception):
     """A setting is unknown or has a bad value; the message names it and says what would be right."""
@@ -96,18 +103,21 @@ def _parse(name: str, spec: "Field[object]", text: str) -> object:
             raise SettingsError(f"{name} must be on or off, not {text!r}")
         return text.lower() == "on"
     if isinstance(default, int):
-        if not text.isascii() or not text.isdigit() or int(text) > 1_000_000:
+        if not text.isascii() or not text.isdigit() or len(text) > 7 or int(text) > 1_000_000:
             raise SettingsError(f"{name} must be a whole number of {spec.metadata['unit']}, not {text!r}")
         if spec.name == "port" and not 1 <= int(text) <= 65_535:
             raise SettingsError(f"{name} must be 1 to 65535, not {text!r}")
         return int(text)
-    if isinstance(default, Path):
-        if not text:
-            raise SettingsError(f"{name} must be a folder, not empty")
-        return Path(text)
+    if not text and spec.name in {"home", "host"}:
+        raise SettingsError(f"{name} must be a {spec.metadata['unit'] or 'host name or address'}, not empty")
+    return Path(text) if isinstance(default, Path) else _parse_text(name, spec, text)
+
+
+def _parse_text(name: str, spec: "Field[object]", text: str) -> str:
     choices = str(spec.metadata["unit"])
     if "|" in choices and text not in choices.split("|"):
         raise SettingsError(f"{name} must be one of {choices}, not {text!r}")
-    if spec.name.endswith("_url") and text and "://" not in text:
-        raise SettingsError(f"{name} must be a URL, not {text!r}")
+    if text and spec.name in _SCHEMES and not text.startswith(_SCHEMES[spec.name]):
+        # The value may hold a password: it is not repeated.
+        raise SettingsError(f"{name} must begin with {' or '.join(_SCHEMES[spec.name])}")
     return text

@@ -1,0 +1,1 @@
+"""Load and demo clients: they speak the public words only, as any client does."""

@@ -1,0 +1,97 @@
+"""The shape of the code: sizes, names, words that must not be there, a test for every verb."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LAYERS = ("protocols", "realtime", "handlers", "storage", "server", "load")
+GENERATED = {"protocols/centrifuge_pb2.py"}
+FILE_LINES_MAX = 600
+FUNCTION_LINES_MAX = 70
+VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc"}
+BANNED = {
+    r"\bTODO\b|\bFIXME\b|\bXXX\b": "finish it, or write an issue",
+    r"/work/|/home/[a-z]|/root/|/Users/": "no path of one machine",
+    r"\bprint\(.*#\s*debug": "left from debugging",
+    r"\bNotImplementedError\b|\bpragma: no cover\b": "no stub in the product",
+    r"files\.pythonhosted\.org|pypi\.org/simple": "where packages come from is the machine's own setting",
+}
+
+
+def tracked(*patterns):
+    """Files git knows or would know, so that data folders and virtual environments stay out."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *patterns],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode == 0:
+        return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+    found = (p.relative_to(ROOT) for layer in (*LAYERS, "tests") for p in (ROOT / layer).rglob("*.py"))
+    return [str(p) for p in found if "__pycache__" not in p.parts]  # a copy without .git
+
+
+PRODUCT = [name for name in tracked(*(f"{layer}/*.py" for layer in LAYERS)) if name not in GENERATED]
+VERBS = [
+    name
+    for name in PRODUCT
+    if re.fullmatch(r"handlers/\w+/[a-z]\w*\.py", name)
+    and f"async def {Path(name).stem}(" in (ROOT / name).read_text()  # one file, one verb, the same word
+]
+
+
+def functions(tree):
+    return [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def test_there_is_product_code_to_look_at():
+    assert len(PRODUCT) > 20
+
+
+@pytest.mark.parametrize("name", PRODUCT)
+def test_file_and_its_functions_are_short_enough(name):
+    text = (ROOT / name).read_text()
+    assert len(text.splitlines()) <= FILE_LINES_MAX
+    long = {
+        f.name: f.end_lineno - f.lineno + 1
+        for f in functions(ast.parse(text))
+        if f.end_lineno - f.lineno + 1 > FUNCTION_LINES_MAX
+    }
+    assert long == {}
+
+
+@pytest.mark.parametrize("name", PRODUCT)
+def test_file_has_a_telling_name_and_a_docstring(name):
+    assert Path(name).stem not in VAGUE_NAMES
+    assert ast.get_docstring(ast.parse((ROOT / name).read_text()))
+
+
+@pytest.mark.parametrize("name", [*PRODUCT, *tracked("storage/*.sql"), "mnbara", ".ci/run", "Dockerfile"])
+def test_file_has_no_banned_words(name):
+    text = (ROOT / name).read_text()
+    found = {match[0]: why for pattern, why in BANNED.items() for match in re.finditer(pattern, text)}
+    assert found == {}
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_verb_of_a_handler_is_mentioned_by_a_test_of_its_domain_or_a_flow(name):
+    verb = Path(name).stem
+    tests = [ROOT / t for t in tracked("tests/*.py") if Path(t).name.startswith("test_")]
+    camel = "".join(word.capitalize() for word in verb.split("_"))
+    word = re.compile(rf"\b({verb}|{camel})\b")
+    assert any(word.search(t.read_text()) for t in tests), f"no test speaks of {verb}"
+
+
+@pytest.mark.parametrize("name", [n for n in PRODUCT if n.endswith("/rules.py")])
+def test_time_randomness_and_engines_stay_out_of_rules(name):
+    tree = ast.parse((ROOT / name).read_text())
+    modules = {a.name.split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
+    modules |= {n.module.split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module}
+    assert modules & {"asyncio", "time", "random", "secrets", "logging", "structlog", "storage"} == set()
+    assert not any(isinstance(n, ast.AsyncFunctionDef | ast.Await) for n in ast.walk(tree))

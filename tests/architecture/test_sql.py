@@ -1,0 +1,38 @@
+"""Every named SQL statement prepares on the real, migrated schema."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from storage.sql import read_statements
+
+ROOT = Path(__file__).parents[2]
+FILES = [p for p in sorted((ROOT / "storage").rglob("*.sql")) if p.parent.name != "migrations"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+async def test_every_statement_of_the_file_prepares(path, pool):
+    statements = read_statements(path)
+    assert statements
+    failures = {}
+    async with pool.acquire() as connection:
+        for name, text in statements.items():
+            try:
+                await connection.prepare(text)
+            except Exception as error:  # noqa: BLE001 - collected, so that one run shows them all
+                failures[name] = str(error)
+    assert failures == {}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_statement_says_what_it_returns(path):
+    silent = [name for name, text in read_statements(path).items() if not re.match(r"-- \S", text)]
+    assert silent == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_statement_is_used(path):
+    code = "\n".join(p.read_text() for p in (ROOT / "storage").rglob("*.py"))
+    unused = [name for name in read_statements(path) if not re.search(rf"\.{name}\b", code)]
+    assert unused == []

@@ -1,0 +1,86 @@
+"""Settings: typed, checked once, refused with a sentence that names the variable."""
+
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from server.settings import Settings, SettingsError
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_empty_environment_gives_the_documented_defaults():
+    settings = Settings.from_environment({"PATH": "/bin", "HOME": "/root"})
+    assert (settings.host, settings.port, settings.home) == ("127.0.0.1", 8080, Path(".local"))
+    assert settings.rate_limits is True
+
+
+def test_values_are_read_in_their_type():
+    settings = Settings.from_environment(
+        {
+            "MNBARA_PORT": "9000",
+            "MNBARA_HOME": "/srv/data",
+            "MNBARA_RATE_LIMITS": "off",
+            "MNBARA_POSTGRES_URL": "postgresql://u@h/d",
+            "MNBARA_LOG_LEVEL": "debug",
+        }
+    )
+    assert (settings.port, settings.home, settings.rate_limits) == (9000, Path("/srv/data"), False)
+    assert (settings.postgres_url, settings.log_level) == ("postgresql://u@h/d", "debug")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("MNBARA_PORT", "0"),
+        ("MNBARA_PORT", "65536"),
+        ("MNBARA_PORT", "-1"),
+        ("MNBARA_PORT", ""),
+        ("MNBARA_PORT", "eighty"),
+        ("MNBARA_PORT", "٨٠"),
+        ("MNBARA_PROCESSES", "1e3"),
+        ("MNBARA_PROCESSES", "10000000"),
+        ("MNBARA_HOME", ""),
+        ("MNBARA_HOST", ""),
+        ("MNBARA_RATE_LIMITS", "yes"),
+        ("MNBARA_LOG_LEVEL", "loud"),
+        ("MNBARA_REDIS_URL", "localhost"),
+        ("MNBARA_POSTGRES_URL", "http://h/d"),
+        ("MNBARA_NATS_URL", "redis://h"),
+        ("MNBARA_PUBLIC_URL", "ftp://h"),
+        ("MNBARA_PROT", "80"),
+        ("MNBARA_", "x"),
+    ],
+)
+def test_bad_or_unknown_setting_is_refused_by_name(name, text):
+    with pytest.raises(SettingsError, match=rf"{name}\b"):
+        Settings.from_environment({name: text})
+
+
+def test_empty_url_means_a_private_engine():
+    assert Settings.from_environment({"MNBARA_REDIS_URL": ""}).redis_url == ""
+
+
+def test_description_lists_every_setting_with_its_default():
+    text = Settings.describe()
+    for field in fields(Settings):
+        assert f"MNBARA_{field.name.upper()} " in text
+    assert "(default: 8080)" in text
+    assert "(default: on)" in text
+
+
+def test_command_line_refuses_a_bad_setting_with_exit_2():
+    told = subprocess.run(
+        [sys.executable, "-m", "server.command_line", "down"],
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", "MNBARA_PORT": "x"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 2
+    assert "MNBARA_PORT" in told.stderr
+    assert "Traceback" not in told.stderr
