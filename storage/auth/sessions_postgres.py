@@ -62,8 +62,9 @@ async def lock_session(db: Connection, session_id: UUID) -> LockedSession | None
     row = await db.fetchrow(_sql.lock_session, session_id)
     if row is None:
         return None
-    *columns, roles, access_version = row
-    return LockedSession(*columns, roles=frozenset(roles), access_version=access_version)
+    columns = dict(row)
+    columns["roles"] = frozenset(columns["roles"])
+    return LockedSession(**columns)
 
 
 async def rotate_session(db: Connection, session_id: UUID, counter: int, at_ms: int) -> None:
