@@ -76,7 +76,9 @@ class Pipeline:
         publish: Publish,
         routes: Sequence[Route],
         auth: AuthTools | None = None,
-        observer: Callable[[str], Callable[[int, float], None]] = lambda _name: lambda _requests, _seconds: None,
+        observer: Callable[[str], Callable[[int, float], None]] = lambda _name: (
+            lambda _requests, _seconds: None
+        ),
     ) -> None:
         """Prepare; `start` begins the group commits."""
         self._database = database

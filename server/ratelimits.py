@@ -16,7 +16,6 @@ from handlers.contract import Caller
 from protocols.errors import Fault, RateLimited
 from storage.ratelimits_redis import RateLimitStore
 
-
 _log = structlog.get_logger()
 
 
@@ -74,7 +73,8 @@ class Verdict(NamedTuple):
         """Raises RateLimited unless the call was allowed."""
         if not self.allowed:
             raise RateLimited(
-                f"Too many requests; wait {seconds_up(self.retry_us)} s", retry_after_s=seconds_up(self.retry_us)
+                f"Too many requests; wait {seconds_up(self.retry_us)} s",
+                retry_after_s=seconds_up(self.retry_us),
             )
 
 
@@ -137,7 +137,10 @@ class SharedLimits:
     """Budgets in Redis; while it is away, this process's own, so that an outage refuses nobody and opens no door."""
 
     def __init__(
-        self, store: RateLimitStore, on_outage: Callable[[], None] = lambda: None, local: LocalLimits | None = None
+        self,
+        store: RateLimitStore,
+        on_outage: Callable[[], None] = lambda: None,
+        local: LocalLimits | None = None,
     ) -> None:
         """Use a store; `on_outage` counts calls that were judged without it."""
         self._store = store

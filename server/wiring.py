@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from storage.auctions.lookups import read_ticker
+
 from handlers.auth.tokens import TokenVerifier
 from handlers.auth.tools import KeyedAuthTools
 from handlers.auth.watch import SessionWatch
@@ -29,7 +31,6 @@ from server.routes import ROUTES, TIMERS
 from server.settings import Settings
 from server.sockets import mount_sockets
 from server.timers import Timers
-from storage.auctions.lookups import read_ticker
 from storage.auth.sessions_postgres import Revocation
 from storage.bus_redis import RedisBus
 from storage.engines.nats import NatsLink

@@ -59,7 +59,10 @@ def create_app(parts: DoorParts) -> Door:
     paths: dict[str, Mapping[str, Handler]] = handlers_by_path(parts.table, callers)
     paths.update({path: {"GET": page} for path, page in _pages(parts, callers).items()})
     app = Litestar(
-        [*(endpoint(path, handlers, parts.metrics) for path, handlers in paths.items()), *parts.extra_handlers],
+        [
+            *(endpoint(path, handlers, parts.metrics) for path, handlers in paths.items()),
+            *parts.extra_handlers,
+        ],
         exception_handlers={Exception: _answer_framework_error(parts.metrics)},
         openapi_config=None,
         logging_config=None,

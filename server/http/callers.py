@@ -65,6 +65,9 @@ def _tell(request: Incoming, verdict: Verdict) -> None:
     rule = verdict.rule
     name = rule.name.encode()
     request.answer_headers += [
-        (b"ratelimit-policy", b'"%s";q=%d;w=%d' % (name, rule.limit, rule.limit * rule.period_s // rule.count)),
+        (
+            b"ratelimit-policy",
+            b'"%s";q=%d;w=%d' % (name, rule.limit, rule.limit * rule.period_s // rule.count),
+        ),
         (b"ratelimit", b'"%s";r=%d;t=%d' % (name, verdict.remaining, seconds_up(verdict.reset_us))),
     ]

@@ -77,7 +77,8 @@ class ChannelSource:
 
 class ChannelWatchers:
     """A watch for polls beside the hub: `deliver` is called with what the bus delivers, `follow` and `leave` with the
-    first and last watcher of a channel."""
+    first and last watcher of a channel.
+    """
 
     def __init__(
         self,

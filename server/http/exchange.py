@@ -117,9 +117,7 @@ class Incoming:
                 raise invalid("The body ended early")
             data += message.get("body", b"")
             if len(data) > DATA_BYTES_MAX:
-                raise PayloadTooLarge(
-                    f"A body may have {DATA_BYTES_MAX} bytes", maximum_bytes=DATA_BYTES_MAX
-                )
+                raise PayloadTooLarge(f"A body may have {DATA_BYTES_MAX} bytes", maximum_bytes=DATA_BYTES_MAX)
             if not message.get("more_body", False):
                 return data
 
@@ -134,7 +132,9 @@ class Incoming:
 Handler = Callable[[Incoming], Awaitable[Reply]]
 
 
-def refusal_reply(error: BaseException, trace_id: str, where: str, headers: list[Header] | None = None) -> Reply:
+def refusal_reply(
+    error: BaseException, trace_id: str, where: str, headers: list[Header] | None = None
+) -> Reply:
     """Return the problem+json answer of any error."""
     refusal = as_refusal(error, trace_id, route=where)
     reply = Reply(
