@@ -3,12 +3,15 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from uuid import UUID
 
+from msgspec import Struct
+
 from protocols.topics import Entry, Kind, parse_channel, parse_id
+from protocols.values import now_instant, to_json
 from storage.engines.postgres import Connection, Database
 from storage.events_postgres import read_events, read_events_backward, read_heads
 
-NewestReader = Callable[[Connection, UUID], Awaitable[Entry | None]]
-"""Reads the current value of one aggregate's latest channel."""
+NewestReader = Callable[[Connection, UUID], Awaitable[tuple[int, Struct] | None]]
+"""Reads the current number and value of one aggregate's latest channel."""
 
 
 class ChannelLog:
@@ -48,5 +51,5 @@ class ChannelLog:
         if aggregate_id is None:
             return []
         async with self._database.connection() as db:
-            entry = await self._newest_readers[kind](db, aggregate_id)
-        return [] if entry is None else [entry]
+            found = await self._newest_readers[kind](db, aggregate_id)
+        return [] if found is None else [Entry(found[0], to_json(found[1]), now_instant())]
