@@ -2,9 +2,10 @@
 
 import asyncio
 import itertools
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 import httpx
 from centrifuge import (
@@ -72,12 +73,18 @@ async def open_auction(seller: Player, **changes: Any) -> dict:
     return opened.json()
 
 
+def read_data(data: Any) -> dict:
+    """Return a payload: the JSON client has decoded it, the Protobuf client hands out bytes."""
+    return json.loads(data) if isinstance(data, bytes) else data
+
+
 class Socket(ClientEventHandler):
     """One SDK connection; remembers what its personal channel said."""
 
     def __init__(self, url: str, token: str = "", *, protobuf: bool = False) -> None:
         self.personal: list[tuple[int, dict]] = []
         self.codes: list[tuple[int, str]] = []
+        self.protobuf = protobuf
         self.client = Client(
             url,
             events=self,
@@ -89,7 +96,7 @@ class Socket(ClientEventHandler):
         )
 
     async def on_server_publication(self, ctx: ServerPublicationContext) -> None:
-        self.personal.append((ctx.pub.offset, ctx.pub.data))
+        self.personal.append((ctx.pub.offset, read_data(ctx.pub.data)))
 
     async def on_connecting(self, ctx) -> None:
         self.codes.append((ctx.code, ctx.reason))
@@ -97,7 +104,7 @@ class Socket(ClientEventHandler):
     async def on_disconnected(self, ctx) -> None:
         self.codes.append((ctx.code, ctx.reason))
 
-    async def __aenter__(self) -> "Socket":
+    async def __aenter__(self) -> Self:
         await self.client.connect()
         await self.client.ready(timeout=10)
         return self
@@ -106,8 +113,8 @@ class Socket(ClientEventHandler):
         await self.client.disconnect()
 
     async def rpc(self, method: str, **data: Any) -> dict:
-        result = await self.client.rpc(method, data)
-        return result.data
+        result = await self.client.rpc(method, json.dumps(data).encode() if self.protobuf else data)
+        return read_data(result.data)
 
     async def watch(self, channel: str) -> "Watcher":
         watcher = Watcher()
@@ -127,7 +134,7 @@ class Watcher(SubscriptionEventHandler):
     subscription: Subscription | None = None
 
     async def on_publication(self, ctx: PublicationContext) -> None:
-        self.seen.append((ctx.pub.offset, ctx.pub.data))
+        self.seen.append((ctx.pub.offset, read_data(ctx.pub.data)))
 
     async def on_subscribed(self, ctx: SubscribedContext) -> None:
         if self.started_at is None:
