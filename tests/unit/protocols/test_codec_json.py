@@ -1,0 +1,135 @@
+"""The JSON codec: one object a line, zero values left out, nothing a client sends makes it crash."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocols.centrifuge import (
+    CodecError,
+    Command,
+    ConnectResult,
+    HistoryResult,
+    RefreshResult,
+    SubscribeResult,
+    UnsubscribeResult,
+)
+from protocols.codec_json import JsonCodec
+
+codec = JsonCodec()
+
+
+def test_commands_come_in_order_one_a_line():
+    commands = codec.decode_commands(b'{"id":1,"connect":{"token":"t"}}\n{"id":2,"subscribe":{"channel":"c"}}\n', 9)
+    assert [command.id for command in commands] == [1, 2]
+    assert commands[0].connect.token == "t"
+    assert commands[1].subscribe.channel == "c"
+
+
+def test_unknown_fields_are_ignored_and_embedded_data_stays_as_it_is():
+    [command] = codec.decode_commands(b'{"id":3,"rpc":{"method":"m","data":{"b": [1, 2]},"new":1},"x":{}}', 9)
+    assert bytes(command.rpc.data) == b'{"b": [1, 2]}'
+
+
+def test_empty_object_is_a_pong():
+    assert codec.decode_commands(b"{}", 9) == [Command()]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"",
+        b"\n",
+        b"{",
+        b"[]",
+        b"null",
+        b"{}{}",
+        b'{"id":-1}',
+        b'{"id":4294967296}',
+        b'{"id":"1"}',
+        b'{"id":1,"connect":[]}',
+        b'{"id":1,"subscribe":{"channel":7}}',
+        b'{"id":1,"subscribe":{"channel":"c","offset":-1}}',
+        b'{"id":1,"subscribe":{"channel":"c","offset":18446744073709551615}}',
+        b'{"id":1,"rpc":{"method":"m","data":}}',
+        b'{"id":1,"rpc":{"method":"m","data":"\xff"}}',
+        b'{"id":1,"rpc":{"method":"\xed\xa0\x80"}}',
+        b'{"id":1,"rpc":{"data":' + b"[" * 30_000 + b"]" * 30_000 + b"}}",
+        b'{"id":1}\nx',
+    ],
+)
+def test_malformed_frame_is_refused(frame):
+    with pytest.raises(CodecError):
+        codec.decode_commands(frame, 9)
+
+
+def test_too_many_commands_in_a_frame_are_refused():
+    assert len(codec.decode_commands(b"\n".join([b"{}"] * 9), 9)) == 9
+    with pytest.raises(CodecError):
+        codec.decode_commands(b"\n".join([b"{}"] * 10), 9)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_decode_or_are_refused(data):
+    try:
+        assert codec.decode_commands(data, 9)
+    except CodecError:
+        pass
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(json_values)
+def test_embedded_json_never_carries_a_raw_newline_and_keeps_its_value(value):
+    pretty = json.dumps(value, indent=1).encode()
+    publication = codec.publication(7, pretty, 5, "")
+    assert b"\n" not in publication
+    assert json.loads(publication) == {"data": value, "offset": 7, "time": 5}
+    reply = codec.rpc_reply(3, pretty)
+    assert b"\n" not in reply
+    assert json.loads(reply) == {"id": 3, "rpc": {"data": value}}
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_names_and_texts_are_escaped(channel, message):
+    [push] = codec.push_publications(channel, [codec.publication(1, b"1", 0, message)])
+    pushed = json.loads(push)["push"]
+    assert pushed["channel"] == channel
+    assert pushed["pub"].get("key", "") == message
+    error = json.loads(codec.error_reply(4, 107, message, temporary=True))
+    assert error == {"id": 4, "error": {"code": 107, "message": message, "temporary": True}}
+
+
+def test_zero_values_are_left_out_and_empty_results_are_objects():
+    assert codec.reply(3, UnsubscribeResult()) == b'{"id":3,"unsubscribe":{}}'
+    assert codec.reply(3, RefreshResult(client="c")) == b'{"id":3,"refresh":{"client":"c"}}'
+    assert codec.rpc_reply(3, b"") == b'{"id":3,"rpc":{}}'
+    assert codec.reply(1, SubscribeResult(epoch="e")) == b'{"id":1,"subscribe":{"epoch":"e"}}'
+
+
+def test_results_embed_publications():
+    embedded = codec.embed([codec.publication(1, b'{"a":1}', 9, "")])
+    reply = json.loads(codec.reply(2, HistoryResult(embedded, "e", 1)))
+    assert reply["history"] == {
+        "publications": [{"data": {"a": 1}, "offset": 1, "time": 9}],
+        "epoch": "e",
+        "offset": 1,
+    }
+    sub = SubscribeResult(publications=embedded, recovered=True)
+    reply = json.loads(codec.reply(2, ConnectResult(client="c", subs={"x": sub})))
+    assert reply["connect"]["subs"]["x"]["publications"][0]["offset"] == 1
+
+
+def test_pushes_of_the_server():
+    assert json.loads(codec.push_disconnect(3001, "shutdown")) == {
+        "push": {"disconnect": {"code": 3001, "reason": "shutdown"}}
+    }
+    assert json.loads(codec.push_unsubscribe("c", 2500, "gap")) == {
+        "push": {"channel": "c", "unsubscribe": {"code": 2500, "reason": "gap"}}
+    }
