@@ -139,13 +139,12 @@ def _apt(root: list[str], verb: str, *packages: str) -> None:
 def _hold_services(root: list[str]) -> list[Path]:
     """Keep the packages from starting servers; return the files to remove afterwards."""
     added = []
-    if NO_CLUSTER.parent.exists() and not NO_CLUSTER.exists():
-        _as_root(root, "tee", str(NO_CLUSTER), text="create_main_cluster = false\n")
-        added.append(NO_CLUSTER)
-    if not POLICY.exists():
-        _as_root(root, "tee", str(POLICY), text=_POLICY_TEXT)
-        _as_root(root, "chmod", "755", str(POLICY))
-        added.append(POLICY)
+    for path, text in ((NO_CLUSTER, "create_main_cluster = false\n"), (POLICY, _POLICY_TEXT)):
+        if not path.exists():
+            _as_root(root, "mkdir", "-p", str(path.parent))
+            _as_root(root, "tee", str(path), text=text)
+            _as_root(root, "chmod", "755", str(path))
+            added.append(path)
     return added
 
 
