@@ -147,7 +147,9 @@ def _apt(root: list[str], verb: str, *packages: str) -> None:
         options += ["-y", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0"]
     deadline = time.monotonic() + APT_WAIT_S
     result = _as_root(root, "apt-get", *options, verb, *packages)
-    while "Could not get lock" in result.stderr and time.monotonic() < deadline:  # the lists' lock has no option
+    while (
+        "Could not get lock" in result.stderr and time.monotonic() < deadline
+    ):  # the lists' lock has no option
         time.sleep(1)
         result = _as_root(root, "apt-get", *options, verb, *packages)
     if result.returncode != 0:
