@@ -94,9 +94,15 @@ class LocalEngines:
 
     def start(self) -> EngineUrls:
         """Start the engines, wait until each answers, return their URLs. Raises EngineError."""
-        self._prepare_folders()
+        if os.geteuid() == 0 and self.owner is None and "postgres" in self.names:
+            raise EngineError(
+                "PostgreSQL does not run as root and there is no user `postgres`; install postgresql"
+            )
+        (self.home / "logs").mkdir(parents=True, exist_ok=True)
+        self.data = self._data_folder()
         try:
             self._take_lock()
+            self._prepare_folders()
             if "postgres" in self.names:
                 self._init_postgres()
             self.nats_port = free_port()

@@ -4,11 +4,13 @@ The servers of Debian's packages start by themselves and make a database cluster
 install, because ours run privately. NATS comes with the Python packages.
 """
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +21,11 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 
 NO_CLUSTER = Path("/etc/postgresql-common/createcluster.d/mnbara.conf")
 """Read by postgresql-common when a server package is installed."""
+
+LOCK = Path(__file__).resolve().parents[2] / ".local" / "install.lock"
+
+APT_WAIT_S = 300
+"""How long we wait for another apt that is at work."""
 
 _POLICY_TEXT = """#!/bin/sh
 case "$1" in
@@ -46,7 +53,15 @@ def install_engines(names: tuple[str, ...], say: Callable[[str], None]) -> None:
         raise EngineError(
             "nats-server is missing: it belongs to .venv/bin; remove .venv and run ./mnbara again"
         )
-    missing = missing_engines(names)
+    if not missing_engines(names):
+        return
+    LOCK.parent.mkdir(exist_ok=True)
+    with LOCK.open("w") as lock:  # two at once: the second finds everything there
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _install(missing_engines(names), names, say)
+
+
+def _install(missing: list[str], names: tuple[str, ...], say: Callable[[str], None]) -> None:
     if not missing:
         return
     say(f"not installed here: {', '.join(missing)}")
@@ -127,10 +142,16 @@ def _as_root(root: list[str], *command: str, text: str | None = None) -> "subpro
 
 
 def _apt(root: list[str], verb: str, *packages: str) -> None:
-    options = ["-q", "-o", "DPkg::Lock::Timeout=300"]  # another apt may be at work: wait for it
+    options = ["-q", "-o", f"DPkg::Lock::Timeout={APT_WAIT_S}"]
     if packages:
         options += ["-y", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0"]
+    deadline = time.monotonic() + APT_WAIT_S
     result = _as_root(root, "apt-get", *options, verb, *packages)
+    while (
+        "Could not get lock" in result.stderr and time.monotonic() < deadline
+    ):  # the lists' lock has no option
+        time.sleep(1)
+        result = _as_root(root, "apt-get", *options, verb, *packages)
     if result.returncode != 0:
         lines = (result.stderr.strip() or result.stdout.strip()).splitlines()
         raise EngineError(f"apt-get {verb} failed: " + " | ".join(lines[-4:]))
@@ -139,13 +160,12 @@ def _apt(root: list[str], verb: str, *packages: str) -> None:
 def _hold_services(root: list[str]) -> list[Path]:
     """Keep the packages from starting servers; return the files to remove afterwards."""
     added = []
-    if NO_CLUSTER.parent.exists() and not NO_CLUSTER.exists():
-        _as_root(root, "tee", str(NO_CLUSTER), text="create_main_cluster = false\n")
-        added.append(NO_CLUSTER)
-    if not POLICY.exists():
-        _as_root(root, "tee", str(POLICY), text=_POLICY_TEXT)
-        _as_root(root, "chmod", "755", str(POLICY))
-        added.append(POLICY)
+    for path, text in ((NO_CLUSTER, "create_main_cluster = false\n"), (POLICY, _POLICY_TEXT)):
+        if not path.exists():
+            _as_root(root, "mkdir", "-p", str(path.parent))
+            _as_root(root, "tee", str(path), text=text)
+            _as_root(root, "chmod", "755", str(path))
+            added.append(path)
     return added
 
 

@@ -190,3 +190,12 @@ def test_engines_get_their_signal_even_when_the_parent_cannot_send_it(home):
     while any(is_alive(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(is_alive(pid) for pid in pids)
+
+
+def test_two_starts_on_one_home_take_turns(home):
+    script = PARENT.replace("time.sleep(60)", "engines.stop()")
+    runs = [
+        subprocess.Popen([sys.executable, "-c", script, str(home)], cwd=ROOT, stdout=subprocess.DEVNULL)
+        for _ in range(3)
+    ]
+    assert [run.wait(60) for run in runs] == [0, 0, 0]
