@@ -13,6 +13,7 @@ import pytest
 from handlers.auth.tokens import RefreshTokens
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auth import (
+    Login,
     Logout,
     Refresh,
     RefreshReused,
@@ -21,7 +22,7 @@ from protocols.auth import (
     TokenInvalid,
 )
 from protocols.errors import Refusal, TemporarilyUnavailable
-from tests.support.auth_house import ROUTE, AuthHouse, Member
+from tests.support.auth_house import PASSWORD, ROUTE, AuthHouse, Member
 
 Pool = Any
 
@@ -100,9 +101,6 @@ async def test_reuse_is_refused_and_its_end_of_the_session_is_committed(house: A
 
 
 async def test_reuse_ends_that_session_only(house: AuthHouse, pool: Pool) -> None:
-    from protocols.auth import Login
-    from tests.support.auth_house import PASSWORD
-
     member = await house.join()
     other = (await house.run("login", Login(email=member.email, password=PASSWORD)))["tokens"][
         "refresh_token"
