@@ -65,7 +65,7 @@ async def _count(redis: Redis, counters: list[tuple[str, int]]) -> None:
     for key, most in counters:
         count, wait_s = await count_attempt(redis, key)
         if count > most:
-            raise RateLimited(f"Too many failed attempts; try again in {wait_s} s", retry_after_s=wait_s)
+            raise RateLimited(f"Too many attempts; try again in {wait_s} s", retry_after_s=wait_s)
 
 
 async def _give_back(redis: Redis, counters: list[tuple[str, int]]) -> None:

@@ -1,6 +1,6 @@
 """Redis: one client per process, short timeouts, drivers' errors translated into faults."""
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -13,19 +13,25 @@ __all__ = ["OUTAGE", "Redis", "open_redis", "ping_redis"]
 CONNECT_TIMEOUT_S = 1.0
 COMMAND_TIMEOUT_S = 1.0
 
+CONNECTIONS_MAX = 64
+"""Connections per process. More commands at a time wait for one: a burst must not look like an outage, for a limit
+that is lifted when Redis is away would then be lifted by whoever sends enough at once."""
+
 OUTAGE = (RedisConnectionError, RedisTimeoutError, OSError)
 """What the driver raises when the server is away."""
 
 
 def open_redis(redis_url: str) -> Redis:
     """Return a client; it connects at first use and again after an outage."""
-    client: Redis = Redis.from_url(
+    pool = BlockingConnectionPool.from_url(
         redis_url,
+        max_connections=CONNECTIONS_MAX,
+        timeout=COMMAND_TIMEOUT_S,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         socket_timeout=COMMAND_TIMEOUT_S,
         retry=Retry(NoBackoff(), 1),
-        max_connections=64,
     )
+    client: Redis = Redis.from_pool(pool)
     return client
 
 

@@ -19,7 +19,7 @@ from protocols.values import new_id
 from realtime.ports import Entry
 from server.pipeline import Pipeline
 from storage.engines.postgres import Database, open_database
-from storage.engines.redis import Redis
+from storage.engines.redis import Redis, open_redis
 
 ISSUER = "http://127.0.0.1:8080"
 PASSWORD = "salt marsh lantern"
@@ -77,11 +77,12 @@ class AuthHouse:
         await self.pipeline.close()
         self.tools.close()
         await self.database.close()
+        await self.redis.aclose()
 
 
-async def open_house(database_url: str, redis: Redis, secrets: Path, *, life_s: int = 900) -> AuthHouse:
+async def open_house(database_url: str, redis_url: str, secrets: Path, *, life_s: int = 900) -> AuthHouse:
     """Return a started house."""
-    database = await open_database(database_url)
+    database, redis = await open_database(database_url), open_redis(redis_url)
     hasher = PasswordHasher(memory_kib=64, waiting_max=2000)
     tools = KeyedAuthTools(secrets, ISSUER, life_s, hasher=hasher)
     watch = SessionWatch(database, life_s)

@@ -4,15 +4,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from redis.asyncio import Redis
 
 from tests.support.auth_house import AuthHouse, open_house
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def house(
-    database: str, redis: Redis, tmp_path_factory: pytest.TempPathFactory
+    database: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[AuthHouse]:
-    made = await open_house(database, redis, tmp_path_factory.mktemp("secrets"))
+    made = await open_house(database, redis_url, tmp_path_factory.mktemp("secrets"))
     yield made
     await made.close()
