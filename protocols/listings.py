@@ -83,12 +83,12 @@ class UpdateListing(Struct, frozen=True, kw_only=True):
     description: Description | UnsetType = UNSET
     category: Slug | UnsetType = UNSET
     condition: Condition | UnsetType = UNSET
-    price: Price | None | UnsetType = UNSET
-    location: GeoPoint | None | UnsetType = UNSET
-    weight_g: WeightG | None | UnsetType = UNSET
-    volume_cm3: VolumeCm3 | None | UnsetType = UNSET
+    price: Price | UnsetType | None = UNSET
+    location: GeoPoint | UnsetType | None = UNSET
+    weight_g: WeightG | UnsetType | None = UNSET
+    volume_cm3: VolumeCm3 | UnsetType | None = UNSET
     quantity: Quantity | UnsetType = UNSET
-    attributes: Attributes | None | UnsetType = UNSET
+    attributes: Attributes | UnsetType | None = UNSET
     if_match: int | None = None
     key: Key = ""
 
@@ -197,7 +197,7 @@ class Facets(Struct, frozen=True, kw_only=True):
 
     matches: int
     capped: bool
-    """There are more matches than were counted."""
+    """There may be more matches than were counted."""
     category: list[Count]
     """The twenty most frequent."""
     condition: list[Count]

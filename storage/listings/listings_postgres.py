@@ -1,15 +1,18 @@
 """Rows of listings and categories."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
 
+from protocols.listings import Condition, ListingStatus
 from protocols.values import to_json
 from storage.engines.postgres import Connection
 from storage.sql import load
+
+if TYPE_CHECKING:
+    from asyncpg import Record
 
 _sql = load(__file__, "listings.sql")
 
@@ -20,12 +23,12 @@ class ListingRow:
 
     listing_id: UUID
     seller_id: UUID
-    status: str
+    status: ListingStatus
     version: int
     title: str
     description: str
     category: str
-    condition: str
+    condition: Condition
     price_minor: int | None
     currency: str | None
     lat: float | None
@@ -112,7 +115,7 @@ async def read_branch(db: Connection, slug: str) -> list[str]:
     return [row["slug"] for row in await db.fetch(_sql.read_branch, slug)]
 
 
-def _to_row(record: Mapping[str, Any] | None) -> ListingRow | None:
+def _to_row(record: "Record | None") -> ListingRow | None:
     if record is None:
         return None
-    return ListingRow(**{**record, "attributes": msgspec.json.decode(record["attributes"])})
+    return ListingRow(**{**dict(record), "attributes": msgspec.json.decode(record["attributes"])})
