@@ -55,6 +55,11 @@ def personal_channel(user_id: UUID) -> str:
     return f"personal:#{user_id}"
 
 
+def listing_stream(listing_id: UUID) -> str:
+    """Return the stream of a listing's audit events; it is no channel, nobody can subscribe to it."""
+    return f"listings:{listing_id}"
+
+
 def parse_channel(channel: str) -> tuple[Kind, str] | None:
     """Split a channel into its kind and the text after the colon; None when the kind is unknown."""
     kind, colon, rest = channel.partition(":")

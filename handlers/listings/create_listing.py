@@ -1,0 +1,52 @@
+"""Offer something: one new listing, one audit event."""
+
+from handlers.contract import Caller, Event, Outcome, Stores
+from handlers.listings.rules import (
+    check_attributes,
+    check_description,
+    check_point,
+    check_price,
+    check_title,
+)
+from handlers.listings.showing import show_listing
+from protocols.listings import CategoryNotFound, CreateListing, ListingCreated
+from protocols.topics import listing_stream
+from protocols.values import new_id
+from storage.listings.listings_postgres import ListingRow, insert_listing, read_branch
+
+
+async def create_listing(command: CreateListing, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
+    """List it at once, active, at version 1.
+
+    Raises: InvalidInput, CategoryNotFound.
+    """
+    price_minor, currency = check_price(command.price)
+    lat, lon = check_point(command.location)
+    row = ListingRow(
+        listing_id=new_id(),
+        seller_id=caller.id,
+        status="active",
+        version=1,
+        title=check_title(command.title),
+        description=check_description(command.description),
+        category=command.category,
+        condition=command.condition,
+        price_minor=price_minor,
+        currency=currency,
+        lat=lat,
+        lon=lon,
+        weight_g=command.weight_g,
+        volume_cm3=command.volume_cm3,
+        quantity=command.quantity,
+        attributes=check_attributes(command.attributes),
+        created_at_ms=now_ms,
+        updated_at_ms=now_ms,
+    )
+    if not await read_branch(stores.db, row.category):
+        raise CategoryNotFound
+    await insert_listing(stores.db, row)
+    shown = show_listing(row)
+    event = Event(
+        listing_stream(row.listing_id), "listing_created", ListingCreated(listing=shown), row.version
+    )
+    return Outcome(reply=shown, events=[event])

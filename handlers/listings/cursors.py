@@ -1,0 +1,72 @@
+"""Where a search stands, as the opaque text of `next_cursor`.
+
+A cursor belongs to one search: it carries a digest of what was asked, and another question refuses it. It holds only
+what the page showed, so it needs no signature; a forged one moves within the same public list.
+"""
+
+import base64
+import binascii
+import hashlib
+import math
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from handlers.listings.rules import refuse
+from protocols.listings import SearchListings
+from protocols.values import to_json
+from storage.listings.search_postgres import After, Order
+
+_KEY_MAX = 9_007_199_254_740_992
+_KEY_KINDS: dict[str, tuple[type, ...]] = {
+    "relevance": (int, float),
+    "newest": (type(None),),
+    "price_asc": (int,),
+    "price_desc": (int,),
+    "distance": (int, float),
+}
+
+
+class _Place(Struct, array_like=True, frozen=True):
+    digest: str
+    key: int | float | None
+    listing_id: UUID
+    similar: bool
+    bound: UUID | None
+
+
+def write_cursor(after: After, command: SearchListings) -> str:
+    """Return the cursor of the page behind `after`."""
+    place = _Place(_digest(command), after.key, after.listing_id, after.similar, after.bound)
+    return base64.urlsafe_b64encode(to_json(place)).rstrip(b"=").decode()
+
+
+def read_cursor(command: SearchListings, order: Order) -> After | None:
+    """Return where the command's cursor stands, None without one. Raises InvalidInput."""
+    if not command.cursor:
+        return None
+    try:
+        text = base64.b64decode(command.cursor + "=" * (-len(command.cursor) % 4), b"-_", validate=True)
+        place = msgspec.json.decode(text, type=_Place)
+    except (binascii.Error, ValueError, msgspec.MsgspecError):
+        refuse("/cursor", "This is not a cursor of ours")
+    if place.digest != _digest(command):
+        refuse("/cursor", "This cursor belongs to another search; begin again without it")
+    if not _fits(place, order):
+        refuse("/cursor", "This is not a cursor of ours")
+    return After(place.key, place.listing_id, place.similar, place.bound)
+
+
+def _fits(place: _Place, order: Order) -> bool:
+    key: Any = place.key
+    if type(key) not in _KEY_KINDS[order] or (place.bound is None) != (order != "relevance"):
+        return False
+    return key is None or (math.isfinite(key) and abs(key) <= _KEY_MAX)
+
+
+def _digest(command: SearchListings) -> str:
+    """Return a digest of everything asked for but the page."""
+    asked = msgspec.structs.replace(command, cursor="", limit=1)
+    return hashlib.blake2b(to_json(asked), digest_size=6).hexdigest()

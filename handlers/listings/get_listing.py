@@ -1,0 +1,17 @@
+"""Read one listing."""
+
+from handlers.contract import Caller, Outcome, Stores
+from handlers.listings.showing import show_listing
+from protocols.listings import GetListing, ListingNotFound
+from storage.listings.listings_postgres import read_listing_row
+
+
+async def get_listing(command: GetListing, _caller: Caller, stores: Stores, _now_ms: int) -> Outcome:
+    """Return the listing as of now, whatever its status.
+
+    Raises: ListingNotFound.
+    """
+    row = await read_listing_row(stores.db, command.listing_id)
+    if row is None:
+        raise ListingNotFound
+    return Outcome(reply=show_listing(row))

@@ -1,0 +1,57 @@
+"""Listings as clients see them."""
+
+from protocols.listings import FoundListing, Listing
+from protocols.values import GeoPoint, Money, to_timestamp
+from storage.listings.listings_postgres import ListingRow
+from storage.listings.search_postgres import FoundRow
+
+
+def show_listing(row: ListingRow) -> Listing:
+    """Return the listing in full."""
+    return Listing(
+        id=row.listing_id,
+        seller_id=row.seller_id,
+        status=row.status,
+        title=row.title,
+        description=row.description,
+        category=row.category,
+        condition=row.condition,
+        price=_show_price(row.price_minor, row.currency),
+        location=_show_point(row.lat, row.lon),
+        weight_g=row.weight_g,
+        volume_cm3=row.volume_cm3,
+        quantity=row.quantity,
+        attributes=row.attributes,
+        version=row.version,
+        created_at=to_timestamp(row.created_at_ms),
+        updated_at=to_timestamp(row.updated_at_ms),
+    )
+
+
+def show_found(row: FoundRow) -> FoundListing:
+    """Return the listing as a list shows it; the distance is rounded to decimetres."""
+    return FoundListing(
+        id=row.listing_id,
+        seller_id=row.seller_id,
+        status=row.status,
+        title=row.title,
+        category=row.category,
+        condition=row.condition,
+        price=_show_price(row.price_minor, row.currency),
+        location=_show_point(row.lat, row.lon),
+        weight_g=row.weight_g,
+        volume_cm3=row.volume_cm3,
+        quantity=row.quantity,
+        version=row.version,
+        created_at=to_timestamp(row.created_at_ms),
+        updated_at=to_timestamp(row.updated_at_ms),
+        distance_m=None if row.distance_m is None else round(row.distance_m, 1),
+    )
+
+
+def _show_price(price_minor: int | None, currency: str | None) -> Money | None:
+    return None if price_minor is None or currency is None else Money(price_minor, currency)
+
+
+def _show_point(lat: float | None, lon: float | None) -> GeoPoint | None:
+    return None if lat is None or lon is None else GeoPoint(lat, lon)

@@ -1,0 +1,1 @@
+"""Listings and categories on PostgreSQL: rows, full-text and distance search, facets."""

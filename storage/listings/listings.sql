@@ -1,0 +1,45 @@
+-- insert_listing --
+-- Add an active listing at version 1. Locks: its category FOR KEY SHARE.
+INSERT INTO listings (
+    listing_id, seller_id, title, description, category, condition, price_minor, currency, location, weight_g,
+    volume_cm3, quantity, attributes, created_at_ms, updated_at_ms
+) VALUES (
+    $1, $2, $3, $4, $5, $6, $7, $8, ST_SetSRID(ST_MakePoint($9, $10), 4326)::geography, $11, $12, $13, $14, $15, $15
+);
+
+-- read_listing --
+-- One listing in full. 0 or 1 row. Index: listings_pkey. Locks: none.
+SELECT listing_id, seller_id, status, version, title, description, category, condition, price_minor, currency,
+       ST_Y(location::geometry) AS lat, ST_X(location::geometry) AS lon, weight_g, volume_cm3, quantity, attributes,
+       created_at_ms, updated_at_ms
+FROM listings WHERE listing_id = $1;
+
+-- lock_listing --
+-- One listing in full. 0 or 1 row. Index: listings_pkey. Locks: the row until commit.
+SELECT listing_id, seller_id, status, version, title, description, category, condition, price_minor, currency,
+       ST_Y(location::geometry) AS lat, ST_X(location::geometry) AS lon, weight_g, volume_cm3, quantity, attributes,
+       created_at_ms, updated_at_ms
+FROM listings WHERE listing_id = $1 FOR UPDATE;
+
+-- update_listing --
+-- Write every changeable column of a locked listing. Index: listings_pkey.
+UPDATE listings SET
+    status = $2, version = $3, title = $4, description = $5, category = $6, condition = $7, price_minor = $8,
+    currency = $9, location = ST_SetSRID(ST_MakePoint($10, $11), 4326)::geography, weight_g = $12, volume_cm3 = $13,
+    quantity = $14, attributes = $15, updated_at_ms = $16
+WHERE listing_id = $1;
+
+-- read_categories --
+-- The whole tree, parents before children, in display order. About a hundred rows.
+SELECT c.slug, c.name, c.parent_slug
+FROM categories c LEFT JOIN categories parent ON parent.slug = c.parent_slug
+ORDER BY c.parent_slug IS NOT NULL, parent.place, c.place;
+
+-- read_branch --
+-- The slugs of a category and all its descendants; no row when there is no such category. Index: categories_pkey.
+WITH RECURSIVE branch AS (
+    SELECT slug FROM categories WHERE slug = $1
+    UNION
+    SELECT c.slug FROM categories c JOIN branch ON c.parent_slug = branch.slug
+)
+SELECT slug FROM branch;

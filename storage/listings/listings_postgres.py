@@ -1,0 +1,121 @@
+"""Rows of listings and categories."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+
+from protocols.listings import Condition, ListingStatus
+from protocols.values import to_json
+from storage.engines.postgres import Connection
+from storage.sql import load
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+_sql = load(__file__, "listings.sql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListingRow:
+    """A listing as the table keeps it; price and currency, lat and lon are None together."""
+
+    listing_id: UUID
+    seller_id: UUID
+    status: ListingStatus
+    version: int
+    title: str
+    description: str
+    category: str
+    condition: Condition
+    price_minor: int | None
+    currency: str | None
+    lat: float | None
+    lon: float | None
+    weight_g: int | None
+    volume_cm3: int | None
+    quantity: int
+    attributes: dict[str, Any]
+    created_at_ms: int
+    updated_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryRow:
+    """A category as the table keeps it."""
+
+    slug: str
+    name: str
+    parent_slug: str | None
+
+
+async def insert_listing(db: Connection, row: ListingRow) -> None:
+    """Add a new, active listing at version 1. Cost: one round trip."""
+    await db.execute(
+        _sql.insert_listing,
+        row.listing_id,
+        row.seller_id,
+        row.title,
+        row.description,
+        row.category,
+        row.condition,
+        row.price_minor,
+        row.currency,
+        row.lon,
+        row.lat,
+        row.weight_g,
+        row.volume_cm3,
+        row.quantity,
+        to_json(row.attributes).decode(),
+        row.created_at_ms,
+    )
+
+
+async def read_listing_row(db: Connection, listing_id: UUID) -> ListingRow | None:
+    """Return one listing as of now, or None. Cost: one round trip, one primary key probe, no lock."""
+    return _to_row(await db.fetchrow(_sql.read_listing, listing_id))
+
+
+async def lock_listing(db: Connection, listing_id: UUID) -> ListingRow | None:
+    """Return one listing, or None; nobody else changes it until commit. Cost: one round trip."""
+    return _to_row(await db.fetchrow(_sql.lock_listing, listing_id))
+
+
+async def update_listing_row(db: Connection, row: ListingRow) -> None:
+    """Write a locked listing back, all but its id, seller and creation. Cost: one round trip."""
+    await db.execute(
+        _sql.update_listing,
+        row.listing_id,
+        row.status,
+        row.version,
+        row.title,
+        row.description,
+        row.category,
+        row.condition,
+        row.price_minor,
+        row.currency,
+        row.lon,
+        row.lat,
+        row.weight_g,
+        row.volume_cm3,
+        row.quantity,
+        to_json(row.attributes).decode(),
+        row.updated_at_ms,
+    )
+
+
+async def read_categories(db: Connection) -> list[CategoryRow]:
+    """Return the whole tree, parents before children, in display order. Cost: one round trip, about 100 rows."""
+    return [CategoryRow(*row) for row in await db.fetch(_sql.read_categories)]
+
+
+async def read_branch(db: Connection, slug: str) -> list[str]:
+    """Return a category's slug and those of all its descendants; empty when there is none. Cost: one round trip."""
+    return [row["slug"] for row in await db.fetch(_sql.read_branch, slug)]
+
+
+def _to_row(record: "Record | None") -> ListingRow | None:
+    if record is None:
+        return None
+    return ListingRow(**{**dict(record), "attributes": msgspec.json.decode(record["attributes"])})

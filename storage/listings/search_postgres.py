@@ -1,0 +1,315 @@
+"""Search: full text, spelling, distance and filters over listings, page by page, with facets.
+
+A statement is put together from the named pieces of `search.sql`; every value travels as a parameter, and a plan is
+made for the values at hand. Pages are cut by the key of the last row, never by an offset, so what is listed meanwhile
+moves nothing. Facets and relevance look at the newest `MATCHES_MAX` matches, which bounds the cost of any search.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from protocols.listings import Condition, ListingStatus
+from storage.engines.postgres import Connection
+from storage.sql import load
+
+MATCHES_MAX = 10_000
+"""How many matches, newest first, facets count and relevance compares."""
+
+BAND_STARTS = (
+    0,
+    1_000,
+    2_500,
+    5_000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+)
+"""Where price bands begin, in minor units; the last has no end."""
+
+RINGS_M = (5_000, 50_000, 500_000, 5_000_000)
+"""The nearest are looked for in growing circles: a page seldom needs the whole radius."""
+
+SortKey = int | float | None
+Order = Literal["relevance", "newest", "price_asc", "price_desc", "distance"]
+
+_sql = load(__file__, "search.sql")
+_PIECES: dict[str, str] = {
+    name: re.sub(r"^--.*\n", "", text, flags=re.MULTILINE).strip().removesuffix(";")
+    for name, text in vars(_sql).items()
+}
+_IDEOGRAPHS = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]{2,}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """What a match must have; None or empty means anything."""
+
+    text: str = ""
+    categories: tuple[str, ...] = ()
+    condition: str | None = None
+    min_price: int | None = None
+    max_price: int | None = None
+    currency: str | None = None
+    seller_id: UUID | None = None
+    near: tuple[float, float] | None = None
+    """Latitude and longitude in degrees."""
+    radius_m: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """The last row of a page: the next one begins behind it."""
+
+    key: SortKey
+    listing_id: UUID
+    similar: bool = False
+    """The pages show titles spelt like the text rather than listings with its words."""
+    bound: UUID | None = None
+    """The newest listing when the first page was read: later ones would shift relevance's bounded matches."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundRow:
+    """A match as the table keeps it, and how far it is."""
+
+    listing_id: UUID
+    seller_id: UUID
+    status: ListingStatus
+    version: int
+    title: str
+    category: str
+    condition: Condition
+    price_minor: int | None
+    currency: str | None
+    lat: float | None
+    lon: float | None
+    weight_g: int | None
+    volume_cm3: int | None
+    quantity: int
+    created_at_ms: int
+    updated_at_ms: int
+    distance_m: float | None
+
+
+class FacetRows(msgspec.Struct, frozen=True):
+    """Counts over the bounded matches; bands are `(currency, place in BAND_STARTS from 1, count)`."""
+
+    matches: int = 0
+    category: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    condition: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    currency: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    bands: list[tuple[str, int, int]] = msgspec.field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPage:
+    """One page; `next` is None on the last, facets are None on all but the first."""
+
+    rows: list[FoundRow]
+    next: After | None
+    facets: FacetRows | None
+    similar: bool = False
+
+
+class _Statement:
+    """A statement in the making: names in braces become pieces of SQL or numbered parameters."""
+
+    def __init__(self, pieces: Mapping[str, str], values: Mapping[str, Any]) -> None:
+        self._pieces = pieces
+        self._values = values
+        self._numbers: dict[str, int] = {}
+        self.arguments: list[Any] = []
+
+    def __getitem__(self, name: str) -> str:
+        if name in self._pieces:
+            return self.text(self._pieces[name])
+        if name not in self._numbers:
+            self.arguments.append(self._values[name])
+            self._numbers[name] = len(self.arguments)
+        return f"${self._numbers[name]}"
+
+    def text(self, template: str) -> str:
+        """Return the template with every name resolved."""
+        return template.format_map(self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What is searched for: `words` for full text, `folded` for spelling; both empty when nothing is."""
+
+    words: str = ""
+    folded: str = ""
+
+
+async def search_page(
+    db: Connection, filters: Filters, order: Order, limit: int, after: After | None
+) -> FoundPage:
+    """Return the page of matches behind `after`, from the beginning when it is None.
+
+    A text that no active listing has in words finds titles spelt like it instead; the cursor keeps that choice.
+    Cost: one read-only snapshot, four to nine round trips; the matching indexes are named in `search.sql`.
+    """
+    async with db.transaction(isolation="repeatable_read", readonly=True):
+        await db.execute(_PIECES["plan_search"])
+        found = await _choose_words(db, filters.text, after)
+        if found is None:
+            return FoundPage([], None, FacetRows() if after is None else None)
+        search = _Search(db, filters, found, after)
+        if order == "relevance":
+            return await search.by_score(limit)
+        return await search.by_key(order, limit)
+
+
+async def _choose_words(db: Connection, text: str, after: After | None) -> _Words | None:
+    """Return how to search for the text; None when nothing in it can be searched for."""
+    if not text:
+        return _Words()
+    phrased = text if '"' in text else _IDEOGRAPHS.sub(r'"\g<0>"', text)
+    row = await db.fetchrow(_PIECES["read_words"], phrased)
+    assert row is not None
+    if row["words"] is None:
+        return None
+    similar = (
+        after.similar if after is not None else not await db.fetchval(_PIECES["has_words"], row["words"])
+    )
+    return _Words(folded=row["folded"]) if similar else _Words(words=row["words"])
+
+
+class _Search:
+    """One search within its snapshot."""
+
+    def __init__(self, db: Connection, filters: Filters, found: _Words, after: After | None) -> None:
+        self._db = db
+        self._filters = filters
+        self._found = found
+        self._after = after
+
+    async def by_score(self, limit: int) -> FoundPage:
+        """Return a page of the bounded matches, best first."""
+        after = self._after
+        facets = "facets" if after is None else "no_facets"
+        statement = self._statement(
+            self._filters,
+            after=_PIECES["after_relevance" if after else "no_condition"],
+            facets=_PIECES[facets],
+            limit=limit + 1,
+        )
+        records = await self._fetch(statement, "page_by_score")
+        counted = FacetRows() if after is None else None
+        if records and after is None:
+            counted = msgspec.json.decode(records[0]["facets"], type=FacetRows)
+        bound = None
+        if records:
+            bound = after.bound if after else records[0]["bound"]
+        return self._page(records, limit, counted, bound)
+
+    async def by_key(self, order: Order, limit: int) -> FoundPage:
+        """Return a page along an index; the facets of a first page are counted by a statement of their own."""
+        records: list[Mapping[str, Any]] = []
+        for radius_m in self._radii(order):
+            statement = self._statement(
+                replace(self._filters, radius_m=radius_m),
+                after=_PIECES[f"after_{order}" if self._after else "no_condition"],
+                sort_key=_PIECES[f"key_{order}"],
+                order=_PIECES[f"order_{order}"],
+                limit=limit + 1,
+            )
+            records = await self._fetch(statement, "page_by_key")
+            if len(records) > limit:
+                break
+        facets = None
+        if self._after is None:
+            statement = self._statement(self._filters, facets=_PIECES["facets"])
+            (row,) = await self._fetch(statement, "count_matches")
+            facets = msgspec.json.decode(row["facets"], type=FacetRows)
+        return self._page(records, limit, facets, None)
+
+    def _radii(self, order: Order) -> list[int]:
+        """Return the circles to try, the asked one last."""
+        radius_m = self._filters.radius_m
+        if order != "distance":
+            return [radius_m]
+        reached_m = float(self._after.key or 0) if self._after else 0.0
+        return [*(ring for ring in RINGS_M if reached_m < ring < radius_m), radius_m]
+
+    def _page(
+        self, records: list[Mapping[str, Any]], limit: int, facets: FacetRows | None, bound: UUID | None
+    ) -> FoundPage:
+        similar = bool(self._found.folded)
+        names = FoundRow.__slots__
+        rows = [FoundRow(**{name: record[name] for name in names}) for record in records[:limit]]
+        last = None
+        if len(records) > limit:
+            record = records[limit - 1]
+            last = After(record["sort_key"], record["listing_id"], similar, bound)
+        return FoundPage(rows, last, facets, similar)
+
+    async def _fetch(self, statement: _Statement, name: str) -> list[Mapping[str, Any]]:
+        text = statement.text(_PIECES[name])
+        return list(await self._db.fetch(text, *statement.arguments))
+
+    def _statement(self, filters: Filters, **extra: Any) -> _Statement:  # noqa: ANN401 - SQL pieces and values
+        """Return a statement over these filters; strings in `extra` are pieces, the rest are values."""
+        after = self._after
+        lat, lon = filters.near or (None, None)
+        values = {
+            "words": self._found.words,
+            "folded": self._found.folded,
+            "categories": list(filters.categories),
+            "condition": filters.condition,
+            "min_price": filters.min_price or 0,
+            "max_price": 9_007_199_254_740_991 if filters.max_price is None else filters.max_price,
+            "currency": filters.currency,
+            "seller_id": filters.seller_id,
+            "lat": lat,
+            "lon": lon,
+            "radius_m": filters.radius_m,
+            "after_key": after.key if after else None,
+            "after_id": after.listing_id if after else None,
+            "bound": after.bound if after else None,
+            "matches_max": MATCHES_MAX,
+            "band_starts": list(BAND_STARTS),
+        }
+        pieces = {
+            "point": _PIECES["point"],
+            "columns": _PIECES["columns"],
+            "matches": _PIECES["matches"],
+            "distance": _PIECES["key_distance" if filters.near else "no_value"],
+            "score": self._score(),
+            "filters": " AND ".join(_PIECES[f"filter_{name}"] for name in self._filter_names(filters)),
+        }
+        for name, value in extra.items():
+            (pieces if isinstance(value, str) else values)[name] = value
+        return _Statement(pieces, values)
+
+    def _score(self) -> str:
+        if self._found.words:
+            return _PIECES["score_words"]
+        return _PIECES["score_similar" if self._found.folded else "no_value"]
+
+    def _filter_names(self, filters: Filters) -> list[str]:
+        asked = {
+            "active": True,
+            "words": self._found.words,
+            "similar": self._found.folded,
+            "category": filters.categories,
+            "condition": filters.condition,
+            "price": filters.min_price is not None or filters.max_price is not None,
+            "currency": filters.currency,
+            "seller": filters.seller_id,
+            "near": filters.near,
+            "bound": self._after and self._after.bound,
+        }
+        return [name for name, wanted in asked.items() if wanted]
