@@ -2,13 +2,15 @@
 
 from handlers.auctions.buy_now import buy_now
 from handlers.auctions.cancel_auction import cancel_auction
-from handlers.auctions.close_auction import close_auction, open_scheduled_auction, tell_losers
+from handlers.auctions.close_auction import close_auction
 from handlers.auctions.get_auction import get_auction
 from handlers.auctions.list_auctions import list_auctions
 from handlers.auctions.list_bids import list_bids
 from handlers.auctions.open_auction import open_auction
+from handlers.auctions.open_scheduled_auction import open_scheduled_auction
 from handlers.auctions.place_bid import place_bid
 from handlers.auctions.retract_bid import retract_bid
+from handlers.auctions.tell_losers import tell_losers
 from handlers.contract import Permission, Route, TimerHandler
 from protocols import auctions as words
 from protocols.errors import InvalidInput, NotAllowed

@@ -111,7 +111,7 @@ def test_custom_table_uses_each_row_below_its_limit_and_the_last_above_all():
     ],
 )
 def test_custom_table_out_of_order_is_refused(rows):
-    with pytest.raises(ValueError, match="limit|ascend|positive"):
+    with pytest.raises(ValueError, match=r"limit|ascend|positive"):
         custom_steps(rows)
 
 

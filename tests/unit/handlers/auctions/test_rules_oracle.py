@@ -39,16 +39,15 @@ def play(start: int, reserve: int | None, moves: list[tuple[str, int | None]]) -
             state = retract(terms, state, standing)
             oracle.retract(gone)
         else:
-            try:
-                state = judge_bid(terms, state, BIDDERS[bidder], amount, 1)
-                assert oracle.bid(bidder, amount)
-                standing.append(StandingBid(state.event_number, BIDDERS[bidder], amount, 1))
-                assert state.price >= before.price
-            except BidTooLow as refusal:
-                assert not oracle.bid(bidder, amount)
-                assert refusal.facts["minimum_bid"] == oracle.minimum(bidder)
-                assert state is before
+            minimum = oracle.minimum(bidder)
+            if not oracle.bid(bidder, amount):
+                with pytest.raises(BidTooLow) as refused:
+                    judge_bid(terms, state, BIDDERS[bidder], amount, 1)
+                assert refused.value.facts["minimum_bid"] == minimum
                 continue
+            state = judge_bid(terms, state, BIDDERS[bidder], amount, 1)
+            standing.append(StandingBid(state.event_number, BIDDERS[bidder], amount, 1))
+            assert state.price >= before.price
         assert state.event_number == before.event_number + 1
         assert state.price == oracle.price()
         assert state.leader_id == (BIDDERS[oracle.leader()] if oracle.bids else None)
