@@ -1,0 +1,122 @@
+"""English auctions: the domain's table of contents."""
+
+from handlers.auctions.buy_now import buy_now
+from handlers.auctions.cancel_auction import cancel_auction
+from handlers.auctions.close_auction import close_auction
+from handlers.auctions.get_auction import get_auction
+from handlers.auctions.list_auctions import list_auctions
+from handlers.auctions.list_bids import list_bids
+from handlers.auctions.open_auction import open_auction
+from handlers.auctions.open_scheduled_auction import open_scheduled_auction
+from handlers.auctions.place_bid import place_bid
+from handlers.auctions.retract_bid import retract_bid
+from handlers.auctions.tell_losers import tell_losers
+from handlers.contract import Permission, Route, TimerHandler
+from protocols import auctions as words
+from protocols.errors import InvalidInput, NotAllowed
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        domain="auctions",
+        command=words.OpenAuction,
+        reply=words.Auction,
+        function=open_auction,
+        method="POST",
+        path="/v1/auctions",
+        permission=Permission.SIGNED_IN,
+        status=201,
+        cost=5,
+        refusals=(
+            InvalidInput,
+            NotAllowed,
+            words.FormatNotAvailable,
+            words.ListingNotAuctionable,
+            words.ListingAlreadyInAuction,
+        ),
+    ),
+    Route(
+        domain="auctions",
+        command=words.GetAuction,
+        reply=words.Auction,
+        function=get_auction,
+        method="GET",
+        path="/v1/auctions/{auction_id}",
+        permission=Permission.ANYONE,
+        etag=True,
+        refusals=(words.AuctionNotFound,),
+    ),
+    Route(
+        domain="auctions",
+        command=words.ListAuctions,
+        reply=words.AuctionList,
+        function=list_auctions,
+        method="GET",
+        path="/v1/auctions",
+        permission=Permission.ANYONE,
+        cost=2,
+        refusals=(InvalidInput,),
+    ),
+    Route(
+        domain="auctions",
+        command=words.PlaceBid,
+        reply=words.BidReceipt,
+        function=place_bid,
+        method="POST",
+        path="/v1/auctions/{auction_id}/bids",
+        permission=Permission.SIGNED_IN,
+        status=201,
+        key="required",
+        grouped=True,
+        refusals=(words.AuctionNotFound, words.AuctionNotLive, words.BidTooLow, words.OwnAuction),
+    ),
+    Route(
+        domain="auctions",
+        command=words.ListBids,
+        reply=words.BidList,
+        function=list_bids,
+        method="GET",
+        path="/v1/auctions/{auction_id}/bids",
+        permission=Permission.ANYONE,
+        cost=2,
+        refusals=(InvalidInput, words.AuctionNotFound),
+    ),
+    Route(
+        domain="auctions",
+        command=words.BuyNow,
+        reply=words.BidReceipt,
+        function=buy_now,
+        method="POST",
+        path="/v1/auctions/{auction_id}/buy-now",
+        permission=Permission.SIGNED_IN,
+        key="required",
+        refusals=(words.AuctionNotFound, words.AuctionNotLive, words.OwnAuction, words.BuyNowUnavailable),
+    ),
+    Route(
+        domain="auctions",
+        command=words.RetractBid,
+        reply=words.Retraction,
+        function=retract_bid,
+        method="POST",
+        path="/v1/auctions/{auction_id}/bids/{bid_id}/retract",
+        permission=Permission.SIGNED_IN,
+        cost=10,
+        refusals=(words.AuctionNotFound, words.AuctionNotLive, words.BidNotRetractable, NotAllowed),
+    ),
+    Route(
+        domain="auctions",
+        command=words.CancelAuction,
+        reply=words.Auction,
+        function=cancel_auction,
+        method="POST",
+        path="/v1/auctions/{auction_id}/cancel",
+        permission=Permission.SIGNED_IN,
+        cost=5,
+        refusals=(words.AuctionNotFound, words.AuctionNotLive, words.AuctionNotCancellable, NotAllowed),
+    ),
+)
+
+TIMERS: dict[str, TimerHandler] = {
+    "open_scheduled_auction": open_scheduled_auction,
+    "close_auction": close_auction,
+    "tell_losers": tell_losers,
+}

@@ -1,0 +1,29 @@
+"""Buy at the buy-now price. Rules: rules.py `buy_now`."""
+
+from handlers.auctions.closing import announce_close
+from handlers.auctions.lots import hold_one, save
+from handlers.auctions.rules import buy_now as judge_purchase
+from handlers.contract import Caller, Outcome, Stores
+from protocols.auctions import BidReceipt, BuyNow
+from protocols.values import new_id, to_timestamp
+from storage.auctions.bids_postgres import insert_purchase, queue_losers
+
+
+async def buy_now(command: BuyNow, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
+    """End the auction as sold to the caller.
+
+    Raises: AuctionNotFound, AuctionNotLive, OwnAuction, BuyNowUnavailable.
+    """
+    held = await hold_one(stores.db, command.auction_id)
+    lot = held.lot
+    held.state = state = judge_purchase(lot.terms, held.state, caller.id, now_ms)
+    bid_id = new_id()
+    await insert_purchase(
+        stores.db, lot.auction_id, state.event_number, bid_id, caller.id, state.price, now_ms
+    )
+    await queue_losers(stores.db, [(lot.auction_id, caller.id)])
+    await save(stores.db, [held])
+    receipt = BidReceipt(
+        bid_id, state.event_number, "won", state.price, state.minimum_bid, to_timestamp(state.ends_at_ms)
+    )
+    return announce_close(held, now_ms, reply=receipt, bought_now=True)

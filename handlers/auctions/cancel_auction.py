@@ -1,0 +1,22 @@
+"""Cancel an own auction. Rules: rules.py `cancel`."""
+
+from handlers.auctions.closing import announce_close
+from handlers.auctions.lots import hold_one, save
+from handlers.auctions.rules import cancel
+from handlers.auctions.views import to_auction
+from handlers.contract import Caller, Outcome, Stores
+from protocols.auctions import AuctionNotFound, CancelAuction
+from storage.auctions.auctions_postgres import read_auction
+from storage.auctions.bids_postgres import queue_losers
+
+
+async def cancel_auction(command: CancelAuction, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
+    """End the auction without a sale. Raises AuctionNotFound, NotAllowed, AuctionNotLive, AuctionNotCancellable."""
+    held = await hold_one(stores.db, command.auction_id)
+    held.state = cancel(held.lot.terms, held.state, caller.id, now_ms)
+    await queue_losers(stores.db, [(command.auction_id, None)])
+    await save(stores.db, [held])
+    row = await read_auction(stores.db, command.auction_id)
+    if row is None:
+        raise AuctionNotFound
+    return announce_close(held, now_ms, reply=to_auction(row, caller, stores.epoch, now_ms))

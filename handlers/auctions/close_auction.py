@@ -1,0 +1,36 @@
+"""Timer: close auctions that have ended. It may come twice, or too early after an extension: the locked row decides."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from handlers.auctions.closing import announce_close
+from handlers.auctions.lots import hold, save
+from handlers.auctions.rules import close
+from handlers.contract import Outcome, Stores, Timer
+from storage.auctions.bids_postgres import queue_losers
+
+
+async def close_auction(refs: Sequence[UUID], stores: Stores, now_ms: int) -> list[Outcome]:
+    """Close live auctions whose end has passed, never early; an extended one is asked for again at its new end."""
+    held = await hold(stores.db, refs)
+    outcomes = []
+    for one in held.values():
+        if one.state.status not in {"scheduled", "live"}:
+            continue
+        if now_ms < one.state.ends_at_ms:
+            timer = Timer("close_auction", one.lot.auction_id, one.state.ends_at_ms)
+            outcomes.append(Outcome(None, timers=[timer]))
+            continue
+        one.state = close(one.lot.terms, one.state)
+        outcomes.append(announce_close(one, now_ms))
+    changed = [one for one in held.values() if one.state is not one.loaded]
+    await queue_losers(
+        stores.db,
+        [
+            (one.lot.auction_id, one.state.leader_id if one.state.status == "sold" else None)
+            for one in changed
+            if one.state.bid_count
+        ],
+    )
+    await save(stores.db, changed)
+    return outcomes

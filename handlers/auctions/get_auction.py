@@ -1,0 +1,14 @@
+"""Read one auction, with the position to subscribe from."""
+
+from handlers.auctions.views import to_auction
+from handlers.contract import Caller, Outcome, Stores
+from protocols.auctions import AuctionNotFound, GetAuction
+from storage.auctions.auctions_postgres import read_auction
+
+
+async def get_auction(command: GetAuction, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
+    """Return the auction as this caller may see it. Raises AuctionNotFound."""
+    row = await read_auction(stores.db, command.auction_id)
+    if row is None:
+        raise AuctionNotFound
+    return Outcome(to_auction(row, caller, stores.epoch, now_ms))

@@ -1,0 +1,167 @@
+"""Open an auction on an own listing: live at once, or scheduled.
+
+Rules: rules.py `open_state`, increment tables. Timers: open_scheduled_auction, close_auction.
+"""
+
+import os
+from collections.abc import Iterator
+from uuid import UUID
+
+from handlers.auctions.rules import SoftCloseTerms, Steps, Terms, custom_steps, default_steps, open_state
+from handlers.auctions.views import to_auction
+from handlers.contract import Caller, Event, Outcome, Stores, Timer
+from protocols.auctions import (
+    AuctionNotFound,
+    AuctionOpened,
+    FormatNotAvailable,
+    ListingAlreadyInAuction,
+    ListingNotAuctionable,
+    OpenAuction,
+)
+from protocols.currencies import EXPONENTS
+from protocols.errors import InvalidInput, NotAllowed
+from protocols.topics import auction_channel
+from protocols.values import new_id, to_instant, to_timestamp
+from storage.auctions.auctions_postgres import insert_auction, read_auction
+from storage.listings.lookups import read_listing
+
+DAY_MS = 86_400_000
+
+DURATION_MIN_MS = 1_000
+"""The shortest auction, from start to end."""
+
+DURATION_MAX_MS = 90 * DAY_MS
+"""The longest auction; a start may be planned as far ahead."""
+
+START_TOLERANCE_MS = 60_000
+"""A start this little in the past means now: the client's clock or the network was slow."""
+
+
+Error = tuple[str, str]
+"""A field and what is wrong with it."""
+
+
+async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
+    """Write a new auction with its first event and its timers.
+
+    Raises: FormatNotAvailable, InvalidInput, ListingNotAuctionable, NotAllowed, ListingAlreadyInAuction.
+    """
+    if command.format != "english":
+        raise FormatNotAvailable
+    terms = _check(command, caller.id, now_ms)
+    listing = await read_listing(stores.db, command.listing_id)
+    if listing is None or listing.status != "active":
+        raise ListingNotAuctionable
+    if listing.seller_id != caller.id:
+        raise NotAllowed("Only the owner of the listing can put it up for auction")
+    auction_id = new_id()
+    await _insert(command, terms, auction_id, stores, now_ms)
+    row = await read_auction(stores.db, auction_id)
+    if row is None:
+        raise AuctionNotFound
+    view = to_auction(row, caller, stores.epoch, now_ms)
+    opened = AuctionOpened(
+        auction_id=auction_id,
+        listing_id=command.listing_id,
+        seller_id=caller.id,
+        format=command.format,
+        status=view.status,
+        currency=command.currency,
+        starting_price=terms.starting_price,
+        minimum_bid=view.minimum_bid,
+        has_reserve=view.has_reserve,
+        buy_now_price=terms.buy_now_price,
+        starts_at=to_timestamp(terms.starts_at_ms),
+        ends_at=to_timestamp(terms.ends_at_ms),
+    )
+    timers = [Timer("close_auction", auction_id, terms.ends_at_ms)]
+    if view.status == "scheduled":
+        timers.append(Timer("open_scheduled_auction", auction_id, terms.starts_at_ms))
+    event = Event(auction_channel(auction_id), "auction_opened", opened, view.version)
+    return Outcome(view, events=[event], timers=timers)
+
+
+async def _insert(command: OpenAuction, terms: Terms, auction_id: UUID, stores: Stores, now_ms: int) -> None:
+    """Write the row. Raises ListingAlreadyInAuction."""
+    state = open_state(terms, now_ms)
+    soft = terms.soft_close
+    columns = [
+        auction_id,
+        command.listing_id,
+        terms.seller_id,
+        command.format,
+        command.currency,
+        terms.starting_price,
+        terms.reserve_price,
+        terms.buy_now_price,
+        terms.starts_at_ms,
+        terms.ends_at_ms,
+        terms.steps.limits,
+        terms.steps.steps,
+        [soft.window_ms, soft.extend_ms, soft.max_extensions] if soft else None,
+        os.urandom(16),
+        state.status,
+        state.event_number,
+        state.price,
+        state.minimum_bid,
+        state.leader_id,
+        state.leader_max,
+        state.bid_count,
+        state.ends_at_ms,
+        state.extensions,
+    ]
+    if not await insert_auction(stores.db, columns):
+        raise ListingAlreadyInAuction
+
+
+def _check(command: OpenAuction, seller_id: UUID, now_ms: int) -> Terms:
+    """Return the terms a command asks for. Raises InvalidInput with a pointer to every field that does not fit."""
+    starts_at_ms = now_ms if command.starts_at is None else max(to_instant(command.starts_at), now_ms)
+    ends_at_ms = to_instant(command.ends_at)
+    steps, errors = _read_steps(command)
+    errors = [*_check_prices(command), *_check_times(command, ends_at_ms - starts_at_ms, now_ms), *errors]
+    if errors or steps is None:
+        raise InvalidInput(errors[0][1], errors=[{"pointer": f"/{f}", "detail": d} for f, d in errors])
+    soft = command.soft_close
+    late = SoftCloseTerms(soft.window_s * 1000, soft.extend_s * 1000, soft.max_extensions) if soft else None
+    return Terms(
+        seller_id=seller_id,
+        starting_price=command.starting_price,
+        reserve_price=command.reserve_price,
+        buy_now_price=command.buy_now_price,
+        starts_at_ms=starts_at_ms,
+        ends_at_ms=ends_at_ms,
+        steps=steps,
+        soft_close=late,
+    )
+
+
+def _read_steps(command: OpenAuction) -> tuple[Steps | None, list[Error]]:
+    """Return the increment table, or why there is none."""
+    exponent = EXPONENTS.get(command.currency)
+    if exponent is None:
+        return None, [("currency", "This is not a currency of ISO 4217")]
+    if command.increments == "default":
+        return default_steps(exponent), []
+    try:
+        return custom_steps(command.increments), []
+    except ValueError as error:
+        return None, [("increments", f"Increments: {error}")]
+
+
+def _check_prices(command: OpenAuction) -> Iterator[Error]:
+    if command.reserve_price is not None and command.reserve_price < command.starting_price:
+        yield "reserve_price", "The reserve must be at least the starting price"
+    if command.buy_now_price is not None and command.buy_now_price <= command.starting_price:
+        yield "buy_now_price", "The buy-now price must be above the starting price"
+    if command.dutch is not None:
+        yield "dutch", "An English auction has no falling price"
+
+
+def _check_times(command: OpenAuction, duration_ms: int, now_ms: int) -> Iterator[Error]:
+    if command.starts_at is not None:
+        ahead_ms = to_instant(command.starts_at) - now_ms
+        if not -START_TOLERANCE_MS <= ahead_ms <= DURATION_MAX_MS:
+            yield "starts_at", "The start must be now or within 90 days"
+    if not DURATION_MIN_MS <= duration_ms <= DURATION_MAX_MS:
+        yield "ends_at", "The end must be in the future, one second to 90 days after the start"

@@ -1,0 +1,28 @@
+"""Timer: start scheduled auctions. It may come twice or after a cancellation: the locked row decides."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from handlers.auctions.lots import hold, save
+from handlers.auctions.rules import start
+from handlers.contract import Outcome, Stores, Timer
+from protocols.auctions import AuctionStarted
+from protocols.values import to_timestamp
+
+
+async def open_scheduled_auction(refs: Sequence[UUID], stores: Stores, now_ms: int) -> list[Outcome]:
+    """Make scheduled auctions live whose start has come."""
+    held = await hold(stores.db, refs)
+    outcomes = []
+    for one in held.values():
+        if one.state.status != "scheduled":
+            continue
+        if now_ms < one.lot.terms.starts_at_ms:
+            timer = Timer("open_scheduled_auction", one.lot.auction_id, one.lot.terms.starts_at_ms)
+            outcomes.append(Outcome(None, timers=[timer]))
+            continue
+        one.state = start(one.state)
+        started = one.event("auction_started", AuctionStarted(to_timestamp(one.state.ends_at_ms)))
+        outcomes.append(Outcome(None, [started], [one.latest()]))
+    await save(stores.db, held.values())
+    return outcomes

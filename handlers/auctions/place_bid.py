@@ -1,0 +1,107 @@
+"""Place bids: many commands in, one lock, one insert, one update, one answer each.
+
+Rules: rules.py `judge_bid`. Channels: auctions:<id> every bid, ticker:<id> the last state of the batch, personal of
+those who led before the batch or during it and do not lead after it.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+from uuid import UUID
+
+from handlers.auctions.lots import Held, hold, save
+from handlers.auctions.rules import judge_bid, reserve_met
+from handlers.contract import Call, Event, Latest, Outcome, Stores
+from protocols.auctions import AuctionExtended, AuctionNotFound, BidPlaced, BidReceipt, Outbid, PlaceBid
+from protocols.errors import Refusal
+from protocols.topics import personal_channel
+from protocols.values import new_id, to_timestamp
+from storage.auctions.bids_postgres import insert_bids
+
+BidRow = tuple[UUID, int, UUID, UUID, int, int, int]
+"""A row of the bids table: auction_id, number, bid_id, bidder_id, amount, price, at_ms."""
+
+
+class _Bidding:
+    """One auction within the batch. Events and ticker of its last bid are lists that are filled at the end."""
+
+    __slots__ = ("displaced", "ends_at", "events", "held", "latest")
+
+    def __init__(self, held: Held) -> None:
+        self.held = held
+        self.ends_at = to_timestamp(held.state.ends_at_ms)
+        self.displaced: set[UUID] = set()
+        self.events: list[Event] = []
+        self.latest: list[Latest] = []
+
+
+async def place_bid(
+    calls: Sequence[Call[PlaceBid]],
+    stores: Stores,
+    now_ms: int,  # noqa: ARG001 - bids are judged by their receipt
+) -> list[Outcome | Refusal]:
+    """Judge each bid in the order given and record the accepted ones; a refused one leaves no trace.
+
+    Answers with: AuctionNotFound, AuctionNotLive, OwnAuction, BidTooLow.
+    """
+    held = await hold(stores.db, {call.command.auction_id for call in calls})
+    biddings = {auction_id: _Bidding(one) for auction_id, one in held.items()}
+    rows: list[BidRow] = []
+    answers: list[Outcome | Refusal] = []
+    for call in calls:
+        bidding = biddings.get(call.command.auction_id)
+        try:
+            answers.append(AuctionNotFound() if bidding is None else _place(bidding, call, rows))
+        except Refusal as refusal:
+            answers.append(refusal)
+    await insert_bids(stores.db, rows)
+    await save(stores.db, held.values())
+    for bidding in biddings.values():
+        _announce(bidding)
+    return answers
+
+
+def _place(bidding: _Bidding, call: Call[PlaceBid], rows: list[BidRow]) -> Outcome:
+    """Apply one bid to its auction. Raises the refusals of `judge_bid`, and then has changed nothing."""
+    held, bidder, amount = bidding.held, call.caller.id, call.command.amount
+    lot, before = held.lot, held.state
+    after = judge_bid(lot.terms, before, bidder, amount, call.at_ms)
+    held.state = after
+    if before.leader_id is not None and after.leader_id != before.leader_id:
+        bidding.displaced.add(before.leader_id)
+    number = before.event_number + 1
+    if after.ends_at_ms != before.ends_at_ms:
+        bidding.ends_at = to_timestamp(after.ends_at_ms)
+    ends_at, price, minimum_bid = bidding.ends_at, after.price, after.minimum_bid
+    bid_id = new_id()
+    rows.append((lot.auction_id, number, bid_id, bidder, amount, price, call.at_ms))
+    placed = BidPlaced(
+        bid_id,
+        lot.mask(bidder),
+        price,
+        minimum_bid,
+        held.leader,
+        after.bid_count,
+        reserve_met(lot.terms, after),
+        ends_at,
+    )
+    events = [Event(lot.channel, "bid_placed", placed, number)]
+    if after.event_number != number:
+        extended = AuctionExtended(ends_at, after.extensions)
+        events.append(Event(lot.channel, "auction_extended", extended, after.event_number))
+    bidding.events, bidding.latest = events, []
+    outcome: Literal["leading", "outbid"] = "leading" if after.leader_id == bidder else "outbid"
+    return Outcome(BidReceipt(bid_id, number, outcome, price, minimum_bid, ends_at), events, bidding.latest)
+
+
+def _announce(bidding: _Bidding) -> None:
+    """Add what is said once per auction and batch to the outcome of the auction's last bid."""
+    held = bidding.held
+    if held.state is held.loaded:
+        return
+    bidding.latest.append(held.latest())
+    state = held.state
+    for user_id in bidding.displaced:
+        if user_id == state.leader_id:
+            continue
+        notice = Outbid(held.lot.auction_id, state.price, state.minimum_bid)
+        bidding.events.append(Event(personal_channel(user_id), "outbid", notice))

@@ -1,0 +1,315 @@
+"""The rules of an English auction as pure functions: state and command in, next state out, or a refusal.
+
+Amounts are minor units, instants milliseconds. A function that returns a state has decided one command; the events it
+stands for take the numbers after the old state's `event_number`, in order: the change itself, then the extension if
+`ends_at_ms` moved. Replaying the recorded commands gives the recorded state. Source: FEATURES section 3, rules 1-5.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from uuid import UUID
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from protocols.auctions import (
+    AuctionNotCancellable,
+    AuctionNotLive,
+    BidNotRetractable,
+    BidTooLow,
+    BuyNowUnavailable,
+    OwnAuction,
+)
+from protocols.errors import NotAllowed
+
+HOUR_MS = 3_600_000
+
+LATE_PHASE_MS = 12 * HOUR_MS
+"""With this much time left or less, retraction and cancellation are narrowed (rule 5, early end)."""
+
+LATE_RETRACTION_MS = HOUR_MS
+"""How old a bid may be that is retracted in the late phase (rule 5)."""
+
+EBAY_STEPS: tuple[tuple[int | None, int], ...] = (
+    (1_00, 5),
+    (5_00, 25),
+    (25_00, 50),
+    (100_00, 1_00),
+    (250_00, 2_50),
+    (500_00, 5_00),
+    (1_000_00, 10_00),
+    (2_500_00, 25_00),
+    (5_000_00, 50_00),
+    (None, 100_00),
+)
+"""Rule 1 in hundredths: below the limit, the step."""
+
+
+class Steps(Struct, frozen=True):
+    """An increment table: `steps[i]` holds below `limits[i]`, the last step above all limits."""
+
+    limits: tuple[int, ...]
+    steps: tuple[int, ...]
+
+    def at(self, price: int) -> int:
+        """Return the least raise at this price; it depends on the price, not on the bid."""
+        return self.steps[bisect_right(self.limits, price)]
+
+
+class SoftCloseTerms(Struct, frozen=True):
+    """Rule 4: a bid in the last `window_ms` moves the end to `extend_ms` from its receipt."""
+
+    window_ms: int
+    extend_ms: int
+    max_extensions: int
+
+
+class Terms(Struct, frozen=True):
+    """What the seller fixed when the auction was opened; it never changes."""
+
+    seller_id: UUID
+    starting_price: int
+    reserve_price: int | None
+    buy_now_price: int | None
+    starts_at_ms: int
+    ends_at_ms: int
+    """The end before any extension."""
+    steps: Steps
+    soft_close: SoftCloseTerms | None
+
+
+class AuctionState(Struct, frozen=True, gc=False):
+    """Everything about an auction that bids and time change."""
+
+    status: str
+    event_number: int
+    price: int
+    minimum_bid: int
+    leader_id: UUID | None
+    leader_max: int
+    """The leader's hidden maximum; 0 without a leader."""
+    bid_count: int
+    ends_at_ms: int
+    extensions: int
+
+
+# -- Increment tables ----------------------------------------------------------------------------------------
+
+
+def default_steps(exponent: int) -> Steps:
+    """Return rule 1's table for a currency with this many decimals.
+
+    The table is scaled by powers of ten; a fraction of a minor unit is rounded up, so a step is never zero.
+    """
+    return Steps(
+        limits=tuple(_scale(limit, exponent) for limit, _ in EBAY_STEPS if limit is not None),
+        steps=tuple(_scale(step, exponent) for _, step in EBAY_STEPS),
+    )
+
+
+def _scale(hundredths: int, exponent: int) -> int:
+    scale: int = 10**exponent
+    return -(-hundredths * scale // 100)
+
+
+def custom_steps(rows: Sequence[tuple[int | None, int]]) -> Steps:
+    """Return a seller's own table; the last row's limit may be null and never bounds its step.
+
+    Raises: ValueError unless limits ascend and are given in all rows but the last.
+    """
+    limits = [limit for limit, _ in rows[:-1] if limit is not None]
+    if len(limits) != len(rows) - 1:
+        raise ValueError("only the last row may have no limit")
+    last = rows[-1][0]
+    ordered = limits if last is None else [*limits, last]
+    if any(low >= high for low, high in pairwise(ordered)):
+        raise ValueError("limits must ascend")
+    if any(step < 1 for _, step in rows) or any(limit < 1 for limit in ordered):
+        raise ValueError("limits and steps must be positive")
+    return Steps(tuple(limits), tuple(step for _, step in rows))
+
+
+# -- Life ----------------------------------------------------------------------------------------------------
+
+
+def open_state(terms: Terms, now_ms: int) -> AuctionState:
+    """Return the state of a new auction: its opening is event 1."""
+    return AuctionState(
+        status="live" if terms.starts_at_ms <= now_ms else "scheduled",
+        event_number=1,
+        price=terms.starting_price,
+        minimum_bid=terms.starting_price,
+        leader_id=None,
+        leader_max=0,
+        bid_count=0,
+        ends_at_ms=terms.ends_at_ms,
+        extensions=0,
+    )
+
+
+def start(state: AuctionState) -> AuctionState:
+    """Return a scheduled auction as live."""
+    return replace(state, status="live", event_number=state.event_number + 1)
+
+
+def close(terms: Terms, state: AuctionState) -> AuctionState:
+    """Return the auction after its end: sold when somebody leads and the reserve is met."""
+    sold = state.leader_id is not None and reserve_met(terms, state)
+    return replace(state, status="sold" if sold else "unsold", event_number=state.event_number + 1)
+
+
+def cancel(terms: Terms, state: AuctionState, caller: UUID, at_ms: int) -> AuctionState:
+    """Return the auction cancelled by its seller. Raises NotAllowed, AuctionNotLive, AuctionNotCancellable."""
+    if caller != terms.seller_id:
+        raise NotAllowed("Only the seller can cancel this auction")
+    if state.status not in {"scheduled", "live"}:
+        raise AuctionNotLive("The auction is over")
+    if state.bid_count and state.ends_at_ms - at_ms <= LATE_PHASE_MS:
+        raise AuctionNotCancellable
+    return replace(state, status="cancelled", event_number=state.event_number + 1)
+
+
+def reserve_met(terms: Terms, state: AuctionState) -> bool:
+    """Return whether the leader may buy: no reserve, or a maximum that reaches it."""
+    return terms.reserve_price is None or state.leader_max >= terms.reserve_price
+
+
+def buy_now_price(terms: Terms, state: AuctionState) -> int | None:
+    """Return the buy-now price while it is offered: it stays until the price passes it."""
+    price = terms.buy_now_price
+    return price if price is not None and state.price <= price else None
+
+
+# -- Bids ----------------------------------------------------------------------------------------------------
+
+
+def judge_bid(terms: Terms, state: AuctionState, bidder: UUID, amount: int, at_ms: int) -> AuctionState:
+    """Return the auction after a bid with this hidden maximum, received at this instant.
+
+    Raises: AuctionNotLive, OwnAuction, BidTooLow (carries the bidder's own `minimum_bid`).
+    """
+    if state.status != "live" or at_ms >= state.ends_at_ms:
+        raise AuctionNotLive
+    if bidder == terms.seller_id:
+        raise OwnAuction
+    minimum = state.leader_max + 1 if bidder == state.leader_id else state.minimum_bid
+    if amount < minimum:
+        raise BidTooLow(f"The least you can bid now is {minimum}", minimum_bid=minimum)
+    price, leader_id, leader_max = _contest(terms, state, bidder, amount)
+    ends_at_ms, extensions = _soft_close(terms, state, at_ms)
+    return AuctionState(
+        "live",
+        state.event_number + (1 if extensions == state.extensions else 2),
+        price,
+        state.minimum_bid if price == state.price and state.bid_count else price + terms.steps.at(price),
+        leader_id,
+        leader_max,
+        state.bid_count + 1,
+        ends_at_ms,
+        extensions,
+    )
+
+
+def _contest(terms: Terms, state: AuctionState, bidder: UUID, amount: int) -> tuple[int, UUID, int]:
+    """Rule 3: return price, leader and the leader's maximum after a bid that may be placed."""
+    leader_id, leader_max = state.leader_id, state.leader_max
+    if leader_id is None:
+        price, leader_id, leader_max = terms.starting_price, bidder, amount
+    elif bidder == leader_id:  # the own maximum does not move the price
+        price, leader_max = state.price, max(amount, leader_max)
+    elif amount > leader_max:  # the new leader pays one step over the loser
+        price = min(amount, leader_max + terms.steps.at(leader_max))
+        leader_id, leader_max = bidder, amount
+    else:  # a failed challenge; equal maxima: the earlier leads at that amount
+        price = min(leader_max, amount + terms.steps.at(amount))
+    price = max(price, state.price)
+    reserve = terms.reserve_price
+    if reserve is not None and price < reserve <= leader_max:
+        price = reserve
+    return price, leader_id, leader_max
+
+
+def _soft_close(terms: Terms, state: AuctionState, at_ms: int) -> tuple[int, int]:
+    """Rule 4: return the end and the count of extensions after a bid; at exactly end - window it counts as late."""
+    soft, ends_at_ms = terms.soft_close, state.ends_at_ms
+    if soft is None or at_ms < ends_at_ms - soft.window_ms or state.extensions >= soft.max_extensions:
+        return ends_at_ms, state.extensions
+    if at_ms + soft.extend_ms <= ends_at_ms:
+        return ends_at_ms, state.extensions
+    return at_ms + soft.extend_ms, state.extensions + 1
+
+
+def buy_now(terms: Terms, state: AuctionState, buyer: UUID, at_ms: int) -> AuctionState:
+    """Return the auction sold at the buy-now price. Raises AuctionNotLive, OwnAuction, BuyNowUnavailable."""
+    if state.status != "live" or at_ms >= state.ends_at_ms:
+        raise AuctionNotLive
+    if buyer == terms.seller_id:
+        raise OwnAuction
+    price = buy_now_price(terms, state)
+    if price is None:
+        raise BuyNowUnavailable
+    return replace(
+        state,
+        status="sold",
+        event_number=state.event_number + 1,
+        price=price,
+        minimum_bid=price + terms.steps.at(price),
+        leader_id=buyer,
+        leader_max=price,
+    )
+
+
+# -- Retraction ----------------------------------------------------------------------------------------------
+
+
+class StandingBid(Struct, frozen=True, gc=False):
+    """A bid in the log that was not retracted."""
+
+    number: int
+    bidder_id: UUID
+    amount: int
+    at_ms: int
+
+
+def choose_retracted(state: AuctionState, own: Sequence[StandingBid], number: int, at_ms: int) -> set[int]:
+    """Return the numbers of the bids that go when a bidder with these standing bids retracts the one numbered.
+
+    Rule 5: more than 12 h left, all own bids; later only the last, at most 1 h old.
+    Raises: AuctionNotLive, BidNotRetractable.
+    """
+    if state.status != "live" or at_ms >= state.ends_at_ms:
+        raise AuctionNotLive
+    chosen = next((bid for bid in own if bid.number == number), None)
+    if chosen is None:
+        raise BidNotRetractable("This is not a standing bid of yours")
+    if state.ends_at_ms - at_ms > LATE_PHASE_MS:
+        return {bid.number for bid in own}
+    if chosen.number != max(bid.number for bid in own):
+        raise BidNotRetractable("In the last twelve hours only your last bid can be taken back")
+    if at_ms - chosen.at_ms > LATE_RETRACTION_MS:
+        raise BidNotRetractable("In the last twelve hours a bid can be taken back within one hour only")
+    return {chosen.number}
+
+
+def retract(terms: Terms, state: AuctionState, remaining: Iterable[StandingBid]) -> AuctionState:
+    """Return the auction after a retraction: price and leader follow from the bids that remain, in log order.
+
+    Extensions stay. A remaining bid is not judged again: it was good when it was placed.
+    """
+    after = replace(open_state(terms, terms.starts_at_ms), event_number=state.event_number + 1)
+    price, leader_id, leader_max, count = after.price, None, 0, 0
+    for bid in remaining:
+        so_far = AuctionState("live", 0, price, 0, leader_id, leader_max, count, 0, 0)
+        price, leader_id, leader_max = _contest(terms, so_far, bid.bidder_id, bid.amount)
+        count += 1
+    return replace(
+        after,
+        price=price,
+        minimum_bid=price + terms.steps.at(price) if count else terms.starting_price,
+        leader_id=leader_id,
+        leader_max=leader_max,
+        bid_count=count,
+        ends_at_ms=state.ends_at_ms,
+        extensions=state.extensions,
+    )

@@ -1,0 +1,397 @@
+"""The words of auctions on the wire. Source: INTERFACE section 5."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from protocols.errors import Refusal
+from protocols.values import AmountMinor, Currency, Cursor, InputTime, Key, PageLimit, Position, Timestamp
+
+Format = Literal["english", "dutch", "sealed_first_price", "sealed_second_price"]
+Status = Literal["scheduled", "live", "sold", "unsold", "cancelled"]
+
+# -- Commands and queries ------------------------------------------------------------------------------------
+
+
+class SoftClose(Struct, frozen=True):
+    """A bid in the last `window_s` moves the end to `extend_s` from now, at most `max_extensions` times."""
+
+    window_s: Annotated[int, Meta(ge=30, le=1800)] = 120
+    extend_s: Annotated[int, Meta(ge=1, le=1800)] = 120
+    max_extensions: Annotated[int, Meta(ge=1, le=1000)] = 10
+
+
+class DutchTerms(Struct, frozen=True):
+    """How a Dutch auction's price falls."""
+
+    floor_price: AmountMinor
+    step: AmountMinor
+    tick_s: Annotated[int, Meta(ge=1, le=86_400)]
+
+
+IncrementRow = tuple[AmountMinor | None, AmountMinor]
+"""`[limit, step]`: below this price the least raise is `step`; a null limit means "above all others"."""
+
+
+class OpenAuction(Struct, frozen=True):
+    """Put an own listing up for auction. Amounts are minor units of `currency`."""
+
+    listing_id: UUID
+    format: Format
+    currency: Currency
+    starting_price: AmountMinor
+    ends_at: InputTime
+    reserve_price: AmountMinor | None = None
+    buy_now_price: AmountMinor | None = None
+    starts_at: InputTime | None = None
+    soft_close: SoftClose | None = None
+    increments: Literal["default"] | Annotated[list[IncrementRow], Meta(min_length=1, max_length=64)] = (
+        "default"
+    )
+    dutch: DutchTerms | None = None
+    key: Key = ""
+
+
+class GetAuction(Struct, frozen=True):
+    """Read one auction."""
+
+    auction_id: UUID
+
+
+class PlaceBid(Struct, frozen=True):
+    """Bid up to `amount`, kept secret: the server bids for you as little as it takes."""
+
+    auction_id: UUID
+    amount: AmountMinor
+    key: Key = ""
+
+
+class ListBids(Struct, frozen=True):
+    """Read the bids of an auction, newest first."""
+
+    auction_id: UUID
+    limit: PageLimit = 50
+    cursor: Cursor | None = None
+
+
+class BuyNow(Struct, frozen=True):
+    """Buy at the buy-now price; the auction ends."""
+
+    auction_id: UUID
+    key: Key = ""
+
+
+class RetractBid(Struct, frozen=True):
+    """Take a bid back: all own bids while more than twelve hours are left, later only the last one within an hour."""
+
+    auction_id: UUID
+    bid_id: UUID
+
+
+class CancelAuction(Struct, frozen=True):
+    """End an own auction without a sale: at any time without bids, else while more than twelve hours are left."""
+
+    auction_id: UUID
+
+
+class ListAuctions(Struct, frozen=True):
+    """Read auctions, the soonest to end first."""
+
+    status: Status | None = None
+    seller: UUID | None = None
+    sort: Literal["ends_at"] = "ends_at"
+    limit: PageLimit = 50
+    cursor: Cursor | None = None
+
+
+# -- Replies -------------------------------------------------------------------------------------------------
+
+
+class AuctionSummary(Struct, frozen=True, kw_only=True):
+    """An auction as everyone sees it."""
+
+    id: UUID
+    listing_id: UUID
+    seller_id: UUID
+    format: Format
+    status: Status
+    currency: Currency
+    starting_price: int
+    price: int
+    minimum_bid: int
+    """The least a new bidder has to offer."""
+    bid_count: int
+    """Standing bids: retracted ones are not counted."""
+    leader: str | None
+    """Masked: stable within this auction, unlinkable to others."""
+    has_reserve: bool
+    reserve_met: bool
+    buy_now_price: int | None
+    """None also when the price has passed it."""
+    starts_at: Timestamp
+    ends_at: Timestamp
+    version: int
+
+
+class Auction(AuctionSummary, frozen=True, kw_only=True):
+    """One auction, with the place in its channel where this was true."""
+
+    server_time: Timestamp
+    position: Position
+    extensions: int
+    you_lead: bool
+    your_maximum: int | None
+    """Your own hidden maximum while you lead; nobody else's is ever shown."""
+
+
+class AuctionList(Struct, frozen=True):
+    """One page of auctions."""
+
+    items: list[AuctionSummary]
+    next_cursor: str | None
+
+
+class BidReceipt(Struct, frozen=True, gc=False):
+    """A durable bid, and where the auction stood right after it."""
+
+    bid_id: UUID
+    offset: int
+    outcome: Literal["leading", "outbid", "sealed", "won"]
+    price: int
+    minimum_bid: int
+    ends_at: Timestamp
+
+
+class BidRecord(Struct, frozen=True):
+    """A past bid: the price it made, never the maximum behind it (your own excepted)."""
+
+    bid_id: UUID
+    offset: int
+    bidder: str
+    price: int
+    at: Timestamp
+    retracted: bool
+    your_maximum: int | None
+
+
+class BidList(Struct, frozen=True):
+    """One page of bids."""
+
+    items: list[BidRecord]
+    next_cursor: str | None
+
+
+class Retraction(Struct, frozen=True):
+    """What a retraction left standing."""
+
+    auction_id: UUID
+    offset: int
+    retracted: int
+    """How many bids went."""
+    price: int
+    minimum_bid: int
+    leader: str | None
+    bid_count: int
+    reserve_met: bool
+    ends_at: Timestamp
+
+
+# -- Events on `auctions:<auction_id>` -----------------------------------------------------------------------
+
+
+class AuctionOpened(Struct, frozen=True):
+    """Number 1 of every auction."""
+
+    auction_id: UUID
+    listing_id: UUID
+    seller_id: UUID
+    format: Format
+    status: Status
+    currency: Currency
+    starting_price: int
+    minimum_bid: int
+    has_reserve: bool
+    buy_now_price: int | None
+    starts_at: Timestamp
+    ends_at: Timestamp
+
+
+class AuctionStarted(Struct, frozen=True):
+    """A scheduled auction is live."""
+
+    ends_at: Timestamp
+
+
+class BidPlaced(Struct, frozen=True, gc=False):
+    """A bid was recorded, also when nothing visible changed but the count."""
+
+    bid_id: UUID
+    bidder: str
+    price: int
+    minimum_bid: int
+    leader: str | None
+    bid_count: int
+    reserve_met: bool
+    ends_at: Timestamp
+
+
+class AuctionExtended(Struct, frozen=True, gc=False):
+    """A late bid moved the end."""
+
+    ends_at: Timestamp
+    extensions: int
+
+
+class BidRetracted(Struct, frozen=True):
+    """Bids were taken back and the price follows the ones that stand."""
+
+    bid_id: UUID
+    bidder: str
+    retracted: int
+    price: int
+    minimum_bid: int
+    leader: str | None
+    bid_count: int
+    reserve_met: bool
+    ends_at: Timestamp
+
+
+class AuctionClosed(Struct, frozen=True):
+    """The auction is over; `winner` is masked and None unless sold."""
+
+    outcome: Literal["sold", "unsold", "cancelled"]
+    price: int
+    winner: str | None
+    bid_count: int
+    bought_now: bool = False
+
+
+# -- On `ticker:<auction_id>` --------------------------------------------------------------------------------
+
+
+class Ticker(Struct, frozen=True, gc=False):
+    """The newest visible state."""
+
+    price: int
+    minimum_bid: int
+    leader: str | None
+    bid_count: int
+    reserve_met: bool
+    ends_at: Timestamp
+
+
+# -- Events on `personal:#<user_id>` -------------------------------------------------------------------------
+
+
+class Outbid(Struct, frozen=True, gc=False):
+    """You led this auction and do not any more."""
+
+    auction_id: UUID
+    price: int
+    minimum_bid: int
+
+
+class LeadingAgain(Struct, frozen=True):
+    """Another bidder retracted, and now you lead."""
+
+    auction_id: UUID
+    price: int
+
+
+class AuctionWon(Struct, frozen=True):
+    """You bought it."""
+
+    auction_id: UUID
+    listing_id: UUID
+    price: int
+    currency: Currency
+
+
+class AuctionLost(Struct, frozen=True):
+    """You bid on it and somebody else bought it, or nobody did."""
+
+    auction_id: UUID
+    listing_id: UUID
+    outcome: Literal["sold", "unsold", "cancelled"]
+
+
+class AuctionSold(Struct, frozen=True):
+    """Your auction found a buyer."""
+
+    auction_id: UUID
+    listing_id: UUID
+    buyer_id: UUID
+    price: int
+    currency: Currency
+
+
+class AuctionUnsold(Struct, frozen=True):
+    """Your auction ended without a buyer."""
+
+    auction_id: UUID
+    listing_id: UUID
+    bid_count: int
+
+
+# -- Refusals ------------------------------------------------------------------------------------------------
+
+
+class AuctionNotFound(Refusal):
+    """There is no auction with this id."""
+
+    code, number, status = "auction_not_found", 700, 404
+
+
+class AuctionNotLive(Refusal):
+    """The auction has not started yet or is over."""
+
+    code, number, status = "auction_not_live", 701, 409
+
+
+class BidTooLow(Refusal):
+    """The bid is below `minimum_bid`."""
+
+    code, number, status = "bid_too_low", 702, 422
+
+
+class OwnAuction(Refusal):
+    """You cannot bid on or buy from your own auction."""
+
+    code, number, status = "own_auction", 703, 403
+
+
+class BidNotRetractable(Refusal):
+    """This bid cannot be taken back any more."""
+
+    code, number, status = "bid_not_retractable", 704, 409
+
+
+class FormatNotAvailable(Refusal):
+    """This server runs English auctions only, so far."""
+
+    code, number, status = "format_not_available", 705, 422
+
+
+class ListingAlreadyInAuction(Refusal):
+    """This listing is in an auction that is scheduled or live."""
+
+    code, number, status = "listing_already_in_auction", 706, 409
+
+
+class BuyNowUnavailable(Refusal):
+    """There is no buy-now price, or the price has passed it."""
+
+    code, number, status = "buy_now_unavailable", 707, 409
+
+
+class AuctionNotCancellable(Refusal):
+    """With bids, an auction can be cancelled only while more than twelve hours are left."""
+
+    code, number, status = "auction_not_cancellable", 708, 409
+
+
+class ListingNotAuctionable(Refusal):
+    """There is no active listing with this id."""
+
+    code, number, status = "listing_not_auctionable", 709, 409

@@ -1,0 +1,1 @@
+"""Auctions and bids in PostgreSQL. Lock order: auctions by id, then streams, then idempotency."""

@@ -1,0 +1,71 @@
+-- insert_auction --
+-- A new auction. Returns its id, or no row when the listing is in an open auction. Waits for a concurrent insert of the
+-- same listing. Index: auctions_open_listing.
+INSERT INTO auctions (
+    auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
+    planned_end_ms, step_limits, steps, soft_close_ms, mask_salt,
+    status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions
+)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+ON CONFLICT (listing_id) WHERE status IN ('scheduled', 'live') DO NOTHING
+RETURNING auction_id;
+
+-- lock_states --
+-- The changing columns of auctions, at most one row each, by id. Index: auctions_pkey. Locks: the rows until commit, in
+-- id order, so that two batches cannot wait for each other.
+SELECT auction_id, status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions
+FROM auctions WHERE auction_id = ANY($1::uuid[])
+ORDER BY auction_id FOR UPDATE;
+
+-- read_terms --
+-- The columns of auctions that never change, at most one row each. Index: auctions_pkey.
+SELECT auction_id, listing_id, format, currency, mask_salt, seller_id, starting_price, reserve_price, buy_now_price,
+       starts_at_ms, planned_end_ms, step_limits, steps, soft_close_ms
+FROM auctions WHERE auction_id = ANY($1::uuid[]);
+
+-- update_states --
+-- The new states of auctions whose rows this transaction has locked. One row each. Index: auctions_pkey.
+UPDATE auctions AS a
+SET status = n.status, event_number = n.event_number, price = n.price, minimum_bid = n.minimum_bid,
+    leader_id = n.leader_id, leader_max = n.leader_max, bid_count = n.bid_count, ends_at_ms = n.ends_at_ms,
+    extensions = n.extensions, leader_mask = n.leader_mask
+FROM unnest(
+    $1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::uuid[], $7::bigint[], $8::bigint[],
+    $9::bigint[], $10::int[], $11::text[]
+) AS n (
+    auction_id, status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions,
+    leader_mask
+)
+WHERE a.auction_id = n.auction_id;
+
+-- read_auction --
+-- One auction as of now. 0 or 1 row. Index: auctions_pkey.
+SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
+       status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask
+FROM auctions WHERE auction_id = $1;
+
+-- list_by_end --
+-- Auctions after a place in the order of their ends, at most $3. Index: auctions_ends.
+SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
+       status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask
+FROM auctions WHERE (ends_at_ms, auction_id) > ($1, $2)
+ORDER BY ends_at_ms, auction_id LIMIT $3;
+
+-- list_by_status --
+-- Auctions of one status after a place in the order of their ends, at most $3. Index: auctions_status_ends.
+SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
+       status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask
+FROM auctions WHERE (ends_at_ms, auction_id) > ($1, $2) AND status = $4
+ORDER BY ends_at_ms, auction_id LIMIT $3;
+
+-- list_by_seller --
+-- Auctions of one seller, of one status unless it is null, after a place in the order of their ends, at most $3.
+-- Index: auctions_seller_ends.
+SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
+       status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask
+FROM auctions WHERE (ends_at_ms, auction_id) > ($1, $2) AND seller_id = $4 AND ($5::text IS NULL OR status = $5)
+ORDER BY ends_at_ms, auction_id LIMIT $3;
+
+-- read_statuses --
+-- The status of auctions, at most one row each. Index: auctions_pkey.
+SELECT auction_id, status FROM auctions WHERE auction_id = ANY($1::uuid[]);

@@ -1,0 +1,66 @@
+"""The auctions table: terms that never change beside the state that bids and time change.
+
+States travel as plain tuples in the order of the columns of `lock_states`; `handlers.auctions` gives them names.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from asyncpg import Record
+
+from storage.engines.postgres import Connection
+from storage.sql import load
+
+Row: TypeAlias = Record
+"""A row of the auctions table with the columns of the statement that read it."""
+
+_sql = load(__file__, "auctions.sql")
+
+
+async def insert_auction(db: Connection, columns: Sequence[Any]) -> bool:
+    """Write a new auction (columns as in `insert_auction`); False when its listing is in an open auction already.
+
+    Cost: one round trip. Locks: waits for a concurrent insert of the same listing.
+    """
+    return await db.fetchval(_sql.insert_auction, *columns) is not None
+
+
+async def lock_states(db: Connection, auction_ids: Iterable[UUID]) -> list[Row]:
+    """Return the state rows of the auctions that exist, by id, locked until commit. Cost: one round trip."""
+    return await db.fetch(_sql.lock_states, list(auction_ids))
+
+
+async def read_terms(db: Connection, auction_ids: Iterable[UUID]) -> list[Row]:
+    """Return the unchanging columns of the auctions that exist. Cost: one round trip."""
+    return await db.fetch(_sql.read_terms, list(auction_ids))
+
+
+async def update_states(db: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write states of locked auctions: (auction_id, *state, leader_mask). Cost: one round trip, none for no rows."""
+    if rows:
+        await db.execute(_sql.update_states, *map(list, zip(*rows, strict=True)))
+
+
+async def read_auction(db: Connection, auction_id: UUID) -> Row | None:
+    """Return all public columns of one auction and the leader's, or None. Cost: one round trip, no lock."""
+    return await db.fetchrow(_sql.read_auction, auction_id)
+
+
+async def list_auctions(
+    db: Connection, after: tuple[int, UUID], limit: int, status: str | None, seller_id: UUID | None
+) -> list[Row]:
+    """Return up to `limit` auctions whose (end, id) is after the given one, ascending. Cost: one index range.
+
+    A seller's auctions of one status are filtered while that seller's are read in order.
+    """
+    if seller_id is not None:
+        return await db.fetch(_sql.list_by_seller, *after, limit, seller_id, status)
+    if status is not None:
+        return await db.fetch(_sql.list_by_status, *after, limit, status)
+    return await db.fetch(_sql.list_by_end, *after, limit)
+
+
+async def read_statuses(db: Connection, auction_ids: Iterable[UUID]) -> dict[UUID, Any]:
+    """Return the status of each auction that exists. Cost: one round trip, no lock."""
+    return {row["auction_id"]: row["status"] for row in await db.fetch(_sql.read_statuses, list(auction_ids))}

@@ -1,0 +1,54 @@
+-- insert_bids --
+-- Accepted bids. One row each. Locks: none beyond the rows; the auctions' rows are held already.
+INSERT INTO bids (auction_id, number, bid_id, bidder_id, amount, price, at_ms)
+SELECT auction_id, number, bid_id, bidder_id, amount, price, at_ms
+FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::bigint[])
+    AS new (auction_id, number, bid_id, bidder_id, amount, price, at_ms);
+
+-- insert_purchase --
+-- A purchase at the buy-now price.
+INSERT INTO bids (auction_id, number, bid_id, bidder_id, amount, price, at_ms, bought)
+VALUES ($1, $2, $3, $4, $5, $5, $6, true);
+
+-- list_bids --
+-- Bids of an auction before a number, newest first, at most $3. Index: bids_pkey backward, bid_retractions_pkey.
+SELECT b.number, b.bid_id, b.bidder_id, b.amount, b.price, b.at_ms, r.number IS NOT NULL AS retracted
+FROM bids AS b LEFT JOIN bid_retractions AS r ON r.auction_id = b.auction_id AND r.bid_number = b.number
+WHERE b.auction_id = $1 AND b.number < $2
+ORDER BY b.number DESC LIMIT $3;
+
+-- find_bid --
+-- The number and bidder of one bid of an auction. 0 or 1 row. Index: bids_pkey, all bids of the auction.
+SELECT number, bidder_id FROM bids WHERE auction_id = $1 AND bid_id = $2;
+
+-- read_standing_bids --
+-- All bids of an auction that were not retracted, in the order they came. Index: bids_pkey, bid_retractions_pkey.
+SELECT b.number, b.bidder_id, b.amount, b.at_ms
+FROM bids AS b
+WHERE b.auction_id = $1 AND NOT b.bought
+  AND NOT EXISTS (SELECT FROM bid_retractions AS r WHERE r.auction_id = b.auction_id AND r.bid_number = b.number)
+ORDER BY b.number;
+
+-- insert_retractions --
+-- Bids that were taken back by the event numbered $3. One row each.
+INSERT INTO bid_retractions (auction_id, bid_number, number)
+SELECT $1, bid_number, $3 FROM unnest($2::bigint[]) AS taken (bid_number);
+
+-- queue_losers --
+-- Remember to tell all who had a standing bid in these auctions and did not get them. One row per bidder and auction.
+-- Index: bids_pkey, one range per auction.
+INSERT INTO auction_losers (auction_id, bidder_id)
+SELECT DISTINCT b.auction_id, b.bidder_id
+FROM unnest($1::uuid[], $2::uuid[]) AS closed (auction_id, winner_id)
+JOIN bids AS b USING (auction_id)
+WHERE b.bidder_id IS DISTINCT FROM closed.winner_id AND NOT b.bought
+  AND NOT EXISTS (SELECT FROM bid_retractions AS r WHERE r.auction_id = b.auction_id AND r.bid_number = b.number);
+
+-- take_losers --
+-- Up to $2 bidders of these auctions who have to be told; they are off the queue once this commits.
+-- Index: auction_losers_pkey. Locks: the rows, skipping those of other workers.
+DELETE FROM auction_losers WHERE (auction_id, bidder_id) IN (
+    SELECT auction_id, bidder_id FROM auction_losers WHERE auction_id = ANY($1::uuid[])
+    LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+RETURNING auction_id, bidder_id;

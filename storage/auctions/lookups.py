@@ -1,0 +1,41 @@
+"""What other domains and the channel log may read of auctions. Read-only."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from protocols.auctions import Ticker
+from protocols.values import to_timestamp
+from storage.engines.postgres import Connection
+from storage.sql import load
+
+_sql = load(__file__, "lookups.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class AuctionFacts:
+    """An auction as other domains see it."""
+
+    auction_id: UUID
+    listing_id: UUID
+    seller_id: UUID
+    status: str
+    currency: str
+    price: int
+    winner_id: UUID | None
+    """Unmasked; None unless the auction is sold."""
+    ends_at_ms: int
+
+
+async def read_ticker(db: Connection, auction_id: UUID) -> tuple[int, Ticker] | None:
+    """Return the newest value of an auction's ticker with its number, or None. Cost: one primary key probe."""
+    row = await db.fetchrow(_sql.read_ticker, auction_id)
+    if row is None:
+        return None
+    number, price, minimum_bid, leader, bid_count, reserve_met, ends_at_ms = row
+    return number, Ticker(price, minimum_bid, leader, bid_count, reserve_met, to_timestamp(ends_at_ms))
+
+
+async def read_auction_facts(db: Connection, auction_id: UUID) -> AuctionFacts | None:
+    """Return the facts of one auction as of now, or None. Cost: one primary key probe, no lock."""
+    row = await db.fetchrow(_sql.read_auction_facts, auction_id)
+    return AuctionFacts(*row) if row else None

@@ -1,0 +1,173 @@
+"""A market on real engines: the product's pipeline and timers with the auction routes, and a clock that tests may set."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import pytest
+import pytest_asyncio
+from redis.asyncio import Redis
+
+import server.pipeline
+from handlers.auctions import ROUTES, TIMERS
+from handlers.contract import ANONYMOUS, Caller, Route
+from protocols.auctions import BidReceipt, OpenAuction, PlaceBid
+from protocols.topics import Entry
+from protocols.values import new_id, now_instant
+from server.pipeline import Answer, Pipeline
+from storage.engines.postgres import open_database
+from storage.events_postgres import read_epoch
+
+BY_VERB: dict[str, Route] = {route.verb: route for route in ROUTES}
+HOUR_MS = 3_600_000
+
+
+def moment(instant_ms: int) -> datetime:
+    return datetime.fromtimestamp(instant_ms / 1000, UTC)
+
+
+class Market:
+    """Calls commands as users do, and reads what they left behind."""
+
+    def __init__(self, pipeline: Pipeline, pool: asyncpg.Pool) -> None:
+        self.pipeline = pipeline
+        self.pool = pool
+        self.published: list[tuple[str, Sequence[Entry]]] = []
+        self.clock_ms: int | None = None
+        """The instant the pipeline sees; None lets it see the real one."""
+
+    def now_ms(self) -> int:
+        return now_instant() if self.clock_ms is None else self.clock_ms
+
+    async def call(self, verb: str, caller: Caller = ANONYMOUS, **fields: Any) -> Any:
+        """Run a command from its JSON form, as a door would, and return its decoded reply."""
+        route = BY_VERB[verb]
+        command = msgspec.convert(fields, route.command)
+        answer = await self.pipeline.run(route, command, caller)
+        return msgspec.json.decode(answer.body, type=route.reply)
+
+    def bid(self, auction_id: UUID, caller: Caller, amount: int, key: str = "") -> "asyncio.Future[Answer]":
+        """Submit a bid as the socket does: no task, a future."""
+        return self.pipeline.submit(
+            BY_VERB["place_bid"], PlaceBid(auction_id, amount, key or str(new_id())), caller
+        )
+
+    async def bid_now(self, auction_id: UUID, caller: Caller, amount: int) -> BidReceipt:
+        answer = await self.bid(auction_id, caller, amount)
+        return msgspec.json.decode(answer.body, type=BidReceipt)
+
+    async def new_listings(self, seller: Caller, count: int, status: str = "active") -> list[UUID]:
+        ids = [new_id() for _ in range(count)]
+        await self.pool.execute(
+            "INSERT INTO listings (listing_id, seller_id, status, title, description, category, condition,"
+            " created_at_ms, updated_at_ms)"
+            " SELECT listing_id, $2, $3, 'A thing', 'As it is', 'other', 'used', 0, 0"
+            " FROM unnest($1::uuid[]) AS new (listing_id)",
+            ids,
+            seller.id,
+            status,
+        )
+        return ids
+
+    async def new_auction(self, seller: Caller, **terms: Any) -> UUID:
+        """Open an auction in EUR from 10.00 for two days unless told otherwise; return its id."""
+        (listing_id,) = await self.new_listings(seller, 1)
+        return (await self.open(seller, listing_id, **terms)).id
+
+    async def open(self, seller: Caller, listing_id: UUID, **terms: Any) -> Any:
+        fields = {
+            "listing_id": listing_id,
+            "format": "english",
+            "currency": "EUR",
+            "starting_price": 10_00,
+            "ends_at": moment(self.now_ms() + 48 * HOUR_MS),
+            **terms,
+        }
+        command = msgspec.convert(fields, OpenAuction)
+        route = BY_VERB["open_auction"]
+        answer = await self.pipeline.run(route, command, seller)
+        return msgspec.json.decode(answer.body, type=route.reply)
+
+    async def run_timers(self) -> int:
+        """Run every timer that is due now, as the worker does; return how many ran."""
+        ran = 0
+        for kind, handler in TIMERS.items():
+            while done := await self.pipeline.run_timers(kind, handler, 500):
+                ran += len(done)
+        return ran
+
+    async def run_timers_once(self, kind: str) -> None:
+        """Run the due timers of one kind once."""
+        await self.pipeline.run_timers(kind, TIMERS[kind], 500)
+
+    async def events(self, stream: str) -> list[dict[str, Any]]:
+        """Return a stream's events from number 1, checked to be without gaps."""
+        rows = await self.pool.fetch(
+            "SELECT number, data FROM events WHERE stream = $1 ORDER BY number", stream
+        )
+        assert [row["number"] for row in rows] == list(range(1, len(rows) + 1))
+        return [msgspec.json.decode(row["data"]) for row in rows]
+
+    async def auction_events(self, auction_id: UUID) -> list[dict[str, Any]]:
+        return await self.events(f"auctions:{auction_id}")
+
+    async def personal_events(self, caller: Caller) -> list[dict[str, Any]]:
+        return await self.events(f"personal:#{caller.id}")
+
+    async def row(self, auction_id: UUID) -> asyncpg.Record:
+        row = await self.pool.fetchrow("SELECT * FROM auctions WHERE auction_id = $1", auction_id)
+        assert row is not None
+        return row
+
+    def tickers(self, auction_id: UUID) -> list[tuple[int, dict[str, Any]]]:
+        return [
+            (entry.number, msgspec.json.decode(entry.data))
+            for channel, entries in self.published
+            for entry in entries
+            if channel == f"ticker:{auction_id}"
+        ]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def opened_market(database: str, redis: Redis, pool: asyncpg.Pool) -> AsyncIterator[Market]:
+    opened = await open_database(database)
+    async with opened.connection() as db:
+        epoch = await read_epoch(db)
+    market: Market
+    pipeline = Pipeline(opened, redis, epoch, lambda sent: market.published.extend(sent), ROUTES)
+    market = Market(pipeline, pool)
+    pipeline.start()
+    yield market
+    await pipeline.close()
+    await opened.close()
+
+
+@pytest.fixture
+def market(opened_market: Market, monkeypatch: pytest.MonkeyPatch) -> Market:
+    opened_market.clock_ms = None
+    opened_market.published.clear()
+    monkeypatch.setattr(server.pipeline, "now_instant", opened_market.now_ms)
+    return opened_market
+
+
+def new_caller() -> Caller:
+    return Caller(user_id=new_id(), session_id=new_id(), roles=frozenset({"user"}))
+
+
+@pytest.fixture
+def seller() -> Caller:
+    return new_caller()
+
+
+@pytest.fixture
+def ann() -> Caller:
+    return new_caller()
+
+
+@pytest.fixture
+def bob() -> Caller:
+    return new_caller()

@@ -1,0 +1,105 @@
+"""Rebuild auctions from what is append-only (events, bids, retractions) and compare with the live row, byte for byte."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from handlers.auctions import rules
+from handlers.auctions.lots import mask_bidder, read_lots
+from protocols.values import to_timestamp
+
+STATE = "status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions"
+
+
+async def assert_replays(pool: asyncpg.Pool, auction_ids: Sequence[UUID]) -> int:
+    """Check each auction; return how many were checked."""
+    by_auction: defaultdict[UUID, dict[str, Any]] = defaultdict(
+        lambda: {"events": [], "bids": {}, "gone": {}}
+    )
+    streams = {f"auctions:{auction_id}": auction_id for auction_id in auction_ids}
+    ids = list(auction_ids)
+    for stream, number, data, at_ms in await pool.fetch(
+        "SELECT stream, number, data, at_ms FROM events WHERE stream = ANY($1) ORDER BY stream, number",
+        list(streams),
+    ):
+        by_auction[streams[stream]]["events"].append((number, msgspec.json.decode(data), at_ms))
+    for row in await pool.fetch("SELECT * FROM bids WHERE auction_id = ANY($1)", ids):
+        by_auction[row["auction_id"]]["bids"][row["number"]] = row
+    for row in await pool.fetch("SELECT * FROM bid_retractions WHERE auction_id = ANY($1)", ids):
+        by_auction[row["auction_id"]]["gone"].setdefault(row["number"], set()).add(row["bid_number"])
+    async with pool.acquire() as db:
+        lots = await read_lots(db, ids)
+    rows = await pool.fetch(
+        f"SELECT auction_id, leader_mask, {STATE} FROM auctions WHERE auction_id = ANY($1)", ids
+    )
+    for auction_id, leader_mask, *live in rows:
+        lot = lots[auction_id]
+        replayed = rebuild(lot, **by_auction[auction_id])
+        assert msgspec.json.encode(replayed) == msgspec.json.encode(rules.AuctionState(*live))
+        assert leader_mask == (replayed.leader_id and mask_bidder(lot.salt, replayed.leader_id))
+    return len(rows)
+
+
+def rebuild(lot: Any, events: list[tuple[int, dict[str, Any], int]], bids: dict, gone: dict) -> Any:
+    """Return the state the log leads to; every event has to be the one that the rules would emit there."""
+    terms = lot.terms
+    (first, opened, opened_at_ms), *rest = events
+    assert (first, opened["type"]) == (1, "auction_opened")
+    state = rules.open_state(terms, opened_at_ms)
+    assert opened["status"] == state.status
+    standing: dict[int, rules.StandingBid] = {}
+    extended_at = 0
+    for number, event, at_ms in rest:
+        kind = event["type"]
+        if kind == "auction_extended":
+            assert (number, event["ends_at"]) == (extended_at, to_timestamp(state.ends_at_ms))
+            continue
+        assert number == state.event_number + 1
+        if kind == "bid_placed":
+            bid = bids.pop(number)
+            after = rules.judge_bid(terms, state, bid["bidder_id"], bid["amount"], bid["at_ms"])
+            extended_at = after.event_number if after.event_number == number + 1 else 0
+            standing[number] = rules.StandingBid(number, bid["bidder_id"], bid["amount"], bid["at_ms"])
+            assert (event["bid_id"], event["price"]) == (str(bid["bid_id"]), bid["price"])
+            assert event["bidder"] == mask_bidder(lot.salt, bid["bidder_id"])
+        elif kind == "bid_retracted":
+            taken = gone.pop(number)
+            (whose,) = {standing[place].bidder_id for place in taken}
+            own = [bid for bid in standing.values() if bid.bidder_id == whose]
+            assert taken == rules.choose_retracted(state, own, max(taken), at_ms)
+            standing = {place: bid for place, bid in standing.items() if place not in taken}
+            after = rules.retract(terms, state, standing.values())
+        elif kind == "auction_started":
+            after = rules.start(state)
+        elif event["outcome"] == "cancelled":
+            after = rules.cancel(terms, state, terms.seller_id, at_ms)
+        elif event["bought_now"]:
+            bought = bids.pop(number)
+            after = rules.buy_now(terms, state, bought["bidder_id"], bought["at_ms"])
+        else:
+            assert at_ms >= state.ends_at_ms, "an auction must never close early"
+            after = rules.close(terms, state)
+        state = after
+        assert_shown(event, state, terms)
+    assert not bids, "every bid has its event"
+    assert not gone, "every retraction has its event"
+    return state
+
+
+def assert_shown(event: dict[str, Any], state: Any, terms: Any) -> None:
+    """What the public event says is what the rules say."""
+    truth = {
+        "price": state.price,
+        "minimum_bid": state.minimum_bid,
+        "bid_count": state.bid_count,
+        "reserve_met": rules.reserve_met(terms, state),
+        "ends_at": to_timestamp(state.ends_at_ms),
+        "outcome": state.status,
+    }
+    assert {name: event[name] for name in truth if name in event} == {
+        name: value for name, value in truth.items() if name in event
+    }
