@@ -16,7 +16,8 @@ from protocols.values import now_instant, to_json, to_timestamp
 BLANK = "[redacted]"
 
 _SECRET = re.compile(
-    r"(^|_)(token|password|passphrase|secret|key|authorization|cookie|email|pin|jwt|credential)s?($|_)", re.IGNORECASE
+    r"(^|_)(token|password|passphrase|secret|key|authorization|cookie|email|pin|jwt|credential)s?($|_)",
+    re.IGNORECASE,
 )
 _IN_TEXT = re.compile(
     r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|(?<=Bearer )\S+|[\w.+-]+@[\w-]+\.[\w.-]+|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
@@ -48,7 +49,9 @@ def _render(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     try:
         return to_json(event).decode()
     except TypeError:
-        return to_json({name: value if _plain(value) else repr(value) for name, value in event.items()}).decode()
+        return to_json(
+            {name: value if _plain(value) else repr(value) for name, value in event.items()}
+        ).decode()
 
 
 def _plain(value: object) -> bool:

@@ -16,7 +16,6 @@ from handlers.contract import Caller
 from protocols.errors import Fault, RateLimited
 from storage.ratelimits_redis import RateLimitStore
 
-
 _log = structlog.get_logger()
 
 
@@ -74,7 +73,8 @@ class Verdict(NamedTuple):
         """Raises RateLimited unless the call was allowed."""
         if not self.allowed:
             raise RateLimited(
-                f"Too many requests; wait {seconds_up(self.retry_us)} s", retry_after_s=seconds_up(self.retry_us)
+                f"Too many requests; wait {seconds_up(self.retry_us)} s",
+                retry_after_s=seconds_up(self.retry_us),
             )
 
 
@@ -97,9 +97,9 @@ def decide(tat_us: int, now_us: int, cost: int, rule: Rule) -> tuple[Verdict, in
     return Verdict(rule, True, (now_us - earliest) // rule.unit_us, 0, after - now_us), after
 
 
-def subject_of(caller: Caller, peer: str) -> tuple[Hashable, Rule]:
+def subject_of(caller: Caller) -> tuple[Hashable, Rule]:
     """Return whose budget a call takes from: the user's, else the address's."""
-    return (peer, ANONYMOUS_RULE) if caller.user_id is None else (caller.user_id, USER_RULE)
+    return (caller.remote_ip, ANONYMOUS_RULE) if caller.user_id is None else (caller.user_id, USER_RULE)
 
 
 def _monotonic_us() -> int:
@@ -137,7 +137,10 @@ class SharedLimits:
     """Budgets in Redis; while it is away, this process's own, so that an outage refuses nobody and opens no door."""
 
     def __init__(
-        self, store: RateLimitStore, on_outage: Callable[[], None] = lambda: None, local: LocalLimits | None = None
+        self,
+        store: RateLimitStore,
+        on_outage: Callable[[], None] = lambda: None,
+        local: LocalLimits | None = None,
     ) -> None:
         """Use a store; `on_outage` counts calls that were judged without it."""
         self._store = store
@@ -145,9 +148,9 @@ class SharedLimits:
         self._local = local or LocalLimits()
         self._away_until = 0.0
 
-    async def take(self, caller: Caller, peer: str, cost: int) -> Verdict:
+    async def take(self, caller: Caller, cost: int) -> Verdict:
         """Take `cost` units from the caller's budget, or none when it has fewer."""
-        key, rule = subject_of(caller, peer)
+        key, rule = subject_of(caller)
         if time.monotonic() >= self._away_until:
             try:
                 allowed, remaining, retry_us, reset_us = await self._store.take(
