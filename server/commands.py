@@ -14,7 +14,7 @@ from handlers.contract import Caller, Permission, Route
 from protocols.errors import Refusal, Unauthenticated
 from protocols.values import new_id
 from realtime.ports import ProtocolError
-from server.decoding import StructDecoder, invalid
+from server.decoding import StructDecoder
 from server.errors_out import as_refusal, rpc_error
 from server.metrics import CommandMetric, Metrics
 from server.pipeline import Answer, Pipeline
@@ -22,9 +22,6 @@ from server.ratelimits import LocalLimits, subject_of
 
 COMMAND_TIMEOUT_S = 10.0
 """A command that is not answered by then is answered `temporarily_unavailable`; its engines give up long before."""
-
-DATA_BYTES_MAX = 256 * 1024
-"""Bytes of one command; the largest (a batch of positions) has about 50 KiB."""
 
 
 class Command:
@@ -62,8 +59,8 @@ class CommandTable:
         async with asyncio.timeout(COMMAND_TIMEOUT_S):
             return await self._pipeline.run(command.route, value, caller)
 
-    def call(self, method: str, data: bytes, caller: Caller, peer: str = "") -> "asyncio.Future[bytes]":
-        """Run an RPC; `peer` is the address whose budget an anonymous caller uses.
+    def call(self, method: str, data: bytes, caller: Caller) -> "asyncio.Future[bytes]":
+        """Run an RPC. An anonymous caller takes from the budget of its `remote_ip`.
 
         Grouped commands make no task: the future is chained to the group commit's own.
         Raises: ProtocolError, at once or from the future.
@@ -74,9 +71,7 @@ class CommandTable:
             self._unknown.done("unknown_method", perf_counter() - started)
             raise ProtocolError(104, "method not found")
         try:
-            self._limit(command, caller, peer)
-            if len(data) > DATA_BYTES_MAX:
-                raise invalid(f"More than {DATA_BYTES_MAX} bytes")
+            self._limit(command, caller)
             value = command.decoder.decode(data)
             if not command.route.grouped:
                 return self._loop.create_task(self._call(command, value, caller, started))
@@ -88,9 +83,9 @@ class CommandTable:
         inner.add_done_callback(pending.finish)
         return pending.reply
 
-    def _limit(self, command: Command, caller: Caller, peer: str) -> None:
+    def _limit(self, command: Command, caller: Caller) -> None:
         if self._limits is not None:
-            key, rule = subject_of(caller, peer)
+            key, rule = subject_of(caller)
             verdict = self._limits.take(key, rule, command.route.cost)
             if not verdict.allowed:
                 verdict.check()
@@ -139,8 +134,8 @@ def reply_bytes(answer: Answer) -> bytes:
 def _check_key(command: Command, value: Struct, caller: Caller) -> None:
     """A key is remembered per user, so a call without one cannot have a key. Raises Unauthenticated."""
     if (
-        caller.user_id is None
-        and command.takes_key
+        command.takes_key
+        and caller.user_id is None
         and command.route.permission is Permission.ANYONE
         and getattr(value, "key", "")
     ):

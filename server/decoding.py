@@ -9,10 +9,13 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from protocols.errors import InvalidInput
+from protocols.errors import InvalidInput, PayloadTooLarge
 
 DEPTH_MAX = 32
 """Levels of nesting a body may have; the deepest command of ours has six."""
+
+DATA_BYTES_MAX = 256 * 1024
+"""Bytes of one command on either door; the largest (a batch of positions) has about 50 KiB."""
 
 _AT = re.compile(r" - at `(?:key` in `)?\$(.*)`$", re.DOTALL)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
@@ -60,10 +63,12 @@ def refusal_of(error: Exception) -> InvalidInput:
 
 
 def check_text(data: bytes) -> None:
-    """Refuse JSON nested deeper than `DEPTH_MAX`, and the character U+0000, which the database cannot keep.
+    """Refuse JSON too long, nested deeper than `DEPTH_MAX`, or with the character U+0000 that the database cannot keep.
 
     Cost: two scans in C for ordinary input; only input with many brackets is looked at closely.
     """
+    if len(data) > DATA_BYTES_MAX:
+        raise PayloadTooLarge(f"A command may have {DATA_BYTES_MAX} bytes", maximum_bytes=DATA_BYTES_MAX)
     if data.count(b"{") + data.count(b"[") > DEPTH_MAX:
         brackets = _STRINGS.sub(b"", data).translate(_BRACKETS, _NOT_BRACKETS)
         for _ in range(DEPTH_MAX):  # every round takes away the innermost level

@@ -1,6 +1,6 @@
 """Refusals on their way out: problem+json for REST, an error reply for RPC, one catalogue behind both.
 
-What is not a refusal is a bug: it is logged with its traceback under a trace id and answered `internal`, without detail.
+What is not a refusal is a bug: logged with its traceback under a trace id, answered `internal` without detail.
 Source: INTERFACE section 1 (errors), RFC 9457.
 """
 

@@ -97,9 +97,9 @@ def decide(tat_us: int, now_us: int, cost: int, rule: Rule) -> tuple[Verdict, in
     return Verdict(rule, True, (now_us - earliest) // rule.unit_us, 0, after - now_us), after
 
 
-def subject_of(caller: Caller, peer: str) -> tuple[Hashable, Rule]:
+def subject_of(caller: Caller) -> tuple[Hashable, Rule]:
     """Return whose budget a call takes from: the user's, else the address's."""
-    return (peer, ANONYMOUS_RULE) if caller.user_id is None else (caller.user_id, USER_RULE)
+    return (caller.remote_ip, ANONYMOUS_RULE) if caller.user_id is None else (caller.user_id, USER_RULE)
 
 
 def _monotonic_us() -> int:
@@ -148,9 +148,9 @@ class SharedLimits:
         self._local = local or LocalLimits()
         self._away_until = 0.0
 
-    async def take(self, caller: Caller, peer: str, cost: int) -> Verdict:
+    async def take(self, caller: Caller, cost: int) -> Verdict:
         """Take `cost` units from the caller's budget, or none when it has fewer."""
-        key, rule = subject_of(caller, peer)
+        key, rule = subject_of(caller)
         if time.monotonic() >= self._away_until:
             try:
                 allowed, remaining, retry_us, reset_us = await self._store.take(

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from litestar import Litestar, Request
-from litestar.response.base import ASGIResponse
 
 from protocols.values import to_json
 from server.commands import CommandTable
@@ -15,13 +14,13 @@ from server.http.channels import PATH as CHANNELS_PATH
 from server.http.channels import ChannelPolls, ChannelSource
 from server.http.door import Door
 from server.http.exchange import (
+    FrameworkAnswer,
     Handler,
     Incoming,
     Reply,
     endpoint,
     framework_refusal,
     refusal_reply,
-    to_response,
 )
 from server.http.ops import Health, MetricsPage, Ping
 from server.http.pages import Page, front_page, schema_page
@@ -69,7 +68,7 @@ def create_app(parts: DoorParts) -> Door:
         debug=False,
     )
     secure = parts.settings.public_url.startswith("https://")
-    return Door(app, parts.settings.allowed_origins, secure=secure)  # type: ignore[arg-type]
+    return Door(app, parts.settings.allowed_origins, secure=secure)
 
 
 def _pages(parts: DoorParts, callers: Callers) -> dict[str, Handler]:
@@ -103,10 +102,10 @@ def _pages(parts: DoorParts, callers: Callers) -> dict[str, Handler]:
 def _answer_framework_error(metrics: Metrics) -> Callable[[Request[Any, Any, Any], Exception], Any]:
     """Return the framework's handler of its own refusals: no such path, a bad Host header."""
 
-    def answer(request: Request[Any, Any, Any], error: Exception) -> ASGIResponse:
+    def answer(request: Request[Any, Any, Any], error: Exception) -> FrameworkAnswer:
         scope: Any = request.scope
         reply = refusal_reply(framework_refusal(error), scope["trace_id"], "framework")
         metrics.http_requests.labels("unmatched", "other", reply.status).inc()
-        return to_response(reply)
+        return FrameworkAnswer(reply)
 
     return answer

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
-from handlers.contract import ANONYMOUS, Caller
+from handlers.contract import Caller
 from protocols.errors import Refusal, Unauthenticated
 from server.http.exchange import Incoming
 from server.ratelimits import SharedLimits, Verdict, seconds_up
@@ -30,28 +31,29 @@ class Callers:
         try:
             caller = await self._read_caller(request)
         except Refusal:
-            await self._take(request, ANONYMOUS, cost)
+            await self._take(request, Caller(remote_ip=request.peer), cost)
             raise
         await self._take(request, caller, cost)
         return caller
 
     async def _read_caller(self, request: Incoming) -> Caller:
         if b"authorization" not in request.headers:
-            return ANONYMOUS
+            return Caller(remote_ip=request.peer)
         bearer = _BEARER.fullmatch(request.header(b"authorization"))
         if bearer is None:
             _challenge(request, b"invalid_request")
             raise Unauthenticated("The Authorization header must be `Bearer <access token>`")
         try:
-            return await self._verify(bearer[1], request.peer)
+            caller = await self._verify(bearer[1], request.peer)
         except Unauthenticated:
             _challenge(request, b"invalid_token")
             raise
+        return caller if caller.remote_ip else replace(caller, remote_ip=request.peer)
 
     async def _take(self, request: Incoming, caller: Caller, cost: int) -> None:
         if self._limits is None:
             return
-        verdict = await self._limits.take(caller, request.peer, cost)
+        verdict = await self._limits.take(caller, cost)
         _tell(request, verdict)
         verdict.check()
 

@@ -1,4 +1,4 @@
-"""Replayed channels for clients without a socket: `GET /v1/channels/{channel}/events`, a long poll over the events table.
+"""Replayed channels for clients without a socket: a long poll over the events table.
 
 A poll that finds nothing waits until its channel is published on, and looks again; while it waits it also looks every
 few seconds, so that a publication lost on the way costs a delay and never an event. Source: INTERFACE section 2.
@@ -8,15 +8,15 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta, Struct
 
 from handlers.contract import Caller
+from protocols.channels import PollChannel
 from protocols.errors import RateLimited, TemporarilyUnavailable, UnknownChannel
 from protocols.topics import Entry
-from protocols.values import Timestamp, to_json, to_timestamp
+from protocols.values import to_json, to_timestamp
 from realtime.ports import ChannelRule, Lane
 from server.decoding import StructDecoder, invalid
 from server.http.arguments import parse_query
@@ -36,31 +36,6 @@ LOOK_AGAIN_S = 3.0
 """How long a lost publication can delay a waiting poll."""
 
 
-class PollChannel(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a poll asks: events after an offset, and how long it may wait for the first."""
-
-    channel: Annotated[str, Meta(max_length=255)]
-    after: Annotated[int, Meta(ge=0, le=9_007_199_254_740_991)] = 0
-    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
-    wait_s: Annotated[float, Meta(ge=0, le=25)] = 0
-
-
-class ChannelEvent(Struct, frozen=True):
-    """One event of a channel: its number, its publication, its instant."""
-
-    offset: int
-    data: dict[str, Any]
-    at: Timestamp
-
-
-class ChannelEvents(Struct, frozen=True):
-    """Events in order, and the `after` of the next poll."""
-
-    epoch: str
-    events: list[ChannelEvent]
-    offset: int
-
-
 Watch = Callable[[str], AbstractAsyncContextManager[asyncio.Event]]
 """Opened with a channel: an event that is set at every publication from then on."""
 
@@ -76,8 +51,10 @@ class ChannelSource:
 
 
 class ChannelWatchers:
-    """A watch for polls beside the hub: `deliver` is called with what the bus delivers, `follow` and `leave` with the
-    first and last watcher of a channel.
+    """A watch for polls beside the hub.
+
+    `deliver` is called with what the bus delivers; `follow` and `leave` are called with the first and the last
+    watcher of a channel.
     """
 
     def __init__(
@@ -149,7 +126,7 @@ class ChannelPolls:
         return poll
 
     async def _wait(self, request: Incoming, caller: Caller, poll: PollChannel) -> Sequence[Entry]:
-        waiter: Hashable = caller.user_id or request.peer
+        waiter: Hashable = caller.user_id or caller.remote_ip
         if self._waiting_all >= WAITING_MAX:
             raise TemporarilyUnavailable("Too many polls wait already; ask again without waiting")
         if self._waiting.get(waiter, 0) >= WAITING_PER_CALLER_MAX:

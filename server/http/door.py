@@ -30,7 +30,9 @@ _UNLESS_SET: list[Header] = [
     ),
 ]
 _TRANSPORT: Header = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
-_EXPOSED = b"ETag, Idempotent-Replay, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id"
+_EXPOSED = (
+    b"ETag, Idempotent-Replay, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id"
+)
 _REQUEST_HEADERS = b"Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id"
 
 
@@ -78,10 +80,10 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
+        request: Any = scope
+        if request["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request: Any = scope
         origin = asked = given = b""
         for name, value in request["headers"]:
             if name == b"origin":

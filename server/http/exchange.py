@@ -11,27 +11,26 @@ from http import HTTPStatus
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from litestar import Request, route
+from litestar import Request, Response, route
 from litestar.enums import HttpMethod
-from litestar.exceptions import ClientException
+from litestar.exceptions import ClientException, MethodNotAllowedException, NotFoundException
 from litestar.response.base import ASGIResponse
 
 from protocols.errors import (
     MethodNotAllowed,
+    NotFound,
     PayloadTooLarge,
     RateLimited,
-    Refusal,
     TemporarilyUnavailable,
     Unauthenticated,
 )
-from server.commands import DATA_BYTES_MAX
-from server.decoding import invalid
+from server.decoding import DATA_BYTES_MAX, invalid
 from server.errors_out import PROBLEM_MEDIA_TYPE, as_refusal, problem_body
 from server.metrics import Metrics
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler
-    from litestar.types import Receive, Scope
+    from litestar.types import Receive, Scope, Send
 
 JSON = b"application/json"
 
@@ -65,10 +64,11 @@ class Incoming:
 
     def __init__(self, scope: "Scope", receive: "Receive") -> None:
         """Wrap an ASGI request that passed the outer door."""
-        self.scope: Any = scope
+        facts: Any = scope
+        self.scope = facts
         self._receive = receive
-        self.trace_id: str = self.scope["trace_id"]
-        client = scope["client"]
+        self.trace_id: str = facts["trace_id"]
+        client = facts["client"]
         self.peer: str = client[0] if client else ""
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.answer_headers: list[Header] = []
@@ -115,7 +115,7 @@ class Incoming:
             message: Any = await self._receive()
             if message["type"] == "http.disconnect":
                 raise invalid("The body ended early")
-            data += message.get("body", b"")
+            data += bytes(message.get("body", b""))
             if len(data) > DATA_BYTES_MAX:
                 raise PayloadTooLarge(f"A body may have {DATA_BYTES_MAX} bytes", maximum_bytes=DATA_BYTES_MAX)
             if not message.get("more_body", False):
@@ -153,8 +153,8 @@ def endpoint(path: str, handlers: Mapping[str, Handler], metrics: Metrics) -> "H
     """Return the framework's route of one path; `handlers` by HTTP method."""
     served = _Served(path, handlers, metrics)
 
-    async def serve(request: Request[Any, Any, Any]) -> ASGIResponse:
-        return to_response(await served.answer(Incoming(request.scope, request.receive)))
+    async def serve(request: Request[Any, Any, Any]) -> RawResponse:
+        return RawResponse(await served.answer(Incoming(request.scope, request.receive)))
 
     return route(_typed(path), http_method=_METHODS, status_code=200, include_in_schema=False)(serve)
 
@@ -164,13 +164,41 @@ def _typed(path: str) -> str:
     return path.replace("}", ":str}")
 
 
-def to_response(reply: Reply) -> ASGIResponse:
-    """Return the framework's response with exactly these bytes and headers."""
-    response = ASGIResponse(body=reply.body, status_code=reply.status, media_type=reply.media_type.decode())
-    response.encoded_headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body))]
-    if reply.body:
-        response.encoded_headers.append((b"content-type", reply.media_type))
-    return response
+class RawResponse(ASGIResponse):
+    """The framework's response, sent as exactly the reply's bytes and headers."""
+
+    __slots__ = ("_reply",)
+
+    def __init__(self, reply: Reply) -> None:
+        """Wrap a reply."""
+        super().__init__(status_code=reply.status)
+        self._reply = reply
+
+    async def __call__(self, scope: "Scope", _receive: "Receive", send: "Send") -> None:
+        """Send it; an answer to HEAD has the headers of GET and no body."""
+        reply = self._reply
+        headers = list(reply.headers)
+        if reply.status not in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
+            headers.append((b"content-length", b"%d" % len(reply.body)))
+        if reply.body:
+            headers.append((b"content-type", reply.media_type))
+        asked: Any = scope
+        body = b"" if asked["method"] == "HEAD" else reply.body
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+class FrameworkAnswer(Response[bytes]):
+    """The form in which the framework's exception handlers return a reply."""
+
+    def __init__(self, reply: Reply) -> None:
+        """Wrap a reply."""
+        super().__init__(b"", status_code=reply.status)
+        self._reply = reply
+
+    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIResponse:  # noqa: ANN401 - the framework's many arguments
+        """Return the reply's own bytes."""
+        return RawResponse(self._reply)
 
 
 class _Served:
@@ -216,16 +244,12 @@ class _Served:
         raise MethodNotAllowed
 
 
-def framework_refusal(error: Exception) -> BaseException:
+def framework_refusal(error: Exception) -> Exception:
     """Return what an error of the framework means in our catalogue."""
-    from litestar.exceptions import MethodNotAllowedException, NotFoundException
-
-    from protocols.errors import NotFound
-
     if isinstance(error, NotFoundException):
         return NotFound()
     if isinstance(error, MethodNotAllowedException):
         return MethodNotAllowed()
     if isinstance(error, ClientException):
         return invalid(str(error.detail))
-    return error if isinstance(error, Refusal | Exception) else Refusal()
+    return error

@@ -1,0 +1,1 @@
+"""The public interface as documents, made from the tables that dispatch the calls."""

@@ -1,0 +1,216 @@
+"""The realtime interface as an AsyncAPI 3.0 document: channels and their events, RPCs as request and reply.
+
+Events come from the domains' vocabularies: `protocols/<domain>.py` lists `EVENTS` (type word -> struct) and, where the
+domain has a latest-value channel, `LATEST` (first word of the channel -> struct). Actions are the server's: it sends
+events and receives RPCs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from handlers.contract import Route
+from server.schemas.components import Components, Schema
+from server.schemas.openapi import VERSION, refusals_of
+
+Vocabulary = Mapping[str, Mapping[str, type[Struct]]]
+"""Structs by word, by domain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One kind of channel. Source: INTERFACE section 2."""
+
+    kind: str
+    address: str
+    readers: str
+    replayed: bool
+    domain: str = ""
+    """Whose events it carries; empty for personal channels, which carry some of every domain."""
+
+
+CHANNELS = (
+    Channel("auctions", "auctions:{auction_id}", "anyone", True, "auctions"),
+    Channel("ticker", "ticker:{auction_id}", "anyone", False, "auctions"),
+    Channel("personal", "personal:#{user_id}", "that user", True),
+    Channel(
+        "orders", "orders:{order_id}", "buyer, seller and traveller of the order, support", True, "orders"
+    ),
+    Channel("trips", "trips:{trip_id}", "the traveller, parties of orders on the trip", False, "trips"),
+    Channel("cells", "cells:{h3_index}", "any signed-in user", False, "trips"),
+)
+
+PERSONAL_EVENTS = frozenset(
+    {"outbid", "auction_won", "auction_lost", "offer_made", "order_changed", "payment_changed", "notice"}
+)
+"""Event types that go to one user's personal channel, whichever domain they come from."""
+
+_SOCKET = "/connection/websocket"
+
+
+def build_asyncapi(
+    routes: Sequence[Route], url: str, events: Vocabulary | None = None, latest: Vocabulary | None = None
+) -> Schema:
+    """Return the document; `events` and `latest` are read from the domains' vocabularies unless given."""
+    domains = sorted({route.domain for route in routes})
+    events = read_vocabulary(domains, "EVENTS") if events is None else events
+    latest = read_vocabulary(domains, "LATEST") if latest is None else latest
+    calls = [route for route in routes if route.rpc]
+    structs = [
+        kind for vocabulary in (events, latest) for words in vocabulary.values() for kind in words.values()
+    ]
+    types = [r.command for r in calls] + [r.reply for r in calls if r.reply is not None] + structs
+    document = _Document(Components(types))
+    for channel in CHANNELS:
+        document.add_channel(channel, events, latest)
+    document.add_calls(calls)
+    parts = urlsplit(url)
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Mnbara realtime",
+            "version": VERSION,
+            "description": "Centrifuge client protocol v2, JSON or Protobuf; the official SDKs connect as they are.",
+        },
+        "defaultContentType": "application/json",
+        "servers": {
+            "websocket": {
+                "host": parts.netloc,
+                "pathname": _SOCKET,
+                "protocol": "wss" if parts.scheme == "https" else "ws",
+                "security": [{"$ref": "#/components/securitySchemes/token"}],
+            }
+        },
+        "channels": document.channels,
+        "operations": document.operations,
+        "components": {
+            "schemas": document.components.named,
+            "messages": document.messages,
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "Sent as `connect.token`; without one the connection is anonymous.",
+                }
+            },
+        },
+    }
+
+
+def read_vocabulary(domains: Sequence[str], name: str) -> Vocabulary:
+    """Return `protocols.<domain>.<name>` of each domain that has it."""
+    found = {}
+    for domain in domains:
+        if find_spec(f"protocols.{domain}") is not None:
+            words = getattr(import_module(f"protocols.{domain}"), name, None)
+            if words:
+                found[domain] = dict(words)
+    return found
+
+
+class _Document:
+    """Channels, operations and messages, as they are collected."""
+
+    def __init__(self, components: Components) -> None:
+        self.components = components
+        self.channels: Schema = {}
+        self.operations: Schema = {}
+        self.messages: Schema = {}
+
+    def add_channel(self, channel: Channel, events: Vocabulary, latest: Vocabulary) -> None:
+        """Describe a channel and the server's sending on it; one without messages is not built yet."""
+        if channel.replayed:
+            names = [self._add_event(word, kind) for word, kind in _events_of(channel, events)]
+        else:
+            kind = latest.get(channel.domain, {}).get(channel.kind)
+            names = [] if kind is None else [self._add_message(channel.kind, self.components.schema(kind))]
+        if not names:
+            return
+        how = (
+            "Replayed: every event, numbered, recoverable."
+            if channel.replayed
+            else "Latest: the newest value."
+        )
+        parameter = channel.address.split("{")[1].rstrip("}")
+        self._open(channel.kind, channel.address, f"{how} Readers: {channel.readers}.", names)
+        self.channels[channel.kind]["parameters"] = {parameter: {"description": f"The {parameter}."}}
+        self.operations[f"publish_{channel.kind}"] = {
+            "action": "send",
+            "channel": {"$ref": f"#/channels/{channel.kind}"},
+            "messages": _refs(channel.kind, names),
+        }
+
+    def add_calls(self, routes: Sequence[Route]) -> None:
+        """Describe every RPC as an operation with a reply."""
+        refusal = {
+            "type": "object",
+            "required": ["code", "message"],
+            "properties": {
+                "code": {"type": "integer"},
+                "message": {"type": "string"},
+                "temporary": {"type": "boolean"},
+            },
+        }
+        names = [self._add_message("refusal", refusal)]
+        for route in routes:
+            names.append(self._add_message(f"{route.name}.request", self.components.schema(route.command)))
+            reply = {"type": "null"} if route.reply is None else self.components.schema(route.reply)
+            names.append(self._add_message(f"{route.name}.reply", reply))
+        self._open("rpc", None, "RPC commands of a connection and their replies.", names)
+        for route in routes:
+            self.operations[route.name] = _call(route)
+
+    def _open(self, name: str, address: str | None, text: str, messages: Sequence[str]) -> None:
+        self.channels[name] = {
+            "address": address,
+            "description": text,
+            "messages": {message: {"$ref": f"#/components/messages/{message}"} for message in messages},
+        }
+
+    def _add_event(self, word: str, kind: type[Struct]) -> str:
+        head = {
+            "type": "object",
+            "required": ["type", "at"],
+            "properties": {
+                "type": {"type": "string", "const": word},
+                "at": {"type": "string", "format": "date-time"},
+            },
+        }
+        return self._add_message(word, {"allOf": [head, self.components.schema(kind)]})
+
+    def _add_message(self, name: str, payload: Schema) -> str:
+        self.messages[name] = {"name": name, "payload": payload}
+        return name
+
+
+def _events_of(channel: Channel, events: Vocabulary) -> list[tuple[str, type[Struct]]]:
+    """Return the events of a replayed channel, in the order their domains list them."""
+    if not channel.domain:
+        return [(w, kind) for words in events.values() for w, kind in words.items() if w in PERSONAL_EVENTS]
+    return [(w, kind) for w, kind in events.get(channel.domain, {}).items() if w not in PERSONAL_EVENTS]
+
+
+def _refs(channel: str, messages: Sequence[str]) -> list[dict[str, str]]:
+    return [{"$ref": f"#/channels/{channel}/messages/{name}"} for name in messages]
+
+
+def _call(route: Route) -> dict[str, Any]:
+    doc = (route.function.__doc__ or route.name).strip().splitlines()[0]
+    refusals = ", ".join(f"{kind.number} {kind.code}" for kind in refusals_of(route))
+    return {
+        "action": "receive",
+        "summary": doc,
+        "description": f"RPC `{route.name}`. Permission: {route.permission.value}. Refusals: {refusals}.",
+        "channel": {"$ref": "#/channels/rpc"},
+        "messages": _refs("rpc", [f"{route.name}.request"]),
+        "reply": {
+            "channel": {"$ref": "#/channels/rpc"},
+            "messages": _refs("rpc", [f"{route.name}.reply", "refusal"]),
+        },
+    }

@@ -1,0 +1,172 @@
+"""A whole door for each test module: real PostgreSQL, Redis, pipeline and uvicorn on a loopback port."""
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import asyncpg
+import httpx
+import pytest
+import pytest_asyncio
+import uvicorn
+from redis.asyncio import Redis
+
+from handlers.contract import Caller
+from protocols.errors import NotAllowed, TemporarilyUnavailable, Unauthenticated, UnknownChannel
+from protocols.values import new_id
+from realtime.ports import ChannelRule, Lane
+from server.channel_log import ChannelLog
+from server.commands import CommandTable
+from server.http.app import DoorParts, create_app
+from server.http.channels import ChannelSource, ChannelWatchers
+from server.metrics import Metrics
+from server.pipeline import Pipeline
+from server.ratelimits import LocalLimits, SharedLimits
+from server.settings import Settings
+from storage.engines.postgres import open_database
+from storage.engines.redis import open_redis
+from storage.events_postgres import read_epoch
+from storage.ratelimits_redis import RateLimitStore
+from tests.support.counters import create_counters
+from tests.support.notes import ROUTES, create_notes
+
+OPS_TOKEN = "ops-token-of-the-tests"
+
+
+@dataclass
+class House:
+    """The door under test and what stands behind it."""
+
+    url: str
+    table: CommandTable
+    pipeline: Pipeline
+    metrics: Metrics
+    pool: asyncpg.Pool
+    watchers: ChannelWatchers
+    callers: dict[str, Caller]
+    broken: set[str] = field(default_factory=set)
+    """Parts whose ping fails."""
+
+    def sign_in(self, *roles: str) -> tuple[Caller, dict[str, str]]:
+        """Return a new user and the headers of a request of theirs."""
+        caller = Caller(user_id=new_id(), session_id=new_id(), roles=frozenset({"user", *roles}))
+        token = f"token-{caller.user_id}"
+        self.callers[token] = caller
+        return caller, {"Authorization": f"Bearer {token}"}
+
+    async def counter(self) -> UUID:
+        """Return a new counter at zero."""
+        counter_id = new_id()
+        await create_counters(self.pool, counter_id)
+        return counter_id
+
+
+@contextlib.asynccontextmanager
+async def serving(app: object) -> AsyncIterator[str]:
+    """Serve an ASGI application on a free loopback port."""
+    server = uvicorn.Server(
+        uvicorn.Config(app, port=0, log_config=None, proxy_headers=False, access_log=False, lifespan="off")
+    )
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+@contextlib.asynccontextmanager
+async def house(database: str, redis_url: str, pool: asyncpg.Pool, **changes: object) -> AsyncIterator[House]:
+    """Build a door; `changes` go into the settings."""
+    settings = dataclasses.replace(
+        Settings(rate_limits=False, ops_token=OPS_TOKEN, allowed_origins="https://app.example"),
+        **changes,
+    )
+    opened = await open_database(database)
+    redis: Redis = open_redis(redis_url)
+    async with opened.connection() as db:
+        epoch = await read_epoch(db)
+    followed: list[str] = []
+
+    async def follow(channel: str) -> None:
+        followed.append(channel)
+
+    watchers = ChannelWatchers(follow, followed.remove)
+    pipeline = Pipeline(
+        opened, redis, epoch, lambda ps: [watchers.deliver(channel, e) for channel, e in ps] and None, ROUTES
+    )
+    pipeline.start()
+    metrics = Metrics()
+    local = LocalLimits() if settings.rate_limits else None
+    table = CommandTable(ROUTES, pipeline, local, metrics)
+    callers: dict[str, Caller] = {}
+    broken: set[str] = set()
+
+    async def verify(token: str, ip: str) -> Caller:
+        if token not in callers:
+            raise Unauthenticated("This token is not valid")
+        return callers[token]
+
+    async def authorize(caller: Caller, channel: str) -> ChannelRule:
+        if channel.startswith("ticker:"):
+            return ChannelRule(Lane.LATEST)
+        if channel.startswith("personal:#") and channel != f"personal:#{caller.user_id}":
+            raise NotAllowed
+        if not channel.startswith(("auctions:", "personal:#")):
+            raise UnknownChannel
+        return ChannelRule(Lane.REPLAYED)
+
+    async def ping(name: str) -> None:
+        if name in broken:
+            raise TemporarilyUnavailable("postgres://user:secret@host is away")
+        if f"{name} hangs" in broken:
+            await asyncio.sleep(30)
+
+    app = create_app(
+        DoorParts(
+            table=table,
+            metrics=metrics,
+            settings=settings,
+            verify=verify,
+            limits=SharedLimits(RateLimitStore(redis), metrics.limits_without_store.inc)
+            if settings.rate_limits
+            else None,
+            jwks=lambda: {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "AAAA", "kid": "1"}]},
+            channels=ChannelSource(epoch, authorize, ChannelLog(opened, epoch, {}).read, watchers.watch),
+            pings={"database": opened.ping, "redis": redis.ping, "third": lambda: ping("third")},
+        )
+    )
+    await create_notes(pool)
+    await create_counters(pool)
+    async with serving(app) as url:
+        yield House(url, table, pipeline, metrics, pool, watchers, callers, broken)
+    await pipeline.close()
+    await redis.aclose()
+    await opened.close()
+    assert followed == [], "a poll left its channel followed"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def door(database: str, redis_url: str, pool: asyncpg.Pool) -> AsyncIterator[House]:
+    async with house(database, redis_url, pool) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def http(door: House) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=door.url, timeout=20) as client:
+        yield client
+
+
+@pytest.fixture
+def key() -> dict[str, str]:
+    """A fresh Idempotency-Key header."""
+    return {"Idempotency-Key": str(new_id())}
+
+
