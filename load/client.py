@@ -226,15 +226,15 @@ async def open_socket(
     url: str, token: str = "", on_publication: OnPublication | None = None, make: type[Socket] = Socket
 ) -> Socket:
     """Return a connected socket. Raises ServerError, SocketClosedError, OSError."""
-    _, listener = await ws_connect(
-        lambda: make(on_publication),
+    socket = make(on_publication)
+    await ws_connect(
+        lambda: socket,
         url,
         websocket_handshake_timeout=REPLY_TIMEOUT_S,
         read_buffer_init_size=READ_BUFFER_BYTES,
     )
-    assert isinstance(listener, Socket)
-    await listener.ask("connect", msgspec.json.encode({"token": token, "name": "load"} if token else {}))
-    return listener
+    await socket.ask("connect", msgspec.json.encode({"token": token, "name": "load"} if token else {}))
+    return socket
 
 
 async def open_sockets(

@@ -24,10 +24,13 @@ class _Rpc(Struct):
     data: Raw
 
 
+class _Subscribe(Struct):
+    channel: str
+
+
 class _Command(Struct):
     id: int = 0
-    connect: Raw | None = None
-    subscribe: Raw | None = None
+    subscribe: _Subscribe | None = None
     rpc: _Rpc | None = None
 
 
@@ -58,9 +61,8 @@ class Floor(asyncio.Protocol):
     subscribers: set["Floor"] = set()  # noqa: RUF012 - one server, one channel
     offset = 0
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the handshake."""
-        assert isinstance(transport, asyncio.Transport)
         self.transport, self.write = transport, transport.write
         self.rest, self.is_open = b"", False
 
