@@ -1,1 +1,1 @@
-"""Load and demo clients: they speak the public words only, as any client does."""
+"""Load tools: the demo, locust scenarios and benchmarks. They speak the public words only, like any client."""
