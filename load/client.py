@@ -244,9 +244,7 @@ async def open_sockets(
     return await gather_some([lambda t=t: open_socket(url, t, on_publication, make) for t in tokens])
 
 
-async def gather_some(
-    jobs: Iterable[Callable[[], Awaitable[T]]], at_once: int = OPENING_AT_ONCE
-) -> list[T]:
+async def gather_some(jobs: Iterable[Callable[[], Awaitable[T]]], at_once: int = OPENING_AT_ONCE) -> list[T]:
     """Return the results of all jobs in order; at most `at_once` run at the same time. Raises the first error."""
     gate = asyncio.Semaphore(at_once)
 

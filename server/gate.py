@@ -89,7 +89,7 @@ class AppGate:
     def call(self, identity: Identity, method: str, data: bytes) -> "bytes | Future[bytes]":
         """Run an RPC as the identity's caller."""
         caller = _caller_of(identity)
-        return self._commands.call(method, data, caller, caller.remote_ip)
+        return self._commands.call(method, data, caller)
 
 
 def _caller_of(identity: Identity) -> Caller:

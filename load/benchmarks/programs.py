@@ -130,7 +130,7 @@ async def running_system(home: Path, processes: int) -> AsyncIterator[System]:
         "MNBARA_LOG_LEVEL": "warning",
     }
     with log.open("wb") as out:
-        process = subprocess.Popen(  # noqa: S603 - our own module
+        process = subprocess.Popen(
             [sys.executable, "-m", "server.command_line", "up"],
             cwd=ROOT,
             env=inherited | settings,

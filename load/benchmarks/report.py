@@ -82,7 +82,9 @@ def print_table(figures: Sequence[Figure], console: Console | None = None) -> No
         if figure.baseline_is:
             notes.insert(0, f"baseline: {figure.baseline_is}")
         if notes:
-            out.print(f"  {figure.benchmark}, {figure.what}: {' · '.join(notes)}", style="dim", soft_wrap=True)
+            out.print(
+                f"  {figure.benchmark}, {figure.what}: {' · '.join(notes)}", style="dim", soft_wrap=True
+            )
 
 
 def keep(figures: Sequence[Figure], path: Path) -> None:

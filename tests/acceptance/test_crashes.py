@@ -17,7 +17,10 @@ VICTIMS = ["server-0", "worker", "redis", "nats", "server-1", "postgres", "serve
 
 @pytest.fixture(scope="module")
 def system() -> Iterator[System]:
-    with scratch_home() as home, running_system(home, processes=2, environment={"MNBARA_RATE_LIMITS": "off"}) as running:
+    with (
+        scratch_home() as home,
+        running_system(home, processes=2, environment={"MNBARA_RATE_LIMITS": "off"}) as running,
+    ):
         yield running
 
 

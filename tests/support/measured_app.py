@@ -4,7 +4,6 @@ Run: `python -m tests.support.measured_app PORT`. RPC `publish {channel, items}`
 tick; RPC `echo` answers its data.
 """
 
-import asyncio
 import gc
 import sys
 

@@ -168,5 +168,3 @@ async def http(door: House) -> AsyncIterator[httpx.AsyncClient]:
 def key() -> dict[str, str]:
     """A fresh Idempotency-Key header."""
     return {"Idempotency-Key": str(new_id())}
-
-

@@ -21,7 +21,9 @@ codec = JsonCodec()
 
 
 def test_commands_come_in_order_one_a_line():
-    commands = codec.decode_commands(b'{"id":1,"connect":{"token":"t"}}\n{"id":2,"subscribe":{"channel":"c"}}\n', 9)
+    commands = codec.decode_commands(
+        b'{"id":1,"connect":{"token":"t"}}\n{"id":2,"subscribe":{"channel":"c"}}\n', 9
+    )
     assert [command.id for command in commands] == [1, 2]
     assert commands[0].connect.token == "t"
     assert commands[1].subscribe.channel == "c"

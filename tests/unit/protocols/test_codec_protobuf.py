@@ -66,7 +66,9 @@ def test_schema_is_what_the_generated_module_says(tmp_path):
     committed = FileDescriptorProto()
     protocols.centrifuge_pb2.DESCRIPTOR.CopyToProto(committed)
     regenerated.ClearField("source_code_info")
-    for message in regenerated.message_type:  # protoc fills json names in; the runtime leaves default ones out
+    for (
+        message
+    ) in regenerated.message_type:  # protoc fills json names in; the runtime leaves default ones out
         for holder in (message, *message.nested_type):
             for field in holder.field:
                 field.ClearField("json_name")
@@ -84,7 +86,11 @@ def test_schema_agrees_with_the_sdk_on_every_field_both_know():
         for field in theirs.fields if name in ours else ():
             twin = ours[name].fields_by_name.get(field.name)
             if twin is not None:
-                assert (twin.number, twin.type, twin.is_repeated) == (field.number, field.type, field.is_repeated)
+                assert (twin.number, twin.type, twin.is_repeated) == (
+                    field.number,
+                    field.type,
+                    field.is_repeated,
+                )
                 compared += 1
     assert compared > 100
 
@@ -94,7 +100,9 @@ def test_commands_come_in_order():
         sdk.Command(id=1, connect=sdk.ConnectRequest(token="t", subs={"a": sdk.SubscribeRequest(offset=5)})),
         sdk.Command(id=2, rpc=sdk.RPCRequest(method="m", data=b"{}")),
         sdk.Command(),
-        sdk.Command(id=3, history=sdk.HistoryRequest(channel="c", limit=-1, since=sdk.StreamPosition(offset=4))),
+        sdk.Command(
+            id=3, history=sdk.HistoryRequest(channel="c", limit=-1, since=sdk.StreamPosition(offset=4))
+        ),
     )
     connect, rpc, pong, history = codec.decode_commands(data, 9)
     assert connect.connect.subs["a"].offset == 5
@@ -147,7 +155,9 @@ def test_sdk_reads_what_we_write(command_id, data, number, at_ms, text):
         [
             push,
             codec.reply(command_id, subscribe),
-            codec.reply(command_id, ConnectResult(client="k", ping=25, pong=True, subs={"s" + text: subscribe})),
+            codec.reply(
+                command_id, ConnectResult(client="k", ping=25, pong=True, subs={"s" + text: subscribe})
+            ),
             codec.reply(command_id, HistoryResult(embedded, "e", number)),
             codec.rpc_reply(command_id, data),
             codec.error_reply(command_id, 107, text, temporary=True),

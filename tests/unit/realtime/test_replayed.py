@@ -277,9 +277,7 @@ async def test_channel_that_cannot_open_fails_its_subscribers_and_leaves_nothing
     await hub.start()
     broken = hub.bus if away == "bus" else hub.log
     broken.failing = True
-    results = await asyncio.gather(
-        *(hub.open(NAME, Lane.REPLAYED) for _ in range(3)), return_exceptions=True
-    )
+    results = await asyncio.gather(*(hub.open(NAME, Lane.REPLAYED) for _ in range(3)), return_exceptions=True)
     assert [type(result) for result in results] == [ConnectionError] * 3
     assert hub.channels == {}
     assert hub.bus.subscribed == set()
