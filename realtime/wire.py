@@ -72,6 +72,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
     __slots__ = (
         "_close_sent",
         "_close_timer",
+        "_deaf",
         "_handshake",
         "_inbox",
         "_lost",
@@ -96,7 +97,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         self._handshake: _Handshake | None = _Handshake(config, app_state)
         self._inbox: _Inbox | None = None
         self._user: SocketUser | None = None
-        self._close_sent = self._lost = False
+        self._close_sent = self._lost = self._deaf = False
         self._close_timer: asyncio.TimerHandle | None = None
         self.transport: asyncio.Transport
 
@@ -112,6 +113,8 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         """Parse; a broken rule closes with its code."""
         if self._handshake is not None:
             self._receive_handshake(self._handshake, data)
+            return
+        if self._deaf:
             return
         try:
             self.feed(data)
@@ -203,7 +206,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         self._close_sent = True
         self.write(build_close(code, reason))
         self.resume_reading()  # the peer's close frame has to be seen
-        self._close_timer = asyncio.get_running_loop().call_later(_CLOSE_TIMEOUT_S, self.transport.abort)
+        self._cut_later()
 
     # Frames.
 
@@ -241,7 +244,6 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
     def _fail(self, code: int, reason: str) -> None:
         """Close because the peer broke a rule; what it still sends is not worth reading."""
         self.pending, self.fragments = b"", None
-        self.reading = False
         if not self._close_sent:
             self._close_sent = True
             self.write(build_close(code, reason))
@@ -249,15 +251,25 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         if user is not None:
             user.socket_lost()
         self._leave(code, reason)
-        self._finish()
+        # Closing with unread bytes would reset the connection and the peer might never see the close frame, so the
+        # rest is read and dropped until the peer leaves.
+        self._deaf = True
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._cut_later()
 
     def _finish(self) -> None:
         """Close the transport once its buffer is out, or cut it when the peer does not take it."""
         if self._lost or self.transport.is_closing():
             return
         self.transport.close()
+        self._cut_later()
+
+    def _cut_later(self) -> None:
+        """Give the peer a little time, then cut."""
         if self._close_timer is None:
-            self._close_timer = asyncio.get_running_loop().call_later(_CLOSE_TIMEOUT_S, self.transport.abort)
+            loop = asyncio.get_running_loop()
+            self._close_timer = loop.call_later(_CLOSE_TIMEOUT_S, self.transport.abort)
 
     def _go_on(self) -> None:
         """Parse what a pause left over; when that does not pause again, read on."""

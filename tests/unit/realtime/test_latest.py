@@ -167,8 +167,11 @@ def test_every_reader_ends_with_the_highest_number_of_each_key(values):
             hub.deliver(NAME, [value(number, key)])
             if index % 10 == 9:
                 await asyncio.sleep(0.001)
-        await asyncio.sleep(0.01)
         expected = {key: max(n for k, n in values if k == key) for key, _ in values}
+        await asyncio.sleep(0.005)
+        while any(group._timer for group in channel.groups.values()):
+            await asyncio.sleep(0.002)
+        await asyncio.sleep(0)
         for reader in readers:
             last = {}
             for pub in reader.pushes():
