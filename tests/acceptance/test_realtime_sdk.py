@@ -330,7 +330,10 @@ async def test_ended_session_is_disconnected_for_good(app, protobuf):
     other = await make_client(app, protobuf, token=f"eve{protobuf}:s8")
     assert app.hub.disconnect_session("s9", 4501, "session ended") == 1
     await until(lambda: client.events.disconnected)
-    assert (client.events.disconnected[0].code, client.events.disconnected[0].reason) == (4501, "session ended")
+    assert (client.events.disconnected[0].code, client.events.disconnected[0].reason) == (
+        4501,
+        "session ended",
+    )
     assert (await other.rpc("echo", b"1" if protobuf else 1)).data
     await other.disconnect()
 
