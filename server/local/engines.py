@@ -264,12 +264,6 @@ class LocalEngines:
         return path
 
     def _prepare_folders(self) -> None:
-        if os.geteuid() == 0 and self.owner is None and "postgres" in self.names:
-            raise EngineError(
-                "PostgreSQL does not run as root and there is no user `postgres`; install postgresql"
-            )
-        (self.home / "logs").mkdir(parents=True, exist_ok=True)
-        self.data = self._data_folder()
         self.data.chmod(0o755)  # the folders inside are closed
         self.run_folder.mkdir(mode=0o700, exist_ok=True)
         status = self.run_folder.lstat()

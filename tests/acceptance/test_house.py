@@ -22,6 +22,13 @@ def status_of(url):
         return answer.status
 
 
+def is_ready(system):
+    try:
+        return status_of(system.base_url + "/health/ready") == 200
+    except OSError:
+        return False
+
+
 def is_alive(pid):
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
@@ -56,15 +63,10 @@ def test_up_serves_restarts_the_killed_and_leaves_nothing_running(home):
         for name in ("server-0", "worker", "redis", "nats", "postgres"):
             system.kill(name)
         deadline = time.monotonic() + 30
-        while True:  # ready again, engines included, at the same addresses
-            try:
-                if status_of(system.base_url + "/health/ready") == 200:
-                    break
-            except OSError:
-                assert time.monotonic() < deadline, system.logs()
-                time.sleep(0.1)
+        while not (len(system.pids()) == 6 and is_ready(system)):  # engines at the same addresses
+            assert time.monotonic() < deadline, system.logs()
+            time.sleep(0.1)
         pids = list(system.pids().values())
-        assert len(pids) == 6
         assert system.stop() == 0
         await_end(pids, seconds=0.5)
     assert not (home / "up.json").exists()
