@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from protocols.errors import Refusal
+from protocols.errors import Refusal, Unauthenticated
 from protocols.values import Timestamp
 
 Email = Annotated[str, Meta(max_length=254, examples=["amina@example.org"])]
@@ -192,13 +192,13 @@ class BadCredentials(Refusal):
     code, number, status = "bad_credentials", 501, 401
 
 
-class TokenInvalid(Refusal):
+class TokenInvalid(Unauthenticated):
     """This token is not one of ours; sign in again."""
 
     code, number, status = "token_invalid", 502, 401
 
 
-class TokenExpired(Refusal):
+class TokenExpired(Unauthenticated):
     """This token has expired; refresh it."""
 
     code, number, status = "token_expired", 503, 401
@@ -234,7 +234,7 @@ class SessionNotFound(Refusal):
     code, number, status = "session_not_found", 508, 404
 
 
-class SessionOver(Refusal):
+class SessionOver(Unauthenticated):
     """This session has ended; sign in again."""
 
     code, number, status = "session_over", 509, 401

@@ -178,6 +178,7 @@ class CommandDispatcher:
                     await channel.prepare(wish.offset)
             if connection.state != NEW:
                 return
+            self._gate.confirm(identity)  # opening may have taken a while; nothing below waits
             subs = {c.name: self._join(connection, c, request.subs.get(c.name)) for c in pinned}
             connection.server_channels = tuple(subs)
         finally:

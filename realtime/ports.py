@@ -89,6 +89,14 @@ class Gate(Protocol):
         """Return who the token names ("" = anonymous). Raises DisconnectError 3500, ProtocolError 109 when expired."""
         ...
 
+    def confirm(self, identity: Identity) -> None:
+        """Raise as `authenticate` does if access was taken away since.
+
+        Asked in the same step that makes the connection findable for `disconnect_session` and `disconnect_user`, so
+        that what is taken away while a connection opens closes it too.
+        """
+        ...
+
     async def authorize(self, identity: Identity, channel: str) -> ChannelRule:
         """Return how the channel behaves for this identity. Raises ProtocolError 102 unknown, 103 not permitted."""
         ...

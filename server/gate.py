@@ -6,7 +6,8 @@ stops), 102 and 103 for channels.
 """
 
 from asyncio import Future
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from handlers.contract import ANONYMOUS, Caller
@@ -26,6 +27,7 @@ class Principal(Identity):
     """An identity and the caller its commands run as."""
 
     caller: Caller = ANONYMOUS
+    confirm: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class CheckedToken:
 
     caller: Caller
     expires_at_s: int
+    confirm: Callable[[], None]
+    """Raises a refusal of the auth domain when the token is good no more."""
 
 
 CheckToken = Callable[[str], Awaitable[CheckedToken]]
@@ -53,14 +57,8 @@ class AppGate:
         """Return whom the token names; no token is anonymous."""
         if not token:
             return Principal(caller=Caller(remote_ip=context.remote_ip))
-        try:
+        with _as_protocol():
             checked = await self._check_token(token)
-        except TokenExpired as expired:
-            raise ProtocolError(TOKEN_EXPIRED, "token expired") from expired
-        except Fault as fault:
-            raise ProtocolError(100, fault.detail, temporary=True) from fault
-        except Refusal as refusal:
-            raise DisconnectError(INVALID_TOKEN, "invalid token") from refusal
         caller = replace(checked.caller, remote_ip=context.remote_ip)
         return Principal(
             user=str(caller.user_id),
@@ -68,7 +66,15 @@ class AppGate:
             roles=caller.roles,
             expires_at_s=checked.expires_at_s,
             caller=caller,
+            confirm=checked.confirm,
         )
+
+    def confirm(self, identity: Identity) -> None:
+        """Let a connection open if its token is still good."""
+        assert isinstance(identity, Principal), "identities of this gate come from its authenticate"
+        if identity.confirm is not None:
+            with _as_protocol():
+                identity.confirm()
 
     async def authorize(self, identity: Identity, channel: str) -> ChannelRule:
         """Return how the channel behaves for this identity."""
@@ -90,6 +96,19 @@ class AppGate:
         """Run an RPC as the identity's caller."""
         caller = _caller_of(identity)
         return self._commands.call(method, data, caller)
+
+
+@contextmanager
+def _as_protocol() -> Iterator[None]:
+    """Turn a refused token into the protocol's own words."""
+    try:
+        yield
+    except TokenExpired as expired:
+        raise ProtocolError(TOKEN_EXPIRED, "token expired") from expired
+    except Fault as fault:
+        raise ProtocolError(100, fault.detail, temporary=True) from fault
+    except Refusal as refusal:
+        raise DisconnectError(INVALID_TOKEN, "invalid token") from refusal
 
 
 def _caller_of(identity: Identity) -> Caller:

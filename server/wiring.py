@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from storage.auctions.lookups import read_ticker
@@ -117,7 +118,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
 
         async def check_token(token: str) -> CheckedToken:
             verified = await verifier.verify_access_token(token)
-            return CheckedToken(verified.caller, verified.expires_at_s)
+            return CheckedToken(verified.caller, verified.expires_at_s, partial(verifier.confirm, verified))
 
         async def verify(token: str, peer: str) -> Caller:
             caller = (await verifier.verify_access_token(token)).caller

@@ -1,8 +1,9 @@
 """Signing keys: private JWKs in a folder of secrets, the first signs, all are accepted and published.
 
 `signing_keys.json` holds Ed25519 keys for access tokens, `refresh_keys.json` symmetric ones for refresh tokens; both
-are made at the first start. To rotate, put a new key in front, restart the processes one by one, and remove the old
-one when its tokens have expired: a process that meets an unknown `kid` reads the file again by itself.
+are made at the first start. To rotate: add a new key at the end and restart the processes; once everybody who reads
+the published keys has it, move it to the front and restart; remove the old one when its tokens have expired. A process
+that meets an unknown `kid` reads the file again by itself, so the restarts may take their time.
 Source: RFC 7517, 7638, 8037.
 """
 

@@ -97,6 +97,11 @@ class TokenVerifier:
         verified = self._read(token)
         if not self._watch.is_fresh:
             await self._watch.refresh()
+        self.confirm(verified)
+        return verified
+
+    def confirm(self, verified: Verified) -> None:
+        """Judge a verified token again by what this process knows now. Raises TokenExpired, SessionOver."""
         if now_instant() >= verified.expires_at_s * 1000:
             raise TokenExpired
         caller = verified.caller
@@ -104,7 +109,6 @@ class TokenVerifier:
             raise SessionOver
         if self._watch.access_version(caller.user_id) > verified.access_version:
             raise TokenExpired("The roles of this account changed; refresh the token")
-        return verified
 
     def _read(self, token: str) -> Verified:
         """Return what the token says if the signature is ours, from the cache if it was checked before."""

@@ -106,6 +106,7 @@ class SmallGate:
     """Tokens `user:session[:seconds to live]`; channels by prefix: auctions, personal, ticker, cells, secret."""
 
     def __init__(self):
+        self.over: set[str] = set()
         self.waiting: list[asyncio.Future[bytes]] = []
         self.calls: list[tuple[str, str, bytes]] = []
 
@@ -119,6 +120,10 @@ class SmallGate:
             raise DisconnectError(3500, "invalid token")
         user, session, *rest = token.split(":")
         return Identity(user, session, frozenset(), int(time.time()) + int(rest[0]) if rest else 0)
+
+    def confirm(self, identity: Identity) -> None:
+        if identity.session in self.over:
+            raise DisconnectError(3500, "invalid token")
 
     async def authorize(self, identity: Identity, channel: str) -> ChannelRule:
         kind = channel.partition(":")[0]

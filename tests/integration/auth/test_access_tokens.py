@@ -360,3 +360,13 @@ async def test_refreshed_access_token_is_another_one(house: AuthHouse) -> None:
     member = await house.join()
     reply = await house.run("refresh", Refresh(refresh_token=member.refresh_token))
     assert claims_of(reply["tokens"]["access_token"])["jti"] != claims_of(member.access_token)["jti"]
+
+
+async def test_verified_token_is_judged_again_without_waiting(house: AuthHouse) -> None:
+    member = await house.join()
+    verified = await house.verifier.verify_access_token(member.access_token)
+    house.verifier.confirm(verified)
+    await house.run("logout", Logout(), member.caller)
+    await house.watch.refresh()
+    with pytest.raises(SessionOver):
+        house.verifier.confirm(verified)

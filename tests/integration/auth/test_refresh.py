@@ -22,6 +22,7 @@ from protocols.auth import (
     TokenInvalid,
 )
 from protocols.errors import Refusal, TemporarilyUnavailable
+from storage.auth.sessions_postgres import delete_old_sessions
 from tests.support.auth_house import PASSWORD, ROUTE, AuthHouse, Member
 
 Pool = Any
@@ -290,3 +291,14 @@ async def test_refresh_whose_answer_was_lost_after_the_commit_is_repeated(
         assert again == lost
         token = again
     assert (await read_session(pool, member))["ended_at_ms"] is None
+
+
+async def test_expired_sessions_are_forgotten_and_living_ones_kept(house: AuthHouse, pool: Pool) -> None:
+    old, living = await house.join(), await house.join()
+    await pool.execute("UPDATE sessions SET expires_at_ms = 1000 WHERE session_id = $1", old.session_id)
+    await delete_old_sessions(pool, 2000, 10)
+    assert await read_session(pool, old) is None
+    assert await read_session(pool, living) is not None
+    with pytest.raises(TokenInvalid):
+        await refresh(house, old.refresh_token)
+    await refresh(house, living.refresh_token)
