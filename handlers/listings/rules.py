@@ -13,8 +13,8 @@ from protocols.listings import ListingNotActive, ListingNotFound, Price, UpdateL
 from protocols.values import GeoPoint
 from storage.listings.listings_postgres import ListingRow
 
-_REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Cn"})
-_INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zs", "Zl", "Zp"})
+_REFUSED_CATEGORIES = frozenset({"Cc", "Cs"})  # not Cn: emoji newer than this Python are unassigned to it
+_INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zs", "Zl", "Zp"})
 _LINE_BREAKS = frozenset("\n\r\t")
 _ATTRIBUTE_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _POINT = re.compile(r"\s*([+-]?\d{1,3}(?:\.\d{1,20})?)\s*,\s*([+-]?\d{1,3}(?:\.\d{1,20})?)\s*", re.ASCII)

@@ -258,7 +258,7 @@ class _Search:
 
     async def _fetch(self, statement: _Statement, name: str) -> list[Mapping[str, Any]]:
         text = statement.text(_PIECES[name])
-        return list(await self._db.fetch(text, *statement.arguments))
+        return [*await self._db.fetch(text, *statement.arguments)]
 
     def _statement(self, filters: Filters, **extra: Any) -> _Statement:  # noqa: ANN401 - SQL pieces and values
         """Return a statement over these filters; strings in `extra` are pieces, the rest are values."""

@@ -1,0 +1,92 @@
+"""A shop: the listings routes behind the real pipeline on real PostgreSQL, called with JSON as a client would."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import pytest
+import pytest_asyncio
+from redis.asyncio import Redis
+
+from handlers.contract import ANONYMOUS, Caller
+from handlers.listings import ROUTES
+from protocols.values import new_id
+from server.decoding import StructDecoder
+from server.pipeline import Pipeline
+from storage.engines.postgres import open_database
+
+BAG = {"title": "Leather bag", "description": "Hand made.", "category": "bags", "condition": "used"}
+
+
+class Shop:
+    """Calls routes by verb; answers are plain JSON values."""
+
+    def __init__(self, pipeline: Pipeline, pool: asyncpg.Pool) -> None:
+        self.pipeline = pipeline
+        self.pool = pool
+        self.routes = {route.verb: route for route in ROUTES}
+        self.decoders = {route.verb: StructDecoder(route.command) for route in ROUTES}
+
+    async def call(self, verb: str, caller: Caller = ANONYMOUS, /, **fields: Any) -> Any:
+        command = self.decoders[verb].decode(msgspec.json.encode(fields))
+        answer = await self.pipeline.run(self.routes[verb], command, caller)
+        assert answer.status == self.routes[verb].status
+        return msgspec.json.decode(answer.body)
+
+    async def create(self, seller: Caller, /, **fields: Any) -> Any:
+        return await self.call("create_listing", seller, **{**BAG, **fields})
+
+    async def search(self, **fields: Any) -> Any:
+        return await self.call("search_listings", **fields)
+
+    async def walk(self, **fields: Any) -> list[Any]:
+        """All items of a search, page by page."""
+        items: list[Any] = []
+        page = await self.search(**fields)
+        while True:
+            items += page["items"]
+            if page["next_cursor"] is None:
+                return items
+            page = await self.search(**fields, cursor=page["next_cursor"])
+
+    async def snapshot(self) -> list[Any]:
+        """Everything that a refused command must leave alone."""
+        listings = await self.pool.fetch("SELECT l::text FROM listings l ORDER BY listing_id")
+        events = await self.pool.fetch("SELECT stream, number FROM events ORDER BY stream, number")
+        return [tuple(row) for row in (*listings, *events)]
+
+    async def events(self, listing_id: str) -> list[Any]:
+        rows = await self.pool.fetch(
+            "SELECT number, type, data FROM events WHERE stream = $1 ORDER BY number",
+            f"listings:{listing_id}",
+        )
+        return [(row["number"], row["type"], msgspec.json.decode(row["data"])) for row in rows]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shop(database: str, redis: Redis, pool: asyncpg.Pool) -> AsyncIterator[Shop]:
+    opened = await open_database(database)
+    pipeline = Pipeline(opened, redis, "epoch", lambda _publications: None, ROUTES)
+    pipeline.start()
+    yield Shop(pipeline, pool)
+    await pipeline.close()
+    await opened.close()
+
+
+@pytest_asyncio.fixture
+async def empty_shop(shop: Shop) -> Shop:
+    """The shop with nothing in it."""
+    await shop.pool.execute("TRUNCATE listings")
+    return shop
+
+
+@pytest.fixture
+def seller() -> Caller:
+    return Caller(user_id=new_id(), session_id=new_id(), roles=frozenset({"user"}))
+
+
+@pytest.fixture
+def stranger() -> Caller:
+    return Caller(user_id=UUID(int=7 << 76), session_id=new_id(), roles=frozenset({"user"}))
