@@ -5,7 +5,7 @@ from handlers.auctions.lots import hold_one, save
 from handlers.auctions.rules import cancel
 from handlers.auctions.views import to_auction
 from handlers.contract import Caller, Outcome, Stores
-from protocols.auctions import AuctionNotFound, CancelAuction
+from protocols.auctions import CancelAuction
 from storage.auctions.auctions_postgres import read_auction
 from storage.auctions.bids_postgres import queue_losers
 
@@ -17,6 +17,5 @@ async def cancel_auction(command: CancelAuction, caller: Caller, stores: Stores,
     await queue_losers(stores.db, [(command.auction_id, None)])
     await save(stores.db, [held])
     row = await read_auction(stores.db, command.auction_id)
-    if row is None:
-        raise AuctionNotFound
+    assert row is not None, "this transaction holds it"
     return announce_close(held, now_ms, reply=to_auction(row, caller, stores.epoch, now_ms))

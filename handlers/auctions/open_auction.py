@@ -11,7 +11,6 @@ from handlers.auctions.rules import SoftCloseTerms, Steps, Terms, custom_steps, 
 from handlers.auctions.views import to_auction
 from handlers.contract import Caller, Event, Outcome, Stores, Timer
 from protocols.auctions import (
-    AuctionNotFound,
     AuctionOpened,
     FormatNotAvailable,
     ListingAlreadyInAuction,
@@ -23,7 +22,7 @@ from protocols.errors import InvalidInput, NotAllowed
 from protocols.topics import auction_channel
 from protocols.values import new_id, to_instant, to_timestamp
 from storage.auctions.auctions_postgres import insert_auction, read_auction
-from storage.listings.lookups import read_listing
+from storage.listings.lookups import share_listing
 
 DAY_MS = 86_400_000
 
@@ -49,7 +48,7 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
     if command.format != "english":
         raise FormatNotAvailable
     terms = _check(command, caller.id, now_ms)
-    listing = await read_listing(stores.db, command.listing_id)
+    listing = await share_listing(stores.db, command.listing_id)
     if listing is None or listing.status != "active":
         raise ListingNotAuctionable
     if listing.seller_id != caller.id:
@@ -57,8 +56,7 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
     auction_id = new_id()
     await _insert(command, terms, auction_id, stores, now_ms)
     row = await read_auction(stores.db, auction_id)
-    if row is None:
-        raise AuctionNotFound
+    assert row is not None, "this transaction wrote it"
     view = to_auction(row, caller, stores.epoch, now_ms)
     opened = AuctionOpened(
         auction_id=auction_id,

@@ -7,7 +7,7 @@ from protocols.auctions import BidNotRetractable, BidRetracted, LeadingAgain, Re
 from protocols.errors import NotAllowed
 from protocols.topics import personal_channel
 from protocols.values import to_timestamp
-from storage.auctions.bids_postgres import find_bid, insert_retractions, read_standing_bids
+from storage.auctions.bids_postgres import find_bid, insert_retractions, read_deciding_bids, read_own_bids
 
 
 async def retract_bid(command: RetractBid, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
@@ -21,12 +21,12 @@ async def retract_bid(command: RetractBid, caller: Caller, stores: Stores, now_m
         raise BidNotRetractable("There is no such bid in this auction")
     if found["bidder_id"] != caller.id:
         raise NotAllowed("This is not your bid")
-    standing = [StandingBid(*row) for row in await read_standing_bids(stores.db, command.auction_id)]
-    own = [bid for bid in standing if bid.bidder_id == caller.id]
+    own = [StandingBid(*row) for row in await read_own_bids(stores.db, command.auction_id, caller.id)]
     gone = choose_retracted(held.state, own, found["number"], now_ms)
     before = held.state
-    held.state = retract(held.lot.terms, before, [bid for bid in standing if bid.number not in gone])
-    await insert_retractions(stores.db, command.auction_id, gone, held.state.event_number)
+    await insert_retractions(stores.db, command.auction_id, gone, before.event_number + 1)
+    deciding = [StandingBid(*row) for row in await read_deciding_bids(stores.db, command.auction_id)]
+    held.state = retract(held.lot.terms, before, deciding, before.bid_count - len(gone))
     await save(stores.db, [held])
     events = [_event(held, command, caller, len(gone))]
     leader_id = held.state.leader_id

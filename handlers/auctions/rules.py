@@ -292,24 +292,18 @@ def choose_retracted(state: AuctionState, own: Sequence[StandingBid], number: in
     return {chosen.number}
 
 
-def retract(terms: Terms, state: AuctionState, remaining: Iterable[StandingBid]) -> AuctionState:
-    """Return the auction after a retraction: price and leader follow from the bids that remain, in log order.
+def retract(terms: Terms, state: AuctionState, remaining: Iterable[StandingBid], count: int) -> AuctionState:
+    """Return the auction after a retraction that left `count` bids.
 
+    Price and leader follow from the bids that remain, in log order; those that decide nothing may be left out.
     Extensions stay. A remaining bid is not judged again: it was good when it was placed.
     """
-    after = replace(open_state(terms, terms.starts_at_ms), event_number=state.event_number + 1)
-    price, leader_id, leader_max, count = after.price, None, 0, 0
+    number, ends_at_ms, extensions = state.event_number + 1, state.ends_at_ms, state.extensions
+    price, leader_id, leader_max = terms.starting_price, None, 0
     for bid in remaining:
-        so_far = AuctionState("live", 0, price, 0, leader_id, leader_max, count, 0, 0)
+        so_far = AuctionState("live", number, price, 0, leader_id, leader_max, count, ends_at_ms, extensions)
         price, leader_id, leader_max = _contest(terms, so_far, bid.bidder_id, bid.amount)
-        count += 1
-    return replace(
-        after,
-        price=price,
-        minimum_bid=price + terms.steps.at(price) if count else terms.starting_price,
-        leader_id=leader_id,
-        leader_max=leader_max,
-        bid_count=count,
-        ends_at_ms=state.ends_at_ms,
-        extensions=state.extensions,
+    minimum_bid = price + terms.steps.at(price) if count else price
+    return AuctionState(
+        "live", number, price, minimum_bid, leader_id, leader_max, count, ends_at_ms, extensions
     )

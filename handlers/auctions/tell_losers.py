@@ -1,4 +1,4 @@
-"""Timer: tell bidders that an auction ended and they did not get it, a chunk at a time, so that a crowd blocks nobody."""
+"""Timer: tell bidders that they did not get an auction, a chunk at a time, so that a crowd blocks nobody."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ LOSERS_CHUNK = 1_000
 
 
 async def tell_losers(refs: Sequence[UUID], stores: Stores, now_ms: int) -> list[Outcome]:
-    """Tell bidders that they did not get an auction, a chunk at a time, and ask again while some are left."""
+    """Tell the next chunk of each auction's bidders, and ask again while some are left."""
     pairs = await take_losers(stores.db, refs, LOSERS_CHUNK)
     if not pairs:
         return []

@@ -1,10 +1,3 @@
--- insert_bids --
--- Accepted bids. One row each. Locks: none beyond the rows; the auctions' rows are held already.
-INSERT INTO bids (auction_id, number, bid_id, bidder_id, amount, price, at_ms)
-SELECT auction_id, number, bid_id, bidder_id, amount, price, at_ms
-FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::uuid[], $5::bigint[], $6::bigint[], $7::bigint[])
-    AS new (auction_id, number, bid_id, bidder_id, amount, price, at_ms);
-
 -- insert_purchase --
 -- A purchase at the buy-now price.
 INSERT INTO bids (auction_id, number, bid_id, bidder_id, amount, price, at_ms, bought)
@@ -21,13 +14,42 @@ ORDER BY b.number DESC LIMIT $3;
 -- The number and bidder of one bid of an auction. 0 or 1 row. Index: bids_pkey, all bids of the auction.
 SELECT number, bidder_id FROM bids WHERE auction_id = $1 AND bid_id = $2;
 
--- read_standing_bids --
--- All bids of an auction that were not retracted, in the order they came. Index: bids_pkey, bid_retractions_pkey.
+-- read_own_bids --
+-- The bids of one bidder in an auction that were not retracted, in the order they came. Index: bids_pkey, all bids of the
+-- auction, and bid_retractions_pkey.
 SELECT b.number, b.bidder_id, b.amount, b.at_ms
 FROM bids AS b
-WHERE b.auction_id = $1 AND NOT b.bought
+WHERE b.auction_id = $1 AND b.bidder_id = $2 AND NOT b.bought
   AND NOT EXISTS (SELECT FROM bid_retractions AS r WHERE r.auction_id = b.auction_id AND r.bid_number = b.number)
 ORDER BY b.number;
+
+-- read_deciding_bids --
+-- Those standing bids of an auction that price and leader follow from, at most four, in the order they came: the best bid,
+-- the best of all other bidders, what the leader had offered before that one, and what the leader first beat it with.
+-- Every bid had to exceed the second-best maximum that stood when it came, so no other bid can have set the price.
+-- Index: bids_pkey, all bids of the auction, and bid_retractions_pkey.
+WITH standing AS MATERIALIZED (
+    SELECT b.number, b.bidder_id, b.amount, b.at_ms
+    FROM bids AS b
+    WHERE b.auction_id = $1 AND NOT b.bought
+      AND NOT EXISTS (SELECT FROM bid_retractions AS r WHERE r.auction_id = b.auction_id AND r.bid_number = b.number)
+), best AS (
+    SELECT * FROM standing ORDER BY amount DESC, number LIMIT 1
+), second AS (
+    SELECT s.* FROM standing AS s JOIN best ON s.bidder_id <> best.bidder_id ORDER BY s.amount DESC, s.number LIMIT 1
+), offered_before AS (
+    SELECT s.* FROM standing AS s JOIN best USING (bidder_id) JOIN second ON s.number < second.number
+    ORDER BY s.amount DESC, s.number LIMIT 1
+), beaten_with AS (
+    SELECT s.* FROM standing AS s JOIN best USING (bidder_id)
+    JOIN second ON s.number > second.number AND s.amount > second.amount
+    ORDER BY s.number LIMIT 1
+)
+SELECT number, bidder_id, amount, at_ms FROM best
+UNION SELECT number, bidder_id, amount, at_ms FROM second
+UNION SELECT number, bidder_id, amount, at_ms FROM offered_before
+UNION SELECT number, bidder_id, amount, at_ms FROM beaten_with
+ORDER BY number;
 
 -- insert_retractions --
 -- Bids that were taken back by the event numbered $3. One row each.

@@ -11,11 +11,17 @@ from storage.sql import load
 
 _sql = load(__file__, "bids.sql")
 
+BID_COLUMNS = ("auction_id", "number", "bid_id", "bidder_id", "amount", "price", "at_ms")
+"""What a new bid is made of, in the order of its row."""
+
 
 async def insert_bids(db: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Write (auction_id, number, bid_id, bidder_id, amount, price, at_ms) rows. Cost: one round trip if any."""
+    """Write rows of `BID_COLUMNS`. Cost: one round trip if any.
+
+    COPY, because the driver encodes a record in a third less time than the same values as arrays (measured).
+    """
     if rows:
-        await db.execute(_sql.insert_bids, *map(list, zip(*rows, strict=True)))
+        await db.copy_records_to_table("bids", records=rows, columns=BID_COLUMNS)
 
 
 async def insert_purchase(
@@ -35,9 +41,17 @@ async def find_bid(db: Connection, auction_id: UUID, bid_id: UUID) -> Record | N
     return await db.fetchrow(_sql.find_bid, auction_id, bid_id)
 
 
-async def read_standing_bids(db: Connection, auction_id: UUID) -> list[Record]:
-    """Return (number, bidder_id, amount, at_ms) of bids not retracted, ascending. Cost: all bids of the auction."""
-    return await db.fetch(_sql.read_standing_bids, auction_id)
+async def read_own_bids(db: Connection, auction_id: UUID, bidder_id: UUID) -> list[Record]:
+    """Return (number, bidder_id, amount, at_ms) of a bidder's standing bids, ascending. Cost: reads all bids."""
+    return await db.fetch(_sql.read_own_bids, auction_id, bidder_id)
+
+
+async def read_deciding_bids(db: Connection, auction_id: UUID) -> list[Record]:
+    """Return the at most four standing bids, ascending, whose replay gives the same leader and price as all of them.
+
+    Rows: (number, bidder_id, amount, at_ms). Cost: one round trip, reads the auction's bids.
+    """
+    return await db.fetch(_sql.read_deciding_bids, auction_id)
 
 
 async def insert_retractions(

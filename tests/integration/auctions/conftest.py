@@ -1,4 +1,4 @@
-"""A market on real engines: the product's pipeline and timers with the auction routes, and a clock that tests may set."""
+"""A market on real engines: the product's pipeline and timers with the auction routes, and a clock that tests set."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -33,10 +33,12 @@ def moment(instant_ms: int) -> datetime:
 class Market:
     """Calls commands as users do, and reads what they left behind."""
 
-    def __init__(self, pipeline: Pipeline, pool: asyncpg.Pool) -> None:
+    def __init__(
+        self, pipeline: Pipeline, pool: asyncpg.Pool, published: list[tuple[str, Sequence[Entry]]]
+    ) -> None:
         self.pipeline = pipeline
         self.pool = pool
-        self.published: list[tuple[str, Sequence[Entry]]] = []
+        self.published = published
         self.clock_ms: int | None = None
         """The instant the pipeline sees; None lets it see the real one."""
 
@@ -137,9 +139,9 @@ async def opened_market(database: str, redis: Redis, pool: asyncpg.Pool) -> Asyn
     opened = await open_database(database)
     async with opened.connection() as db:
         epoch = await read_epoch(db)
-    market: Market
-    pipeline = Pipeline(opened, redis, epoch, lambda sent: market.published.extend(sent), ROUTES)
-    market = Market(pipeline, pool)
+    published: list[tuple[str, Sequence[Entry]]] = []
+    pipeline = Pipeline(opened, redis, epoch, published.extend, ROUTES)
+    market = Market(pipeline, pool, published)
     pipeline.start()
     yield market
     await pipeline.close()

@@ -1,4 +1,4 @@
-"""Rebuild auctions from what is append-only (events, bids, retractions) and compare with the live row, byte for byte."""
+"""Rebuild auctions from what is append-only (events, bids, retractions); compare with the live row, byte for byte."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -34,7 +34,8 @@ async def assert_replays(pool: asyncpg.Pool, auction_ids: Sequence[UUID]) -> int
     async with pool.acquire() as db:
         lots = await read_lots(db, ids)
     rows = await pool.fetch(
-        f"SELECT auction_id, leader_mask, {STATE} FROM auctions WHERE auction_id = ANY($1)", ids
+        f"SELECT auction_id, leader_mask, {STATE} FROM auctions WHERE auction_id = ANY($1)",  # noqa: S608 - our own constant
+        ids,
     )
     for auction_id, leader_mask, *live in rows:
         lot = lots[auction_id]
@@ -72,22 +73,28 @@ def rebuild(lot: Any, events: list[tuple[int, dict[str, Any], int]], bids: dict,
             own = [bid for bid in standing.values() if bid.bidder_id == whose]
             assert taken == rules.choose_retracted(state, own, max(taken), at_ms)
             standing = {place: bid for place, bid in standing.items() if place not in taken}
-            after = rules.retract(terms, state, standing.values())
-        elif kind == "auction_started":
-            after = rules.start(state)
-        elif event["outcome"] == "cancelled":
-            after = rules.cancel(terms, state, terms.seller_id, at_ms)
-        elif event["bought_now"]:
-            bought = bids.pop(number)
-            after = rules.buy_now(terms, state, bought["bidder_id"], bought["at_ms"])
+            after = rules.retract(terms, state, standing.values(), len(standing))
         else:
-            assert at_ms >= state.ends_at_ms, "an auction must never close early"
-            after = rules.close(terms, state)
+            after = _apply_other(terms, state, event, at_ms, bids)
         state = after
         assert_shown(event, state, terms)
     assert not bids, "every bid has its event"
     assert not gone, "every retraction has its event"
     return state
+
+
+def _apply_other(terms: Any, state: Any, event: dict[str, Any], at_ms: int, bids: dict) -> Any:
+    """Return the state after a start or an ending."""
+    if event["type"] == "auction_started":
+        return rules.start(state)
+    assert event["type"] == "auction_closed"
+    if event["outcome"] == "cancelled":
+        return rules.cancel(terms, state, terms.seller_id, at_ms)
+    if event["bought_now"]:
+        bought = bids.pop(state.event_number + 1)
+        return rules.buy_now(terms, state, bought["bidder_id"], bought["at_ms"])
+    assert at_ms >= state.ends_at_ms, "an auction must never close early"
+    return rules.close(terms, state)
 
 
 def assert_shown(event: dict[str, Any], state: Any, terms: Any) -> None:

@@ -6,6 +6,7 @@ import random
 import msgspec
 import pytest
 
+from handlers.auctions import ROUTES
 from handlers.auctions.lots import mask_bidder
 from handlers.contract import Call
 from protocols.auctions import (
@@ -19,9 +20,10 @@ from protocols.auctions import (
 )
 from protocols.errors import KeyRequired, Refusal, Unauthenticated
 from protocols.values import new_id
-from server.pipeline import Answer
+from server.pipeline import Answer, Pipeline
 from storage.auctions.lookups import read_auction_facts, read_ticker
-from tests.integration.auctions.conftest import ANONYMOUS, BY_VERB, HOUR_MS, moment, new_caller
+from storage.engines.postgres import open_database
+from tests.integration.auctions.conftest import ANONYMOUS, BY_VERB, HOUR_MS, Market, moment, new_caller
 from tests.integration.auctions.replay import assert_replays
 
 
@@ -246,6 +248,22 @@ async def test_lookups_show_the_newest_ticker_and_the_winner(market, seller, ann
         assert (facts.status, facts.winner_id, facts.price) == ("sold", ann.id, 40_00)
         assert await read_ticker(db, new_id()) is None
         assert await read_auction_facts(db, new_id()) is None
+
+
+async def test_two_processes_bidding_on_one_auction_share_one_order(market, database, redis, seller):
+    auction = await market.new_auction(seller)
+    opened = await open_database(database)
+    second = Pipeline(opened, redis, "epoch", lambda _: None, ROUTES)
+    second.start()
+    other = Market(second, market.pool, [])
+    bids = [(market, other)[n % 2].bid(auction, new_caller(), 20_00 + 1_000 * n, f"k{n}") for n in range(600)]
+    answers = await asyncio.gather(*bids, return_exceptions=True)
+    await second.close()
+    await opened.close()
+    assert {type(answer) for answer in answers} <= {Answer, BidTooLow}
+    taken = sum(isinstance(answer, Answer) for answer in answers)
+    assert len(await market.auction_events(auction)) == taken + 1
+    assert await assert_replays(market.pool, [auction]) == 1
 
 
 async def test_refusals_of_place_bid_are_declared(market):

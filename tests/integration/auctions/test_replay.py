@@ -51,6 +51,35 @@ async def test_a_thousand_random_auctions_equal_the_replay_of_their_events(marke
     await assert_variety(market, auctions)
 
 
+async def test_prices_after_retractions_follow_from_the_whole_log(market):
+    """Few bidders who bid often and take it back often: each retraction equals the replay of all bids that stand."""
+    dice = random.Random(5)
+    seller, bidders = new_caller(), [new_caller() for _ in range(4)]
+    auctions = [await market.new_auction(seller, reserve_price=dice.choice([None, 30_00])) for _ in range(60)]
+    levels, receipts = dict.fromkeys(auctions, 10_00), {auction: [] for auction in auctions}
+    for _ in range(25):
+        bids = []
+        for auction in auctions:
+            levels[auction] += dice.choice([-300, 0, 25, 50, 100])
+            bids.append(
+                (auction, dice.choice(bidders), max(1, levels[auction]) + dice.choice([0, 1, 75, 3_000]))
+            )
+        for (auction, who, _), answer in zip(bids, await settle(market.bid(*b) for b in bids), strict=True):
+            if answer:
+                receipts[auction].append((who, answer["bid_id"]))
+        chosen = [
+            (auction, *dice.choice(receipts[auction]))
+            for auction in dice.sample(auctions, 12)
+            if receipts[auction]
+        ]
+        await settle(market.call("retract_bid", who, auction_id=a, bid_id=bid) for a, who, bid in chosen)
+    assert await assert_replays(market.pool, auctions) == len(auctions)
+    gone = await market.pool.fetchval(
+        "SELECT count(*) FROM bid_retractions WHERE auction_id = ANY($1)", auctions
+    )
+    assert gone > 150
+
+
 async def open_auctions(market, seller, dice, now):
     listings = await market.new_listings(seller, AUCTIONS)
     made = []

@@ -333,13 +333,13 @@ def test_price_after_a_retraction_follows_from_the_remaining_log():
     log = [StandingBid(2, ANN, 20_00, 1), StandingBid(3, BOB, 50_00, 1), StandingBid(4, CAT, 40_00, 1)]
     state = play(t, *((bid.bidder_id, bid.amount) for bid in log))
     assert seen(state) == (41_00, BOB)
-    without_bob = retract(t, state, [log[0], log[2]])
+    without_bob = retract(t, state, [log[0], log[2]], 2)
     assert seen(without_bob) == (20_50, CAT)
     assert (without_bob.bid_count, without_bob.event_number, without_bob.minimum_bid) == (2, 5, 21_00)
 
 
 def test_after_the_last_bid_is_retracted_the_auction_is_as_new():
     t = terms(reserve=40_00)
-    empty = retract(t, play(t, (ANN, 50_00)), [])
+    empty = retract(t, play(t, (ANN, 50_00)), [], 0)
     assert empty == replace(open_state(t, 0), event_number=3)
     assert empty.minimum_bid == 10_00

@@ -36,7 +36,7 @@ def play(start: int, reserve: int | None, moves: list[tuple[str, int | None]]) -
         if amount is None:
             gone = {place for place, bid in enumerate(standing) if bid.bidder_id == BIDDERS[bidder]}
             standing = [bid for place, bid in enumerate(standing) if place not in gone]
-            state = retract(terms, state, standing)
+            state = retract(terms, state, standing, len(standing))
             oracle.retract(gone)
         else:
             minimum = oracle.minimum(bidder)
