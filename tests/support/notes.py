@@ -92,7 +92,9 @@ async def write_note(command: WriteNote, caller: Caller, stores: Stores, now_ms:
 async def change_note(command: ChangeNote, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
     """Change a note of the caller's, when it is still as they read it."""
     row = await stores.db.fetchrow(
-        "SELECT version FROM notes WHERE note_id = $1 AND owner_id = $2 FOR UPDATE", command.note_id, caller.id
+        "SELECT version FROM notes WHERE note_id = $1 AND owner_id = $2 FOR UPDATE",
+        command.note_id,
+        caller.id,
     )
     if row is None:
         raise NotFound
@@ -106,7 +108,9 @@ async def change_note(command: ChangeNote, caller: Caller, stores: Stores, now_m
 
 async def read_note(command: ReadNote, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
     """Return a note."""
-    row = await stores.db.fetchrow("SELECT note_id, text, version FROM notes WHERE note_id = $1", command.note_id)
+    row = await stores.db.fetchrow(
+        "SELECT note_id, text, version FROM notes WHERE note_id = $1", command.note_id
+    )
     if row is None:
         raise NotFound
     return Outcome(Note(*row))
