@@ -134,11 +134,12 @@ def reply_bytes(answer: Answer) -> bytes:
 def _check_key(command: Command, value: Struct, caller: Caller) -> None:
     """A key is remembered per user, so a call without one cannot have a key. Raises Unauthenticated."""
     if (
-        command.takes_key
-        and caller.user_id is None
-        and command.route.permission is Permission.ANYONE
-        and getattr(value, "key", "")
+        not command.takes_key
+        or caller.user_id is not None
+        or command.route.permission is not Permission.ANYONE
     ):
+        return
+    if getattr(value, "key", ""):
         raise Unauthenticated("An idempotency key is kept for its user: sign in, or send none")
 
 

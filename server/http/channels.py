@@ -53,8 +53,8 @@ class ChannelSource:
 class ChannelWatchers:
     """A watch for polls beside the hub.
 
-    `deliver` is called with what the bus delivers; `follow` and `leave` are called with the first and the last
-    watcher of a channel.
+    `deliver` is called with what the bus delivers. `follow` is called for every watcher and returns once publications
+    of the channel come here; `leave` is called after the last one has gone.
     """
 
     def __init__(

@@ -174,7 +174,7 @@ class RawResponse(ASGIResponse):
         super().__init__(status_code=reply.status)
         self._reply = reply
 
-    async def __call__(self, scope: "Scope", _receive: "Receive", send: "Send") -> None:
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:  # noqa: ARG002 - ASGI
         """Send it; an answer to HEAD has the headers of GET and no body."""
         reply = self._reply
         headers = list(reply.headers)

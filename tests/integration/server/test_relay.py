@@ -10,7 +10,7 @@ from nats.aio.client import Client
 
 from protocols.errors import Fault
 from server.relay import Relay
-from storage.engines.nats import open_nats
+from storage.engines.nats import NatsLink, open_nats
 from storage.engines.postgres import Database, open_database
 from storage.events_postgres import NewEvent, append_events
 from storage.streams_nats import STREAM, follow_heads, prepare_stream
@@ -27,6 +27,21 @@ async def opened(database: str) -> AsyncIterator[Database]:
 async def client(nats_url: str) -> AsyncIterator[Client]:
     made = await open_nats(nats_url, "tests")
     await prepare_stream(made)
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def link(nats_url: str, client: Client) -> AsyncIterator[NatsLink]:
+    made = NatsLink(nats_url, "relay")
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                await made.ping()
+            except Fault:
+                await asyncio.sleep(0.01)
+            else:
+                break
     yield made
     await made.close()
 
@@ -57,8 +72,8 @@ async def append(opened: Database, stream: str, count: int) -> None:
         await append_events(db, [NewEvent(stream, "bid_placed", '{"a":1}')] * count, 5)
 
 
-async def test_every_event_reaches_the_stream_in_order(opened, client):
-    relay = Relay(opened, client)
+async def test_every_event_reaches_the_stream_in_order(opened, client, link):
+    relay = Relay(opened, link)
     await drain(relay)
     await asyncio.gather(*(append(opened, f"auctions:a{n % 3}", 4) for n in range(30)))
     assert await drain(relay) == 120
@@ -66,16 +81,16 @@ async def test_every_event_reaches_the_stream_in_order(opened, client):
         assert await stored_numbers(client, f"events.auctions.bid_placed.a{n}") == list(range(1, 41))
 
 
-async def test_a_transaction_larger_than_a_batch_goes_whole(opened, client):
-    relay = Relay(opened, client)
+async def test_a_transaction_larger_than_a_batch_goes_whole(opened, client, link):
+    relay = Relay(opened, link)
     await drain(relay)
     await append(opened, "auctions:big", 6_000)
     assert await relay.step() == 6_000
     assert await stored_numbers(client, "events.auctions.bid_placed.big") == list(range(1, 6_001))
 
 
-async def test_an_earlier_transaction_that_commits_later_is_not_skipped(opened, client, pool: asyncpg.Pool):
-    relay = Relay(opened, client)
+async def test_an_earlier_transaction_that_commits_later_is_not_skipped(opened, client, link, pool: asyncpg.Pool):
+    relay = Relay(opened, link)
     await drain(relay)
     async with pool.acquire() as slow:
         transaction = slow.transaction()
@@ -89,8 +104,8 @@ async def test_an_earlier_transaction_that_commits_later_is_not_skipped(opened, 
     assert await stored_numbers(client, "events.auctions.bid_placed.fast") == [1]
 
 
-async def test_a_batch_sent_again_is_stored_once(opened, client, pool):
-    relay = Relay(opened, client)
+async def test_a_batch_sent_again_is_stored_once(opened, client, link, pool):
+    relay = Relay(opened, link)
     await drain(relay)
     position = await pool.fetchval("SELECT transaction_id::text FROM relay_position")
     await append(opened, "auctions:again", 5)
@@ -100,8 +115,8 @@ async def test_a_batch_sent_again_is_stored_once(opened, client, pool):
     assert await stored_numbers(client, "events.auctions.bid_placed.again") == [1, 2, 3, 4, 5]
 
 
-async def test_heads_are_announced(opened, client, nats_url):
-    relay = Relay(opened, client)
+async def test_heads_are_announced(opened, client, link, nats_url):
+    relay = Relay(opened, link)
     await drain(relay)
     heard: dict[str, int] = {}
     listener = await open_nats(nats_url, "listener")
@@ -117,8 +132,8 @@ async def test_heads_are_announced(opened, client, nats_url):
     await listener.close()
 
 
-async def test_two_relays_send_each_event_once(opened, client):
-    relays = [Relay(opened, client), Relay(opened, client)]
+async def test_two_relays_send_each_event_once(opened, client, link):
+    relays = [Relay(opened, link), Relay(opened, link)]
     await drain(relays[0])
     for n in range(20):
         await append(opened, f"auctions:two{n % 2}", 2)
@@ -129,12 +144,11 @@ async def test_two_relays_send_each_event_once(opened, client):
         assert await stored_numbers(client, f"events.auctions.bid_placed.two{n}") == list(range(1, 21))
 
 
-async def test_the_position_stays_when_jetstream_is_away(opened, client, pool, nats_url):
-    relay = Relay(opened, client)
+async def test_the_position_stays_when_jetstream_is_away(opened, client, link, pool):
+    relay = Relay(opened, link)
     await drain(relay)
-    lost = await open_nats(nats_url, "lost")
+    lost = NatsLink("nats://127.0.0.1:1", "lost")
     broken = Relay(opened, lost)
-    await lost.close()
     await append(opened, "auctions:kept", 1)
     try:
         await broken.step()
@@ -142,6 +156,8 @@ async def test_the_position_stays_when_jetstream_is_away(opened, client, pool, n
         pass
     else:
         raise AssertionError("a relay without NATS claimed to have sent")
+    finally:
+        await lost.close()
     assert await drain(relay) == 1
     assert await stored_numbers(client, "events.auctions.bid_placed.kept") == [1]
     assert (await client.jetstream().stream_info(STREAM)).state.messages > 0
