@@ -7,6 +7,7 @@ Times are `time.monotonic()` seconds.
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
@@ -95,6 +96,11 @@ _TEXT = WSMsgType.TEXT
 _CLOSE = WSMsgType.CLOSE
 
 
+def _number_of(code: object) -> int:
+    """Return a close code as a number: picows gives a member of an enum, or an int for codes it does not know."""
+    return int(getattr(code, "value", code))  # type: ignore[call-overload, no-any-return]
+
+
 def websocket_url(base_url: str) -> str:
     """Return where the Centrifuge SDKs connect, for the URL where REST answers."""
     parts = urlsplit(base_url)
@@ -102,7 +108,7 @@ def websocket_url(base_url: str) -> str:
     return urlunsplit((scheme, parts.netloc, f"{parts.path.rstrip('/')}/connection/websocket", "", ""))
 
 
-class Socket(WSListener):  # type: ignore[misc, unused-ignore] - picows is compiled
+class Socket(WSListener):
     """One connection. Commands take a callback, or are awaited with the coroutines below them."""
 
     __slots__ = ("_ids", "_waiting", "closed", "on_closed", "on_publication", "transport")
@@ -127,7 +133,9 @@ class Socket(WSListener):  # type: ignore[misc, unused-ignore] - picows is compi
         """Hand each reply to who waits for it and each publication to its handler."""
         if frame.msg_type is not _TEXT and frame.msg_type != _TEXT:
             if frame.msg_type == _CLOSE:
-                self.closed = self.closed or f"{int(frame.get_close_code())} {frame.get_close_reason()}"
+                self.closed = (
+                    self.closed or f"{_number_of(frame.get_close_code())} {frame.get_close_reason()}"
+                )
                 transport.send_close(frame.get_close_code())
                 transport.disconnect()
             return
@@ -241,7 +249,7 @@ async def open_sockets(
     url: str, tokens: Iterable[str], on_publication: OnPublication | None = None, make: type[Socket] = Socket
 ) -> list[Socket]:
     """Return one connected socket per token, opened some at a time."""
-    return await gather_some([lambda t=t: open_socket(url, t, on_publication, make) for t in tokens])
+    return await gather_some([partial(open_socket, url, t, on_publication, make) for t in tokens])
 
 
 async def gather_some(jobs: Iterable[Callable[[], Awaitable[T]]], at_once: int = OPENING_AT_ONCE) -> list[T]:

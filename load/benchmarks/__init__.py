@@ -1,1 +1,1 @@
-"""Benchmarks: one module each, with the baseline measured in the same run. `./mnbara bench [NAME…]` prints the table."""
+"""Benchmarks: one module each, the baseline measured in the same run. `./mnbara bench [NAME…]` prints the table."""

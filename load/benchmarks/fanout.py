@@ -6,11 +6,11 @@ the generator on another; the median counts.
 """
 
 import asyncio
-import contextlib
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from picows import WSFrame, WSTransport
@@ -20,6 +20,7 @@ from load.benchmarks.programs import BenchmarkError, SmallServer, small_server
 from load.benchmarks.report import Figure
 from load.client import OnPublication, Reply, Socket, gather_some, open_socket, open_sockets
 from load.latencies import Latencies
+from load.waiting import wait_until
 
 CORE, FLOOR = "tests.support.measured_app", "load.benchmarks.floor"
 CHANNEL = "auctions:measured"
@@ -133,13 +134,13 @@ async def measure(home: Path) -> list[Figure]:
 
 def _median(runs: list[Measured], field: str) -> float:
     names = {"cpu": "cpu_us", "joined": "joined_per_s", "joined_cpu": "joined_cpu_us"}
-    return statistics.median(getattr(run, names[field]) for run in runs)
+    return float(statistics.median(getattr(run, names[field]) for run in runs))
 
 
 async def _measure_server(server: SmallServer) -> Measured:
     publisher = await open_socket(server.url)
     subscribers = await open_sockets(server.url, [""] * SUBSCRIBERS, make=Subscriber)
-    await gather_some([lambda s=s: s.subscribe(CHANNEL) for s in subscribers])
+    await gather_some([partial(s.subscribe, CHANNEL) for s in subscribers])
     counter = Counter()
     for subscriber in subscribers:
         assert isinstance(subscriber, Subscriber)
@@ -215,9 +216,6 @@ async def _joined(publisher: Socket, counter: Counter, pid: int, seconds: float)
 
 
 async def _await_deliveries(counter: Counter, wanted: int) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(10):
-            while counter.deliveries < wanted:
-                await asyncio.sleep(0.001)
+    await wait_until(lambda: counter.deliveries >= wanted, 10.0, 0.001)
     if counter.deliveries != wanted:
         raise BenchmarkError(f"{counter.deliveries:,} deliveries instead of {wanted:,}")

@@ -1,6 +1,7 @@
 """Memory of idle connections: thousands of sockets, each subscribed to a channel, on the core and on the floor."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 from load.benchmarks.fanout import CORE, FLOOR
@@ -54,7 +55,5 @@ async def _measure_server(server: SmallServer, count: int) -> float:
 
 async def _open(url: str, count: int) -> list[Socket]:
     sockets = await open_sockets(url, [""] * count)
-    await gather_some(
-        [lambda s=s, n=n: s.subscribe(f"auctions:idle-{n % CHANNELS}") for n, s in enumerate(sockets)]
-    )
+    await gather_some([partial(s.subscribe, f"auctions:idle-{n % CHANNELS}") for n, s in enumerate(sockets)])
     return sockets

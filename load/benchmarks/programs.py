@@ -28,6 +28,22 @@ def _tail(log: Path) -> str:
     return " | ".join(log.read_text(errors="replace").splitlines()[-5:]) if log.exists() else "no log"
 
 
+def _spawn(
+    command: list[str], log: Path, environment: dict[str, str] | None = None
+) -> "subprocess.Popen[bytes]":
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as out:
+        return subprocess.Popen(  # noqa: S603 - our own modules
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,  # Ctrl-C reaches us alone: we end the measurement, then the programs
+        )
+
+
 async def _end(process: "subprocess.Popen[bytes]") -> None:
     if process.poll() is None:
         process.terminate()
@@ -51,15 +67,7 @@ async def small_server(home: Path, module: str, *words: str) -> AsyncIterator[Sm
     """Run `python -m module PORT *words` until the block ends. Raises BenchmarkError when it does not listen."""
     port = free_port()
     log = home / "logs" / f"{module.rpartition('.')[2]}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as out:
-        process = subprocess.Popen(  # noqa: S603 - our own modules
-            [sys.executable, "-m", module, str(port), *words],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-        )
+    process = _spawn([sys.executable, "-m", module, str(port), *words], log)
     try:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not await _listens(port):
@@ -119,7 +127,6 @@ async def running_system(home: Path, processes: int) -> AsyncIterator[System]:
     """Run a private system, rate limits off, until the block ends. Raises BenchmarkError with its log."""
     port = free_port()
     log = home / "logs" / "up.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
     inherited = {name: text for name, text in os.environ.items() if not name.startswith("MNBARA_")}
     settings = {
         "MNBARA_HOME": str(home),
@@ -129,16 +136,7 @@ async def running_system(home: Path, processes: int) -> AsyncIterator[System]:
         "MNBARA_ACCESS_TOKEN_S": "7200",
         "MNBARA_LOG_LEVEL": "warning",
     }
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "server.command_line", "up"],
-            cwd=ROOT,
-            env=inherited | settings,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            start_new_session=True,  # Ctrl-C reaches us alone: we end the measurement, then the system
-        )
+    process = _spawn([sys.executable, "-m", "server.command_line", "up"], log, inherited | settings)
     try:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not (_facts(home).get("pid") == process.pid and _facts(home).get("ready")):

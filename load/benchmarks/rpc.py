@@ -4,7 +4,6 @@
 per CPU second of the server, because the generator, in Python too, is the slower of the two.
 """
 
-import asyncio
 import statistics
 import time
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from load.benchmarks.programs import BenchmarkError, SmallServer, small_server
 from load.benchmarks.report import Figure
 from load.client import Reply, Socket, open_sockets
 from load.latencies import Latencies
+from load.waiting import wait_until
 
 SOCKETS = 200
 SECONDS = 3.0
@@ -96,7 +96,6 @@ async def _call_for(sockets: list[Socket], pid: int, seconds: float) -> Measured
     cpu_before, started_at = cpu_s(pid), time.monotonic()
     for socket in sockets:
         call(socket)
-    while under_way and time.monotonic() < stop_at + 10:
-        await asyncio.sleep(0.005)
+    await wait_until(lambda: not under_way, seconds + 10)
     elapsed, used_s = time.monotonic() - started_at, cpu_s(pid) - cpu_before
     return Measured(len(latencies) / elapsed, len(latencies) / max(used_s, 1e-9), latencies)

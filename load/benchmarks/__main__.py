@@ -1,0 +1,104 @@
+"""`python -m load.benchmarks [NAME…]`: run the benchmarks, print the table, keep the figures as JSON."""
+
+import argparse
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import httpx
+import uvloop
+
+from load.accounts import AccountError
+from load.benchmarks import bids, closing, fanout, idle, rest, rpc, watch
+from load.benchmarks.machine import raise_descriptor_limit, unpin
+from load.benchmarks.programs import ROOT, BenchmarkError, System, running_system
+from load.benchmarks.report import Figure, keep, print_table
+from load.client import ServerError, SocketClosedError
+
+OF_CORE: dict[str, Callable[[Path], Awaitable[list[Figure]]]] = {
+    "fan-out": fanout.measure,
+    "rpc": rpc.measure,
+    "idle": idle.measure,
+}
+"""Benchmarks of the realtime core alone."""
+
+OF_SYSTEM: dict[str, Callable[[System], Awaitable[list[Figure]]]] = {
+    "bids": bids.measure,
+    "watch": watch.measure,
+    "close": closing.measure,
+    "rest": rest.measure,
+}
+"""Benchmarks of a whole private system."""
+
+FAILURES = (BenchmarkError, AccountError, ServerError, SocketClosedError, httpx.TransportError, OSError)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+async def run(names: Sequence[str], home: Path, processes: int) -> tuple[list[Figure], list[str]]:
+    """Run the named benchmarks one after the other; return the figures and which benchmarks failed."""
+    raise_descriptor_limit()
+    figures: list[Figure] = []
+    failed: list[str] = []
+
+    async def run_one(name: str, measuring: Awaitable[list[Figure]]) -> None:
+        started_at = time.monotonic()
+        _say(f"{name} ...")
+        try:
+            figures.extend(await measuring)
+        except* FAILURES as errors:
+            failed.append(name)
+            _say(f"{name} failed: {errors.exceptions[0]!r}")
+        unpin(os.getpid())
+        _say(f"{name}: {time.monotonic() - started_at:.0f} s")
+
+    for name, measure in OF_CORE.items():
+        if name in names:
+            await run_one(name, measure(home))
+    if any(name in names for name in OF_SYSTEM):
+        async with running_system(home, processes) as system:
+            for name, measure_system in OF_SYSTEM.items():
+                if name in names:
+                    await run_one(name, measure_system(system))
+    return figures, failed
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return 0 when every benchmark ran, 1 when one failed; missed targets are shown, not failures."""
+    every = [*OF_CORE, *OF_SYSTEM]
+    parser = argparse.ArgumentParser(
+        prog="./mnbara bench", description="Measure, with the baseline beside it."
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(every)}; default: all")
+    parser.add_argument("--processes", type=int, default=1, help="server processes of the measured system")
+    parser.add_argument(
+        "--home", type=Path, default=ROOT / ".local" / "bench", help="where it keeps its data"
+    )
+    chosen = parser.parse_args(arguments)
+    unknown = sorted(set(chosen.names) - set(every))
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(every)}")
+    figures: list[Figure] = []
+    failed: list[str] = []
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            figures, failed = uvloop.run(run(chosen.names or every, chosen.home, chosen.processes))
+    except BenchmarkError as error:
+        _say(f"mnbara: {error}")
+        return 1
+    if figures:
+        print_table(figures)
+        keep(figures, chosen.home / "results.json")
+        _say(f"figures kept in {chosen.home / 'results.json'}")
+    if failed:
+        _say(f"failed: {', '.join(failed)}")
+    return 1 if failed or not figures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

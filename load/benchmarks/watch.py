@@ -1,0 +1,177 @@
+"""From a bid to the last of 1,000 watchers of its auction, 200 bids a second.
+
+Every bid is durable before anybody sees it, so this is a commit and a thousand deliveries. Watchers are sockets that
+subscribe to the auction's replayed channel: each must see every event, in order.
+"""
+
+import asyncio
+import itertools
+import secrets
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import partial
+
+import msgspec
+from msgspec import Struct
+from picows import WSFrame, WSTransport
+
+from load.accounts import sign_in_many
+from load.benchmarks.machine import CpuMeter
+from load.benchmarks.programs import BenchmarkError, System
+from load.benchmarks.report import Figure
+from load.client import OnPublication, Reply, Socket, gather_some, open_socket, open_sockets
+from load.latencies import Latencies
+from load.market import ONE_BY_ONE, bid, open_auctions, read_receipt
+from load.waiting import wait_until
+
+WATCHERS = 1_000
+RATE = 200
+"""Bids a second."""
+BIDDERS = 40
+ACCOUNTS = 24
+SECONDS = 8.0
+WARM_UP_S = 2.0
+PUSH_BYTES_MIN = 64
+"""Smaller frames are pings and replies: they go the ordinary way."""
+
+
+class _Offset(Struct):
+    offset: int = 0
+
+
+class _Push(Struct):
+    pub: _Offset
+
+
+class _Line(Struct):
+    push: _Push | None = None
+
+
+_offsets = msgspec.json.Decoder(_Line)
+
+
+class Audience:
+    """When the last watcher saw each event."""
+
+    def __init__(self, watchers: int) -> None:
+        """Wait for that many watchers per event."""
+        self.watchers = watchers
+        self.seen: defaultdict[int, int] = defaultdict(int)
+        self.complete_at: dict[int, float] = {}
+        self.disorder = 0
+
+    def note(self, offset: int, now: float) -> None:
+        """A watcher saw an event."""
+        self.seen[offset] += 1
+        if self.seen[offset] == self.watchers:
+            self.complete_at[offset] = now
+
+
+class Watcher(Socket):
+    """Reads nothing but event numbers."""
+
+    __slots__ = ("audience", "position")
+
+    def __init__(self, on_publication: OnPublication | None = None) -> None:
+        """Watch once an audience is given."""
+        super().__init__(on_publication)
+        self.audience: Audience | None = None
+        self.position = 0
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Note the numbers of a frame of events; each must follow the one before."""
+        audience = self.audience
+        if audience is None or frame.payload_size < PUSH_BYTES_MIN:
+            super().on_ws_frame(transport, frame)
+            return
+        now = time.monotonic()
+        for line in _offsets.decode_lines(frame.get_payload_as_bytes()):
+            if line.push is not None:
+                offset = line.push.pub.offset
+                if offset != self.position + 1:
+                    audience.disorder += 1
+                self.position = offset
+                audience.note(offset, now)
+
+
+async def measure(system: System) -> list[Figure]:
+    """Open an auction, let the audience watch, bid at the fixed rate."""
+    accounts = await sign_in_many(system.base_url, ACCOUNTS, "bench")
+    seller = await open_socket(system.websocket_url, accounts[0].token)
+    (auction_id,) = await open_auctions([seller], [time.time() + 3600], increments=ONE_BY_ONE)
+    tokens = [a.token for a, _ in zip(itertools.cycle(accounts[1:]), range(BIDDERS), strict=False)]
+    bidders = await open_sockets(system.websocket_url, tokens)
+    watchers = await open_sockets(system.websocket_url, [""] * WATCHERS, make=Watcher)
+    try:
+        audience = await _sit_down(watchers, f"auctions:{auction_id}")
+        await _bid(bidders, auction_id, WARM_UP_S)
+        meter = CpuMeter(system.groups())
+        sent_at, replies = await _bid(bidders, auction_id, SECONDS)
+        used_s = meter.used_s()
+        if not await wait_until(lambda: all(o in audience.complete_at for o in sent_at), 10.0):
+            raise BenchmarkError("watchers missed events")
+        if audience.disorder:
+            raise BenchmarkError(f"{audience.disorder} events arrived out of order or doubled")
+    finally:
+        for socket in (seller, *bidders, *watchers):
+            socket.close()
+    last = Latencies(audience.complete_at[offset] - at for offset, at in sent_at.items())
+    return [
+        Figure(
+            benchmark="watch",
+            what=f"p95 from bid to the last of {WATCHERS:,} watchers, {RATE} bids/s",
+            value=last.ms(0.95),
+            unit="ms",
+            target=25,
+            notes={
+                "to the last watcher": last.in_words(),
+                "to the bidder's answer": replies.in_words(),
+                "deliveries/s": len(sent_at) * WATCHERS / SECONDS,
+                **{f"CPU {name}": f"{used / SECONDS:.0%} of a core" for name, used in used_s.items()},
+            },
+        )
+    ]
+
+
+async def _sit_down(watchers: Sequence[Socket], channel: str) -> Audience:
+    audience = Audience(len(watchers))
+    replies = await gather_some([partial(watcher.subscribe, channel) for watcher in watchers])
+    for watcher, reply in zip(watchers, replies, strict=True):
+        assert isinstance(watcher, Watcher)
+        watcher.audience, watcher.position = audience, reply.offset
+    return audience
+
+
+async def _bid(
+    bidders: Sequence[Socket], auction_id: str, seconds: float
+) -> tuple[dict[int, float], Latencies]:
+    """Bid at the rate; return when each accepted bid was sent, by event number, and the answers' latencies."""
+    sent_at: dict[int, float] = {}
+    replies = Latencies()
+    run, started_at = secrets.token_hex(6), time.monotonic()
+    first = int(time.time() * 1000)  # amounts of a later call are above those of an earlier one
+    under_way = 0
+
+    def place(number: int) -> None:
+        nonlocal under_way
+        at = time.monotonic()
+
+        def answered(reply: Reply) -> None:
+            nonlocal under_way
+            under_way -= 1
+            if reply.rpc is not None:
+                replies.add(time.monotonic() - at)
+                sent_at[read_receipt(reply.rpc.data).offset] = at
+
+        under_way += 1
+        body = bid(auction_id, first + number, f"{run}-{number}")
+        bidders[number % len(bidders)].call("auctions.place_bid", body, answered)
+
+    for number in range(int(RATE * seconds)):
+        await asyncio.sleep(max(0.0, started_at + number / RATE - time.monotonic()))
+        place(number)
+    await wait_until(lambda: not under_way, 10.0)
+    if under_way or len(sent_at) < RATE * seconds * 0.9:
+        raise BenchmarkError(f"of {RATE * seconds:.0f} bids {len(sent_at)} were accepted")
+    return sent_at, replies
