@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from storage.auctions.lookups import read_ticker
-
 from handlers.auth.tokens import TokenVerifier
 from handlers.auth.tools import KeyedAuthTools
 from handlers.auth.watch import SessionWatch
@@ -32,6 +30,7 @@ from server.routes import ROUTES, TIMERS
 from server.settings import Settings
 from server.sockets import mount_sockets
 from server.timers import Timers
+from storage.auctions.lookups import read_ticker
 from storage.auth.sessions_postgres import Revocation
 from storage.bus_redis import RedisBus
 from storage.engines.nats import NatsLink

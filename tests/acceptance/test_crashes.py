@@ -1,4 +1,4 @@
-"""kill -9 in the middle of bidding: every acked bid is there, prices never go down, nobody misses or doubles an event."""
+"""kill -9 in the middle of bidding: every acked bid is there, prices never fall, nobody misses or doubles an event."""
 
 import asyncio
 import random

@@ -34,8 +34,9 @@ async def pipeline(database: str, redis: Redis, pool: asyncpg.Pool) -> AsyncIter
     opened = await open_database(database)
     async with opened.connection() as db:
         epoch = await read_epoch(db)
-    made = Pipeline(opened, redis, epoch, lambda p: made.published.take(p), ROUTES)  # type: ignore[attr-defined]
-    made.published = Published()  # type: ignore[attr-defined]
+    published = Published()
+    made = Pipeline(opened, redis, epoch, published.take, ROUTES)
+    made.published = published  # type: ignore[attr-defined]
     made.start()
     yield made
     await made.close()

@@ -89,7 +89,9 @@ async def test_a_transaction_larger_than_a_batch_goes_whole(opened, client, link
     assert await stored_numbers(client, "events.auctions.bid_placed.big") == list(range(1, 6_001))
 
 
-async def test_an_earlier_transaction_that_commits_later_is_not_skipped(opened, client, link, pool: asyncpg.Pool):
+async def test_an_earlier_transaction_that_commits_later_is_not_skipped(
+    opened, client, link, pool: asyncpg.Pool
+):
     relay = Relay(opened, link)
     await drain(relay)
     async with pool.acquire() as slow:

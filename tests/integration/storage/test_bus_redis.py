@@ -74,7 +74,7 @@ async def test_entries_survive_the_wire_unchanged(redis_url):
 
 
 @pytest.fixture
-def own_engines(tmp_path_factory: pytest.TempPathFactory):
+def own_engines():
     with free_home(Path(ROOT / ".local" / "test-bus")) as home:
         engines = LocalEngines(home, fsync=False)
         engines.start()
@@ -83,7 +83,7 @@ def own_engines(tmp_path_factory: pytest.TempPathFactory):
 
 
 async def test_after_an_outage_it_subscribes_again_and_says_so(own_engines):
-    url = own_engines.urls.redis_url
+    url = own_engines.urls().redis_url
     (a, ear_a), (b, ear_b) = [await open_bus(url) for _ in range(2)]
     await b.subscribe("x")
     own_engines.children["redis"].kill()
