@@ -9,6 +9,7 @@ from handlers.auctions.list_bids import list_bids
 from handlers.auctions.open_auction import open_auction
 from handlers.auctions.open_scheduled_auction import open_scheduled_auction
 from handlers.auctions.place_bid import place_bid
+from handlers.auctions.queue_losers import queue_losers
 from handlers.auctions.retract_bid import retract_bid
 from handlers.auctions.tell_losers import tell_losers
 from handlers.contract import Permission, Route, TimerHandler
@@ -118,5 +119,6 @@ ROUTES: tuple[Route, ...] = (
 TIMERS: dict[str, TimerHandler] = {
     "open_scheduled_auction": open_scheduled_auction,
     "close_auction": close_auction,
+    "queue_losers": queue_losers,
     "tell_losers": tell_losers,
 }

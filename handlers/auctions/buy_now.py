@@ -6,7 +6,7 @@ from handlers.auctions.rules import buy_now as judge_purchase
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auctions import BidReceipt, BuyNow
 from protocols.values import new_id, to_timestamp
-from storage.auctions.bids_postgres import insert_purchase, queue_losers
+from storage.auctions.bids_postgres import insert_purchase
 
 
 async def buy_now(command: BuyNow, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
@@ -21,7 +21,6 @@ async def buy_now(command: BuyNow, caller: Caller, stores: Stores, now_ms: int) 
     await insert_purchase(
         stores.db, lot.auction_id, state.event_number, bid_id, caller.id, state.price, now_ms
     )
-    await queue_losers(stores.db, [(lot.auction_id, caller.id)])
     await save(stores.db, [held])
     receipt = BidReceipt(
         bid_id, state.event_number, "won", state.price, state.minimum_bid, to_timestamp(state.ends_at_ms)

@@ -7,14 +7,12 @@ from handlers.auctions.views import to_auction
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auctions import CancelAuction
 from storage.auctions.auctions_postgres import read_auction
-from storage.auctions.bids_postgres import queue_losers
 
 
 async def cancel_auction(command: CancelAuction, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
     """End the auction without a sale. Raises AuctionNotFound, NotAllowed, AuctionNotLive, AuctionNotCancellable."""
     held = await hold_one(stores.db, command.auction_id)
     held.state = cancel(held.lot.terms, held.state, caller.id, now_ms)
-    await queue_losers(stores.db, [(command.auction_id, None)])
     await save(stores.db, [held])
     row = await read_auction(stores.db, command.auction_id)
     assert row is not None, "this transaction holds it"

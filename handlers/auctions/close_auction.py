@@ -7,7 +7,6 @@ from handlers.auctions.closing import announce_close
 from handlers.auctions.lots import hold, save
 from handlers.auctions.rules import close
 from handlers.contract import Outcome, Stores, Timer
-from storage.auctions.bids_postgres import queue_losers
 
 
 async def close_auction(refs: Sequence[UUID], stores: Stores, now_ms: int) -> list[Outcome]:
@@ -23,14 +22,5 @@ async def close_auction(refs: Sequence[UUID], stores: Stores, now_ms: int) -> li
             continue
         one.state = close(one.lot.terms, one.state)
         outcomes.append(announce_close(one, now_ms))
-    changed = [one for one in held.values() if one.state is not one.loaded]
-    await queue_losers(
-        stores.db,
-        [
-            (one.lot.auction_id, one.state.leader_id if one.state.status == "sold" else None)
-            for one in changed
-            if one.state.bid_count
-        ],
-    )
-    await save(stores.db, changed)
+    await save(stores.db, held.values())
     return outcomes

@@ -15,7 +15,7 @@ def announce_close(
 ) -> Outcome:
     """Return the outcome of an auction that has just ended: to everyone, to the winner and to the seller.
 
-    The other bidders are told by the timer `tell_losers`, in chunks.
+    The other bidders are told later, by the timers `queue_losers` and `tell_losers`.
     """
     lot, state = held.lot, held.state
     outcome = cast("Literal['sold', 'unsold', 'cancelled']", state.status)
@@ -33,5 +33,5 @@ def announce_close(
     elif outcome == "unsold":
         unsold = AuctionUnsold(lot.auction_id, lot.listing_id, state.bid_count)
         events.append(Event(to_seller, "auction_unsold", unsold))
-    timers = [Timer("tell_losers", lot.auction_id, now_ms)] if state.bid_count else []
+    timers = [Timer("queue_losers", lot.auction_id, now_ms)] if state.bid_count else []
     return Outcome(reply, events, [held.latest()], timers)

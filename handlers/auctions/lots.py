@@ -18,8 +18,8 @@ from storage.engines.postgres import Connection
 LOTS_MAX = 20_000
 """Auctions whose terms stay in memory, about 2 KB each: more than are bid on in one minute."""
 
-MASKS_MAX = 10_000
-"""Masked bidders kept per auction; a crowd beyond that costs 2 µs per bid to hash again."""
+MASKS_MAX = 200_000
+"""Masks kept in all lots together, about 150 bytes each; beyond that all are made again, 2 µs each."""
 
 MASK_BYTES = 5
 """40 bits tell a thousand bidders of one auction apart (a collision once in two million auctions)."""
@@ -45,10 +45,13 @@ class Lot:
         """Return the name a bidder has in this auction: always the same here, unlinkable to other auctions."""
         mask = self._masks.get(user_id)
         if mask is None:
-            if len(self._masks) >= MASKS_MAX:
-                self._masks.clear()
+            _make_room_for_mask()
             mask = self._masks[user_id] = mask_bidder(self.salt, user_id)
         return mask
+
+    def forget_masks(self) -> None:
+        """Drop the kept masks; they are made again when asked for."""
+        self._masks.clear()
 
 
 def mask_bidder(salt: bytes, user_id: UUID) -> str:
@@ -87,6 +90,19 @@ class Held:
 
 _lots: dict[UUID, Lot] = {}
 """Ids are never reused, so an entry never goes stale; the oldest entry makes room."""
+
+
+_masks_made = 0
+"""Masks made since all were dropped; at least as many as are kept."""
+
+
+def _make_room_for_mask() -> None:
+    global _masks_made  # noqa: PLW0603 - one bound for the process is the point
+    if _masks_made >= MASKS_MAX:
+        for lot in _lots.values():
+            lot.forget_masks()
+        _masks_made = 0
+    _masks_made += 1
 
 
 async def hold(db: Connection, auction_ids: Iterable[UUID]) -> dict[UUID, Held]:

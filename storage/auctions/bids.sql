@@ -57,13 +57,13 @@ INSERT INTO bid_retractions (auction_id, bid_number, number)
 SELECT $1, bid_number, $3 FROM unnest($2::bigint[]) AS taken (bid_number);
 
 -- queue_losers --
--- Remember to tell all who had a standing bid in these auctions and did not get them. One row per bidder and auction.
--- Index: bids_pkey, one range per auction.
+-- Remember to tell all who had a standing bid in these closed auctions and did not get them. One row per bidder and
+-- auction. Index: auctions_pkey, bids_pkey (one range per auction), bid_retractions_pkey.
 INSERT INTO auction_losers (auction_id, bidder_id)
 SELECT DISTINCT b.auction_id, b.bidder_id
-FROM unnest($1::uuid[], $2::uuid[]) AS closed (auction_id, winner_id)
-JOIN bids AS b USING (auction_id)
-WHERE b.bidder_id IS DISTINCT FROM closed.winner_id AND NOT b.bought
+FROM auctions AS a JOIN bids AS b USING (auction_id)
+WHERE a.auction_id = ANY($1::uuid[]) AND NOT b.bought
+  AND (a.status <> 'sold' OR b.bidder_id <> a.leader_id)
   AND NOT EXISTS (SELECT FROM bid_retractions AS r WHERE r.auction_id = b.auction_id AND r.bid_number = b.number);
 
 -- take_losers --

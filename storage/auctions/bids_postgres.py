@@ -61,10 +61,9 @@ async def insert_retractions(
     await db.execute(_sql.insert_retractions, auction_id, sorted(bid_numbers), number)
 
 
-async def queue_losers(db: Connection, closed: Sequence[tuple[UUID, UUID | None]]) -> None:
-    """Queue everybody with a standing bid but the winner, for (auction_id, winner_id) pairs. Cost: one round trip."""
-    if closed:
-        await db.execute(_sql.queue_losers, *map(list, zip(*closed, strict=True)))
+async def queue_losers(db: Connection, auction_ids: Sequence[UUID]) -> None:
+    """Queue everybody with a standing bid in these closed auctions but their winners. Cost: reads all their bids."""
+    await db.execute(_sql.queue_losers, list(auction_ids))
 
 
 async def take_losers(db: Connection, auction_ids: Sequence[UUID], limit: int) -> list[tuple[UUID, UUID]]:

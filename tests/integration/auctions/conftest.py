@@ -106,6 +106,10 @@ class Market:
         """Run the due timers of one kind once."""
         await self.pipeline.run_timers(kind, TIMERS[kind], 500)
 
+    async def timers_of(self, auction_id: UUID) -> list[str]:
+        rows = await self.pool.fetch("SELECT kind FROM timers WHERE ref = $1 ORDER BY kind", auction_id)
+        return [row["kind"] for row in rows]
+
     async def events(self, stream: str) -> list[dict[str, Any]]:
         """Return a stream's events from number 1, checked to be without gaps."""
         rows = await self.pool.fetch(

@@ -149,6 +149,24 @@ async def test_a_scheduled_auction_takes_bids_from_its_start(market, seller, ann
     assert await assert_replays(market.pool, [auction]) == 1
 
 
+async def test_a_start_timer_that_comes_early_or_twice_starts_nothing(market, seller):
+    start = now_instant() + 60_000
+    auction = await market.new_auction(seller, starts_at=moment(start))
+    assert await market.timers_of(auction) == ["close_auction", "open_scheduled_auction"]
+    await market.pool.execute("UPDATE timers SET due_at_ms = 0 WHERE ref = $1", auction)
+    await market.run_timers_once("open_scheduled_auction")
+    assert (await market.row(auction))["status"] == "scheduled"
+    await market.pool.execute(
+        "INSERT INTO timers (due_at_ms, kind, ref) VALUES ($1, 'open_scheduled_auction', $2)", start, auction
+    )
+    market.clock_ms = start
+    await market.run_timers_once("open_scheduled_auction")
+    assert [event["type"] for event in await market.auction_events(auction)] == [
+        "auction_opened",
+        "auction_started",
+    ]
+
+
 # -- closing --
 
 
@@ -232,6 +250,10 @@ async def test_losers_are_told_in_chunks_and_each_once(market, seller, monkeypat
     bids = [(auction, who, 20_00 + 2_00 * n) for auction in auctions for n, who in enumerate(bidders)]
     await asyncio.gather(*(market.bid(*bid) for bid in bids))
     market.clock_ms = end
+    await market.run_timers_once("close_auction")
+    assert [await market.timers_of(auction) for auction in auctions] == [["queue_losers"]] * 2
+    await market.run_timers_once("queue_losers")
+    assert [await market.timers_of(auction) for auction in auctions] == [["tell_losers"]] * 2
     await market.run_timers()
     for who in bidders[:-1]:
         lost = [e["auction_id"] for e in await market.personal_events(who) if e["type"] == "auction_lost"]
