@@ -1,7 +1,26 @@
-"""Acceptance tests run on uvloop, like the product."""
+"""One running system for the acceptance tests that leave it standing, and people to act on it."""
 
-import uvloop
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from tests.support.system import System, running_system, scratch_home
 
 
-def pytest_asyncio_loop_factories(config, item):
-    return {"uvloop": uvloop.new_event_loop}
+@pytest.fixture(scope="session")
+def shared_system() -> Iterator[System]:
+    """Two server processes and a worker on private engines; tests share it and must not stop it."""
+    with (
+        scratch_home() as home,
+        running_system(home, processes=2, environment={"MNBARA_RATE_LIMITS": "off"}) as running,
+    ):
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def shared_http(shared_system: System) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client of the shared system."""
+    async with httpx.AsyncClient(base_url=shared_system.base_url, timeout=20, trust_env=False) as client:
+        yield client
