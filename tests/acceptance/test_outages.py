@@ -1,0 +1,151 @@
+"""An engine is away: commands answer a temporary error within two seconds, and recovery needs nobody."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+from centrifuge import CentrifugeError, ReplyError
+
+from tests.support.players import Socket, bid_until_answered, open_auction, sign_up
+from tests.support.system import System, running_system, scratch_home
+
+
+@pytest.fixture(scope="module")
+def system() -> Iterator[System]:
+    with (
+        scratch_home() as home,
+        running_system(home, processes=2, environment={"MNBARA_RATE_LIMITS": "off"}) as running,
+    ):
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def http(system: System) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=system.base_url, timeout=20, trust_env=False) as client:
+        yield client
+
+
+def family(pid: int) -> list[int]:
+    """A process and its children: PostgreSQL is one process per connection."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(int(child) for child in children)]
+
+
+class Frozen:
+    """An engine that stands still: it neither answers nor refuses, the worst kind of outage."""
+
+    def __init__(self, system: System, name: str) -> None:
+        self.pids = family(system.pids()[name])
+
+    def __enter__(self) -> None:
+        for pid in self.pids:
+            os.kill(pid, signal.SIGSTOP)
+
+    def __exit__(self, *_: object) -> None:
+        for pid in reversed(self.pids):
+            os.kill(pid, signal.SIGCONT)
+
+
+async def until_ready(http: httpx.AsyncClient, timeout_s: float = 20) -> None:
+    async with asyncio.timeout(timeout_s):
+        while (await http.get("/health/ready")).status_code != 200:
+            await asyncio.sleep(0.1)
+
+
+async def test_while_postgres_stands_still_commands_fail_temporarily_within_two_seconds(system, http):
+    seller, bidder = await sign_up(http, "seller"), await sign_up(http)
+    auction = await open_auction(seller)
+    async with Socket(system.websocket_url, bidder.tokens["access_token"]) as socket:
+        watcher = await socket.watch(f"auctions:{auction['id']}")
+        with Frozen(system, "postgres"):
+            for key in ("a", "b", "c"):
+                began = time.monotonic()
+                with pytest.raises(ReplyError) as refused:
+                    await socket.rpc("auctions.place_bid", auction_id=auction["id"], amount=2000, key=key)
+                assert time.monotonic() - began < 2.0
+                assert refused.value.temporary
+            began = time.monotonic()
+            answer = await bidder.post(f"/v1/auctions/{auction['id']}/bids", {"amount": 2000}, key="d")
+            assert time.monotonic() - began < 2.5
+            assert answer.status_code == 503
+            assert answer.json()["code"] == "temporarily_unavailable"
+            assert "retry-after" in answer.headers
+            ready = await http.get("/health/ready")
+            assert ready.status_code == 503
+            assert (await http.get("/health/live")).status_code == 200
+        placed = await bid_until_answered(socket, auction["id"], 3000, "later")
+        assert isinstance(placed, dict)
+        await watcher.until(placed["offset"])
+        watcher.assert_saw_every_number_once()
+    await until_ready(http)
+
+
+async def test_while_redis_stands_still_bids_are_placed_and_seen_on_every_process(system, http):
+    seller = await sign_up(http, "seller")
+    bidder = await sign_up(http)
+    auction = await open_auction(seller)
+    sockets = [await Socket(system.websocket_url, bidder.tokens["access_token"]).__aenter__() for _ in range(6)]
+    watchers = [await socket.watch(f"auctions:{auction['id']}") for socket in sockets]
+    with Frozen(system, "redis"):
+        await asyncio.sleep(0.1)
+        for n, socket in enumerate(sockets):
+            placed = await socket.rpc(
+                "auctions.place_bid", auction_id=auction["id"], amount=2000 + n * 1000, key=f"r{n}"
+            )
+        for watcher in watchers:
+            await watcher.until(placed["offset"], timeout_s=15)
+            watcher.assert_saw_every_number_once()
+        async with Socket(system.websocket_url, bidder.tokens["access_token"]) as late:
+            latecomer = await late.watch(f"auctions:{auction['id']}")
+            assert latecomer.started_at == placed["offset"]
+    for socket in sockets:
+        await socket.__aexit__()
+    await until_ready(http)
+
+
+async def test_while_nats_stands_still_bidding_goes_on(system, http):
+    seller, bidder = await sign_up(http, "seller"), await sign_up(http)
+    auction = await open_auction(seller)
+    async with (
+        Socket(system.websocket_url, bidder.tokens["access_token"]) as socket,
+        Socket(system.websocket_url) as other,
+    ):
+        watcher = await other.watch(f"auctions:{auction['id']}")
+        with Frozen(system, "nats"):
+            placed = await socket.rpc("auctions.place_bid", auction_id=auction["id"], amount=2000, key="n")
+            await watcher.until(placed["offset"], timeout_s=5)
+            assert (await http.get("/health/ready")).status_code == 503
+    await until_ready(http)
+
+
+async def test_a_bid_that_was_under_way_when_the_process_died_counts_once_when_repeated(system, http):
+    seller, bidder = await sign_up(http, "seller"), await sign_up(http)
+    auction = await open_auction(seller)
+    async with Socket(system.websocket_url, bidder.tokens["access_token"]) as socket:
+        flying = [
+            asyncio.create_task(
+                socket.rpc("auctions.place_bid", auction_id=auction["id"], amount=2000 + n * 500, key=f"k{n}")
+            )
+            for n in range(40)
+        ]
+        await asyncio.sleep(0.004)
+        for pid in system.server_pids():
+            os.kill(pid, signal.SIGKILL)
+        first = await asyncio.gather(*flying, return_exceptions=True)
+        assert any(isinstance(result, CentrifugeError) for result in first)
+        again = [
+            await bid_until_answered(socket, auction["id"], 2000 + n * 500, f"k{n}") for n in range(40)
+        ]
+        for before, after in zip(first, again, strict=True):
+            if isinstance(before, dict):
+                assert isinstance(after, dict)
+                assert (after["bid_id"], after["offset"]) == (before["bid_id"], before["offset"])
+        acked = {answer["bid_id"] for answer in again if isinstance(answer, dict)}
+        state = (await http.get(f"/v1/auctions/{auction['id']}")).json()
+        assert state["bid_count"] == len(acked)
