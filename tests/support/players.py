@@ -95,7 +95,7 @@ class Socket(ClientEventHandler):
             proxy=None,
         )
 
-    async def on_server_publication(self, ctx: ServerPublicationContext) -> None:
+    async def on_publication(self, ctx: ServerPublicationContext) -> None:
         self.personal.append((ctx.pub.offset, read_data(ctx.pub.data)))
 
     async def on_connecting(self, ctx) -> None:
