@@ -87,7 +87,11 @@ class GroupCommit(Generic[R, A]):
     async def _run(self, batch: Sequence[tuple[R, "asyncio.Future[A]"]]) -> None:
         try:
             results = await self._commit([request for request, _ in batch])
-        except Fault as fault:  # the machine is away: a second try per request would only take longer
+        except (
+            Fault
+        ) as fault:  # the machine is away: a second try would only take longer, for those who wait too
+            batch = [*batch, *self._waiting]
+            self._waiting.clear()
             results = [fault] * len(batch)
         except Exception as error:  # noqa: BLE001 - whatever it was, it is answered, to its own request only
             if len(batch) > 1:

@@ -58,10 +58,16 @@ class Database:
     async def connection(self) -> AsyncIterator[Connection]:
         """Lend a connection for queries. Raises TemporarilyUnavailable when there is none or it is lost."""
         try:
-            async with self.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                yield connection
+            connection = await self.pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
         except OUTAGE as error:
             raise unavailable(error) from error
+        try:
+            yield connection
+        except OUTAGE as error:
+            connection.terminate()  # asking a server that stands still to cancel would take as long again
+            raise unavailable(error) from error
+        finally:
+            await self.pool.release(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -70,8 +76,18 @@ class Database:
         Raises: TemporarilyUnavailable; when it came from the commit itself the outcome is unknown, and only a repeat
         with the same idempotency key is safe.
         """
-        async with self.connection() as connection, connection.transaction():
-            yield connection
+        async with self.connection() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                yield connection
+            except OUTAGE:
+                raise  # the connection is ended, and the server rolls back
+            except BaseException:
+                await transaction.rollback()
+                raise
+            else:
+                await transaction.commit()
 
     async def ping(self) -> None:
         """Raises TemporarilyUnavailable unless the server answers."""

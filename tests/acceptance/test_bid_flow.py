@@ -28,9 +28,13 @@ async def test_bidders_on_both_formats_see_each_other_in_one_order(shared_http, 
         Socket(url, two.tokens["access_token"], protobuf=True) as protobuf_socket,
         Socket(url) as anonymous,
     ):
-        watchers = [await s.watch(f"auctions:{auction['id']}") for s in (json_socket, protobuf_socket, anonymous)]
+        watchers = [
+            await s.watch(f"auctions:{auction['id']}") for s in (json_socket, protobuf_socket, anonymous)
+        ]
         first = await json_socket.rpc("auctions.place_bid", auction_id=auction["id"], amount=5000, key="a")
-        second = await protobuf_socket.rpc("auctions.place_bid", auction_id=auction["id"], amount=9000, key="b")
+        second = await protobuf_socket.rpc(
+            "auctions.place_bid", auction_id=auction["id"], amount=9000, key="b"
+        )
         assert (first["outcome"], first["price"], second["outcome"]) == ("leading", 1000, "leading")
         for watcher in watchers:
             await watcher.until(second["offset"])

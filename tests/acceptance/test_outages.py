@@ -90,7 +90,9 @@ async def test_while_redis_stands_still_bids_are_placed_and_seen_on_every_proces
     seller = await sign_up(http, "seller")
     bidder = await sign_up(http)
     auction = await open_auction(seller)
-    sockets = [await Socket(system.websocket_url, bidder.tokens["access_token"]).__aenter__() for _ in range(6)]
+    sockets = [
+        await Socket(system.websocket_url, bidder.tokens["access_token"]).__aenter__() for _ in range(6)
+    ]
     watchers = [await socket.watch(f"auctions:{auction['id']}") for socket in sockets]
     with Frozen(system, "redis"):
         await asyncio.sleep(0.1)
@@ -139,9 +141,7 @@ async def test_a_bid_that_was_under_way_when_the_process_died_counts_once_when_r
             os.kill(pid, signal.SIGKILL)
         first = await asyncio.gather(*flying, return_exceptions=True)
         assert any(isinstance(result, CentrifugeError) for result in first)
-        again = [
-            await bid_until_answered(socket, auction["id"], 2000 + n * 500, f"k{n}") for n in range(40)
-        ]
+        again = [await bid_until_answered(socket, auction["id"], 2000 + n * 500, f"k{n}") for n in range(40)]
         for before, after in zip(first, again, strict=True):
             if isinstance(before, dict):
                 assert isinstance(after, dict)

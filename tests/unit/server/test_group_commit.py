@@ -114,3 +114,19 @@ async def test_close_finishes_what_was_submitted():
     await group.close()
     assert [future.result() for future in waiting] == [n * 10 for n in range(0, 2000, 2)]
     assert max(len(batch) for batch in ledger.batches) <= group_commit.BATCH_MAX
+
+
+async def test_an_outage_is_answered_to_those_who_wait_behind_it_too():
+    ledger = Ledger()
+    ledger.release.clear()
+    group = await started(ledger)
+    first = group.submit(2)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    behind = group.submit(4)
+    ledger.away = True
+    ledger.release.set()
+    results = await asyncio.gather(first, behind, return_exceptions=True)
+    assert all(isinstance(result, TemporarilyUnavailable) for result in results)
+    assert ledger.batches == []
+    await group.close()
