@@ -1,4 +1,4 @@
-"""The realtime core on a real socket: uvicorn with the lean websocket class, an in-process bus and log, a small gate."""
+"""The realtime core on a real socket: uvicorn, the lean websocket class, an in-process bus and log, a small gate."""
 
 import asyncio
 import contextlib
