@@ -1,6 +1,7 @@
 """The client protocol frame by frame: order, errors, disconnects, slow readers; JSON over a plain websocket client."""
 
 import asyncio
+import contextlib
 import json
 import socket
 
@@ -52,7 +53,7 @@ class Talker:
     async def goodbye(self):
         """The disconnect push and the close frame, which must agree."""
         pushes = []
-        with pytest.raises(ConnectionClosed):
+        with contextlib.suppress(ConnectionClosed):
             while True:
                 pushes.append(await self.next())
         told = pushes[-1]["push"]["disconnect"]

@@ -92,7 +92,7 @@ async def test_publications_arrive_in_order_with_their_data(app, protobuf):
     await sub.subscribe()
     await until(lambda: events.subscribed)
     for number in range(1, 201):
-        app.commit(channel, '{"n":%d,\n"t":"ü"}' % number)
+        app.commit(channel, f'{{"n":{number},\n"t":"ü"}}')
         if number % 17 == 0:
             await asyncio.sleep(0)
     await until(lambda: len(events.numbers) == 200)

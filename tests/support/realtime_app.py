@@ -1,4 +1,4 @@
-"""The realtime core on a real socket: uvicorn with the lean websocket class, a bus and log in process, a small gate."""
+"""The realtime core on a real socket: uvicorn, the lean websocket class, an in-process bus and log, a small gate."""
 
 import asyncio
 import contextlib
@@ -106,7 +106,6 @@ class SmallGate:
     """Tokens `user:session[:seconds to live]`; channels by prefix: auctions, personal, ticker, cells, secret."""
 
     def __init__(self):
-        self.over: set[str] = set()
         self.waiting: list[asyncio.Future[bytes]] = []
         self.calls: list[tuple[str, str, bytes]] = []
 
@@ -120,10 +119,6 @@ class SmallGate:
             raise DisconnectError(3500, "invalid token")
         user, session, *rest = token.split(":")
         return Identity(user, session, frozenset(), int(time.time()) + int(rest[0]) if rest else 0)
-
-    def confirm(self, identity: Identity) -> None:
-        if identity.session in self.over:
-            raise DisconnectError(3500, "invalid token")
 
     async def authorize(self, identity: Identity, channel: str) -> ChannelRule:
         kind = channel.partition(":")[0]

@@ -1,5 +1,6 @@
 """The JSON codec: one object a line, zero values left out, nothing a client sends makes it crash."""
 
+import contextlib
 import json
 
 import pytest
@@ -74,10 +75,8 @@ def test_too_many_commands_in_a_frame_are_refused():
 
 @given(st.binary(max_size=200))
 def test_any_bytes_decode_or_are_refused(data):
-    try:
+    with contextlib.suppress(CodecError):
         assert codec.decode_commands(data, 9)
-    except CodecError:
-        pass
 
 
 json_values = st.recursive(
