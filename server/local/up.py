@@ -138,7 +138,9 @@ class _Run:
         if importlib.util.find_spec("server.seed"):
             self.say("seeding")
             command = [sys.executable, "-m", "server.seed"]
-            seeded = subprocess.run(command, check=False, cwd=ROOT, env=self.environment())
+            seeded = subprocess.run(  # noqa: S603 - our own module
+                command, check=False, cwd=ROOT, env=self.environment()
+            )
             if seeded.returncode != 0:
                 raise UpError("the seed failed; see above")
 
