@@ -1,6 +1,5 @@
 """The verbs of `./mnbara`: one function and one help line each. Needs nothing but a filled `.venv`."""
 
-import asyncio
 import os
 import shutil
 import subprocess
@@ -15,9 +14,9 @@ from server.local.engines import ENGINES, LocalEngines
 from server.local.home import Home, HomeError
 from server.local.install import install_engines
 from server.local.programs import EngineError
-from server.local.up import Progress, UpError, up
+from server.local.up import Progress, UpError, migrate_or_explain, up
 from server.settings import Settings, SettingsError
-from storage.migrate import MigrationError, migrate
+from storage.migrate import MigrationError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -68,7 +67,7 @@ def _migrate(arguments: Sequence[str]) -> int:
     _expect_nothing(arguments)
     settings = Settings.from_environment()
     if settings.postgres_url:
-        applied = asyncio.run(migrate(settings.postgres_url))
+        applied = migrate_or_explain(settings.postgres_url)
     else:
         say = Progress()
         engines = LocalEngines(settings.home, names=("postgres",), say=say)
@@ -76,7 +75,7 @@ def _migrate(arguments: Sequence[str]) -> int:
         runs_already = engines.postgres_answers()
         try:
             url = engines.postgres_url("mnbara") if runs_already else engines.start().postgres_url
-            applied = asyncio.run(migrate(url))
+            applied = migrate_or_explain(url)
         finally:
             if not runs_already:
                 engines.stop()

@@ -21,6 +21,8 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+import asyncpg
+
 from server.local.engines import ENGINES, EngineUrls, LocalEngines
 from server.local.home import Home
 from server.local.install import install_engines
@@ -131,13 +133,16 @@ class _Run:
 
     def _prepare_data(self) -> None:
         self.say("migrating the database")
-        for name in asyncio.run(migrate(self.urls.postgres_url)):
+        for name in migrate_or_explain(self.urls.postgres_url):
             self.say(f"applied {name}")
         if importlib.util.find_spec("server.seed"):
             self.say("seeding")
-            subprocess.run(
-                [sys.executable, "-m", "server.seed"], check=True, cwd=ROOT, env=self.environment()
+            command = [sys.executable, "-m", "server.seed"]
+            seeded = subprocess.run(  # noqa: S603 - our own module
+                command, check=False, cwd=ROOT, env=self.environment()
             )
+            if seeded.returncode != 0:
+                raise UpError("the seed failed; see above")
 
     def _start_processes(self) -> None:
         count = self.settings.processes or os.cpu_count() or 1
@@ -223,6 +228,15 @@ def _popen(command: list[str], log: Path, environment: Mapping[str, str]) -> "su
         )
 
 
+def migrate_or_explain(postgres_url: str) -> list[str]:
+    """Bring the database up to date; return what was applied. Raises UpError, MigrationError."""
+    try:
+        return asyncio.run(migrate(postgres_url))
+    except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        # The URL may hold a password: only the driver's words are repeated.
+        raise UpError(f"cannot migrate the database: {type(error).__name__}: {error}") from None
+
+
 def reserve_port(host: str, port: int) -> socket.socket:
     """Return a socket bound to the address, not listening: our processes may share it, strangers may not.
 
@@ -255,4 +269,4 @@ def _is_ready(url: str) -> bool:
         return False
 
 
-__all__ = ["EngineError", "UpError", "reserve_port", "up"]
+__all__ = ["EngineError", "UpError", "migrate_or_explain", "reserve_port", "up"]

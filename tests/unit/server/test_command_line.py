@@ -8,6 +8,7 @@ import pytest
 
 from server.command_line import VERBS, help_text, main
 from server.local.home import Home, HomeError
+from server.local.programs import free_port
 
 ROOT = Path(__file__).parents[3]
 
@@ -67,6 +68,21 @@ def test_where_lists_the_files_of_a_domain_layer_by_layer(capsys):
     assert "tests/unit/server/test_settings.py" in listed
     assert main(["where", "carpets"]) == 2
     assert "no file belongs to 'carpets'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u@127.0.0.1:1/d", "postgresql://u:secret@[::/d", "postgresql:///d?host=/nowhere"]
+)
+@pytest.mark.parametrize("verb", ["migrate", "up"])
+def test_database_out_of_reach_is_told_in_one_line_without_the_password(verb, url, capsys, monkeypatch):
+    for name in ("POSTGRES", "REDIS", "NATS"):
+        scheme = {"POSTGRES": url, "REDIS": "redis://127.0.0.1:1", "NATS": "nats://127.0.0.1:1"}[name]
+        monkeypatch.setenv(f"MNBARA_{name}_URL", scheme)
+    monkeypatch.setenv("MNBARA_PORT", str(free_port()))
+    assert main([verb]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("mnbara: cannot migrate the database")
+    assert "secret" not in told
 
 
 def test_down_without_a_running_up_says_so(capsys):

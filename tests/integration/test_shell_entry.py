@@ -1,0 +1,158 @@
+"""The shell script before Python: it fills `.venv` once, again when it must, and says what it cannot do."""
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NEEDED = [
+    "cat",
+    "cksum",
+    "cut",
+    "dirname",
+    "env",
+    "flock",
+    "grep",
+    "mkdir",
+    "readlink",
+    "rm",
+    "sleep",
+    "tail",
+    "tr",
+]
+REPORT = """
+import sys
+print(sys.argv[1:], sys.prefix)
+"""
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """A clone in a folder with a space, with empty locks and a command line that reports how it was called."""
+    folder = tmp_path / "a clone"
+    (folder / "server").mkdir(parents=True)
+    (folder / "server" / "command_line.py").write_text(REPORT)
+    shutil.copy(ROOT / "mnbara", folder)
+    for lock in ("requirements.lock", "requirements-dev.lock"):
+        (folder / lock).write_text("# nothing\n")
+    return folder
+
+
+@pytest.fixture
+def bare_path(tmp_path):
+    """A PATH with what Debian's essential packages bring, and no Python, apt or sudo."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in NEEDED:
+        (folder / name).symlink_to(shutil.which(name))
+    return folder
+
+
+def add_program(folder, name, text):
+    (folder / name).write_text(textwrap.dedent(text))
+    (folder / name).chmod(0o755)
+
+
+def run(clone, *words, path=None, cwd="/"):
+    environment = {
+        **os.environ,
+        "PATH": str(path) if path else f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    return subprocess.run(
+        [clone / "mnbara", *words], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_venv_is_filled_once_and_again_after_a_new_lock_or_a_move(clone, tmp_path):
+    first = run(clone, "up", "a b")
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.strip() == f"['up', 'a b'] {clone}/.venv"
+    assert "creating .venv" in first.stderr
+
+    again = run(clone, "up")
+    assert again.stderr == ""
+
+    (clone / "requirements.lock").write_text("# still nothing\n")
+    relocked = run(clone, "up")
+    assert "installing" in relocked.stderr
+    assert "creating" not in relocked.stderr
+
+    moved = tmp_path / "moved"
+    clone.rename(moved)
+    after = run(moved, "up")
+    assert after.stdout.strip() == f"['up'] {moved}/.venv"
+    assert "creating .venv" in after.stderr
+
+
+def test_two_at_once_fill_the_venv_one_after_the_other(clone):
+    both = [
+        subprocess.Popen([clone / "mnbara", verb], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for verb in ("up", "migrate")
+    ]
+    told = [one.communicate(timeout=100) for one in both]
+    assert [one.returncode for one in both] == [0, 0], told
+    assert sum("creating .venv" in errors for _, errors in told) == 1
+
+
+def test_linked_venv_is_used_as_it_is(clone):
+    (clone / ".venv").symlink_to(Path(sys.executable).parent.parent)
+    told = run(clone, "test")
+    assert (told.returncode, told.stderr) == (0, "")
+
+
+def test_failed_installation_is_told_and_repeated_next_time(clone):
+    (clone / "requirements.lock").write_text(
+        "no-such-package-of-mnbara\n"
+    )  # no hash: refused before any download
+    for _ in range(2):
+        told = run(clone, "up")
+        assert told.returncode == 1
+        assert told.stderr.strip().endswith("could not install the Python packages of requirements.lock")
+    assert not list((clone / ".venv").glob("*.installed"))
+
+
+def test_without_python_apt_root_or_sudo_it_says_what_to_do(clone, bare_path):
+    told = run(clone, "up", path=bare_path)
+    assert told.returncode == 1
+    assert "Python 3.11 or newer" in told.stderr
+    add_program(bare_path, "apt-get", "#!/bin/sh\n")
+    add_program(bare_path, "id", "#!/bin/sh\necho 1000\n")
+    told = run(clone, "up", path=bare_path)
+    assert told.returncode == 1
+    assert "apt-get install python3 python3-venv" in told.stderr
+
+
+def test_without_python_it_installs_debians_and_goes_on(clone, bare_path):
+    add_program(bare_path, "id", "#!/bin/sh\necho 1000\n")
+    add_program(bare_path, "sudo", '#!/bin/sh\nexec "$@"\n')
+    add_program(
+        bare_path,
+        "apt-get",
+        f"""\
+        #!/bin/sh
+        echo "$*" >> "{bare_path}/calls"
+        case "$*" in *install*) readlink -f "{sys.executable}" > "{bare_path}/target" ;; *) exit 0 ;; esac
+        printf '#!/bin/sh\\nexec %s "$@"\\n' "$(cat "{bare_path}/target")" > "{bare_path}/python3"
+        {shutil.which("chmod")} 755 "{bare_path}/python3"
+        """,
+    )
+    told = run(clone, "up", path=bare_path)
+    assert told.returncode == 0, told.stderr
+    calls = (bare_path / "calls").read_text().splitlines()
+    assert calls[0].endswith("update")
+    assert calls[1].endswith("--no-install-recommends install python3 python3-venv")
+    assert len(calls) == 2
+    assert told.stderr.index("installing the packages") < told.stderr.index("creating .venv")
+
+
+def test_failing_apt_is_told_with_its_last_words(clone, bare_path):
+    add_program(bare_path, "id", "#!/bin/sh\necho 0\n")
+    add_program(bare_path, "apt-get", "#!/bin/sh\necho 'E: no network' >&2\nexit 100\n")
+    told = run(clone, "up", path=bare_path)
+    assert told.returncode == 1
+    assert "E: no network" in told.stderr
