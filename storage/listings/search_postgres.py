@@ -38,7 +38,7 @@ BAND_STARTS = (
 )
 """Where price bands begin, in minor units; the last has no end."""
 
-RINGS_M = (5_000, 50_000, 500_000, 5_000_000)
+RINGS_M = (5_000, 50_000, 500_000, 2_000_000, 5_000_000, 10_000_000)
 """The nearest are looked for in growing circles: a page seldom needs the whole radius."""
 
 SortKey = int | float | None
@@ -159,7 +159,7 @@ async def search_page(
     """Return the page of matches behind `after`, from the beginning when it is None.
 
     A text that no active listing has in words finds titles spelt like it instead; the cursor keeps that choice.
-    Cost: one read-only snapshot, four to nine round trips; the matching indexes are named in `search.sql`.
+    Cost: one read-only snapshot, four to fourteen round trips; the matching indexes are named in `search.sql`.
     """
     async with db.transaction(isolation="repeatable_read", readonly=True):
         await db.execute(_PIECES["plan_search"])
