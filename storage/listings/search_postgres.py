@@ -2,7 +2,8 @@
 
 A statement is put together from the named pieces of `search_pieces.sqlt`; every value travels as a parameter, and a
 plan is made for the values at hand. Pages are cut by the key of the last row, never by an offset, so what is listed
-meanwhile moves nothing. Facets and relevance look at the newest `MATCHES_MAX` matches, which bounds the cost of any search.
+meanwhile moves nothing. Facets and relevance look at the newest `MATCHES_MAX` matches, which bounds the cost of a
+search.
 """
 
 import re
