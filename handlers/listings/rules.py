@@ -1,24 +1,18 @@
-"""The rules of listings, pure: what text and attributes may hold, what a change does, where a point is."""
+"""The rules of listings, pure: what text and attributes may hold, where a point is."""
 
 import re
 import unicodedata
-from dataclasses import asdict, replace
 from typing import Any, NoReturn
-from uuid import UUID
 
-from msgspec import UNSET
-
-from protocols.errors import InvalidInput, NotAllowed, Stale
-from protocols.listings import ListingNotActive, ListingNotFound, Price, UpdateListing
+from protocols.errors import InvalidInput
+from protocols.listings import Price
 from protocols.values import GeoPoint
-from storage.listings.listings_postgres import ListingRow
 
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cs"})  # not Cn: emoji newer than this Python are unassigned to it
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zs", "Zl", "Zp"})
 _LINE_BREAKS = frozenset("\n\r\t")
 _ATTRIBUTE_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _POINT = re.compile(r"\s*([+-]?\d{1,3}(?:\.\d{1,20})?)\s*,\s*([+-]?\d{1,3}(?:\.\d{1,20})?)\s*", re.ASCII)
-_CHANGEABLE = ("title", "description", "category", "condition", "weight_g", "volume_cm3", "quantity")
 
 
 def refuse(pointer: str, detail: str) -> NoReturn:
@@ -90,48 +84,3 @@ def parse_near(text: str) -> tuple[float, float]:
     if abs(lat) > 90 or abs(lon) > 180:
         refuse("/near", "Latitude is -90 to 90, longitude -180 to 180")
     return lat, lon
-
-
-def own_listing(row: ListingRow | None, user_id: UUID) -> ListingRow:
-    """Return the listing when it is this user's. Raises ListingNotFound, NotAllowed."""
-    if row is None:
-        raise ListingNotFound
-    if row.seller_id != user_id:
-        raise NotAllowed("Only its seller may change a listing")
-    return row
-
-
-def change_listing(row: ListingRow, command: UpdateListing, now_ms: int) -> ListingRow:
-    """Return the listing as the command wants it, one version on; the very same when nothing would change.
-
-    Raises: Stale, ListingNotActive, InvalidInput.
-    """
-    if command.if_match is not None and command.if_match != row.version:
-        raise Stale(version=row.version)
-    if row.status != "active":
-        raise ListingNotActive(status=row.status)
-    changed = replace(row, **_given_columns(command))
-    if changed == row:
-        return row
-    return replace(changed, version=row.version + 1, updated_at_ms=max(now_ms, row.updated_at_ms))
-
-
-def _given_columns(command: UpdateListing) -> dict[str, Any]:
-    given = {name: getattr(command, name) for name in _CHANGEABLE if getattr(command, name) is not UNSET}
-    if "title" in given:
-        given["title"] = check_title(given["title"])
-    if "description" in given:
-        given["description"] = check_description(given["description"])
-    if command.price is not UNSET:
-        given["price_minor"], given["currency"] = check_price(command.price)
-    if command.location is not UNSET:
-        given["lat"], given["lon"] = check_point(command.location)
-    if command.attributes is not UNSET:
-        given["attributes"] = check_attributes(command.attributes)
-    return given
-
-
-def changed_columns(before: ListingRow, after: ListingRow) -> set[str]:
-    """Return the names of the columns that differ."""
-    old, new = asdict(before), asdict(after)
-    return {name for name, value in new.items() if old[name] != value}

@@ -3,7 +3,7 @@
 import msgspec
 
 from handlers.contract import Caller, Event, Outcome, Stores
-from handlers.listings.rules import change_listing, changed_columns, own_listing
+from handlers.listings.changes import change_listing, changed_columns, own_listing
 from handlers.listings.showing import show_listing
 from protocols.listings import CategoryNotFound, ListingUpdated, UpdateListing
 from protocols.topics import listing_stream

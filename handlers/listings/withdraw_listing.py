@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from handlers.contract import Caller, Event, Outcome, Stores
-from handlers.listings.rules import own_listing
+from handlers.listings.changes import own_listing
 from handlers.listings.showing import show_listing
 from protocols.listings import ListingNotActive, ListingWithdrawn, WithdrawListing
 from protocols.topics import listing_stream

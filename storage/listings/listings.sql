@@ -1,11 +1,14 @@
 -- insert_listing --
--- Add an active listing at version 1. Locks: its category FOR KEY SHARE.
+-- Add an active listing at version 1. Returns one row, or none when the id is there already. Index: listings_pkey.
+-- Locks: its category FOR KEY SHARE.
 INSERT INTO listings (
     listing_id, seller_id, title, description, category, condition, price_minor, currency, location, weight_g,
     volume_cm3, quantity, attributes, created_at_ms, updated_at_ms
 ) VALUES (
     $1, $2, $3, $4, $5, $6, $7, $8, ST_SetSRID(ST_MakePoint($9, $10), 4326)::geography, $11, $12, $13, $14, $15, $15
-);
+)
+ON CONFLICT (listing_id) DO NOTHING
+RETURNING 1;
 
 -- read_listing --
 -- One listing in full. 0 or 1 row. Index: listings_pkey. Locks: none.

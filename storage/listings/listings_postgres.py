@@ -50,9 +50,9 @@ class CategoryRow:
     parent_slug: str | None
 
 
-async def insert_listing(db: Connection, row: ListingRow) -> None:
-    """Add a new, active listing at version 1. Cost: one round trip."""
-    await db.execute(
+async def insert_listing(db: Connection, row: ListingRow) -> bool:
+    """Add an active listing at version 1; False when its id is there already. Cost: one round trip."""
+    added = await db.fetchval(
         _sql.insert_listing,
         row.listing_id,
         row.seller_id,
@@ -70,6 +70,7 @@ async def insert_listing(db: Connection, row: ListingRow) -> None:
         to_json(row.attributes).decode(),
         row.created_at_ms,
     )
+    return added is not None
 
 
 async def read_listing_row(db: Connection, listing_id: UUID) -> ListingRow | None:

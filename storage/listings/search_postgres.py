@@ -1,21 +1,26 @@
 """Search: full text, spelling, distance and filters over listings, page by page, with facets.
 
-A statement is put together from the named pieces of `search.sql`; every value travels as a parameter, and a plan is
-made for the values at hand. Pages are cut by the key of the last row, never by an offset, so what is listed meanwhile
-moves nothing. Facets and relevance look at the newest `MATCHES_MAX` matches, which bounds the cost of any search.
+A statement is put together from the named pieces of `search_pieces.sqlt`; every value travels as a parameter, and a
+plan is made for the values at hand. Pages are cut by the key of the last row, never by an offset, so what is listed
+meanwhile moves nothing. Facets and relevance look at the newest `MATCHES_MAX` matches, which bounds the cost of a
+search.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 import msgspec
 
 from protocols.listings import Condition, ListingStatus
 from storage.engines.postgres import Connection
-from storage.sql import load
+from storage.sql import load, read_statements
+
+if TYPE_CHECKING:
+    from asyncpg import Record
 
 MATCHES_MAX = 10_000
 """How many matches, newest first, facets count and relevance compares."""
@@ -38,7 +43,7 @@ BAND_STARTS = (
 )
 """Where price bands begin, in minor units; the last has no end."""
 
-RINGS_M = (5_000, 50_000, 500_000, 5_000_000)
+RINGS_M = (5_000, 50_000, 500_000, 2_000_000, 5_000_000, 10_000_000)
 """The nearest are looked for in growing circles: a page seldom needs the whole radius."""
 
 SortKey = int | float | None
@@ -47,7 +52,7 @@ Order = Literal["relevance", "newest", "price_asc", "price_desc", "distance"]
 _sql = load(__file__, "search.sql")
 _PIECES: dict[str, str] = {
     name: re.sub(r"^--.*\n", "", text, flags=re.MULTILINE).strip().removesuffix(";")
-    for name, text in vars(_sql).items()
+    for name, text in read_statements(Path(__file__).with_name("search_pieces.sqlt")).items()
 }
 _IDEOGRAPHS = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]{2,}")
 
@@ -159,10 +164,10 @@ async def search_page(
     """Return the page of matches behind `after`, from the beginning when it is None.
 
     A text that no active listing has in words finds titles spelt like it instead; the cursor keeps that choice.
-    Cost: one read-only snapshot, four to nine round trips; the matching indexes are named in `search.sql`.
+    Cost: one read-only snapshot, four to fourteen round trips; the indexes are named in `search_pieces.sqlt`.
     """
     async with db.transaction(isolation="repeatable_read", readonly=True):
-        await db.execute(_PIECES["plan_search"])
+        await db.execute(_sql.plan_search)
         found = await _choose_words(db, filters.text, after)
         if found is None:
             return FoundPage([], None, FacetRows() if after is None else None)
@@ -177,13 +182,11 @@ async def _choose_words(db: Connection, text: str, after: After | None) -> _Word
     if not text:
         return _Words()
     phrased = text if '"' in text else _IDEOGRAPHS.sub(r'"\g<0>"', text)
-    row = await db.fetchrow(_PIECES["read_words"], phrased)
+    row = await db.fetchrow(_sql.read_words, phrased)
     assert row is not None
     if row["words"] is None:
         return None
-    similar = (
-        after.similar if after is not None else not await db.fetchval(_PIECES["has_words"], row["words"])
-    )
+    similar = after.similar if after is not None else not await db.fetchval(_sql.has_words, row["words"])
     return _Words(folded=row["folded"]) if similar else _Words(words=row["words"])
 
 
@@ -217,7 +220,7 @@ class _Search:
 
     async def by_key(self, order: Order, limit: int) -> FoundPage:
         """Return a page along an index; the facets of a first page are counted by a statement of their own."""
-        records: list[Mapping[str, Any]] = []
+        records: list[Record] = []
         for radius_m in self._radii(order):
             statement = self._statement(
                 replace(self._filters, radius_m=radius_m),
@@ -245,7 +248,7 @@ class _Search:
         return [*(ring for ring in RINGS_M if reached_m < ring < radius_m), radius_m]
 
     def _page(
-        self, records: list[Mapping[str, Any]], limit: int, facets: FacetRows | None, bound: UUID | None
+        self, records: "list[Record]", limit: int, facets: FacetRows | None, bound: UUID | None
     ) -> FoundPage:
         similar = bool(self._found.folded)
         names = FoundRow.__slots__
@@ -256,9 +259,9 @@ class _Search:
             last = After(record["sort_key"], record["listing_id"], similar, bound)
         return FoundPage(rows, last, facets, similar)
 
-    async def _fetch(self, statement: _Statement, name: str) -> list[Mapping[str, Any]]:
+    async def _fetch(self, statement: _Statement, name: str) -> "list[Record]":
         text = statement.text(_PIECES[name])
-        return [*await self._db.fetch(text, *statement.arguments)]
+        return await self._db.fetch(text, *statement.arguments)
 
     def _statement(self, filters: Filters, **extra: Any) -> _Statement:  # noqa: ANN401 - SQL pieces and values
         """Return a statement over these filters; strings in `extra` are pieces, the rest are values."""

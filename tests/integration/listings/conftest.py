@@ -78,7 +78,7 @@ async def shop(database: str, redis: Redis, pool: asyncpg.Pool) -> AsyncIterator
 @pytest_asyncio.fixture
 async def empty_shop(shop: Shop) -> Shop:
     """The shop with nothing in it."""
-    await shop.pool.execute("TRUNCATE listings")
+    await shop.pool.execute("TRUNCATE listings, events")
     return shop
 
 

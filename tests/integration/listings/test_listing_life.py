@@ -46,6 +46,7 @@ async def test_a_listing_of_few_fields_has_defaults(shop, seller):
     ("title", "kept"),
     [
         ("  spaced\u00a0 ", "spaced"),
+        ("newer emoji \U0001faea", "newer emoji \U0001faea"),
         ("👨‍👩‍👧 family", "👨‍👩‍👧 family"),
         ("x" * 140, "x" * 140),
         ("🧳" * 140, "🧳" * 140),

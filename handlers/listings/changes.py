@@ -1,0 +1,65 @@
+"""What a change does to a listing: pure functions from row to row; the caller locks and writes."""
+
+from dataclasses import asdict, replace
+from typing import Any
+from uuid import UUID
+
+from msgspec import UNSET
+
+from handlers.listings.rules import (
+    check_attributes,
+    check_description,
+    check_point,
+    check_price,
+    check_title,
+)
+from protocols.errors import NotAllowed, Stale
+from protocols.listings import ListingNotActive, ListingNotFound, UpdateListing
+from storage.listings.listings_postgres import ListingRow
+
+_CHANGEABLE = ("title", "description", "category", "condition", "weight_g", "volume_cm3", "quantity")
+
+
+def own_listing(row: ListingRow | None, user_id: UUID) -> ListingRow:
+    """Return the listing when it is this user's. Raises ListingNotFound, NotAllowed."""
+    if row is None:
+        raise ListingNotFound
+    if row.seller_id != user_id:
+        raise NotAllowed("Only its seller may change a listing")
+    return row
+
+
+def change_listing(row: ListingRow, command: UpdateListing, now_ms: int) -> ListingRow:
+    """Return the listing as the command wants it, one version on; the very same when nothing would change.
+
+    Raises: Stale, ListingNotActive, InvalidInput.
+    """
+    if command.if_match is not None and command.if_match != row.version:
+        raise Stale(version=row.version)
+    if row.status != "active":
+        raise ListingNotActive(status=row.status)
+    changed = replace(row, **_given_columns(command))
+    if changed == row:
+        return row
+    return replace(changed, version=row.version + 1, updated_at_ms=max(now_ms, row.updated_at_ms))
+
+
+def _given_columns(command: UpdateListing) -> dict[str, Any]:
+    given = {name: getattr(command, name) for name in _CHANGEABLE if getattr(command, name) is not UNSET}
+    if "title" in given:
+        given["title"] = check_title(given["title"])
+    if "description" in given:
+        given["description"] = check_description(given["description"])
+    if command.price is not UNSET:
+        given["price_minor"], given["currency"] = check_price(command.price)
+    if command.location is not UNSET:
+        given["lat"], given["lon"] = check_point(command.location)
+    if command.attributes is not UNSET:
+        given["attributes"] = check_attributes(command.attributes)
+    return given
+
+
+def changed_columns(before: ListingRow, after: ListingRow) -> set[str]:
+    """Return the names of the columns that differ."""
+    old, new = asdict(before), asdict(after)
+    return {name for name, value in new.items() if old[name] != value}

@@ -1,0 +1,44 @@
+"""Demo data: complete, the same everywhere, inserted once."""
+
+import asyncio
+
+from server.demo_data import CITIES, DEMO_SELLER_IDS, GOODS, LISTING_COUNT, demo_listings
+from server.seed import seed
+
+
+def test_the_demo_listings_are_the_same_every_time():
+    rows = demo_listings()
+    assert rows == demo_listings()
+    assert len({row.listing_id for row in rows}) == LISTING_COUNT
+    assert [row.listing_id for row in rows] == sorted(row.listing_id for row in rows)
+    assert all(row.listing_id.version == 7 for row in rows)
+    assert {row.title for row in rows} == {good.title for good in GOODS}
+    assert {row.seller_id for row in rows} == set(DEMO_SELLER_IDS)
+    assert {row.description.rsplit("\n", 1)[-1] for row in rows} == {city.name for city in CITIES}
+
+
+async def test_seeding_twice_at_once_and_again_adds_each_listing_once(database, empty_shop):
+    said = await asyncio.gather(seed(database), seed(database))
+    assert sorted(said) == [f"{LISTING_COUNT} demo listings added", "the demo listings are there already"]
+    before = await empty_shop.snapshot()
+    assert await seed(database) == "the demo listings are there already"
+    assert await empty_shop.snapshot() == before
+    for row in demo_listings():
+        ((number, kind, data),) = await empty_shop.events(str(row.listing_id))
+        assert (number, kind) == (1, "listing_created")
+        assert data["listing"] == await empty_shop.call("get_listing", listing_id=str(row.listing_id))
+
+
+async def test_demo_listings_are_found_in_their_languages_and_places(database, empty_shop):
+    await seed(database)
+    for query, category in (
+        ("guitar", "musical-instruments"),
+        ("جلد", "bags"),
+        ("茶具", "ceramics"),
+        ("漫画", "comics"),
+    ):
+        found = await empty_shop.search(q=query)
+        assert found["items"][0]["category"] == category
+    near_berlin = await empty_shop.search(near="52.52,13.405", radius_m=10_000, sort="distance")
+    assert len(near_berlin["items"]) >= 5
+    assert all(item["price"]["currency"] == "EUR" for item in near_berlin["items"])
