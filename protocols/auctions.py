@@ -334,6 +334,27 @@ class AuctionUnsold(Struct, frozen=True):
     bid_count: int
 
 
+# -- Vocabulary -----------------------------------------------------------------------------------------------
+
+EVENTS: dict[str, type[Struct]] = {
+    "auction_opened": AuctionOpened,
+    "auction_started": AuctionStarted,
+    "bid_placed": BidPlaced,
+    "auction_extended": AuctionExtended,
+    "bid_retracted": BidRetracted,
+    "auction_closed": AuctionClosed,
+    "outbid": Outbid,
+    "leading_again": LeadingAgain,
+    "auction_won": AuctionWon,
+    "auction_lost": AuctionLost,
+    "auction_sold": AuctionSold,
+    "auction_unsold": AuctionUnsold,
+}
+"""What an event's `type` says about its other fields."""
+
+LATEST: dict[str, type[Struct]] = {"ticker": Ticker}
+"""The values of latest channels, by the kind of channel."""
+
 # -- Refusals ------------------------------------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from handlers.auctions.closing import announce_close
 from handlers.auctions.lots import hold, save
-from handlers.auctions.rules import close
+from handlers.auctions.rules import close, closing_time
 from handlers.contract import Outcome, Stores, Timer
 
 
@@ -16,8 +16,9 @@ async def close_auction(refs: Sequence[UUID], stores: Stores, now_ms: int) -> li
     for one in held.values():
         if one.state.status not in {"scheduled", "live"}:
             continue
-        if now_ms < one.state.ends_at_ms:
-            timer = Timer("close_auction", one.lot.auction_id, one.state.ends_at_ms)
+        due_at_ms = closing_time(one.state.ends_at_ms)
+        if now_ms < due_at_ms:
+            timer = Timer("close_auction", one.lot.auction_id, due_at_ms)
             outcomes.append(Outcome(None, timers=[timer]))
             continue
         one.state = close(one.lot.terms, one.state)

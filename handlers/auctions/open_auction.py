@@ -7,7 +7,15 @@ import os
 from collections.abc import Iterator
 from uuid import UUID
 
-from handlers.auctions.rules import SoftCloseTerms, Steps, Terms, custom_steps, default_steps, open_state
+from handlers.auctions.rules import (
+    SoftCloseTerms,
+    Steps,
+    Terms,
+    closing_time,
+    custom_steps,
+    default_steps,
+    open_state,
+)
 from handlers.auctions.views import to_auction
 from handlers.contract import Caller, Event, Outcome, Stores, Timer
 from protocols.auctions import (
@@ -72,7 +80,7 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
         starts_at=to_timestamp(terms.starts_at_ms),
         ends_at=to_timestamp(terms.ends_at_ms),
     )
-    timers = [Timer("close_auction", auction_id, terms.ends_at_ms)]
+    timers = [Timer("close_auction", auction_id, closing_time(terms.ends_at_ms))]
     if view.status == "scheduled":
         timers.append(Timer("open_scheduled_auction", auction_id, terms.starts_at_ms))
     event = Event(auction_channel(auction_id), "auction_opened", opened, view.version)

@@ -31,6 +31,10 @@ LATE_PHASE_MS = 12 * HOUR_MS
 LATE_RETRACTION_MS = HOUR_MS
 """How old a bid may be that is retracted in the late phase (rule 5)."""
 
+CLOSE_GRACE_MS = 25
+"""How long after its end an auction is closed: a bid received before the end is judged by its receipt, and one commit
+(about 20 ms) may be under way before it. Part of the 100 ms that a closing may be late."""
+
 EBAY_STEPS: tuple[tuple[int | None, int], ...] = (
     (1_00, 5),
     (5_00, 25),
@@ -157,6 +161,11 @@ def close(terms: Terms, state: AuctionState) -> AuctionState:
     """Return the auction after its end: sold when somebody leads and the reserve is met."""
     sold = state.leader_id is not None and reserve_met(terms, state)
     return replace(state, status="sold" if sold else "unsold", event_number=state.event_number + 1)
+
+
+def closing_time(ends_at_ms: int) -> int:
+    """Return when an auction with this end is closed: bids received before the end have been recorded by then."""
+    return ends_at_ms + CLOSE_GRACE_MS
 
 
 def cancel(terms: Terms, state: AuctionState, caller: UUID, at_ms: int) -> AuctionState:

@@ -46,7 +46,18 @@ CHANNELS = (
 )
 
 PERSONAL_EVENTS = frozenset(
-    {"outbid", "auction_won", "auction_lost", "offer_made", "order_changed", "payment_changed", "notice"}
+    {
+        "outbid",
+        "leading_again",
+        "auction_won",
+        "auction_lost",
+        "auction_sold",
+        "auction_unsold",
+        "offer_made",
+        "order_changed",
+        "payment_changed",
+        "notice",
+    }
 )
 """Event types that go to one user's personal channel, whichever domain they come from."""
 

@@ -8,6 +8,7 @@ import pytest
 
 from handlers.auctions import ROUTES
 from handlers.auctions.lots import mask_bidder
+from handlers.auctions.rules import CLOSE_GRACE_MS
 from handlers.contract import Call
 from protocols.auctions import (
     AuctionNotFound,
@@ -242,7 +243,7 @@ async def test_lookups_show_the_newest_ticker_and_the_winner(market, seller, ann
         assert (await read_auction_facts(db, auction)).winner_id is None
         await market.bid_now(auction, ann, 40_00)
         assert (await read_ticker(db, auction))[1].price == 40_00
-        market.clock_ms = end
+        market.clock_ms = end + CLOSE_GRACE_MS
         await market.run_timers()
         facts = await read_auction_facts(db, auction)
         assert (facts.status, facts.winner_id, facts.price) == ("sold", ann.id, 40_00)

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from handlers.auctions import tell_losers
+from handlers.auctions.rules import CLOSE_GRACE_MS
 from protocols.auctions import (
     AuctionNotCancellable,
     AuctionNotFound,
@@ -44,7 +45,7 @@ async def test_an_opened_auction_is_live_and_shown_to_anyone(market, seller):
     assert "reserve_price" not in opened
     timers = await market.pool.fetch("SELECT kind, due_at_ms FROM timers WHERE ref = $1", made.id)
     assert [tuple(timer) for timer in timers] == [
-        ("close_auction", (await market.row(made.id))["ends_at_ms"])
+        ("close_auction", (await market.row(made.id))["ends_at_ms"] + CLOSE_GRACE_MS)
     ]
 
 
@@ -176,10 +177,10 @@ async def test_closing_is_never_early_and_tells_winner_losers_and_seller(market,
     gone = new_caller()
     await market.bid_now(auction, ann, 20_00)
     await market.bid_now(auction, bob, 30_00)
-    market.clock_ms = end - 1
+    market.clock_ms = end + CLOSE_GRACE_MS - 1
     await close_early(market, auction)
     assert (await market.row(auction))["status"] == "live"
-    market.clock_ms = end
+    market.clock_ms = end + CLOSE_GRACE_MS
     await market.run_timers()
     events = await market.auction_events(auction)
     mask = (await market.row(auction))["leader_mask"]
@@ -206,7 +207,7 @@ async def close_early(market, auction: UUID) -> None:
     await market.pool.execute("UPDATE timers SET due_at_ms = 0 WHERE ref = $1", auction)
     await market.run_timers_once("close_auction")
     due = await market.pool.fetch("SELECT due_at_ms FROM timers WHERE ref = $1", auction)
-    assert [row["due_at_ms"] for row in due] == [(await market.row(auction))["ends_at_ms"]]
+    assert [row["due_at_ms"] for row in due] == [(await market.row(auction))["ends_at_ms"] + CLOSE_GRACE_MS]
 
 
 async def test_an_extended_auction_closes_at_its_new_end(market, seller, ann, bob):
@@ -219,10 +220,10 @@ async def test_an_extended_auction_closes_at_its_new_end(market, seller, ann, bo
     await market.run_timers()
     assert (await market.row(auction))["status"] == "live"
     await market.bid_now(auction, bob, 30_00)
-    market.clock_ms = end + 89_000 - 1
+    market.clock_ms = end + 89_000 + CLOSE_GRACE_MS - 1
     await market.run_timers()
     assert (await market.row(auction))["status"] == "live"
-    market.clock_ms = end + 89_000
+    market.clock_ms = end + 89_000 + CLOSE_GRACE_MS
     await market.run_timers()
     assert (await market.row(auction))["status"] == "sold"
     assert await assert_replays(market.pool, [auction]) == 1
@@ -232,7 +233,7 @@ async def test_an_auction_whose_reserve_was_not_met_is_unsold(market, seller, an
     end = now_instant() + HOUR_MS
     auction = await market.new_auction(seller, ends_at=moment(end), reserve_price=50_00)
     await market.bid_now(auction, ann, 49_99)
-    market.clock_ms = end
+    market.clock_ms = end + CLOSE_GRACE_MS
     await market.run_timers()
     closed = (await market.auction_events(auction))[-1]
     assert (closed["outcome"], closed["winner"]) == ("unsold", None)
@@ -249,7 +250,7 @@ async def test_losers_are_told_in_chunks_and_each_once(market, seller, monkeypat
     bidders = [new_caller() for _ in range(20)]
     bids = [(auction, who, 20_00 + 2_00 * n) for auction in auctions for n, who in enumerate(bidders)]
     await asyncio.gather(*(market.bid(*bid) for bid in bids))
-    market.clock_ms = end
+    market.clock_ms = end + CLOSE_GRACE_MS
     await market.run_timers_once("close_auction")
     assert [await market.timers_of(auction) for auction in auctions] == [["queue_losers"]] * 2
     await market.run_timers_once("queue_losers")
