@@ -115,6 +115,8 @@ async def house(database: str, redis_url: str, pool: asyncpg.Pool, **changes: ob
     )
     pipeline.start()
     metrics = Metrics()
+    for name, group in pipeline.groups.items():
+        group.observe = metrics.commit_observer(name)
     local = LocalLimits() if settings.rate_limits else None
     table = CommandTable(ROUTES, pipeline, local, metrics)
     callers: dict[str, Caller] = {}
