@@ -80,7 +80,8 @@ async def test_answers_tell_the_budget_and_refusals_the_wait(http, limited):
 async def test_bad_tokens_take_from_the_budget_of_their_address(http, limited, redis):
     await redis.delete("ratelimits:ip:127.0.0.1")
     statuses = [
-        (await http.get("/v1/notes", headers={"Authorization": f"Bearer guess{i}"})).status_code for i in range(150)
+        (await http.get("/v1/notes", headers={"Authorization": f"Bearer guess{i}"})).status_code
+        for i in range(150)
     ]
     assert statuses[:100] == [401] * 100
     assert statuses[-1] == 429
@@ -90,7 +91,8 @@ async def test_bad_tokens_take_from_the_budget_of_their_address(http, limited, r
 async def test_a_forwarded_header_makes_no_new_budget(http, redis):
     await redis.delete("ratelimits:ip:127.0.0.1")
     statuses = [
-        (await http.get("/v1/notes", headers={"X-Forwarded-For": f"10.0.0.{i}"})).status_code for i in range(150)
+        (await http.get("/v1/notes", headers={"X-Forwarded-For": f"10.0.0.{i}"})).status_code
+        for i in range(150)
     ]
     assert statuses[-1] == 429
     await redis.delete("ratelimits:ip:127.0.0.1")

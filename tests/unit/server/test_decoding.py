@@ -79,7 +79,9 @@ def test_many_shallow_lists_and_brackets_in_text_are_not_deep():
 @given(
     st.recursive(
         st.none() | st.text(alphabet='ab[]{}"\\', max_size=8),
-        lambda inner: st.lists(inner, max_size=12) | st.dictionaries(st.text(alphabet='[{"\\', max_size=3), inner),
+        lambda inner: (
+            st.lists(inner, max_size=12) | st.dictionaries(st.text(alphabet='[{"\\', max_size=3), inner)
+        ),
         max_leaves=60,
     )
 )

@@ -47,7 +47,18 @@ def test_lines_are_json_with_instant_level_event_and_trace_id():
 
 @pytest.mark.parametrize(
     "name",
-    ["token", "refresh_token", "Authorization", "password", "key", "idempotency_key", "email", "pin", "ops_token", "api_keys"],
+    [
+        "token",
+        "refresh_token",
+        "Authorization",
+        "password",
+        "key",
+        "idempotency_key",
+        "email",
+        "pin",
+        "ops_token",
+        "api_keys",
+    ],
 )
 def test_secret_fields_are_blanked(name):
     assert redact(None, "info", {"event": "x", name: "v"})[name] == BLANK

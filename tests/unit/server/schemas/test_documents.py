@@ -44,9 +44,7 @@ def openapi():
 @pytest.fixture(scope="module")
 def asyncapi():
     events = {"auctions": {"bid_placed": BidPlaced, "outbid": Outbid}}
-    return plain(
-        build_asyncapi(ROUTES, "https://mnbara.example", events, {"auctions": {"ticker": Ticker}})
-    )
+    return plain(build_asyncapi(ROUTES, "https://mnbara.example", events, {"auctions": {"ticker": Ticker}}))
 
 
 def operation(openapi, name):
@@ -104,7 +102,7 @@ def test_example_bodies_fit_their_schema_and_command(openapi):
         content = body["content"]["application/json"]
         schema = {**content["schema"], "components": openapi["components"]}
         jsonschema.Draft202012Validator(schema).validate(content["example"])
-        ids = {name: "019ab3c0-7a00-7000-8000-000000000001" for name in re.findall(r"{(\w+)}", route.path)}
+        ids = dict.fromkeys(re.findall(r"{(\w+)}", route.path), "019ab3c0-7a00-7000-8000-000000000001")
         msgspec.convert({**content["example"], **ids}, route.command)
 
 
