@@ -334,6 +334,32 @@ class AuctionUnsold(Struct, frozen=True):
     bid_count: int
 
 
+EVENTS: dict[str, type[Struct]] = {
+    "auction_opened": AuctionOpened,
+    "auction_started": AuctionStarted,
+    "bid_placed": BidPlaced,
+    "auction_extended": AuctionExtended,
+    "bid_retracted": BidRetracted,
+    "auction_closed": AuctionClosed,
+}
+"""Event types on `auctions:<auction_id>`, for the interface documents."""
+
+PERSONAL_EVENTS: dict[str, type[Struct]] = {
+    "outbid": Outbid,
+    "leading_again": LeadingAgain,
+    "auction_won": AuctionWon,
+    "auction_lost": AuctionLost,
+    "auction_sold": AuctionSold,
+    "auction_unsold": AuctionUnsold,
+}
+"""Event types on `personal:#<user_id>`."""
+
+LATEST: dict[str, type[Struct]] = {
+    "ticker": Ticker,
+}
+"""Values of latest channels, by the first word of the channel."""
+
+
 # -- Refusals ------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,8 @@
 """OpenAPI and AsyncAPI documents made from a route table: valid, complete, with examples that the server takes."""
 
+import ast
 import re
+from pathlib import Path
 
 import jsonschema
 import msgspec
@@ -9,7 +11,8 @@ from msgspec import Struct
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from protocols.values import to_json
-from server.schemas.asyncapi import build_asyncapi
+from server.routes import ROUTES as REAL_ROUTES
+from server.schemas.asyncapi import Vocabulary, build_asyncapi, read_vocabulary
 from server.schemas.openapi import build_openapi, refusals_of
 from tests.support.notes import ROUTES
 
@@ -36,6 +39,9 @@ def plain(document):
     return msgspec.json.decode(to_json(document))
 
 
+TABLES = {"throwaway": ROUTES, "real": REAL_ROUTES}
+
+
 @pytest.fixture(scope="module")
 def openapi():
     return plain(build_openapi(ROUTES, "http://127.0.0.1:8080"))
@@ -43,8 +49,12 @@ def openapi():
 
 @pytest.fixture(scope="module")
 def asyncapi():
-    events = {"auctions": {"bid_placed": BidPlaced, "outbid": Outbid}}
-    return plain(build_asyncapi(ROUTES, "https://mnbara.example", events, {"auctions": {"ticker": Ticker}}))
+    words = Vocabulary(
+        {"auctions": {"bid_placed": BidPlaced}},
+        {"auctions": {"outbid": Outbid}},
+        {"auctions": {"ticker": Ticker}},
+    )
+    return plain(build_asyncapi(ROUTES, "https://mnbara.example", words))
 
 
 def operation(openapi, name):
@@ -53,8 +63,9 @@ def operation(openapi, name):
     )
 
 
-def test_the_openapi_document_is_valid(openapi):
-    OpenAPIV31SpecValidator(openapi).validate()
+@pytest.mark.parametrize("routes", TABLES.values(), ids=TABLES)
+def test_the_openapi_document_is_valid(routes):
+    OpenAPIV31SpecValidator(plain(build_openapi(routes, "http://127.0.0.1:8080"))).validate()
 
 
 def test_every_route_is_an_operation_of_its_name_at_its_address(openapi):
@@ -94,8 +105,10 @@ def test_permissions_are_security_requirements(openapi):
     assert operation(openapi, "notes.read_note")["security"] == [{}, {"bearer": []}]
 
 
-def test_example_bodies_fit_their_schema_and_command(openapi):
-    for route in ROUTES:
+@pytest.mark.parametrize("routes", TABLES.values(), ids=TABLES)
+def test_example_bodies_fit_their_schema_and_command(routes):
+    openapi = plain(build_openapi(routes, "http://127.0.0.1:8080"))
+    for route in routes:
         body = operation(openapi, route.name).get("requestBody")
         if body is None:
             continue
@@ -158,3 +171,32 @@ def test_channels_carry_the_events_of_their_domain(asyncapi):
     assert set(channels["auctions"]["parameters"]) == {"auction_id"}
     payload = asyncapi["components"]["messages"]["bid_placed"]["payload"]
     assert payload["allOf"][0]["properties"]["type"]["const"] == "bid_placed"
+
+
+def words_of_handlers(domain):
+    """Event types that a domain's handlers write, read from their source."""
+    for path in Path("handlers", domain).glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in {
+                "Event",
+                "event",
+            }:
+                given = [*node.args, *(k.value for k in node.keywords if k.arg == "type")]
+                yield from (
+                    a.value for a in given if isinstance(a, ast.Constant) and isinstance(a.value, str)
+                )
+
+
+@pytest.mark.parametrize("domain", sorted({route.domain for route in REAL_ROUTES}))
+def test_every_event_that_a_handler_writes_is_in_its_domains_vocabulary(domain):
+    words = read_vocabulary([domain])
+    listed = {*words.events.get(domain, {}), *words.personal_events.get(domain, {})}
+    written = set(words_of_handlers(domain))
+    assert written
+    assert written == listed
+
+
+def test_the_real_channels_are_documented():
+    channels = plain(build_asyncapi(REAL_ROUTES, "http://x"))["channels"]
+    assert {"auctions", "ticker", "personal", "rpc"} <= set(channels)
+    assert {"outbid", "auction_won", "auction_lost"} <= set(channels["personal"]["messages"])
