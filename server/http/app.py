@@ -95,7 +95,7 @@ def _pages(parts: DoorParts, callers: Callers) -> dict[str, Handler]:
         CHANNELS_PATH: ChannelPolls(parts.channels, callers, parts.metrics),
         "/health/live": health.live,
         "/health/ready": health.ready,
-        "/metrics": MetricsPage(parts.metrics, settings.ops_token),
+        "/metrics": MetricsPage(parts.metrics, health, settings.ops_token),
     }
 
 
