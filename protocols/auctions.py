@@ -334,8 +334,6 @@ class AuctionUnsold(Struct, frozen=True):
     bid_count: int
 
 
-# -- Vocabulary -----------------------------------------------------------------------------------------------
-
 EVENTS: dict[str, type[Struct]] = {
     "auction_opened": AuctionOpened,
     "auction_started": AuctionStarted,
@@ -343,6 +341,10 @@ EVENTS: dict[str, type[Struct]] = {
     "auction_extended": AuctionExtended,
     "bid_retracted": BidRetracted,
     "auction_closed": AuctionClosed,
+}
+"""Event types on `auctions:<auction_id>`, for the interface documents."""
+
+PERSONAL_EVENTS: dict[str, type[Struct]] = {
     "outbid": Outbid,
     "leading_again": LeadingAgain,
     "auction_won": AuctionWon,
@@ -350,10 +352,13 @@ EVENTS: dict[str, type[Struct]] = {
     "auction_sold": AuctionSold,
     "auction_unsold": AuctionUnsold,
 }
-"""What an event's `type` says about its other fields."""
+"""Event types on `personal:#<user_id>`."""
 
-LATEST: dict[str, type[Struct]] = {"ticker": Ticker}
-"""The values of latest channels, by the kind of channel."""
+LATEST: dict[str, type[Struct]] = {
+    "ticker": Ticker,
+}
+"""Values of latest channels, by the first word of the channel."""
+
 
 # -- Refusals ------------------------------------------------------------------------------------------------
 

@@ -177,6 +177,14 @@ class AccessChanged(Struct, frozen=True, kw_only=True):
     roles: list[str]
 
 
+PERSONAL_EVENTS: dict[str, type[Struct]] = {
+    "session_started": SessionStarted,
+    "session_ended": SessionEnded,
+    "access_changed": AccessChanged,
+}
+"""Event types on `personal:#<user_id>`, for the interface documents."""
+
+
 # -- Refusals ---------------------------------------------------------------------------------------------------------
 
 

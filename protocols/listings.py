@@ -256,6 +256,14 @@ class ListingWithdrawn(Struct, frozen=True, kw_only=True):
     version: int
 
 
+EVENTS: dict[str, type[Struct]] = {
+    "listing_created": ListingCreated,
+    "listing_updated": ListingUpdated,
+    "listing_withdrawn": ListingWithdrawn,
+}
+"""Event types of a listing's stream; no channel shows them yet."""
+
+
 # -- Refusals (600-699) ------------------------------------------------------------------------------------------------
 
 

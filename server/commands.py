@@ -17,7 +17,7 @@ from realtime.ports import ProtocolError
 from server.decoding import StructDecoder
 from server.errors_out import as_refusal, rpc_error
 from server.metrics import CommandMetric, Metrics
-from server.pipeline import Answer, Pipeline
+from server.pipeline import Answer, Pipeline, check_permission
 from server.ratelimits import LocalLimits, subject_of
 
 COMMAND_TIMEOUT_S = 10.0
@@ -72,6 +72,7 @@ class CommandTable:
             raise ProtocolError(104, "method not found")
         try:
             self._limit(command, caller)
+            check_permission(command.route, caller)
             value = command.decoder.decode(data)
             if not command.route.grouped:
                 return self._loop.create_task(self._call(command, value, caller, started))

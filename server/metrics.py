@@ -35,24 +35,24 @@ SOCKET_COUNTERS = {
 """Keys of the dict that the realtime core's reader returns; other keys are not shown."""
 
 
-def prepare_folder(folder: Path) -> None:
-    """Make the folder and remove what an earlier run left there; done once, before the processes start."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in folder.glob("*.db"):
-        file.unlink(missing_ok=True)
-
-
-def forget_process(folder: Path, pid: int) -> None:
-    """Take a dead process's gauges out of the sums; its counters stay."""
-    mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
-
-
 def _share_through(folder: Path) -> None:
     """Make values of metrics created from here on live in files of that folder."""
     folder.mkdir(parents=True, exist_ok=True)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
     if not values.ValueClass._multiprocess:  # noqa: SLF001 - the library decides at import; we decide by setting
         values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """Take gauges of processes that ended, however they ended, out of the sums; their counters stay."""
+    for file in folder.glob("gauge_live*.db"):
+        pid = int(file.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
+        except PermissionError:
+            continue  # it lives, as another user
 
 
 class CommandMetric:
@@ -115,7 +115,12 @@ class Metrics:
         self.timer_lateness = self._histogram(
             "timer_lateness_seconds", "How long after its due time a timer ran", SECONDS
         )
-        self.up = self._gauge("up", "1 while the engine answers this process", "engine", mode="livemin")
+        self.up = self._gauge(
+            "up",
+            "1 while the engine answers the process that was asked last",
+            "engine",
+            mode="livemostrecent",
+        )
         self._socket_gauges = {name: self._gauge(name, text) for name, text in SOCKET_GAUGES.items()}
         self._socket_counters = {
             name: self._counter(f"{name}_total", text) for name, text in SOCKET_COUNTERS.items()
@@ -167,10 +172,10 @@ class Metrics:
             await asyncio.sleep(SAMPLE_EVERY_S)
 
     def render(self) -> bytes:
-        """Return the text of a scrape, over all processes when they share a folder."""
-        self.sample()
+        """Return the text of a scrape, over all processes when they share a folder. May run in a thread."""
         if self._folder is None:
             return generate_latest(self.registry)
+        _forget_the_dead(self._folder)
         merged = CollectorRegistry()
         MultiProcessCollector(merged, str(self._folder))  # type: ignore[no-untyped-call]
         return generate_latest(merged)

@@ -232,13 +232,18 @@ class Pipeline:
             self._publish(publications)
 
 
-def admit(route: Route, command: Struct, caller: Caller) -> None:
-    """Let the caller through to the handler. Raises Unauthenticated, NotAllowed, KeyRequired."""
+def check_permission(route: Route, caller: Caller) -> None:
+    """Let the caller call the route at all. Raises Unauthenticated, NotAllowed."""
     if route.permission is not Permission.ANYONE:
         if caller.user_id is None:
             raise Unauthenticated
         if route.permission is not Permission.SIGNED_IN and route.permission.value not in caller.roles:
             raise NotAllowed(f"This needs the role {route.permission.value}")
+
+
+def admit(route: Route, command: Struct, caller: Caller) -> None:
+    """Let the caller through to the handler. Raises Unauthenticated, NotAllowed, KeyRequired."""
+    check_permission(route, caller)
     if route.key == "required" and not getattr(command, "key", ""):
         raise KeyRequired
 

@@ -67,6 +67,7 @@ async def serve(settings: Settings) -> None:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,  # the peer is whom we see: anybody can write X-Forwarded-For
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=10,
             )

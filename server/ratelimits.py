@@ -118,11 +118,10 @@ class LocalLimits:
     def take(self, key: Hashable, rule: Rule, cost: int) -> Verdict:
         """Take `cost` units from a budget, or none when it has fewer."""
         now_us = self._now_us()
-        tats = self._tats
-        known = tats.get(key)
-        if known is None and len(tats) >= self._keys_max:
+        known = self._tats.get(key)
+        if known is None and len(self._tats) >= self._keys_max:
             self._forget(now_us)
-        verdict, tats[key] = decide(known or 0, now_us, cost, rule)
+        verdict, self._tats[key] = decide(known or 0, now_us, cost, rule)
         return verdict
 
     def _forget(self, now_us: int) -> None:

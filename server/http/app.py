@@ -76,7 +76,6 @@ def _pages(parts: DoorParts, callers: Callers) -> dict[str, Handler]:
     routes = [command.route for command in parts.table.commands.values()]
     health = Health(parts.pings, parts.metrics)
     settings = parts.settings
-    url = settings.public_url or f"http://{settings.host}:{settings.port}"
 
     async def show_errors(_request: Incoming) -> Reply:
         return Reply(200, list_errors())
@@ -88,14 +87,14 @@ def _pages(parts: DoorParts, callers: Callers) -> dict[str, Handler]:
     return {
         "/": front_page(),
         "/schema": schema_page(),
-        "/schema/openapi.json": Page(to_json(build_openapi(routes, url)), b"application/json"),
-        "/schema/asyncapi.json": Page(to_json(build_asyncapi(routes, url)), b"application/json"),
+        "/schema/openapi.json": Page(to_json(build_openapi(routes, settings.url)), b"application/json"),
+        "/schema/asyncapi.json": Page(to_json(build_asyncapi(routes, settings.url)), b"application/json"),
         "/v1/errors": show_errors,
         "/.well-known/jwks.json": show_keys,
         CHANNELS_PATH: ChannelPolls(parts.channels, callers, parts.metrics),
         "/health/live": health.live,
         "/health/ready": health.ready,
-        "/metrics": MetricsPage(parts.metrics, settings.ops_token),
+        "/metrics": MetricsPage(parts.metrics, health, settings.ops_token),
     }
 
 

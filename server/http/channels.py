@@ -5,8 +5,8 @@ few seconds, so that a publication lost on the way costs a delay and never an ev
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,44 +48,6 @@ class ChannelSource:
     authorize: Callable[[Caller, str], Awaitable[ChannelRule]]
     read: Callable[[str, int, int], Awaitable[Sequence[Entry]]]
     watch: Watch
-
-
-class ChannelWatchers:
-    """A watch for polls beside the hub.
-
-    `deliver` is called with what the bus delivers. `follow` is called for every watcher and returns once publications
-    of the channel come here; `leave` is called after the last one has gone.
-    """
-
-    def __init__(
-        self,
-        follow: Callable[[str], Awaitable[None]],
-        leave: Callable[[str], None],
-    ) -> None:
-        """Use the bus's subscribe and unsubscribe, or the hub's way of keeping a channel."""
-        self._follow = follow
-        self._leave = leave
-        self._events: dict[str, set[asyncio.Event]] = {}
-
-    def deliver(self, channel: str, _entries: Sequence[Entry] = ()) -> None:
-        """Wake the polls of a channel."""
-        for event in self._events.get(channel, ()):
-            event.set()
-
-    @asynccontextmanager
-    async def watch(self, channel: str) -> AsyncIterator[asyncio.Event]:
-        """Follow a channel while the block runs."""
-        event = asyncio.Event()
-        watchers = self._events.setdefault(channel, set())
-        watchers.add(event)
-        try:
-            await self._follow(channel)
-            yield event
-        finally:
-            watchers.discard(event)
-            if not watchers and self._events.get(channel) is watchers:
-                del self._events[channel]
-                self._leave(channel)
 
 
 class ChannelPolls:

@@ -71,15 +71,18 @@ async def _ask(ping: Ping) -> str:
 class MetricsPage:
     """`/metrics` for scrapers on this machine, and for who has the operators' token."""
 
-    def __init__(self, metrics: Metrics, ops_token: str) -> None:
+    def __init__(self, metrics: Metrics, health: Health, ops_token: str) -> None:
         """With an empty token only this machine may scrape."""
         self._metrics = metrics
+        self._health = health
         self._expected = f"bearer {ops_token}".encode() if ops_token else b""
 
     async def __call__(self, request: Incoming) -> Reply:
         """Return the metrics of all processes. Raises NotAllowed."""
         if not (self._has_token(request) or is_local(request)):
             raise NotAllowed("Metrics are for this machine, or for the operators' token")
+        await self._health.look()
+        self._metrics.sample()
         text = await asyncio.to_thread(self._metrics.render)
         return Reply(200, text, media_type=b"text/plain; version=0.0.4; charset=utf-8")
 

@@ -12,7 +12,7 @@ from server.http.arguments import Arguments
 from server.http.callers import Callers
 from server.http.conditional import answer_tagged, digest_tag, version_tag
 from server.http.exchange import Handler, Incoming, Reply
-from server.pipeline import Answer
+from server.pipeline import Answer, check_permission
 
 
 class RouteHandler:
@@ -33,6 +33,7 @@ class RouteHandler:
         started = perf_counter()
         try:
             caller = await self._callers.admit(request, self._command.route.cost)
+            check_permission(self._command.route, caller)  # before a stranger's body is even read
             value = await self._arguments.read(request)
             answer = await self._table.run(self._command, value, caller)
         except Exception as error:

@@ -1,8 +1,8 @@
 """The realtime interface as an AsyncAPI 3.0 document: channels and their events, RPCs as request and reply.
 
-Events come from the domains' vocabularies: `protocols/<domain>.py` lists `EVENTS` (type word -> struct) and, where the
-domain has a latest-value channel, `LATEST` (first word of the channel -> struct). Actions are the server's: it sends
-events and receives RPCs.
+Events come from the domains' vocabularies: `protocols/<domain>.py` lists `EVENTS` (type -> struct) of the domain's own
+channel, `PERSONAL_EVENTS` of the personal channel, and `LATEST` (first word of a latest channel -> struct). Actions are
+the server's: it sends events and receives RPCs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,8 +18,22 @@ from handlers.contract import Route
 from server.schemas.components import Components, Schema
 from server.schemas.openapi import VERSION, refusals_of
 
-Vocabulary = Mapping[str, Mapping[str, type[Struct]]]
+Words = Mapping[str, Mapping[str, type[Struct]]]
 """Structs by word, by domain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What channels carry, by domain."""
+
+    events: Words
+    personal_events: Words
+    latest: Words
+
+    def structs(self) -> list[type[Struct]]:
+        """Return every struct."""
+        tables = (self.events, self.personal_events, self.latest)
+        return [kind for table in tables for words in table.values() for kind in words.values()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,40 +59,19 @@ CHANNELS = (
     Channel("cells", "cells:{h3_index}", "any signed-in user", False, "trips"),
 )
 
-PERSONAL_EVENTS = frozenset(
-    {
-        "outbid",
-        "leading_again",
-        "auction_won",
-        "auction_lost",
-        "auction_sold",
-        "auction_unsold",
-        "offer_made",
-        "order_changed",
-        "payment_changed",
-        "notice",
-    }
-)
-"""Event types that go to one user's personal channel, whichever domain they come from."""
-
 _SOCKET = "/connection/websocket"
 
 
-def build_asyncapi(
-    routes: Sequence[Route], url: str, events: Vocabulary | None = None, latest: Vocabulary | None = None
-) -> Schema:
-    """Return the document; `events` and `latest` are read from the domains' vocabularies unless given."""
-    domains = sorted({route.domain for route in routes})
-    events = read_vocabulary(domains, "EVENTS") if events is None else events
-    latest = read_vocabulary(domains, "LATEST") if latest is None else latest
+def build_asyncapi(routes: Sequence[Route], url: str, vocabulary: Vocabulary | None = None) -> Schema:
+    """Return the document; the vocabulary is read from the routes' domains unless given."""
+    vocabulary = vocabulary or read_vocabulary(sorted({route.domain for route in routes}))
     calls = [route for route in routes if route.rpc]
-    structs = [
-        kind for vocabulary in (events, latest) for words in vocabulary.values() for kind in words.values()
-    ]
-    types = [r.command for r in calls] + [r.reply for r in calls if r.reply is not None] + structs
+    types = (
+        [r.command for r in calls] + [r.reply for r in calls if r.reply is not None] + vocabulary.structs()
+    )
     document = _Document(Components(types))
     for channel in CHANNELS:
-        document.add_channel(channel, events, latest)
+        document.add_channel(channel, vocabulary)
     document.add_calls(calls)
     parts = urlsplit(url)
     return {
@@ -114,15 +107,17 @@ def build_asyncapi(
     }
 
 
-def read_vocabulary(domains: Sequence[str], name: str) -> Vocabulary:
-    """Return `protocols.<domain>.<name>` of each domain that has it."""
-    found = {}
-    for domain in domains:
-        if find_spec(f"protocols.{domain}") is not None:
-            words = getattr(import_module(f"protocols.{domain}"), name, None)
-            if words:
-                found[domain] = dict(words)
-    return found
+def read_vocabulary(domains: Sequence[str]) -> Vocabulary:
+    """Return what `protocols.<domain>` lists, for each of the domains that has such a module."""
+    modules = {
+        domain: import_module(f"protocols.{domain}")
+        for domain in domains
+        if find_spec(f"protocols.{domain}") is not None
+    }
+    tables = ("EVENTS", "PERSONAL_EVENTS", "LATEST")
+    return Vocabulary(
+        *({domain: dict(getattr(module, name, {})) for domain, module in modules.items()} for name in tables)
+    )
 
 
 class _Document:
@@ -134,12 +129,12 @@ class _Document:
         self.operations: Schema = {}
         self.messages: Schema = {}
 
-    def add_channel(self, channel: Channel, events: Vocabulary, latest: Vocabulary) -> None:
+    def add_channel(self, channel: Channel, vocabulary: Vocabulary) -> None:
         """Describe a channel and the server's sending on it; one without messages is not built yet."""
         if channel.replayed:
-            names = [self._add_event(word, kind) for word, kind in _events_of(channel, events)]
+            names = [self._add_event(word, kind) for word, kind in _events_of(channel, vocabulary)]
         else:
-            kind = latest.get(channel.domain, {}).get(channel.kind)
+            kind = vocabulary.latest.get(channel.domain, {}).get(channel.kind)
             names = [] if kind is None else [self._add_message(channel.kind, self.components.schema(kind))]
         if not names:
             return
@@ -200,11 +195,11 @@ class _Document:
         return name
 
 
-def _events_of(channel: Channel, events: Vocabulary) -> list[tuple[str, type[Struct]]]:
+def _events_of(channel: Channel, vocabulary: Vocabulary) -> list[tuple[str, type[Struct]]]:
     """Return the events of a replayed channel, in the order their domains list them."""
     if not channel.domain:
-        return [(w, kind) for words in events.values() for w, kind in words.items() if w in PERSONAL_EVENTS]
-    return [(w, kind) for w, kind in events.get(channel.domain, {}).items() if w not in PERSONAL_EVENTS]
+        return [pair for words in vocabulary.personal_events.values() for pair in words.items()]
+    return list(vocabulary.events.get(channel.domain, {}).items())
 
 
 def _refs(channel: str, messages: Sequence[str]) -> list[dict[str, str]]:

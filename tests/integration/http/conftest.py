@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -17,12 +17,13 @@ from redis.asyncio import Redis
 
 from handlers.contract import Caller
 from protocols.errors import NotAllowed, TemporarilyUnavailable, Unauthenticated, UnknownChannel
+from protocols.topics import Entry
 from protocols.values import new_id
 from realtime.ports import ChannelRule, Lane
 from server.channel_log import ChannelLog
 from server.commands import CommandTable
 from server.http.app import DoorParts, create_app
-from server.http.channels import ChannelSource, ChannelWatchers
+from server.http.channels import ChannelSource
 from server.metrics import Metrics
 from server.pipeline import Pipeline
 from server.ratelimits import LocalLimits, SharedLimits
@@ -48,6 +49,29 @@ def plain_logs():
     structlog.reset_defaults()
 
 
+class Watchers:
+    """Wakes polls by what the pipeline publishes."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, set[asyncio.Event]] = {}
+
+    def deliver(self, publications: Sequence[tuple[str, Sequence[Entry]]]) -> None:
+        for channel, _ in publications:
+            for event in self.events.get(channel, ()):
+                event.set()
+
+    @contextlib.asynccontextmanager
+    async def watch(self, channel: str) -> AsyncIterator[asyncio.Event]:
+        event = asyncio.Event()
+        self.events.setdefault(channel, set()).add(event)
+        try:
+            yield event
+        finally:
+            self.events[channel].discard(event)
+            if not self.events[channel]:
+                del self.events[channel]
+
+
 @dataclass
 class House:
     """The door under test and what stands behind it."""
@@ -57,7 +81,7 @@ class House:
     pipeline: Pipeline
     metrics: Metrics
     pool: asyncpg.Pool
-    watchers: ChannelWatchers
+    watchers: Watchers
     callers: dict[str, Caller]
     broken: set[str] = field(default_factory=set)
     """Parts whose ping fails."""
@@ -104,17 +128,10 @@ async def house(database: str, redis_url: str, pool: asyncpg.Pool, **changes: ob
     redis: Redis = open_redis(redis_url)
     async with opened.connection() as db:
         epoch = await read_epoch(db)
-    followed: set[str] = set()
-
-    async def follow(channel: str) -> None:
-        followed.add(channel)
-
-    watchers = ChannelWatchers(follow, followed.remove)
-    pipeline = Pipeline(
-        opened, redis, epoch, lambda ps: [watchers.deliver(channel, e) for channel, e in ps] and None, ROUTES
-    )
-    pipeline.start()
+    watchers = Watchers()
     metrics = Metrics()
+    pipeline = Pipeline(opened, redis, epoch, watchers.deliver, ROUTES, None, metrics.commit_observer)
+    pipeline.start()
     local = LocalLimits() if settings.rate_limits else None
     table = CommandTable(ROUTES, pipeline, local, metrics)
     callers: dict[str, Caller] = {}
@@ -161,7 +178,7 @@ async def house(database: str, redis_url: str, pool: asyncpg.Pool, **changes: ob
     await pipeline.close()
     await redis.aclose()
     await opened.close()
-    assert not followed, "a poll left its channel followed"
+    assert not watchers.events, "a poll left its channel followed"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -58,7 +58,7 @@ async def test_a_poll_waits_for_the_next_event(http, door, channel):
 async def test_a_poll_whose_publication_is_lost_still_gets_the_event(http, door, channel, monkeypatch):
     counter_id, path = channel
     monkeypatch.setattr(polls, "LOOK_AGAIN_S", 0.3)
-    monkeypatch.setattr(door.watchers, "deliver", lambda *_: None)
+    monkeypatch.setattr(door.pipeline, "_publish", lambda _: None)
     poll = asyncio.create_task(http.get(path, params={"wait_s": 20}))
     await asyncio.sleep(0.1)
     await add(door, counter_id)

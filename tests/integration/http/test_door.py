@@ -177,6 +177,15 @@ async def test_metrics_count_commands_by_name_outcome_and_door(http, door):
     assert 'mnbara_command_duration_seconds_bucket{door="rest",le="0.2",name="notes.find_notes"}' in after
 
 
+async def test_metrics_show_group_commits(http, door, key):
+    _, me = door.sign_in()
+    counter_id = await door.counter()
+    await http.post(f"/v1/counters/{counter_id}/add-together", json={"amount": 1}, headers={**me, **key})
+    text = (await http.get("/metrics")).text
+    assert 'mnbara_commit_batch_size_bucket{le="1.0",name="counters.add_up_together"}' in text
+    assert 'mnbara_commit_duration_seconds_count{name="counters.add_up_together"}' in text
+
+
 async def test_unknown_addresses_and_methods_make_no_new_labels(http):
     for i in range(5):
         await http.get(f"/nope-{i}")

@@ -1,0 +1,87 @@
+"""The door of the whole application, as wiring builds it: real accounts, tokens, routes and channels."""
+
+import asyncio
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from protocols.values import new_id
+from server.routes import ROUTES
+from server.settings import Settings
+from server.wiring import open_server
+from tests.integration.http.conftest import serving
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def http(database, redis_url, nats_url, tmp_path_factory):
+    settings = Settings(
+        postgres_url=database,
+        redis_url=redis_url,
+        nats_url=nats_url,
+        secrets=str(tmp_path_factory.mktemp("secrets")),
+        rate_limits=False,
+    )
+    async with (
+        open_server(settings) as process,
+        serving(process.app) as url,
+        httpx.AsyncClient(base_url=url, timeout=20) as client,
+    ):
+        yield client
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def me(http):
+    body = {"email": "amina@example.org", "password": "correct horse battery", "display_name": "Amina"}
+    answer = await http.post("/v1/auth/register", json=body)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["user"], {"Authorization": f"Bearer {answer.json()['tokens']['access_token']}"}
+
+
+async def test_a_new_user_is_who_the_token_says(http, me):
+    user, headers = me
+    assert (await http.get("/v1/auth/me", headers=headers)).json()["id"] == user["id"]
+    assert (await http.get("/v1/auth/me")).status_code == 401
+    forged = {"Authorization": headers["Authorization"][:-4] + "AAAA"}
+    answer = await http.get("/v1/auth/me", headers=forged)
+    assert answer.status_code == 401
+    assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+
+
+async def test_the_whole_server_is_ready_and_described(http):
+    ready = await http.get("/health/ready")
+    assert (ready.status_code, set(ready.json()["parts"])) == (200, {"postgres", "redis", "nats"})
+    document = (await http.get("/schema/openapi.json")).json()
+    named = {op.get("operationId") for item in document["paths"].values() for op in item.values()}
+    assert {route.name for route in ROUTES} <= named
+    assert (await http.get("/.well-known/jwks.json")).json()["keys"][0]["crv"] == "Ed25519"
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+async def test_every_route_answers_a_stranger_by_its_permission(http, route):
+    path = route.path
+    for name in route.command.__struct_fields__:
+        path = path.replace(f"{{{name}}}", str(new_id()))
+    body = {} if route.method in {"GET", "DELETE"} else {"json": {}}
+    answer = await http.request(route.method, path, **body)
+    if route.permission.value == "anyone":
+        assert answer.status_code in {200, 400, 404}, answer.text
+    else:
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+    assert answer.status_code == 200 or "code" in answer.json()
+
+
+async def test_a_personal_channel_is_polled_with_what_happened(http, me):
+    user, headers = me
+    path = f"/v1/channels/personal:%23{user['id']}/events"
+    events = (await http.get(path, headers=headers)).json()
+    assert [event["data"]["type"] for event in events["events"]] == ["session_started"]
+    waiting = asyncio.create_task(
+        http.get(path, params={"after": events["offset"], "wait_s": 15}, headers=headers)
+    )
+    await asyncio.sleep(0.3)
+    body = {"email": "amina@example.org", "password": "correct horse battery"}
+    assert (await http.post("/v1/auth/login", json=body)).status_code == 200
+    answer = (await asyncio.wait_for(waiting, 10)).json()
+    assert [event["offset"] for event in answer["events"]] == [events["offset"] + 1]
+    assert (await http.get(path)).status_code == 403

@@ -1,0 +1,100 @@
+"""The RPC half of the door: error replies, replays, unknown methods, bugs, and futures without tasks."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from handlers.contract import ANONYMOUS
+from protocols.values import new_id
+from realtime.ports import ProtocolError
+
+
+async def refused(door, method, data, caller):
+    with pytest.raises(ProtocolError) as raised:
+        await door.table.call(method, data, caller)
+    return raised.value
+
+
+async def test_an_unknown_method_is_104_and_makes_no_label(door):
+    error = await refused(door, "nope.none", b"{}", ANONYMOUS)
+    assert (error.code, error.message, error.temporary) == (104, "method not found", False)
+    assert b"nope.none" not in door.metrics.render()
+
+
+async def test_a_refusal_carries_word_sentence_and_facts(door):
+    caller, _ = door.sign_in()
+    error = await refused(door, "notes.write_note", b'{"text":"dull","key":"k"}', caller)
+    assert (error.code, error.temporary) == (1999, False)
+    assert error.message.startswith("note_too_dull: Nobody would read it {")
+    assert msgspec.json.decode(error.message.split("it ", 1)[1])["dullness"] == 9
+
+
+async def test_bad_input_names_the_place(door):
+    caller, _ = door.sign_in()
+    error = await refused(door, "counters.add_up_together", b'{"counter_id":"x","amount":1}', caller)
+    assert error.code == 400
+    assert error.message == (
+        'invalid_input: Invalid UUID {"errors":[{"pointer":"/counter_id","detail":"Invalid UUID"}]}'
+    )
+
+
+async def test_a_bug_is_internal_with_a_trace_id_and_no_detail(door):
+    caller, _ = door.sign_in()
+    error = await refused(door, "notes.write_note", b'{"text":"bug","key":"k"}', caller)
+    assert (error.code, error.temporary) == (451, True)
+    assert "secret" not in error.message
+    assert '"trace_id":"' in error.message
+
+
+@pytest.mark.parametrize("method", ["counters.add_up", "counters.add_up_together"])
+async def test_a_refused_command_changes_nothing_and_the_next_works(door, method):
+    caller, _ = door.sign_in()
+    counter_id = await door.counter()
+    data = '{{"counter_id":"{}","amount":{},"key":"{}"}}'
+    error = await refused(door, method, data.format(new_id(), 5, new_id()).encode(), caller)
+    assert error.code == 403
+    answer = await door.table.call(method, data.format(counter_id, 5, new_id()).encode(), caller)
+    assert msgspec.json.decode(answer) == {"value": 5}
+
+
+async def test_a_query_without_data_runs(door):
+    for data in (b"", b"null", b"{}"):
+        assert "items" in msgspec.json.decode(await door.table.call("notes.find_notes", data, ANONYMOUS))
+
+
+async def test_grouped_commands_make_no_task(door):
+    caller, _ = door.sign_in()
+    counter_id = await door.counter()
+    before = len(asyncio.all_tasks())
+    futures = [
+        door.table.call(
+            "counters.add_up_together",
+            msgspec.json.encode({"counter_id": counter_id, "amount": 1, "key": str(i)}),
+            caller,
+        )
+        for i in range(50)
+    ]
+    assert len(asyncio.all_tasks()) == before
+    values = [msgspec.json.decode(body)["value"] for body in await asyncio.gather(*futures)]
+    assert values == list(range(1, 51))
+
+
+async def test_a_caller_that_stops_waiting_harms_nobody(door):
+    caller, _ = door.sign_in()
+    counter_id = await door.counter()
+    data = msgspec.json.encode({"counter_id": counter_id, "amount": 1, "key": "a"})
+    door.table.call("counters.add_up_together", data, caller).cancel()
+    again = await door.table.call("counters.add_up_together", data, caller)
+    assert msgspec.json.decode(again) == {"value": 1, "replayed": True}
+
+
+async def test_a_stranger_cannot_keep_a_key(door):
+    """Keys are kept per user: one of nobody would be everybody's."""
+    error = await refused(
+        door,
+        "counters.add_up",
+        b'{"counter_id":"%s","amount":1,"key":"k"}' % str(new_id()).encode(),
+        ANONYMOUS,
+    )
+    assert error.code == 401

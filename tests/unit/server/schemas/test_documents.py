@@ -1,0 +1,202 @@
+"""OpenAPI and AsyncAPI documents made from a route table: valid, complete, with examples that the server takes."""
+
+import ast
+import re
+from pathlib import Path
+
+import jsonschema
+import msgspec
+import pytest
+from msgspec import Struct
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from protocols.values import to_json
+from server.routes import ROUTES as REAL_ROUTES
+from server.schemas.asyncapi import Vocabulary, build_asyncapi, read_vocabulary
+from server.schemas.openapi import build_openapi, refusals_of
+from tests.support.notes import ROUTES
+
+
+class BidPlaced(Struct):
+    """A bid was placed."""
+
+    price: int
+
+
+class Outbid(Struct):
+    """Somebody bid more."""
+
+    price: int
+
+
+class Ticker(Struct):
+    """The newest state."""
+
+    price: int
+
+
+def plain(document):
+    return msgspec.json.decode(to_json(document))
+
+
+TABLES = {"throwaway": ROUTES, "real": REAL_ROUTES}
+
+
+@pytest.fixture(scope="module")
+def openapi():
+    return plain(build_openapi(ROUTES, "http://127.0.0.1:8080"))
+
+
+@pytest.fixture(scope="module")
+def asyncapi():
+    words = Vocabulary(
+        {"auctions": {"bid_placed": BidPlaced}},
+        {"auctions": {"outbid": Outbid}},
+        {"auctions": {"ticker": Ticker}},
+    )
+    return plain(build_asyncapi(ROUTES, "https://mnbara.example", words))
+
+
+def operation(openapi, name):
+    return next(
+        op for item in openapi["paths"].values() for op in item.values() if op.get("operationId") == name
+    )
+
+
+@pytest.mark.parametrize("routes", TABLES.values(), ids=TABLES)
+def test_the_openapi_document_is_valid(routes):
+    OpenAPIV31SpecValidator(plain(build_openapi(routes, "http://127.0.0.1:8080"))).validate()
+
+
+def test_every_route_is_an_operation_of_its_name_at_its_address(openapi):
+    for route in ROUTES:
+        assert openapi["paths"][route.path][route.method.lower()]["operationId"] == route.name
+
+
+def test_fields_are_split_into_path_query_header_and_body(openapi):
+    change = operation(openapi, "notes.change_note")
+    assert [(p["in"], p["name"], p["required"]) for p in change["parameters"]] == [
+        ("path", "note_id", True),
+        ("header", "If-Match", False),
+    ]
+    assert list(change["requestBody"]["content"]["application/json"]["schema"]["properties"]) == ["text"]
+    write = operation(openapi, "notes.write_note")
+    assert [(p["in"], p["name"], p["required"]) for p in write["parameters"]] == [
+        ("header", "Idempotency-Key", True)
+    ]
+    find = operation(openapi, "notes.find_notes")
+    assert {(p["in"], p["name"]) for p in find["parameters"]} == {
+        ("query", name) for name in ("q", "stars", "limit", "loud")
+    }
+    assert "requestBody" not in find
+
+
+def test_every_refusal_of_a_route_is_a_response_with_an_example(openapi):
+    for route in ROUTES:
+        responses = operation(openapi, route.name)["responses"]
+        for refusal in refusals_of(route):
+            examples = responses[str(refusal.status)]["content"]["application/problem+json"]["examples"]
+            assert examples[refusal.code]["value"]["number"] == refusal.number
+    assert "note_too_dull" in operation(openapi, "notes.write_note")["responses"]["409"]["description"]
+
+
+def test_permissions_are_security_requirements(openapi):
+    assert operation(openapi, "notes.write_note")["security"] == [{"bearer": []}]
+    assert operation(openapi, "notes.read_note")["security"] == [{}, {"bearer": []}]
+
+
+@pytest.mark.parametrize("routes", TABLES.values(), ids=TABLES)
+def test_example_bodies_fit_their_schema_and_command(routes):
+    openapi = plain(build_openapi(routes, "http://127.0.0.1:8080"))
+    for route in routes:
+        body = operation(openapi, route.name).get("requestBody")
+        if body is None:
+            continue
+        content = body["content"]["application/json"]
+        schema = {**content["schema"], "components": openapi["components"]}
+        jsonschema.Draft202012Validator(schema).validate(content["example"])
+        ids = dict.fromkeys(re.findall(r"{(\w+)}", route.path), "019ab3c0-7a00-7000-8000-000000000001")
+        msgspec.convert({**content["example"], **ids}, route.command)
+
+
+def references(value):
+    if isinstance(value, dict):
+        if "$ref" in value:
+            yield value["$ref"]
+        for inner in value.values():
+            yield from references(inner)
+    if isinstance(value, list):
+        for inner in value:
+            yield from references(inner)
+
+
+def test_every_reference_of_both_documents_leads_somewhere(openapi, asyncapi):
+    for document in (openapi, asyncapi):
+        found = set(references(document))
+        assert found
+        for reference in found:
+            place = document
+            for step in reference.removeprefix("#/").split("/"):
+                place = place[step]
+
+
+def test_the_asyncapi_document_has_the_parts_that_the_specification_requires(asyncapi):
+    assert asyncapi["asyncapi"] == "3.0.0"
+    assert {"title", "version"} <= asyncapi["info"].keys()
+    server = asyncapi["servers"]["websocket"]
+    assert (server["host"], server["protocol"]) == ("mnbara.example", "wss")
+    for found in asyncapi["operations"].values():
+        assert found["action"] in {"send", "receive"}
+        channel = found["channel"]["$ref"].removeprefix("#/channels/")
+        for message in found["messages"]:
+            assert message["$ref"].startswith(f"#/channels/{channel}/messages/")
+    for group in ("schemas", "messages", "securitySchemes"):
+        assert all(re.fullmatch(r"[a-zA-Z0-9._-]+", name) for name in asyncapi["components"][group])
+
+
+def test_every_rpc_is_an_operation_with_a_reply_and_rest_only_routes_are_not(asyncapi):
+    for route in ROUTES:
+        assert (route.name in asyncapi["operations"]) == route.rpc
+    call = asyncapi["operations"]["notes.write_note"]
+    assert call["reply"]["messages"][0]["$ref"].endswith("/notes.write_note.reply")
+    assert "1999 note_too_dull" in call["description"]
+
+
+def test_channels_carry_the_events_of_their_domain(asyncapi):
+    channels = asyncapi["channels"]
+    assert set(channels) == {"auctions", "ticker", "personal", "rpc"}
+    assert set(channels["auctions"]["messages"]) == {"bid_placed"}
+    assert set(channels["personal"]["messages"]) == {"outbid"}
+    assert channels["auctions"]["address"] == "auctions:{auction_id}"
+    assert set(channels["auctions"]["parameters"]) == {"auction_id"}
+    payload = asyncapi["components"]["messages"]["bid_placed"]["payload"]
+    assert payload["allOf"][0]["properties"]["type"]["const"] == "bid_placed"
+
+
+def words_of_handlers(domain):
+    """Event types that a domain's handlers write, read from their source."""
+    for path in Path("handlers", domain).glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in {
+                "Event",
+                "event",
+            }:
+                given = [*node.args, *(k.value for k in node.keywords if k.arg == "type")]
+                yield from (
+                    a.value for a in given if isinstance(a, ast.Constant) and isinstance(a.value, str)
+                )
+
+
+@pytest.mark.parametrize("domain", sorted({route.domain for route in REAL_ROUTES}))
+def test_every_event_that_a_handler_writes_is_in_its_domains_vocabulary(domain):
+    words = read_vocabulary([domain])
+    listed = {*words.events.get(domain, {}), *words.personal_events.get(domain, {})}
+    written = set(words_of_handlers(domain))
+    assert written
+    assert written == listed
+
+
+def test_the_real_channels_are_documented():
+    channels = plain(build_asyncapi(REAL_ROUTES, "http://x"))["channels"]
+    assert {"auctions", "ticker", "personal", "rpc"} <= set(channels)
+    assert {"outbid", "auction_won", "auction_lost"} <= set(channels["personal"]["messages"])

@@ -1,0 +1,137 @@
+"""Decoding: pointers, depth, text; what is refused and what is not."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Meta, Struct, json
+
+from protocols.errors import InvalidInput, PayloadTooLarge
+from server.decoding import DEPTH_MAX, StructDecoder, check_text, convert_text, decode_object, pointer_of
+
+
+class Point(Struct):
+    lat: Annotated[float, Meta(ge=-90, le=90)]
+
+
+class Walk(Struct, forbid_unknown_fields=True):
+    points: list[Point]
+    names: dict[str, int] = {}
+    pair: tuple[int, str] = (1, "a")
+    walk_id: UUID | None = None
+    extra: Any = None
+
+
+@pytest.mark.parametrize(
+    ("data", "pointer", "detail"),
+    [
+        (b"{}", "/points", "Object missing required field `points`"),
+        (b'{"points":[{"lat":1},{"lat":91}]}', "/points/1/lat", "Expected `float` <= 90.0"),
+        (b'{"points":[{}]}', "/points/0/lat", "Object missing required field `lat`"),
+        (b'{"points":[],"names":{"a":"b"}}', "/names", "Expected `int`, got `str`"),
+        (b'{"points":[],"pair":[1,2]}', "/pair/1", "Expected `str`, got `int`"),
+        (b'{"points":[],"a/b~c":1}', "/a~1b~0c", "Object contains unknown field `a/b~c`"),
+        (b"[]", "", "Expected `object`, got `array`"),
+        (b'{"points":[]', "", "Input data was truncated"),
+        (b'{"points":[],"walk_id":"x"}', "/walk_id", "Invalid UUID"),
+    ],
+)
+def test_a_refusal_points_at_the_place(data, pointer, detail):
+    with pytest.raises(InvalidInput) as raised:
+        StructDecoder(Walk).decode(data)
+    assert raised.value.facts["errors"] == [{"pointer": pointer, "detail": detail}]
+
+
+@pytest.mark.parametrize(
+    ("path", "pointer"),
+    [(".a.b", "/a/b"), ("[0][12]", "/0/12"), (".a[3].b", "/a/3/b"), (".a[...].b", "/a"), ("", "")],
+)
+def test_path_text_becomes_a_json_pointer(path, pointer):
+    assert pointer_of(path) == pointer
+
+
+@pytest.mark.parametrize("data", [b"", b"null", b"{}"])
+def test_no_data_is_an_empty_object(data):
+    class Empty(Struct):
+        limit: int = 7
+
+    assert StructDecoder(Empty).decode(data) == Empty(7)
+
+
+def nested(depth, opening=b"[", closing=b"]"):
+    return opening * depth + closing * depth
+
+
+@pytest.mark.parametrize(("opening", "closing", "middle"), [(b"[", b"]", b""), (b'{"a":', b"}", b"1")])
+def test_nesting_is_allowed_to_its_limit_and_not_beyond(opening, closing, middle):
+    check_text(opening * DEPTH_MAX + middle + closing * DEPTH_MAX)
+    with pytest.raises(InvalidInput, match="levels deep"):
+        check_text(opening * (DEPTH_MAX + 1) + middle + closing * (DEPTH_MAX + 1))
+
+
+def test_many_shallow_lists_and_brackets_in_text_are_not_deep():
+    check_text(b"[" + b",".join([b"[1,[2]]"] * 1000) + b"]")
+    check_text(json.encode({"text": "[{" * 500, "more": '\\"[[' * 100}))
+
+
+@given(
+    st.recursive(
+        st.none() | st.text(alphabet='ab[]{}"\\', max_size=8),
+        lambda inner: (
+            st.lists(inner, max_size=12) | st.dictionaries(st.text(alphabet='[{"\\', max_size=3), inner)
+        ),
+        max_leaves=60,
+    )
+)
+def test_depth_is_judged_as_counting_by_hand_does(value):
+    def depth(v):
+        if isinstance(v, list | dict):
+            return 1 + max((depth(inner) for inner in (v.values() if isinstance(v, dict) else v)), default=0)
+        return 0
+
+    levels = DEPTH_MAX - depth(value)
+    data = json.encode(value)
+    padding = b"[" + b",".join([b"[]"] * 40) + b","  # enough brackets to be looked at closely
+    check_text(padding + b"[" * (levels - 1) + data + b"]" * (levels - 1) + b"]")
+    if depth(value):
+        with pytest.raises(InvalidInput):
+            check_text(padding + b"[" * levels + data + b"]" * levels + b"]")
+
+
+def test_a_quarter_megabyte_of_brackets_is_refused_quickly():
+    import time
+
+    data = b'{"a":' + b"[" * 130_000 + b"]" * 130_000 + b"}"
+    started = time.perf_counter()
+    with pytest.raises(InvalidInput):
+        check_text(data)
+    assert time.perf_counter() - started < 0.5  # measured 30 ms
+
+
+def test_the_null_character_is_refused_and_its_look_alike_is_not():
+    with pytest.raises(InvalidInput):
+        check_text(rb'{"a":"x\u0000"}')
+    with pytest.raises(InvalidInput):
+        check_text(rb'{"a":"\\\u0000"}')
+    check_text(rb'{"a":"\\u0000"}')
+
+
+def test_too_much_data_is_refused():
+    with pytest.raises(PayloadTooLarge):
+        StructDecoder(Walk).decode(b" " * 300_000)
+
+
+def test_an_object_is_expected():
+    assert decode_object(b'{"a":1}') == {"a": 1}
+    for data in (b"[]", b"1", b'"a"', b"null", b"{", b"\xff", b'{"a":"\xff"}'):
+        with pytest.raises(InvalidInput):
+            decode_object(data)
+
+
+def test_path_parameters_become_their_types():
+    assert convert_text("7", int, "/n") == 7
+    with pytest.raises(InvalidInput) as raised:
+        convert_text("x", int, "/n")
+    assert raised.value.facts["errors"][0]["pointer"] == "/n"
