@@ -7,7 +7,7 @@ subscribe to the auction's replayed channel: each must see every event, in order
 import asyncio
 import secrets
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import partial
 
@@ -148,7 +148,7 @@ async def _bid(
     replies = Latencies()
     run, started_at = secrets.token_hex(6), time.monotonic()
     first = int(time.time() * 1000)  # amounts of a later call are above those of an earlier one
-    under_way = 0
+    under_way, refused = 0, Counter[str]()
 
     def place(number: int) -> None:
         nonlocal under_way
@@ -160,6 +160,8 @@ async def _bid(
             if reply.rpc is not None:
                 replies.add(time.monotonic() - at)
                 sent_at[read_receipt(reply.rpc.data).offset] = at
+            elif reply.error is not None:
+                refused[reply.error.message] += 1
 
         under_way += 1
         body = bid(auction_id, first + number, f"{run}-{number}")
@@ -171,5 +173,7 @@ async def _bid(
     if not await wait_until(lambda: not under_way, 30.0):
         raise BenchmarkError(f"{under_way} bids were not answered within 30 s")
     if len(sent_at) < RATE * seconds * 0.9:
-        raise BenchmarkError(f"of {RATE * seconds:.0f} bids only {len(sent_at)} were accepted")
+        raise BenchmarkError(
+            f"of {RATE * seconds:.0f} bids {len(sent_at)} were accepted; {refused.most_common(2)}"
+        )
     return sent_at, replies
