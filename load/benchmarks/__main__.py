@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import os
+import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -85,6 +86,7 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(every)}")
     figures: list[Figure] = []
     failed: list[str] = []
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end what runs, in order
     try:
         with contextlib.suppress(KeyboardInterrupt):
             figures, failed = uvloop.run(run(chosen.names or every, chosen.home, chosen.processes))

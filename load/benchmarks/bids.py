@@ -2,7 +2,7 @@
 
 500 sockets, each with one bid under way: on one hot auction, then on 200. An answer counts when it is an accepted bid,
 which the server sends after its commit. At the end the accepted bids are compared with the auctions' own counts, and
-their event numbers must be unique and without gaps. Several sockets share an account; amounts rise from bid to bid.
+their event numbers must be unique and without gaps. Two sockets share an account; amounts rise from bid to bid.
 """
 
 import asyncio
@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from load.accounts import sign_in_many
 from load.benchmarks.machine import CpuMeter
 from load.benchmarks.one_by_one import Result
 from load.benchmarks.programs import ROOT, BenchmarkError, System, small_server
@@ -28,7 +27,8 @@ from load.market import ONE_BY_ONE, bid, open_auctions, read_receipt
 from load.waiting import wait_until
 
 BIDDERS = 500
-ACCOUNTS = 24
+ACCOUNTS = 251
+"""The seller, and two sockets per bidding account: each socket of an account gets all its personal events."""
 SECONDS = 6.0
 WARM_UP_S = 1.0
 BASELINE_SECONDS = 4.0
@@ -143,7 +143,7 @@ def _figures(auctions: int, outcome: Outcome, direct: Result, end_to_end: Outcom
 
 
 async def _measure_system(system: System, auctions: int) -> Outcome:
-    accounts = await sign_in_many(system.base_url, ACCOUNTS, "bench")
+    accounts = await system.accounts(ACCOUNTS)
     seller = await open_socket(system.websocket_url, accounts[0].token)
     ends = [time.time() + 3600] * auctions
     auction_ids = await open_auctions([seller], ends, increments=ONE_BY_ONE)

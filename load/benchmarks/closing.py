@@ -5,7 +5,6 @@ event, both by this machine's clock. An event before the end would be an error.
 """
 
 import asyncio
-import itertools
 import secrets
 import time
 from functools import partial
@@ -13,7 +12,6 @@ from functools import partial
 import msgspec
 from msgspec import Struct
 
-from load.accounts import sign_in_many
 from load.benchmarks.machine import CpuMeter
 from load.benchmarks.programs import BenchmarkError, System
 from load.benchmarks.report import Figure
@@ -25,7 +23,7 @@ from load.waiting import wait_until
 AUCTIONS = 500
 CHANNELS_PER_SOCKET = 100
 """A connection may have 128."""
-ACCOUNTS = 24
+ACCOUNTS = 8
 LEAD_S = 12.0
 """From the first opening to the first end; opening 500 takes a few seconds."""
 WAIT_S = 20.0
@@ -40,15 +38,14 @@ _events = msgspec.json.Decoder(_Event)
 
 async def measure(system: System) -> list[Figure]:
     """Open the auctions, bid once on each, wait for their ends."""
-    accounts = await sign_in_many(system.base_url, ACCOUNTS, "bench")
+    accounts = await system.accounts(ACCOUNTS)
     closed_at: dict[str, float] = {}
 
     def note(_socket: Socket, channel: str, publication: Publication) -> None:
         if _events.decode(publication.data).type == "auction_closed":
             closed_at[channel.partition(":")[2]] = time.time()
 
-    tokens = [a.token for a, _ in zip(itertools.cycle(accounts), range(8), strict=False)]
-    sockets = await open_sockets(system.websocket_url, tokens, note)
+    sockets = await open_sockets(system.websocket_url, [account.token for account in accounts], note)
     sellers, bidders = sockets[:4], sockets[4:]
     watchers = await open_sockets(system.websocket_url, [""] * (AUCTIONS // CHANNELS_PER_SOCKET), note)
     try:

@@ -38,10 +38,11 @@ def unpin(pid: int) -> None:
 
 
 def cpu_s(pid: int) -> float:
-    """Return the CPU seconds of one process, ended children included; 0 when it has gone."""
+    """Return the CPU seconds of one process, ended children included (ours excluded); 0 when it has gone."""
     with contextlib.suppress(OSError):
         words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return sum(int(word) for word in words[11:15]) / _TICKS
+        ended_children = [] if pid == os.getpid() else words[13:15]
+        return sum(int(word) for word in (*words[11:13], *ended_children)) / _TICKS
     return 0.0
 
 
@@ -80,8 +81,9 @@ class CpuMeter:
 
     def _read(self) -> dict[str, float]:
         members = families(pid for pids in self._groups.values() for pid in pids)
+        ours = os.getpid()  # everything we started descends from us: we are counted alone
         return {
-            name: sum(cpu_s(member) for pid in pids for member in members[pid])
+            name: sum(cpu_s(member) for pid in pids for member in ([pid] if pid == ours else members[pid]))
             for name, pids in self._groups.items()
         }
 

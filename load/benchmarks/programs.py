@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,10 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from load.accounts import Account, sign_in_many
 from load.benchmarks.machine import free_port
 from load.client import websocket_url
 
 ROOT = Path(__file__).resolve().parents[2]
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 60.0
 
@@ -26,6 +31,11 @@ class BenchmarkError(Exception):
 
 def _tail(log: Path) -> str:
     return " | ".join(log.read_text(errors="replace").splitlines()[-5:]) if log.exists() else "no log"
+
+
+def _end_with_parent() -> None:
+    """Runs in the child: a benchmark that is killed leaves nothing running."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _spawn(
@@ -41,6 +51,7 @@ def _spawn(
             stdout=out,
             stderr=out,
             start_new_session=True,  # Ctrl-C reaches us alone: we end the measurement, then the programs
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 - no threads have been started by then
         )
 
 
@@ -99,6 +110,10 @@ class System:
     def websocket_url(self) -> str:
         """Where sockets connect."""
         return websocket_url(self.base_url)
+
+    async def accounts(self, count: int) -> list[Account]:
+        """Return that many signed-in users, the same in every run."""
+        return await sign_in_many(self.base_url, count, "bench", self.home / "accounts.json")
 
     def groups(self) -> dict[str, list[int]]:
         """Return the root pids of what is measured apart: server, worker, postgres, redis, nats, and ourselves."""

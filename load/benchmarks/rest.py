@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator
 from functools import partial
 from urllib.parse import urlsplit
 
-from load.accounts import sign_in_many
 from load.benchmarks.machine import CpuMeter
 from load.benchmarks.programs import BenchmarkError, System
 from load.benchmarks.report import Figure
@@ -71,7 +70,7 @@ class HttpPool:
 
 async def measure(system: System) -> list[Figure]:
     """Open auctions and sockets, then send requests at the fixed rate."""
-    accounts = await sign_in_many(system.base_url, ACCOUNTS, "bench")
+    accounts = await system.accounts(ACCOUNTS)
     seller = await open_socket(system.websocket_url, accounts[0].token)
     ids = await open_auctions([seller], [time.time() + 3600] * AUCTIONS, increments=ONE_BY_ONE)
     sockets = await open_sockets(system.websocket_url, [""] * SOCKETS)

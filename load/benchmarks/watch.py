@@ -5,10 +5,9 @@ subscribe to the auction's replayed channel: each must see every event, in order
 """
 
 import asyncio
-import itertools
 import secrets
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import partial
 
@@ -16,7 +15,6 @@ import msgspec
 from msgspec import Struct
 from picows import WSFrame, WSTransport
 
-from load.accounts import sign_in_many
 from load.benchmarks.machine import CpuMeter
 from load.benchmarks.programs import BenchmarkError, System
 from load.benchmarks.report import Figure
@@ -29,7 +27,7 @@ WATCHERS = 1_000
 RATE = 200
 """Bids a second."""
 BIDDERS = 40
-ACCOUNTS = 24
+ACCOUNTS = BIDDERS + 1
 SECONDS = 8.0
 WARM_UP_S = 2.0
 PUSH_BYTES_MIN = 64
@@ -97,11 +95,10 @@ class Watcher(Socket):
 
 async def measure(system: System) -> list[Figure]:
     """Open an auction, let the audience watch, bid at the fixed rate."""
-    accounts = await sign_in_many(system.base_url, ACCOUNTS, "bench")
+    accounts = await system.accounts(ACCOUNTS)
     seller = await open_socket(system.websocket_url, accounts[0].token)
     (auction_id,) = await open_auctions([seller], [time.time() + 3600], increments=ONE_BY_ONE)
-    tokens = [a.token for a, _ in zip(itertools.cycle(accounts[1:]), range(BIDDERS), strict=False)]
-    bidders = await open_sockets(system.websocket_url, tokens)
+    bidders = await open_sockets(system.websocket_url, [account.token for account in accounts[1:]])
     watchers = await open_sockets(system.websocket_url, [""] * WATCHERS, make=Watcher)
     try:
         audience = await _sit_down(watchers, f"auctions:{auction_id}")
@@ -109,7 +106,7 @@ async def measure(system: System) -> list[Figure]:
         meter = CpuMeter(system.groups())
         sent_at, replies = await _bid(bidders, auction_id, SECONDS)
         used_s = meter.used_s()
-        if not await wait_until(lambda: all(o in audience.complete_at for o in sent_at), 10.0):
+        if not await wait_until(lambda: all(o in audience.complete_at for o in sent_at), 30.0):
             raise BenchmarkError("watchers missed events")
         if audience.disorder:
             raise BenchmarkError(f"{audience.disorder} events arrived out of order or doubled")
@@ -151,7 +148,7 @@ async def _bid(
     replies = Latencies()
     run, started_at = secrets.token_hex(6), time.monotonic()
     first = int(time.time() * 1000)  # amounts of a later call are above those of an earlier one
-    under_way = 0
+    under_way, refused = 0, Counter[str]()
 
     def place(number: int) -> None:
         nonlocal under_way
@@ -163,6 +160,8 @@ async def _bid(
             if reply.rpc is not None:
                 replies.add(time.monotonic() - at)
                 sent_at[read_receipt(reply.rpc.data).offset] = at
+            elif reply.error is not None:
+                refused[reply.error.message] += 1
 
         under_way += 1
         body = bid(auction_id, first + number, f"{run}-{number}")
@@ -171,7 +170,10 @@ async def _bid(
     for number in range(int(RATE * seconds)):
         await asyncio.sleep(max(0.0, started_at + number / RATE - time.monotonic()))
         place(number)
-    await wait_until(lambda: not under_way, 10.0)
-    if under_way or len(sent_at) < RATE * seconds * 0.9:
-        raise BenchmarkError(f"of {RATE * seconds:.0f} bids {len(sent_at)} were accepted")
+    if not await wait_until(lambda: not under_way, 30.0):
+        raise BenchmarkError(f"{under_way} bids were not answered within 30 s")
+    if len(sent_at) < RATE * seconds * 0.9:
+        raise BenchmarkError(
+            f"of {RATE * seconds:.0f} bids {len(sent_at)} were accepted; {refused.most_common(2)}"
+        )
     return sent_at, replies
