@@ -108,6 +108,7 @@ class SmallGate:
     def __init__(self):
         self.waiting: list[asyncio.Future[bytes]] = []
         self.calls: list[tuple[str, str, bytes]] = []
+        self.over: set[str] = set()
 
     async def authenticate(self, token: str, context: ConnectRequestContext) -> Identity:
         await asyncio.sleep(0)
@@ -119,6 +120,10 @@ class SmallGate:
             raise DisconnectError(3500, "invalid token")
         user, session, *rest = token.split(":")
         return Identity(user, session, frozenset(), int(time.time()) + int(rest[0]) if rest else 0)
+
+    def confirm(self, identity: Identity) -> None:
+        if identity.session in self.over:
+            raise DisconnectError(3500, "invalid token")
 
     async def authorize(self, identity: Identity, channel: str) -> ChannelRule:
         kind = channel.partition(":")[0]
