@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from handlers.auctions import tell_losers
+from handlers.auctions import TIMERS, tell_losers
 from handlers.auctions.rules import CLOSE_GRACE_MS
 from protocols.auctions import (
     AuctionNotCancellable,
@@ -24,6 +24,7 @@ from protocols.auctions import (
 )
 from protocols.errors import InvalidInput, KeyRequired, NotAllowed, Unauthenticated
 from protocols.values import new_id, now_instant
+from server.timers import Timers
 from tests.integration.auctions.conftest import ANONYMOUS, HOUR_MS, moment, new_caller
 from tests.integration.auctions.replay import assert_replays
 
@@ -200,6 +201,29 @@ async def test_closing_is_never_early_and_tells_winner_losers_and_seller(market,
     assert await market.personal_events(gone) == []
     assert await market.pool.fetchval("SELECT count(*) FROM timers WHERE ref = $1", auction) == 0
     assert await assert_replays(market.pool, [auction]) == 1
+
+
+async def test_the_workers_timers_close_on_time_and_not_before(market, seller, ann):
+    end = now_instant() + 1_500
+    auctions = [await market.new_auction(seller, ends_at=moment(end)) for _ in range(20)]
+    for auction in auctions:
+        await market.bid_now(auction, ann, 20_00)
+    worker = asyncio.create_task(Timers(market.pipeline._database, market.pipeline, TIMERS).run())
+    try:
+        async with asyncio.timeout(10):
+            while await market.pool.fetchval(
+                "SELECT count(*) FROM auctions WHERE status = 'live' AND auction_id = ANY($1)", auctions
+            ):
+                await asyncio.sleep(0.02)
+    finally:
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+    closed_at = await market.pool.fetch(
+        "SELECT at_ms FROM events WHERE type = 'auction_closed' AND stream = ANY($1)",
+        [f"auctions:{auction}" for auction in auctions],
+    )
+    assert len(closed_at) == 20
+    assert all(end <= row["at_ms"] < end + 2_000 for row in closed_at)
 
 
 async def close_early(market, auction: UUID) -> None:
