@@ -9,14 +9,16 @@ from uuid import UUID
 from protocols.listings import Condition
 from storage.listings.listings_postgres import ListingRow
 
-DEMO_SELLER_IDS: tuple[UUID, ...] = (
-    UUID("019aa000-0000-7000-8000-000000000001"),
-    UUID("019aa000-0000-7000-8000-000000000002"),
-    UUID("019aa000-0000-7000-8000-000000000003"),
-    UUID("019aa000-0000-7000-8000-000000000004"),
-    UUID("019aa000-0000-7000-8000-000000000005"),
-)
-"""The users who own the demo listings."""
+DEMO_SELLERS: dict[UUID, str] = {
+    UUID("019aa000-0000-7000-8000-000000000001"): "Layla",
+    UUID("019aa000-0000-7000-8000-000000000002"): "Jonas",
+    UUID("019aa000-0000-7000-8000-000000000003"): "Mei",
+    UUID("019aa000-0000-7000-8000-000000000004"): "Amara",
+    UUID("019aa000-0000-7000-8000-000000000005"): "Diego",
+}
+"""The users who own the demo listings, and their names; nobody knows their passwords."""
+
+DEMO_SELLER_IDS = tuple(DEMO_SELLERS)
 
 LISTING_COUNT = 200
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from server.demo_data import CITIES, DEMO_SELLER_IDS, GOODS, LISTING_COUNT, demo_listings
-from server.seed import seed
+from server.seed import LIVE_AUCTIONS, seed
 
 
 def test_the_demo_listings_are_the_same_every_time():
@@ -17,11 +17,16 @@ def test_the_demo_listings_are_the_same_every_time():
     assert {row.description.rsplit("\n", 1)[-1] for row in rows} == {city.name for city in CITIES}
 
 
-async def test_seeding_twice_at_once_and_again_adds_each_listing_once(database, empty_shop):
-    said = await asyncio.gather(seed(database), seed(database))
-    assert sorted(said) == [f"{LISTING_COUNT} demo listings added", "the demo listings are there already"]
+async def test_seeding_twice_at_once_and_again_adds_each_listing_and_auction_once(
+    database, redis_url, empty_shop, pool
+):
+    said = await asyncio.gather(seed(database, redis_url), seed(database, redis_url))
+    counts = [[int(word) for word in sentence.split() if word.isdigit()] for sentence in said]
+    assert [sum(column) for column in zip(*counts, strict=True)] == [LISTING_COUNT, LIVE_AUCTIONS]
     before = await empty_shop.snapshot()
-    assert await seed(database) == "the demo listings are there already"
+    assert await seed(database, redis_url) == "0 demo listings and 0 demo auctions added"
+    assert await pool.fetchval("SELECT count(*) FROM auctions WHERE status = 'live'") == LIVE_AUCTIONS
+    assert await pool.fetchval("SELECT count(*) FROM users") == len(DEMO_SELLER_IDS)
     assert await empty_shop.snapshot() == before
     for row in demo_listings():
         ((number, kind, data),) = await empty_shop.events(str(row.listing_id))
@@ -29,8 +34,8 @@ async def test_seeding_twice_at_once_and_again_adds_each_listing_once(database, 
         assert data["listing"] == await empty_shop.call("get_listing", listing_id=str(row.listing_id))
 
 
-async def test_demo_listings_are_found_in_their_languages_and_places(database, empty_shop):
-    await seed(database)
+async def test_demo_listings_are_found_in_their_languages_and_places(database, redis_url, empty_shop):
+    await seed(database, redis_url)
     for query, category in (
         ("guitar", "musical-instruments"),
         ("جلد", "bags"),
