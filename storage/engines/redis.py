@@ -21,10 +21,6 @@ OUTAGE = (RedisConnectionError, RedisTimeoutError, OSError)
 """What the driver raises when the server is away."""
 
 
-CONNECTIONS_MAX = 64
-"""Per process; who finds none free waits for one, up to the time a command may take."""
-
-
 def open_redis(redis_url: str) -> Redis:
     """Return a client; it connects at first use and again after an outage."""
     pool = BlockingConnectionPool.from_url(
