@@ -85,8 +85,6 @@ async def sign_in_many(base_url: str, count: int, prefix: str, kept: Path | None
         names = [f"{prefix}-{number}" for number in range(1, count + 1)]
         try:
             return await gather_some([partial(enter, name) for name in names], SIGNING_IN_AT_ONCE)
-        except* (AccountError, httpx.TransportError) as errors:
-            raise errors.exceptions[0] from None
         finally:
             if kept is not None:
                 _write_kept(kept, tokens)

@@ -52,9 +52,9 @@ async def run(names: Sequence[str], home: Path, processes: int) -> tuple[list[Fi
         _say(f"{name} ...")
         try:
             figures.extend(await measuring)
-        except* FAILURES as errors:
+        except FAILURES as error:
             failed.append(name)
-            _say(f"{name} failed: {errors.exceptions[0]!r}")
+            _say(f"{name} failed: {error!r}")
         unpin(os.getpid())
         _say(f"{name}: {time.monotonic() - started_at:.0f} s")
 

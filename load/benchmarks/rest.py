@@ -130,10 +130,11 @@ async def _send_for(
             failures.append(f"{name} {status}")
 
     started_at = time.monotonic()
-    async with asyncio.TaskGroup() as group:
-        for number in range(int(RATE * seconds)):
-            await asyncio.sleep(max(0.0, started_at + number / RATE - time.monotonic()))
-            group.create_task(send(number))
+    sending = []
+    for number in range(int(RATE * seconds)):
+        await asyncio.sleep(max(0.0, started_at + number / RATE - time.monotonic()))
+        sending.append(asyncio.create_task(send(number)))
+    await asyncio.gather(*sending)
     if failures:
         raise BenchmarkError(f"{len(failures)} requests failed, first: {failures[0]}")
     return latencies
