@@ -1,5 +1,6 @@
 """The verbs of `./mnbara`: one function and one help line each. Needs nothing but a filled `.venv`."""
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from protocols.errors import Refusal
 from server.local.engines import ENGINES, LocalEngines
 from server.local.home import Home, HomeError
 from server.local.install import install_engines
@@ -125,6 +127,25 @@ def _bench(arguments: Sequence[str]) -> int:
     return _become("load.benchmarks", arguments)
 
 
+def _grant(arguments: Sequence[str]) -> int:
+    from server.grant import ROLES, grant
+
+    email, *roles = arguments or [""]
+    if not roles or not set(roles) <= ROLES:
+        raise UsageError(f"usage: ./mnbara grant EMAIL ROLE...; roles: {', '.join(sorted(ROLES))}")
+    settings = Settings.from_environment()
+    private = LocalEngines(settings.home)
+    if not settings.postgres_url and not private.postgres_answers():
+        raise UpError("nothing runs here; start the system with ./mnbara up first")
+    postgres_url = settings.postgres_url or private.postgres_url("mnbara")
+    redis_url = settings.redis_url or private.redis_url()
+    try:
+        print(asyncio.run(grant(postgres_url, redis_url, email, roles)))
+    except Refusal as refusal:
+        raise UpError(refusal.detail) from None
+    return 0
+
+
 def _where(arguments: Sequence[str]) -> int:
     if len(arguments) != 1:
         raise UsageError("usage: ./mnbara where DOMAIN")
@@ -202,6 +223,9 @@ VERBS = {
     "demo": Verb("demo", "fifty users bid on the running server, shown live", _demo),
     "bench": Verb("bench [NAME]", "measure, and print the table with its baseline", _bench),
     "migrate": Verb("migrate", "bring the database up to date", _migrate),
+    "grant": Verb(
+        "grant EMAIL ROLE...", "give an account the roles support or admin, on the running system", _grant
+    ),
     "where": Verb("where DOMAIN", "list the files of a domain in every layer", _where),
     "lock": Verb("lock [--upgrade]", "renew requirements.lock and requirements-dev.lock", _lock),
     "help": Verb("help", "this list; settings: python -m server --help", _help),

@@ -44,11 +44,12 @@ class Rule:
         return self.burst + 1
 
 
-USER_RULE = Rule("user", count=1200, period_s=60, burst=100)
-"""A signed-in user: 20 units a second for as long as they like, 101 at once. A keen bidder sends a few a second."""
+USER_RULE = Rule("user", count=3000, period_s=60, burst=250)
+"""A signed-in user: 50 units a second for as long as they like, 251 at once. A keen bidder sends a few a second."""
 
-ANONYMOUS_RULE = Rule("ip", count=300, period_s=60, burst=100)
-"""An address without a token: 5 units a second. A household behind one address browses with about one."""
+ANONYMOUS_RULE = Rule("ip", count=600, period_s=60, burst=300)
+"""An address without a token: 10 units a second, 301 at once. A household behind one address browses with about one;
+a hundred people of one office may sign in together (3 units each)."""
 
 OUTAGE_PAUSE_S = 1.0
 """After Redis failed, this long nobody waits for it again."""

@@ -31,8 +31,17 @@ class Callers:
         try:
             caller = await self._read_caller(request)
         except Refusal:
-            await self._take(request, Caller(remote_ip=request.peer), cost)
+            await self.admit_anonymous(request, cost)
             raise
+        await self._take(request, caller, cost)
+        return caller
+
+    async def admit_anonymous(self, request: Incoming, cost: int) -> Caller:
+        """Return an anonymous caller whatever the Authorization header says. Raises RateLimited.
+
+        For signing in and refreshing, where an expired token is what the client comes with.
+        """
+        caller = Caller(remote_ip=request.peer)
         await self._take(request, caller, cost)
         return caller
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from time import perf_counter
 
+from handlers.contract import Permission
 from protocols.errors import Refusal
 from server.commands import Command, CommandTable, outcome
 from server.errors_out import as_refusal
@@ -22,9 +23,10 @@ class RouteHandler:
         """Prepare the reader of its arguments."""
         self._command = command
         self._table = table
-        self._callers = callers
         self._arguments = Arguments(command)
         route = command.route
+        signs_in = route.permission is Permission.ANYONE and not route.rpc
+        self._admit = callers.admit_anonymous if signs_in else callers.admit
         self._versioned = route.etag and route.method in {"GET", "PATCH", "PUT"}
         self._digested = route.is_query and not route.etag and route.path.endswith("}")
 
@@ -32,7 +34,7 @@ class RouteHandler:
         """Run the route's command. Raises its refusals."""
         started = perf_counter()
         try:
-            caller = await self._callers.admit(request, self._command.route.cost)
+            caller = await self._admit(request, self._command.route.cost)
             check_permission(self._command.route, caller)  # before a stranger's body is even read
             value = await self._arguments.read(request)
             answer = await self._table.run(self._command, value, caller)

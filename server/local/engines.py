@@ -122,7 +122,7 @@ class LocalEngines:
         nats_url = f"nats://mnbara:{self.nats_password}@127.0.0.1:{self.nats_port}"
         return EngineUrls(
             postgres_url=self.postgres_url("mnbara") if "postgres" in self.names else "",
-            redis_url=f"unix://{self.run_folder}/redis.sock" if "redis" in self.names else "",
+            redis_url=self.redis_url() if "redis" in self.names else "",
             nats_url=nats_url if "nats" in self.names else "",
         )
 
@@ -148,6 +148,10 @@ class LocalEngines:
             shutil.rmtree(self.run_folder, ignore_errors=True)
             self._lock.close()
             self._lock = None
+
+    def redis_url(self) -> str:
+        """Return the URL of the private Redis."""
+        return f"unix://{self.run_folder}/redis.sock"
 
     def postgres_url(self, database: str) -> str:
         """Return the URL of one database of the private PostgreSQL."""

@@ -10,7 +10,7 @@ from handlers.contract import Caller
 from protocols.values import new_id
 from realtime.ports import ProtocolError
 from server import ratelimits
-from server.ratelimits import Rule, SharedLimits
+from server.ratelimits import ANONYMOUS_RULE, USER_RULE, Rule, SharedLimits
 from storage.engines.redis import open_redis
 from storage.ratelimits_redis import RateLimitStore
 from tests.integration.http.conftest import house
@@ -65,9 +65,9 @@ async def test_two_hundred_racing_calls_take_exactly_the_budget(redis_url):
 async def test_answers_tell_the_budget_and_refusals_the_wait(http, limited):
     _, support = limited.sign_in("support")
     first = await http.get("/v1/note-count", headers=support)
-    assert first.headers["ratelimit-policy"] == '"user";q=101;w=5'
-    assert first.headers["ratelimit"] == '"user";r=96;t=1'
-    for _ in range(60):
+    assert first.headers["ratelimit-policy"] == '"user";q=251;w=5'
+    assert first.headers["ratelimit"] == '"user";r=246;t=1'
+    for _ in range(USER_RULE.limit):
         answer = await http.get("/v1/note-count", headers=support)
         if answer.status_code == 429:
             break
@@ -81,9 +81,9 @@ async def test_bad_tokens_take_from_the_budget_of_their_address(http, limited, r
     await redis.delete("ratelimits:ip:127.0.0.1")
     statuses = [
         (await http.get("/v1/notes", headers={"Authorization": f"Bearer guess{i}"})).status_code
-        for i in range(150)
+        for i in range(2 * ANONYMOUS_RULE.limit)
     ]
-    assert statuses[:100] == [401] * 100
+    assert statuses[:300] == [401] * 300
     assert statuses[-1] == 429
     await redis.delete("ratelimits:ip:127.0.0.1")
 
@@ -92,7 +92,7 @@ async def test_a_forwarded_header_makes_no_new_budget(http, redis):
     await redis.delete("ratelimits:ip:127.0.0.1")
     statuses = [
         (await http.get("/v1/notes", headers={"X-Forwarded-For": f"10.0.0.{i}"})).status_code
-        for i in range(150)
+        for i in range(2 * ANONYMOUS_RULE.limit)
     ]
     assert statuses[-1] == 429
     await redis.delete("ratelimits:ip:127.0.0.1")
@@ -102,7 +102,7 @@ async def test_rpc_is_limited_per_user_with_the_wait_in_the_message(limited):
     caller, _ = limited.sign_in()
     other, _ = limited.sign_in()
     refused = None
-    for _ in range(150):
+    for _ in range(2 * USER_RULE.limit):
         try:
             await limited.table.call("notes.find_notes", b"", caller)
         except ProtocolError as error:
@@ -115,7 +115,7 @@ async def test_rpc_is_limited_per_user_with_the_wait_in_the_message(limited):
 
 async def test_strangers_over_rpc_are_limited_by_address(limited):
     one, two = Caller(remote_ip="10.0.0.1"), Caller(remote_ip="10.0.0.2")
-    for _ in range(90):
+    for _ in range(ANONYMOUS_RULE.limit - 10):
         await limited.table.call("notes.find_notes", b"", one)
     await asyncio.sleep(0.01)
     with pytest.raises(ProtocolError, match="rate_limited"):
@@ -129,9 +129,9 @@ async def test_without_redis_this_process_judges_alone_and_counts_it(monkeypatch
     counted = []
     limits = SharedLimits(RateLimitStore(client), lambda: counted.append(1))
     caller = Caller(user_id=new_id())
-    verdicts = [await limits.take(caller, 1) for _ in range(150)]
-    assert sum(v.allowed for v in verdicts) in {101, 102}
-    assert len(counted) == 150
+    verdicts = [await limits.take(caller, 1) for _ in range(300)]
+    assert USER_RULE.limit <= sum(v.allowed for v in verdicts) < 300
+    assert len(counted) == 300
     await client.aclose()
 
 
