@@ -105,7 +105,10 @@ class Fanout(Flusher):
                     if skips:
                         continue
                 elif alone:
-                    write(chunk)
+                    try:
+                        write(chunk)
+                    except Exception:  # noqa: BLE001 - one broken transport must not cost the others their bytes
+                        self.broken(writer)
                     continue
                 writer.out = chunk
                 dirty.append(writer)
