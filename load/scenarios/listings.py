@@ -24,11 +24,11 @@ class Visitor(HttpUser):
     @task(4)
     def search_listings(self) -> None:
         """Search for a word."""
-        with self.client.get(
+        answer = self.client.get(
             "/v1/listings", params={"q": random.choice(WORDS), "limit": 20}, name="/v1/listings?q="
-        ) as answer:
-            if answer.ok:
-                self.listing_ids = [item["id"] for item in answer.json()["items"]]
+        )
+        if answer.ok:
+            self.listing_ids = [item["id"] for item in answer.json()["items"]]
 
     @task(4)
     def get_listing(self) -> None:
