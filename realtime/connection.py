@@ -29,6 +29,7 @@ NEW, OPEN, FAILED, CLOSED = range(4)
 
 _NO_PENDING: deque[Command] = deque(maxlen=0)
 _NOBODY = Identity()
+_PONG = Command()
 
 
 class Dispatcher(Protocol):
@@ -38,8 +39,8 @@ class Dispatcher(Protocol):
         """Answer a command without waiting; False when it has to be `serve`d."""
         ...
 
-    def serve(self, connection: "Connection", command: Command) -> Coroutine[Any, Any, None]:
-        """Answer a command that waits for something."""
+    def serve(self, connection: "Connection", pending: deque[Command]) -> Coroutine[Any, Any, None]:
+        """Take the first of the pending commands, perhaps some behind it, and answer; it waits for something."""
         ...
 
 
@@ -112,6 +113,9 @@ class Connection(Member):
             self.disconnect(DisconnectCode.BAD_REQUEST, "bad request")
             return
         self.hub.counters.commands += len(commands)
+        if self.state == OPEN and len(commands) == 1 and not commands[0].id and commands[0] == _PONG:
+            self.pong()
+            return
         if self._busy or self._pending:
             self._wait_turn(commands)
             return
@@ -130,8 +134,8 @@ class Connection(Member):
         return (
             self._busy
             or self.in_flight >= limits.rpcs_in_flight_max
-            or (self.out is not None and self.unsent() > limits.replies_bytes_max)
-            or (self.paused and self.unsent() > limits.replies_bytes_max)
+            or self.solicited > limits.replies_bytes_max
+            or (self.paused and self.waiting > limits.replies_bytes_max)
         )
 
     def _wait_turn(self, commands: list[Command]) -> None:
@@ -166,17 +170,17 @@ class Connection(Member):
         pending = self._pending
         try:
             while pending and self.state < FAILED:
-                await self._dispatcher.serve(self, pending.popleft())
-                while pending and not self._blocked_behind() and self._dispatcher.serve_now(self, pending[0]):
+                await self._dispatcher.serve(self, pending)
+                while pending and not self.still_blocked() and self._dispatcher.serve_now(self, pending[0]):
                     if pending:
                         pending.popleft()
-                if pending and self._blocked_behind():
+                if pending and self.still_blocked():
                     break
         finally:
             self._busy = False
             self._go_on()
 
-    def _blocked_behind(self) -> bool:
+    def still_blocked(self) -> bool:
         """Like `blocked`, asked by the task that makes the connection busy."""
         self._busy = False
         try:
@@ -212,10 +216,14 @@ class Connection(Member):
 
     # Channels.
 
-    def opened(self, identity: Identity, client: str) -> None:
-        """The connect succeeded: pings begin."""
-        self.state, self.identity, self.client = OPEN, identity, client
+    def identified(self, identity: Identity) -> None:
+        """The token is good: from now on the connection ends with its session, though it is not open yet."""
+        self.identity = identity
         self.hub.join(self)
+
+    def opened(self, client: str) -> None:
+        """The connect succeeded: pings begin."""
+        self.state, self.client = OPEN, client
         limits = self.hub.limits
         self._ping_at_s = self.hub.loop.time() + limits.ping_s * random.uniform(0.5, 1.0)
         self._place()
@@ -231,9 +239,9 @@ class Connection(Member):
 
     # Deadlines.
 
-    def renewed(self, expires_at_s: int) -> None:
-        """A newer token was shown."""
-        self.identity.expires_at_s = expires_at_s
+    def renewed(self, identity: Identity) -> None:
+        """A newer token of the same session was shown: its roles and end of life count from now on."""
+        self.identity = identity
         self._place()
 
     def _place(self) -> None:

@@ -8,7 +8,10 @@ not: their answer is written by the callback of the future the gate returned. So
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 
 from protocols.centrifuge import (
@@ -30,6 +33,7 @@ from protocols.centrifuge import (
 )
 from protocols.errors import Fault
 from protocols.values import new_id
+from realtime.channel import Channel
 from realtime.connection import FAILED, NEW, OPEN, Connection
 from realtime.hub import Hub
 from realtime.latest import LatestChannel
@@ -43,7 +47,16 @@ _VERSION = "mnbara"
 _ANSWER_WITHIN_S = 4.0
 """A client waits five seconds for an answer and then drops the connection (PROTOCOL 13)."""
 
-_NOT_AVAILABLE = frozenset({"publish", "presence", "presence_stats", "sub_refresh"})
+_ROW_MAX = 128
+"""Subscribes of one client that are prepared at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A channel ready to be joined, pinned, and how it behaves for the client."""
+
+    channel: Channel
+    rule: ChannelRule
 
 
 class CommandDispatcher:
@@ -76,9 +89,16 @@ class CommandDispatcher:
             connection.pong()
         return True
 
-    async def serve(self, connection: Connection, command: Command) -> None:
-        """Answer a command that waits for the gate, the bus or the log; always answers, in time."""
-        try:
+    async def serve(self, connection: Connection, pending: deque[Command]) -> None:
+        """Answer the first pending command, which waits for the gate, the bus or the log; in time, whatever happens.
+
+        Subscribes in a row are prepared together and answered in order.
+        """
+        command = pending.popleft()
+        if command.subscribe is not None and pending and pending[0].subscribe is not None:
+            await self._subscribe_in_a_row(connection, command, pending)
+            return
+        with self._answering(connection, command):
             async with asyncio.timeout(_ANSWER_WITHIN_S):
                 if command.connect is not None:
                     await self._connect(connection, command.id, command.connect)
@@ -88,6 +108,12 @@ class CommandDispatcher:
                     await self._history(connection, command.id, command.history)
                 elif command.refresh is not None:
                     await self._refresh(connection, command.id, command.refresh)
+
+    @contextmanager
+    def _answering(self, connection: Connection, command: Command) -> Iterator[None]:
+        """Turn whatever goes wrong into the command's answer, or the connection's end."""
+        try:
+            yield
         except ProtocolError as error:
             self._refuse(connection, command, error)
         except DisconnectError as error:
@@ -167,6 +193,9 @@ class CommandDispatcher:
         if self._hub.draining:
             raise DisconnectError(DisconnectCode.SHUTDOWN, "shutdown")
         identity = await self._gate.authenticate(request.token, connection.context)
+        if connection.state != NEW:
+            return
+        connection.identified(identity)
         pinned: list[ReplayedChannel] = []
         try:
             for name in self._gate.personal_channels(identity):
@@ -184,7 +213,7 @@ class CommandDispatcher:
         finally:
             for channel in pinned:
                 self._hub.release(channel)
-        connection.opened(identity, str(new_id()))
+        connection.opened(str(new_id()))
         result = ConnectResult(
             client=connection.client,
             version=_VERSION,
@@ -207,8 +236,7 @@ class CommandDispatcher:
             raise DisconnectError(DisconnectCode.INVALID_TOKEN, "invalid token")
         if connection.state != OPEN:
             return
-        known.roles = fresh.roles
-        connection.renewed(fresh.expires_at_s)
+        connection.renewed(fresh)
         result = RefreshResult(client=connection.client, version=_VERSION)
         if fresh.expires_at_s:
             result.expires, result.ttl = True, _ttl(fresh.expires_at_s)
@@ -217,6 +245,76 @@ class CommandDispatcher:
     # Subscribe and unsubscribe.
 
     async def _subscribe(self, connection: Connection, command_id: int, request: SubscribeRequest) -> None:
+        prepared = await self._prepare(connection, request)
+        try:
+            self._finish(connection, command_id, request, prepared)
+        finally:
+            self._hub.release(prepared.channel)
+
+    async def _subscribe_in_a_row(
+        self, connection: Connection, first: Command, pending: deque[Command]
+    ) -> None:
+        """Prepare several subscribes at once; stop, and leave the rest pending, when the client has much to read."""
+        row = [first]
+        while pending and pending[0].subscribe is not None and pending[0].id and len(row) < _ROW_MAX:
+            row.append(pending.popleft())
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._prepare_calmly(connection, command)) for command in row]
+        outcomes = [task.result() for task in tasks]
+        for index, (command, outcome) in enumerate(zip(row, outcomes, strict=True)):
+            if connection.state != OPEN:
+                break
+            if index and connection.still_blocked():
+                pending.extendleft(reversed(row[index:]))
+                break
+            with self._answering(connection, command):
+                if isinstance(outcome, Exception):
+                    raise outcome
+                assert command.subscribe is not None
+                self._check_subscribe(connection, command.subscribe)
+                self._finish(connection, command.id, command.subscribe, outcome)
+        for outcome in outcomes:
+            if isinstance(outcome, _Prepared):
+                self._hub.release(outcome.channel)
+
+    async def _prepare_calmly(self, connection: Connection, command: Command) -> "_Prepared | Exception":
+        assert command.subscribe is not None
+        try:
+            async with asyncio.timeout(_ANSWER_WITHIN_S):
+                return await self._prepare(connection, command.subscribe)
+        except Exception as error:  # noqa: BLE001 - it is answered in its turn
+            return error
+
+    async def _prepare(self, connection: Connection, request: SubscribeRequest) -> "_Prepared":
+        """Return the channel, pinned and holding what the client missed. Raises ProtocolError."""
+        self._check_subscribe(connection, request)
+        rule = await self._gate.authorize(connection.identity, request.channel)
+        channel = await self._hub.open(request.channel, rule.lane)
+        try:
+            if isinstance(channel, ReplayedChannel) and request.recover and self._same_epoch(request.epoch):
+                await channel.prepare(request.offset)
+        except BaseException:
+            self._hub.release(channel)
+            raise
+        return _Prepared(channel, rule)
+
+    def _finish(
+        self, connection: Connection, command_id: int, request: SubscribeRequest, prepared: "_Prepared"
+    ) -> None:
+        """Join and answer, in one step."""
+        channel = prepared.channel
+        if connection.state != OPEN:
+            return
+        if isinstance(channel, ReplayedChannel):
+            self._check_position(channel, request)
+            result = self._join(connection, channel, request)
+        else:
+            assert isinstance(channel, LatestChannel)
+            result = self._join_latest(connection, channel, prepared.rule, request)
+        connection.answer(connection.codec.reply(command_id, result))
+
+    def _check_subscribe(self, connection: Connection, request: SubscribeRequest) -> None:
+        """Raise ProtocolError when the connection may not subscribe to this once more."""
         name = request.channel
         self._check_channel(name)
         if name in connection.channels:
@@ -225,32 +323,13 @@ class CommandDispatcher:
             raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "limit exceeded")
         if request.type:
             raise ProtocolError(ErrorCode.NOT_AVAILABLE, "not available")
-        rule = await self._gate.authorize(connection.identity, name)
-        channel = await self._hub.open(name, rule.lane)
-        try:
-            if isinstance(channel, ReplayedChannel):
-                if request.recover and self._same_epoch(request.epoch):
-                    await channel.prepare(request.offset)
-                result = self._join_if_open(connection, channel, request)
-            else:
-                assert isinstance(channel, LatestChannel)
-                result = self._join_latest(connection, channel, rule, request)
-        finally:
-            self._hub.release(channel)
-        if result is not None:
-            connection.answer(connection.codec.reply(command_id, result))
 
-    def _join_if_open(
-        self, connection: Connection, channel: ReplayedChannel, request: SubscribeRequest
-    ) -> SubscribeResult | None:
-        """Join unless the client left meanwhile. Raises ProtocolError 112 when it insists on recovery."""
-        if connection.state != OPEN:
-            return None
+    def _check_position(self, channel: ReplayedChannel, request: SubscribeRequest) -> None:
+        """Raise ProtocolError 112 when the client insists on a recovery that is impossible."""
         insists = request.recover and request.flag & REJECT_UNRECOVERED
         if insists and (not self._same_epoch(request.epoch) or channel.since(request.offset) is None):
             self._hub.counters.recoveries_refused += 1
             raise ProtocolError(ErrorCode.UNRECOVERABLE_POSITION, "unrecoverable position")
-        return self._join(connection, channel, request)
 
     def _join(
         self, connection: Connection, channel: ReplayedChannel, request: SubscribeRequest | None
@@ -279,10 +358,8 @@ class CommandDispatcher:
         channel: LatestChannel,
         rule: ChannelRule,
         request: SubscribeRequest,
-    ) -> SubscribeResult | None:
+    ) -> SubscribeResult:
         """Register; a recovering client gets the newest values, which is all there is to recover."""
-        if connection.state != OPEN:
-            return None
         result = SubscribeResult(recoverable=True, epoch=self._hub.log.epoch, offset=channel.top())
         if request.recover:
             result.was_recovering = True
@@ -326,8 +403,10 @@ class CommandDispatcher:
             before = since.offset if since is not None else top + 1
             entries = await self._hub.log.read_backward(name, before, limit)
         elif limit:
-            entries = await self._hub.log.read(name, since.offset if since is not None else 0, limit)
-            if entries and entries[0].number != (since.offset if since is not None else 0) + 1 and since:
+            after = since.offset if since is not None else 0
+            entries = await self._hub.log.read(name, after, limit)
+            trimmed = entries[0].number != after + 1 if entries else after < top
+            if since is not None and trimmed:
                 raise ProtocolError(ErrorCode.UNRECOVERABLE_POSITION, "unrecoverable position")
         if connection.state != OPEN:
             return

@@ -1,7 +1,10 @@
 """One wheel for every deadline of every connection: pings, pongs, token expiry, connects that never come."""
 
 import asyncio
+import logging
 from typing import Protocol
+
+_log = logging.getLogger(__name__)
 
 
 class Ticking(Protocol):
@@ -59,6 +62,10 @@ class Wheel:
             if member.slot != self._now:
                 continue  # removed by a neighbour's turn
             member.slot = -1
-            delay_s = member.due(now_s)
+            try:
+                delay_s = member.due(now_s)
+            except Exception:  # noqa: BLE001 - a bug in one member must not take its neighbours off the wheel
+                _log.exception("a deadline could not be served")
+                continue
             if delay_s >= 0:
                 self.place(member, delay_s)

@@ -22,7 +22,17 @@ _log = logging.getLogger(__name__)
 class ReplayedChannel(Channel):
     """Order, gaps and recovery of one channel."""
 
-    __slots__ = ("_covering", "_filling", "_gap_timer", "_held", "_wanted", "head", "ring", "target")
+    __slots__ = (
+        "_asking",
+        "_covering",
+        "_filling",
+        "_gap_timer",
+        "_held",
+        "_wanted",
+        "head",
+        "ring",
+        "target",
+    )
 
     lane = Lane.REPLAYED
 
@@ -38,6 +48,7 @@ class ReplayedChannel(Channel):
         self._gap_timer: asyncio.TimerHandle | None = None
         self._filling: asyncio.Task[None] | None = None
         self._covering: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[int] | None = None
         self._wanted = 0
         """The offset from which `_covering` shall make the ring complete."""
 
@@ -93,7 +104,10 @@ class ReplayedChannel(Channel):
             self.room.fanout.publish(self.audience, publication)
         for prefix, observer in self.room.observers:
             if self.name.startswith(prefix):
-                observer(self.name, entry)
+                try:
+                    observer(self.name, entry)
+                except Exception:  # noqa: BLE001 - an observer must not stop what it observes
+                    _log.exception("an observer failed on channel %s", self.name)
 
     def _hold(self, entry: Entry) -> None:
         if self._held is None:
@@ -167,7 +181,7 @@ class ReplayedChannel(Channel):
         """
         if offset > self.head:
             # Another process may have told the client a number that has not come here yet.
-            newest = (await self.room.log.heads([self.name])).get(self.name, 0)
+            newest = await self._ask_newest(offset)
             if newest > self.head:
                 await self.reach(newest)
         while not self._covers(offset) and self.head - offset <= self.room.limits.ring_entries_max:
@@ -180,6 +194,25 @@ class ReplayedChannel(Channel):
             await asyncio.shield(self._covering)
             if self._first() >= before and not self._covers(offset):
                 return  # the log does not reach back that far
+
+    async def _ask_newest(self, offset: int) -> int:
+        """Return the log's newest number, as it is now or later; concurrent callers share the question."""
+        while True:
+            joined = self._asking
+            if joined is None:
+                self._asking = self.room.loop.create_task(self._ask())
+            assert self._asking is not None
+            newest = await asyncio.shield(self._asking)
+            if newest >= offset or joined is None:
+                return newest
+            # The question was under way when we came, so its answer may be older than our offset: ask afresh.
+            offset = 0
+
+    async def _ask(self) -> int:
+        try:
+            return (await self.room.log.heads([self.name])).get(self.name, 0)
+        finally:
+            self._asking = None
 
     def since(self, offset: int) -> list[Publication] | None:
         """Return every publication after `offset`, or None when that is impossible or too much for one reply."""

@@ -6,11 +6,15 @@ that lets more than the bound pile up is cut with 3008 and recovers later.
 """
 
 import asyncio
+import contextlib
+import logging
 from collections.abc import Callable
 
 from realtime.frames import build_frame
 from realtime.limits import Limits
 from realtime.publication import Codec
+
+_log = logging.getLogger(__name__)
 
 
 class Counters:
@@ -75,6 +79,11 @@ class Flusher:
             self.scheduled = True
             self.loop.call_soon(self.flush)
 
+    def broken(self, writer: "Writer") -> None:
+        """A transport refused a write: that is a bug, or it is closing; its connection ends, the others go on."""
+        _log.exception("a write failed")
+        self.slow.append(writer)
+
     def distribute(self) -> None:
         """Put what the tick has published into the outgoing bytes of its readers."""
 
@@ -92,14 +101,18 @@ class Flusher:
                 data = b"".join(out) if isinstance(out, list) else out
                 writer.out = None
                 sent += len(data)
-                writer.write(data)
+                try:
+                    writer.write(data)
+                except Exception:  # noqa: BLE001 - one broken transport must not cost the others their bytes
+                    self.broken(writer)
                 if writer.solicited and not writer.paused:
                     writer.solicited = 0
         self.counters.bytes_sent += sent
         if self.slow:
             slow, self.slow = self.slow, []
             for writer in slow:
-                writer.cut_slow()
+                with contextlib.suppress(Exception):  # a broken transport refuses the goodbye too
+                    writer.cut_slow()
 
 
 class Writer:

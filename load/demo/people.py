@@ -57,7 +57,7 @@ class Temper:
     is_bold: bool = field(default_factory=lambda: random.random() < 0.25)
     """Bids the whole maximum at once and lets the server bid for them."""
     is_sniper: bool = field(default_factory=lambda: random.random() < 0.15)
-    fever: float = field(default_factory=lambda: random.uniform(0.1, 0.5))
+    fever: float = field(default_factory=lambda: random.uniform(0.4, 0.9))
     """Chance to find more money when everything has become too dear."""
 
 

@@ -42,7 +42,9 @@ def curve(values: list[int]) -> str:
 
 def _lots(board: Board) -> Table:
     table = Table(expand=True, box=None, header_style="bold", pad_edge=False)
-    table.add_column("lot", ratio=2, no_wrap=True)
+    table.add_column(
+        "lot", min_width=max((len(lot.title) for lot in board.lots.values()), default=0), no_wrap=True
+    )
     for name in ("price", "next bid", "leader", "bids", "watching", "ends in"):
         table.add_column(name, justify="left" if name == "leader" else "right", no_wrap=True)
     table.add_column("", no_wrap=True)
@@ -51,7 +53,7 @@ def _lots(board: Board) -> Table:
             Text(lot.title, style="bold" if lot.status == "live" else "dim"),
             money(lot.price),
             money(lot.minimum_bid) if lot.status == "live" else "",
-            lot.leader or "",
+            (lot.leader or "").removeprefix("bidder_"),
             str(lot.bid_count),
             str(lot.watchers),
             _remaining(lot),
@@ -135,6 +137,7 @@ def print_summary(board: Board, console: Console) -> None:
         f"\n{board.users} users placed {board.bids:,} durable bids ({board.bids / lasted_s:.1f}/s) "
         f"on {len(board.lots)} auctions and saw {board.deliveries:,} events in {lasted_s:.0f} s",
         highlight=False,
+        soft_wrap=True,
     )
     for name, latencies in (("place_bid", board.replies), ("bid to event", board.sightings)):
         console.print(f"{name:13} {latencies.in_words()}", highlight=False)
@@ -148,5 +151,6 @@ def print_summary(board: Board, console: Console) -> None:
             console.print(f"  {sentence}", highlight=False, markup=False)
     else:
         console.print(
-            "[bold green]no errors[/]: event numbers without a gap, no price fell, every acknowledged bid was seen"
+            "[bold green]no errors[/]: event numbers without a gap, no price fell, every acknowledged bid was seen",
+            soft_wrap=True,
         )

@@ -131,6 +131,60 @@ async def test_first_frame_is_served_strictly_in_order(calm, talker):
     assert "auctions:o1" in calm.hub.channels
 
 
+async def test_subscribes_in_a_row_are_prepared_together_and_answered_in_order(calm, talker):
+    await talker.ask(1, connect={})
+    names = [f"auctions:row{number}" for number in range(40)] + ["secret:1", "auctions:row3", "nothing", ""]
+    calm.log.delay_s = 0.05
+    started = asyncio.get_running_loop().time()
+    await talker.send(
+        *({"id": n, "subscribe": {"channel": name}} for n, name in enumerate(names, 2)),
+        {"id": 100, "rpc": {"method": "echo"}},
+    )
+    answers = [await talker.next() for _ in range(len(names) + 1)]
+    calm.log.delay_s = 0
+    assert asyncio.get_running_loop().time() - started < 0.5
+    assert [answer["id"] for answer in answers] == [*range(2, 2 + len(names)), 100]
+    codes = [answer.get("error", {}).get("code") for answer in answers]
+    assert codes == [None] * 40 + [103, 105, 102, 107, None]
+    assert all(channel.pins == 0 for channel in calm.hub.channels.values())
+
+
+async def test_recoveries_in_a_row_wait_until_the_client_has_read_the_earlier_ones(calm):
+    names = [f"auctions:heavy{number}" for number in range(10)]
+    for name in names:
+        calm.commit(name, *[json.dumps("x" * 5000)] * 400)
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.connect(("127.0.0.1", calm.port))
+    raw.setblocking(False)
+    ws = await connect(calm.url, compression=None, sock=raw, max_size=None)
+    talker = Talker(ws)
+    await talker.ask(1, connect={})
+    ws.transport.pause_reading()
+    await talker.send(
+        *({"id": n, "subscribe": {"channel": name, "recover": True}} for n, name in enumerate(names, 2))
+    )
+    for _ in range(50):
+        await asyncio.sleep(0.01)
+        assert max(connection.unsent() for connection in calm.hub.connections) < 5_000_000
+    ws.transport.resume_reading()
+    for n in range(2, 12):
+        answer = await talker.next()
+        assert (answer["id"], len(answer["subscribe"]["publications"])) == (n, 400)
+    await ws.close()
+
+
+async def test_session_that_ends_while_its_connection_is_opening_does_not_get_in(calm, talker):
+    calm.log.delay_s = 0.05
+    await talker.send({"id": 1, "connect": {"token": "nia:s5"}})
+    await asyncio.sleep(0.02)
+    assert calm.hub.disconnect_session("s5", 4501, "session ended") == 1
+    assert await talker.goodbye() == 4501
+    await asyncio.sleep(0.06)
+    calm.log.delay_s = 0
+    assert not calm.hub.channels["personal:#nia"].in_use()
+
+
 async def test_after_a_refused_connect_nothing_is_served(app):
     async with connect(app.url, compression=None) as ws:
         talker = Talker(ws)

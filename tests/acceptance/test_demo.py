@@ -1,0 +1,135 @@
+"""The demo, locust and the bid benchmark on a running system with its default settings."""
+
+import asyncio
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from load.benchmarks import bids
+from load.benchmarks.programs import BenchmarkError
+from load.benchmarks.programs import System as MeasuredSystem
+from tests.support.system import running_system, scratch_home
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module")
+def system():
+    with scratch_home() as home, running_system(home, processes=2) as running:
+        yield running
+
+
+def demo_command(system, *words):
+    return [sys.executable, "-m", "load.demo", "--url", system.base_url, *words]
+
+
+def test_demo_ends_without_an_error_and_its_bids_are_in_the_auctions(system):
+    told = subprocess.run(
+        demo_command(system, "--users", "20", "--seconds", "12"),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert told.returncode == 0, told.stdout + told.stderr + system.logs()
+    assert "no errors" in told.stdout
+    placed = int(re.search(r"placed ([\d,]+) durable bids", told.stdout)[1].replace(",", ""))
+    assert placed > 20
+    auctions = httpx.get(f"{system.base_url}/v1/auctions?limit=100", trust_env=False).json()["items"]
+    assert sum(auction["bid_count"] for auction in auctions) >= placed
+    assert " 10 s  20 users" in told.stdout, "a plain line every five seconds where there is no terminal"
+
+
+def test_demo_that_is_interrupted_still_checks_and_tells_what_happened(system):
+    running = subprocess.Popen(
+        demo_command(system, "--users", "6", "--seconds", "60"),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    lines = iter(running.stdout.readline, "")
+    assert any(line.lstrip().startswith("5 s") for line in lines)
+    running.send_signal(signal.SIGINT)
+    out, errors = running.communicate(timeout=30)
+    assert running.returncode == 0, out + errors
+    assert "no errors" in out
+
+
+def test_demo_without_a_server_says_what_to_do():
+    told = subprocess.run(
+        [sys.executable, "-m", "load.demo", "--url", "http://127.0.0.1:9"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert told.returncode == 1
+    assert "no server answers at http://127.0.0.1:9" in told.stderr
+    assert "./mnbara up" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+@pytest.fixture(scope="module")
+def unlimited():
+    with (
+        scratch_home() as home,
+        running_system(home, processes=1, environment={"MNBARA_RATE_LIMITS": "off"}) as running,
+    ):
+        yield running
+
+
+def test_locust_users_bid_watch_and_browse_without_a_failure(unlimited):
+    told = subprocess.run(
+        [
+            str(Path(sys.executable).parent / "locust"),
+            *("-f", "load/locustfile.py", "--headless", "-u", "12", "-r", "12", "-t", "8s"),
+            *("--host", unlimited.base_url, "--only-summary"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert told.returncode == 0, told.stdout[-3000:] + told.stderr[-3000:]
+    for name in ("auctions.place_bid", "bid_placed", "/v1/auctions/{id}", "subscribe auctions"):
+        assert re.search(rf"{re.escape(name)} +[1-9]\d* ", told.stdout + told.stderr), name
+
+
+async def test_bid_benchmark_counts_what_the_auctions_count(unlimited, monkeypatch):
+    monkeypatch.setattr(bids, "BIDDERS", 16)
+    monkeypatch.setattr(bids, "ACCOUNTS", 5)
+    monkeypatch.setattr(bids, "WARM_UP_S", 0.2)
+    monkeypatch.setattr(bids, "SECONDS", 1.0)
+    monkeypatch.setattr(bids, "BASELINE_SECONDS", 1.0)
+    monkeypatch.setattr(bids, "MANY", 3)
+    figures = await bids.measure(MeasuredSystem(unlimited.home, unlimited.base_url))
+    assert [figure.unit for figure in figures] == ["bids/s", "ms", "bids/s", "ms"]
+    assert all(figure.value > 0 and figure.baseline > 0 for figure in figures)
+
+
+async def test_bid_benchmark_fails_when_an_acknowledged_bid_is_missing(unlimited, monkeypatch):
+    monkeypatch.setattr(bids, "BIDDERS", 4)
+    monkeypatch.setattr(bids, "ACCOUNTS", 5)
+    monkeypatch.setattr(bids, "WARM_UP_S", 0.1)
+    monkeypatch.setattr(bids, "SECONDS", 0.3)
+    honest = bids.read_receipt
+
+    def forget_one(data):
+        receipt = honest(data)
+        receipt.offset += receipt.offset == 3  # as if the third event had been acknowledged as the fourth
+        return receipt
+
+    monkeypatch.setattr(bids, "read_receipt", forget_one)
+    with pytest.raises(BenchmarkError, match="gaps or repeats"):
+        await bids._measure_system(MeasuredSystem(unlimited.home, unlimited.base_url), 1)
+    await asyncio.sleep(0)
