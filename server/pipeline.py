@@ -29,6 +29,7 @@ from handlers.contract import (
     TimerHandler,
 )
 from protocols.errors import (
+    Fault,
     Internal,
     KeyInFlight,
     KeyRequired,
@@ -154,6 +155,13 @@ class Pipeline:
             for _ in range(RETRIES):
                 try:
                     return await self._commit(route, calls)
+                except Fault:
+                    raise
+                except Refusal:
+                    replays = await self._replay(route, calls)
+                    if replays is None:
+                        raise
+                    return replays
                 except (*RACE, _KeyRaceError) as race:
                     _log.info(
                         "transaction_again", route=route.name, calls=len(calls), race=type(race).__name__
@@ -162,6 +170,15 @@ class Pipeline:
 
         return commit
 
+    async def _replay(self, route: Route, calls: Sequence[Call[Any]]) -> list[Answer | Exception] | None:
+        """Return the first answer of a refused single call whose repeat was under way at the same time."""
+        batch = _Batch(route, calls)
+        if route.grouped or not batch.pairs:
+            return None
+        async with self._database.connection() as db:
+            batch.recall(await read_answers(db, batch.pairs))
+        return None if batch.fresh_places else batch.settle([])
+
     async def _commit(self, route: Route, calls: Sequence[Call[Any]]) -> list[Answer | Exception]:
         now_ms = now_instant()
         async with self._database.transaction() as db:
@@ -169,6 +186,8 @@ class Pipeline:
             if batch.pairs:
                 batch.recall(await read_answers(db, batch.pairs))
             outcomes = await _decide(route, batch.fresh, self._stores(db), now_ms)
+            if repeated := batch.refused_pairs(outcomes):
+                batch.late = await read_answers(db, repeated)
             stored = await self._write(db, [o for o in outcomes if isinstance(o, Outcome)], now_ms)
             answers = batch.settle(outcomes)
             if batch.to_keep and not await insert_answers(db, batch.to_keep, now_ms):
@@ -291,6 +310,8 @@ class _Batch:
         self.leaders: dict[tuple[UUID, str], int] = {}
         self.fresh_places: list[int] = []
         self.to_keep: list[KeptAnswer] = []
+        self.late: dict[tuple[UUID, str], KeptAnswer] = {}
+        """First answers that came while the handler waited: they overrule its refusals."""
         self._sort_out({})
 
     @property
@@ -310,21 +331,30 @@ class _Batch:
             if pair is None:
                 self.fresh_places.append(place)
             elif pair in kept:
-                first = kept[pair]
-                same = first.fingerprint == self.fingerprints[place]
-                self.answers[place] = (
-                    Answer(first.status, first.reply, replayed=True) if same else KeyReused()
-                )
+                self.answers[place] = self._repeat(place, kept[pair])
             elif pair not in self.leaders:
                 self.leaders[pair] = place
                 self.fresh_places.append(place)
+
+    def _repeat(self, place: int, first: KeptAnswer) -> Answer | Exception:
+        same = first.fingerprint == self.fingerprints[place]
+        return Answer(first.status, first.reply, replayed=True) if same else KeyReused()
+
+    def refused_pairs(self, outcomes: Sequence[Outcome | Refusal]) -> list[tuple[UUID, str]]:
+        """Return the keys of refused calls: their first answer may have come while the handler waited for a lock."""
+        places = zip(self.fresh_places, outcomes, strict=True)
+        return [
+            pair for place, o in places if isinstance(o, Refusal) and (pair := self.keys[place]) is not None
+        ]
 
     def settle(self, outcomes: Sequence[Outcome | Refusal]) -> list[Answer | Exception]:
         """Turn outcomes into answers, and collect the ones to keep under their keys."""
         for place, outcome in zip(self.fresh_places, outcomes, strict=True):
             refusal = outcome if isinstance(outcome, Refusal) else outcome.refusal
             if refusal is not None:
-                self.answers[place] = refusal
+                pair = self.keys[place]
+                late = None if pair is None else self.late.get(pair)
+                self.answers[place] = refusal if late is None else self._repeat(place, late)
                 continue
             answer = Answer(self.route.status, to_json(outcome.reply))  # type: ignore[union-attr]
             self.answers[place] = answer

@@ -1,21 +1,23 @@
 """Domain events between processes over NATS: a JetStream stream of committed events, and announcements of stream heads.
 
-Subject: `events.<kind>.<type>.<id>`, for example `events.auctions.bid_placed.0192…`; one message carries neighbouring
-events of one stream and type of one relay batch, as JSON `{"stream", "events": [{"number", "type", "at_ms", "data"}]}`.
-`Nats-Msg-Id` is `<stream>:<first number>-<last number>`, so that a batch sent again within two minutes is stored once.
+Subject: `events.<kind>.<type>`, for example `events.auctions.bid_placed`; a message carries the events of one kind and
+type of one relay batch, in order, as JSON `[[stream, number, at_ms, data], …]`. `Nats-Msg-Id` names the first and last
+event and their count, so that a batch sent again within two minutes is stored once. Consumers keep an inbox.
 Heads (`mnbara.heads`, core NATS, msgpack map of stream to newest number) tell server processes what they may miss.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from itertools import groupby
 
 import msgspec
+from msgspec import Raw
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 
 from protocols.errors import TemporarilyUnavailable
 from storage.engines.nats import Client, NatsError
 from storage.events_postgres import StoredEvent
+
+_encode = msgspec.json.Encoder().encode
 
 STREAM = "EVENTS"
 HEADS = "mnbara.heads"
@@ -69,21 +71,20 @@ async def publish_events(client: Client, events: Sequence[StoredEvent]) -> None:
 
 
 def messages_of(events: Sequence[StoredEvent]) -> Iterator[tuple[str, str, bytes]]:
-    """Yield (subject, message id, body): neighbours of one stream and type share a message."""
-    for (stream, kind), group in groupby(events, key=lambda e: (e.stream, e.type)):
-        members = list(group)
+    """Yield (subject, message id, body): events of one kind and type share messages, in their order."""
+    groups: dict[tuple[str, str], list[StoredEvent]] = {}
+    for event in events:
+        groups.setdefault((event.stream.partition(":")[0], event.type), []).append(event)
+    for (kind, event_type), members in groups.items():
         for start in range(0, len(members), EVENTS_PER_MESSAGE_MAX):
             part = members[start : start + EVENTS_PER_MESSAGE_MAX]
-            domain, _, ref = stream.partition(":")
-            rows = [
-                {"number": e.number, "type": e.type, "at_ms": e.at_ms, "data": msgspec.Raw(e.data.encode())}
-                for e in part
-            ]
-            yield (
-                f"events.{domain}.{kind}.{ref.removeprefix('#')}",
-                f"{stream}:{part[0].number}-{part[-1].number}",
-                msgspec.json.encode({"stream": stream, "events": rows}),
-            )
+            first, last = part[0], part[-1]
+            message_id = f"{first.stream}:{first.number}-{last.stream}:{last.number}-{len(part)}"
+            yield f"events.{kind}.{event_type}", message_id, _encode([_row(event) for event in part])
+
+
+def _row(event: StoredEvent) -> tuple[str, int, int, Raw]:
+    return event.stream, event.number, event.at_ms, Raw(event.data)
 
 
 async def announce_heads(client: Client, heads: dict[str, int]) -> None:

@@ -4,6 +4,7 @@ A fault leaves within `ACQUIRE_TIMEOUT_S + COMMAND_TIMEOUT_S`, so a caller hears
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
@@ -64,7 +65,9 @@ class Database:
         try:
             yield connection
         except OUTAGE as error:
-            connection.terminate()  # asking a server that stands still to cancel would take as long again
+            # asking a server that stands still to cancel would take as long again
+            with contextlib.suppress(asyncpg.InterfaceError):  # a connection that was lost has left the pool
+                connection.terminate()
             raise unavailable(error) from error
         finally:
             await self.pool.release(connection)

@@ -1,6 +1,8 @@
 """A throwaway domain for tests of the machinery: counters that are added to, one by one or grouped."""
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
@@ -68,6 +70,30 @@ async def add_up_together(
     return results
 
 
+async def take_once(command: AddUp, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
+    """Lock a counter and raise it from zero; refuse when somebody has."""
+    value = await stores.db.fetchval(
+        "SELECT value FROM counters WHERE counter_id = $1 FOR UPDATE", command.counter_id
+    )
+    if value != 0:
+        raise NotFound
+    await asyncio.sleep(0.005)
+    return await add_up(command, caller, stores, now_ms)
+
+
+async def take_once_together(
+    calls: Sequence[Call[AddUp]], stores: Stores, now_ms: int
+) -> list[Outcome | Refusal]:
+    """Take many, one after the other; each refusal is its own."""
+    results: list[Outcome | Refusal] = []
+    for call in calls:
+        try:
+            results.append(await take_once(call.command, call.caller, stores, now_ms))
+        except NotFound as refusal:
+            results.append(refusal)
+    return results
+
+
 class ReadSum(Struct):
     """Ask for a counter."""
 
@@ -105,6 +131,10 @@ ADD_UP_TOGETHER = Route(
     grouped=True,
     refusals=(NotFound,),
 )
+TAKE_ONCE = replace(ADD_UP, function=take_once, path="/v1/counters/{counter_id}/take")
+TAKE_ONCE_TOGETHER = replace(
+    ADD_UP_TOGETHER, function=take_once_together, path="/v1/counters/{counter_id}/take-together"
+)
 READ_SUM = Route(
     domain="counters",
     command=ReadSum,
@@ -115,4 +145,4 @@ READ_SUM = Route(
     permission=Permission.ANYONE,
     refusals=(NotFound,),
 )
-ROUTES = (ADD_UP, ADD_UP_TOGETHER, READ_SUM)
+ROUTES = (ADD_UP, ADD_UP_TOGETHER, TAKE_ONCE, TAKE_ONCE_TOGETHER, READ_SUM)

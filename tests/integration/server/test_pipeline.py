@@ -16,7 +16,17 @@ from protocols.values import new_id
 from server.pipeline import Answer, Pipeline
 from storage.engines.postgres import open_database
 from storage.events_postgres import read_epoch, read_events
-from tests.support.counters import ADD_UP, ADD_UP_TOGETHER, READ_SUM, ROUTES, AddUp, ReadSum, create_counters
+from tests.support.counters import (
+    ADD_UP,
+    ADD_UP_TOGETHER,
+    READ_SUM,
+    ROUTES,
+    TAKE_ONCE,
+    TAKE_ONCE_TOGETHER,
+    AddUp,
+    ReadSum,
+    create_counters,
+)
 
 
 class Published(list):
@@ -210,3 +220,26 @@ async def test_a_timer_whose_handler_fails_stays_and_is_postponed(pipeline, pool
     assert row["attempts"] == 1
     await pipeline.postpone_timer("ring", [100, 200])
     assert await pool.fetchval("SELECT attempts FROM timers WHERE ref = $1", counter_id) == 1
+
+
+@pytest.mark.parametrize("route", [TAKE_ONCE, TAKE_ONCE_TOGETHER], ids=lambda r: r.verb)
+async def test_a_repeat_that_waited_for_the_first_ones_lock_is_answered_like_it(
+    route, database, redis, pool, pipeline, caller
+):
+    """The second process judges after the first has committed, and would refuse; the key says it is the same call."""
+    opened = await open_database(database)
+    other = Pipeline(opened, redis, "e", lambda _: None, ROUTES)
+    other.start()
+    for n in range(20):
+        counter_id = new_id()
+        await create_counters(pool, counter_id)
+        results = await asyncio.gather(
+            pipeline.run(route, AddUp(counter_id, 1, f"t{n}"), caller),
+            other.run(route, AddUp(counter_id, 1, f"t{n}"), caller),
+        )
+        assert {sum_of(answer) for answer in results} == {1}
+        assert sorted(answer.replayed for answer in results) == [False, True]
+        with pytest.raises(NotFound):
+            await pipeline.run(route, AddUp(counter_id, 1, f"other{n}"), caller)
+    await other.close()
+    await opened.close()
