@@ -434,7 +434,10 @@ async def test_client_that_asks_for_much_is_not_cut_for_getting_it(calm):
     calm.commit(name, *[json.dumps("x" * 3000)] * 1000)
     ws = await connect(calm.url, compression=None, max_size=None)
     talker = Talker(ws)
-    await talker.ask(1, connect={})
+    client = (await talker.ask(1, connect={}))["connect"]["client"]
+    [connection] = [c for c in calm.hub.connections if c.client == client]
+    kernel = connection.socket.transport.get_extra_info("socket")
+    kernel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
     await talker.send({"id": 2, "subscribe": {"channel": name, "recover": True, "offset": 0}})
     ws.transport.pause_reading()
     for _ in range(50):
