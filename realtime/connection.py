@@ -289,11 +289,13 @@ class Connection(Member):
 
     def writing_paused(self) -> None:
         """The transport is full; what comes now waits in `out`."""
-        self.paused = True
-        self.count_waiting()
+        if self.state != CLOSED:
+            self.pause()
 
     def writing_resumed(self) -> None:
         """The transport has drained: send what waited, and the newest of what was skipped."""
+        if self.state == CLOSED:
+            return
         self.resume()
         for channel in self.channels.values():
             if isinstance(channel, LatestChannel) and channel.missed:
@@ -337,6 +339,7 @@ class Connection(Member):
         if self.state == CLOSED:
             return
         self.state = CLOSED
+        self.flusher.full.discard(self)
         self._pending.clear()
         self.hub.wheel.remove(self)
         for name in list(self.channels):

@@ -97,6 +97,9 @@ class Fanout(Flusher):
     def _spread(self, audience: Audience, readers: Readers, chunk: bytes) -> None:
         """Append ready bytes to each reader; this loop is the cost of a delivery."""
         dirty = self.dirty
+        if self._alone and not dirty and not self.full:
+            self._write_all(readers, chunk)
+            return
         before = len(dirty)
         skips, alone = audience.missed is not None, self._alone
         for writer, write in readers.items():
@@ -117,6 +120,15 @@ class Fanout(Flusher):
         self.counters.bytes_sent += len(chunk) * (len(readers) - len(dirty) + before) if alone else 0
         if len(dirty) > before and not self.scheduled:
             self.schedule()
+
+    def _write_all(self, readers: Readers, chunk: bytes) -> None:
+        """Write to readers of whom none has anything queued, without as much as a look at them."""
+        for write in readers.values():
+            try:
+                write(chunk)
+            except Exception:  # noqa: BLE001 - one broken transport must not cost the others their bytes
+                self.broken(next(writer for writer, its_write in readers.items() if its_write is write))
+        self.counters.bytes_sent += len(chunk) * len(readers)
 
     @staticmethod
     def _note_missed(audience: Audience, readers: Readers, publications: list[Publication]) -> None:

@@ -70,6 +70,8 @@ class Flusher:
         self.loop, self.limits, self.counters = loop, limits, counters
         self.dirty: list[Writer] = []
         """Connections whose `out` has to go out at the end of this tick."""
+        self.full: set[Writer] = set()
+        """Connections whose transport takes nothing now."""
         self.slow: list[Writer] = []
         self.scheduled = False
 
@@ -175,9 +177,16 @@ class Writer:
         """Return the bytes waiting here and in the transport."""
         return size_of(self.out) + self.buffered()
 
+    def pause(self) -> None:
+        """The transport is full; what comes now waits in `out`."""
+        self.paused = True
+        self.flusher.full.add(self)
+        self.count_waiting()
+
     def resume(self) -> None:
         """The transport takes bytes again."""
         self.paused = False
+        self.flusher.full.discard(self)
         self.waiting = self.solicited = 0
         if self.out is not None:
             self.flusher.dirty.append(self)

@@ -93,7 +93,7 @@ async def test_full_reader_gets_only_the_newest_of_each_key_after_it_drained():
     full, other = Reader(hub), Reader(hub)
     for reader in (full, other):
         channel.add(reader, 0)
-    full.paused = True
+    full.pause()
     for number in range(1, 1001):
         hub.deliver(NAME, [value(number, "a"), value(number, "b")])
         hub.fanout.flush()
