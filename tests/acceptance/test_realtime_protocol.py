@@ -16,7 +16,7 @@ from tests.support.realtime_app import running_app
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def app():
-    limits = Limits(ping_s=1.0, pong_timeout_s=0.3, tick_s=0.02, connect_timeout_s=0.3, expiry_grace_s=0.2)
+    limits = Limits(ping_s=1.0, pong_timeout_s=0.3, tick_s=0.02, connect_timeout_s=0.3)
     async with running_app(limits) as app:
         yield app
 
@@ -213,8 +213,9 @@ async def test_client_that_does_not_pong_is_disconnected(app):
     assert asyncio.get_running_loop().time() - started < 2
 
 
-async def test_expired_token_ends_the_connection_after_the_grace(app):
-    async with connect(app.url, compression=None) as ws:
+async def test_expired_token_ends_the_connection_after_the_grace():
+    limits = Limits(tick_s=0.02, expiry_grace_s=0.2)  # pings far off: this client does not pong
+    async with running_app(limits) as app, connect(app.url, compression=None) as ws:
         talker = Talker(ws)
         answer = await talker.ask(1, connect={"token": "gil:s:1"})
         assert answer["connect"]["expires"]
