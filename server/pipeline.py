@@ -9,7 +9,6 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 from uuid import UUID
 
@@ -238,11 +237,11 @@ class Pipeline:
         return await append_events(db, events, now_ms) if events else []
 
     def _fan_out(self, stored: Sequence[StoredEvent], outcomes: Sequence[Outcome], now_ms: int) -> None:
-        by_channel = groupby(sorted(stored, key=lambda e: (e.stream, e.number)), key=lambda e: e.stream)
-        publications = [
-            (channel, [Entry(e.number, e.data.encode(), e.at_ms) for e in events])
-            for channel, events in by_channel
-        ]
+        by_channel: dict[str, list[Entry]] = {}
+        for event in stored:  # ascending per stream, as the handler counted or storage numbered them
+            entry = Entry(event.number, event.data.encode(), event.at_ms)
+            by_channel.setdefault(event.stream, []).append(entry)
+        publications: list[tuple[str, Sequence[Entry]]] = list(by_channel.items())
         newest = {(v.channel, v.key): v for outcome in outcomes for v in outcome.latest}
         publications += [
             (v.channel, [Entry(v.number, to_json(v.data), now_ms, v.key)]) for v in newest.values()
