@@ -88,8 +88,22 @@ def _migrate(arguments: Sequence[str]) -> int:
 def _test(arguments: Sequence[str]) -> int:
     given = Settings.from_environment()
     names = tuple(name for name in ENGINES if not getattr(given, f"{name}_url"))
-    install_engines(names, Progress())
+    say = Progress()
+    install_engines(names, say)
+    _install_sdk(say)
     return _become("pytest", arguments)
+
+
+def _install_sdk(say: Progress) -> None:
+    """Fetch the JavaScript SDK for the tests that use it, where there is npm; without it they are skipped."""
+    folder = ROOT / "tests" / "js"
+    npm = shutil.which("npm")
+    if npm is None or (folder / "node_modules" / "centrifuge").is_dir():
+        return
+    say("installing the JavaScript SDK for its tests (npm ci)")
+    fetched = subprocess.run([npm, "ci", "--silent"], check=False, cwd=folder)  # noqa: S603 - npm of the PATH
+    if fetched.returncode != 0:
+        say("npm ci failed: the tests of the JavaScript SDK will be skipped")
 
 
 def _check(arguments: Sequence[str]) -> int:
