@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -61,11 +62,15 @@ async def run(names: Sequence[str], home: Path, processes: int) -> tuple[list[Fi
     for name, measure in OF_CORE.items():
         if name in names:
             await run_one(name, measure(home))
-    if any(name in names for name in OF_SYSTEM):
-        async with running_system(home, processes) as system:
-            for name, measure_system in OF_SYSTEM.items():
-                if name in names:
-                    await run_one(name, measure_system(system))
+    wanted = [name for name in OF_SYSTEM if name in names]
+    if wanted:
+        try:
+            async with running_system(home, processes) as system:
+                for name in wanted:
+                    await run_one(name, OF_SYSTEM[name](system))
+        except BenchmarkError as error:
+            failed += wanted
+            _say(f"mnbara: {error}")
     return figures, failed
 
 
@@ -87,12 +92,9 @@ def main(arguments: Sequence[str]) -> int:
     figures: list[Figure] = []
     failed: list[str] = []
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end what runs, in order
-    try:
-        with contextlib.suppress(KeyboardInterrupt):
-            figures, failed = uvloop.run(run(chosen.names or every, chosen.home, chosen.processes))
-    except BenchmarkError as error:
-        _say(f"mnbara: {error}")
-        return 1
+    gc.disable()  # a collection in the generator would be somebody's p99
+    with contextlib.suppress(KeyboardInterrupt):
+        figures, failed = uvloop.run(run(chosen.names or every, chosen.home, chosen.processes))
     if figures:
         print_table(figures)
         keep(figures, chosen.home / "results.json")

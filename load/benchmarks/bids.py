@@ -115,8 +115,6 @@ def _figures(auctions: int, outcome: Outcome, direct: Result, end_to_end: Outcom
         "refused as too low": f"{outcome.refused_share:.1%}",
         **{f"CPU µs per bid {name}": used for name, used in outcome.cpu_us.items()},
         "baseline latency": f"p50 {direct.p50_ms:.1f}  p95 {direct.p95_ms:.1f}  p99 {direct.p99_ms:.1f} ms",
-        "one transaction per bid over websockets": f"{end_to_end.per_s:,.0f}/s, {end_to_end.latencies.in_words()}",
-        "ratio to that": outcome.per_s / end_to_end.per_s,
     }
     is_baseline = "a transaction per bid, 32 connections, no sockets"
     rate = Figure(
@@ -139,7 +137,19 @@ def _figures(auctions: int, outcome: Outcome, direct: Result, end_to_end: Outcom
         baseline_is=is_baseline,
         target=50 if auctions == 1 else None,
     )
-    return [rate, latency]
+    both_on_sockets = Figure(
+        benchmark="bids",
+        what=f"the same, {where}, against one transaction per bid over websockets",
+        value=outcome.per_s,
+        unit="bids/s",
+        baseline=end_to_end.per_s,
+        baseline_is="the same generator, a bare websocket server, a transaction per bid",
+        target=10 if auctions == 1 else None,
+        better="higher",
+        against="ratio",
+        notes={"baseline latency": end_to_end.latencies.in_words()},
+    )
+    return [rate, both_on_sockets, latency]
 
 
 async def _measure_system(system: System, auctions: int) -> Outcome:

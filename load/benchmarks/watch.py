@@ -7,12 +7,10 @@ subscribe to the auction's replayed channel: each must see every event, in order
 import asyncio
 import secrets
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
-import msgspec
-from msgspec import Struct
 from picows import WSFrame, WSTransport
 
 from load.benchmarks.machine import CpuMeter
@@ -34,63 +32,59 @@ PUSH_BYTES_MIN = 64
 """Smaller frames are pings and replies: they go the ordinary way."""
 
 
-class _Offset(Struct):
-    offset: int = 0
-
-
-class _Push(Struct):
-    pub: _Offset
-
-
-class _Line(Struct):
-    push: _Push | None = None
-
-
-_offsets = msgspec.json.Decoder(_Line)
-
-
-class Audience:
-    """When the last watcher saw each event."""
-
-    def __init__(self, watchers: int) -> None:
-        """Wait for that many watchers per event."""
-        self.watchers = watchers
-        self.seen: defaultdict[int, int] = defaultdict(int)
-        self.complete_at: dict[int, float] = {}
-        self.disorder = 0
-
-    def note(self, offset: int, now: float) -> None:
-        """A watcher saw an event."""
-        self.seen[offset] += 1
-        if self.seen[offset] == self.watchers:
-            self.complete_at[offset] = now
+_LAST_OFFSET = b'"offset":'
 
 
 class Watcher(Socket):
-    """Reads nothing but event numbers."""
+    """Notes when it had reached which event; reading more of a thousand copies would measure the generator."""
 
-    __slots__ = ("audience", "position")
+    __slots__ = ("disorder", "position", "reached")
 
     def __init__(self, on_publication: OnPublication | None = None) -> None:
-        """Watch once an audience is given."""
+        """Watch from the position that the subscription starts at."""
         super().__init__(on_publication)
-        self.audience: Audience | None = None
-        self.position = 0
+        self.reached: list[tuple[int, float]] = []
+        """Event number and time after each frame, ascending."""
+        self.position = -1
+        """Number of the newest event; negative before the subscription."""
+        self.disorder = 0
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Note the numbers of a frame of events; each must follow the one before."""
-        audience = self.audience
-        if audience is None or frame.payload_size < PUSH_BYTES_MIN:
+        """Note the last number of a frame of events; a frame holds one per line, without gaps."""
+        if self.position < 0 or frame.payload_size < PUSH_BYTES_MIN:
             super().on_ws_frame(transport, frame)
             return
-        now = time.monotonic()
-        for line in _offsets.decode_lines(frame.get_payload_as_bytes()):
-            if line.push is not None:
-                offset = line.push.pub.offset
-                if offset != self.position + 1:
-                    audience.disorder += 1
-                self.position = offset
-                audience.note(offset, now)
+        payload = frame.get_payload_as_bytes()
+        last = last_offset(payload)
+        self.disorder += last != self.position + payload.count(b"\n") + 1
+        self.position = last
+        self.reached.append((last, time.monotonic()))
+
+
+def last_offset(payload: bytes) -> int:
+    """Return the number of the last publication of a frame."""
+    start = payload.rindex(_LAST_OFFSET) + len(_LAST_OFFSET)
+    end = start
+    while payload[end] in b"0123456789":
+        end += 1
+    return int(payload[start:end])
+
+
+def completions(histories: Sequence[Sequence[tuple[int, float]]], first: int, last: int) -> dict[int, float]:
+    """Return when each event from first to last had reached the last watcher; events somebody missed are left out."""
+    complete_at: dict[int, float] = {}
+    for number, history in enumerate(histories):
+        at = 0
+        mine: dict[int, float] = {}
+        for event in range(first, last + 1):
+            while at < len(history) and history[at][0] < event:
+                at += 1
+            if at == len(history):
+                break
+            mine[event] = history[at][1]
+        seen = complete_at.items() if number else mine.items()
+        complete_at = {event: max(at_s, mine[event]) for event, at_s in seen if event in mine}
+    return complete_at
 
 
 async def measure(system: System) -> list[Figure]:
@@ -106,14 +100,15 @@ async def measure(system: System) -> list[Figure]:
         meter = CpuMeter(system.groups())
         sent_at, replies = await _bid(bidders, auction_id, SECONDS)
         used_s = meter.used_s()
-        if not await wait_until(lambda: all(o in audience.complete_at for o in sent_at), 30.0):
+        if not await wait_until(lambda: all(w.position >= max(sent_at) for w in audience), 30.0):
             raise BenchmarkError("watchers missed events")
-        if audience.disorder:
-            raise BenchmarkError(f"{audience.disorder} events arrived out of order or doubled")
+        if any(watcher.disorder for watcher in audience):
+            raise BenchmarkError("events arrived out of order, doubled or not at all")
     finally:
         for socket in (seller, *bidders, *watchers):
             socket.close()
-    last = Latencies(audience.complete_at[offset] - at for offset, at in sent_at.items())
+    complete_at = completions([watcher.reached for watcher in audience], min(sent_at), max(sent_at))
+    last = Latencies(complete_at[offset] - at for offset, at in sent_at.items())
     return [
         Figure(
             benchmark="watch",
@@ -131,12 +126,13 @@ async def measure(system: System) -> list[Figure]:
     ]
 
 
-async def _sit_down(watchers: Sequence[Socket], channel: str) -> Audience:
-    audience = Audience(len(watchers))
+async def _sit_down(watchers: Sequence[Socket], channel: str) -> list[Watcher]:
     replies = await gather_some([partial(watcher.subscribe, channel) for watcher in watchers])
+    audience = []
     for watcher, reply in zip(watchers, replies, strict=True):
         assert isinstance(watcher, Watcher)
-        watcher.audience, watcher.position = audience, reply.offset
+        watcher.position = reply.offset
+        audience.append(watcher)
     return audience
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from load.benchmarks.machine import CpuMeter, cpu_s, families, memory_kb
 from load.benchmarks.report import Figure, keep, number, print_table
-from load.benchmarks.watch import Audience
+from load.benchmarks.watch import completions, last_offset
 
 ROOT = Path(__file__).parents[3]
 
@@ -87,12 +87,15 @@ def test_family_of_a_process_has_its_grandchildren():
         child.stdout.close()
 
 
-def test_audience_is_complete_when_the_last_watcher_saw_the_event():
-    audience = Audience(2)
-    audience.note(7, 1.0)
-    assert audience.complete_at == {}
-    audience.note(7, 1.5)
-    assert audience.complete_at == {7: 1.5}
+def test_event_is_complete_when_the_last_watcher_reached_it():
+    quick, slow = [(2, 1.0), (3, 1.1)], [(3, 1.5), (4, 1.6)]
+    assert completions([quick, slow], 2, 4) == {2: 1.5, 3: 1.5}
+
+
+def test_last_offset_of_a_frame_is_that_of_its_last_line():
+    line = b'{"push":{"channel":"c","pub":{"data":{"price":1},"offset":%d}}}'
+    assert last_offset(line % 7) == 7
+    assert last_offset(line % 7 + b"\n" + line % 12345) == 12345
 
 
 def test_unknown_benchmark_is_refused_with_the_list():
