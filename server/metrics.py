@@ -6,6 +6,7 @@ folder the values live in files there, one set per process, and a scrape of any 
 
 import asyncio
 import os
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -56,28 +57,43 @@ def _forget_the_dead(folder: Path) -> None:
 
 
 class CommandMetric:
-    """The metrics of one route through one door, with label values resolved beforehand."""
+    """The metrics of one route through one door: counted in plain numbers, written at every sample.
 
-    __slots__ = ("_by_outcome", "_counter", "_labels", "_observe")
+    A command every 60 µs has no time for locks and shared files: `done` costs a third of a microsecond.
+    """
+
+    __slots__ = ("_buckets", "_counter", "_histogram", "_labels", "_outcomes", "_seconds")
 
     def __init__(self, counter: Counter, histogram: Histogram, name: str, door: str) -> None:
-        """Resolve the children."""
+        """Start at nothing."""
         self._counter = counter
+        self._histogram = histogram.labels(name, door)
         self._labels = (name, door)
-        self._observe = histogram.labels(name, door).observe
-        self._by_outcome: dict[str, Callable[[], None]] = {}
-        self._by_outcome["ok"] = self._resolve("ok")
-
-    def _resolve(self, outcome: str) -> Callable[[], None]:
-        return self._counter.labels(self._labels[0], outcome, self._labels[1]).inc
+        self._outcomes: dict[str, int] = {}
+        self._buckets = [0] * (len(SECONDS) + 1)
+        self._seconds = 0.0
+        self._counter.labels(name, "ok", door)
 
     def done(self, outcome: str, seconds: float) -> None:
         """Count one command: `outcome` is `ok` or a code word of the catalogue."""
-        count = self._by_outcome.get(outcome)
-        if count is None:
-            count = self._by_outcome[outcome] = self._resolve(outcome)
-        count()
-        self._observe(seconds)
+        self._outcomes[outcome] = self._outcomes.get(outcome, 0) + 1
+        self._buckets[bisect_left(SECONDS, seconds)] += 1
+        self._seconds += seconds
+
+    def write(self) -> None:
+        """Add what was counted since the last time to the metrics."""
+        if not self._outcomes:
+            return
+        name, door = self._labels
+        for outcome, count in self._outcomes.items():
+            self._counter.labels(name, outcome, door).inc(count)
+        for bucket, count in zip(self._histogram._buckets, self._buckets, strict=True):  # noqa: SLF001 - no bulk API
+            if count:
+                bucket.inc(count)
+        self._histogram._sum.inc(self._seconds)  # noqa: SLF001 - no bulk API
+        self._outcomes = {}
+        self._buckets = [0] * len(self._buckets)
+        self._seconds = 0.0
 
 
 class Metrics:
@@ -93,6 +109,7 @@ class Metrics:
         self._register_machinery()
         self._sockets: Callable[[], Mapping[str, float]] | None = None
         self._seen: dict[str, float] = {}
+        self._counted: list[CommandMetric] = []
 
     def _register_doors(self) -> None:
         self._commands = self._counter("commands_total", "Commands by outcome", "name", "outcome", "door")
@@ -137,7 +154,9 @@ class Metrics:
 
     def command(self, name: str, door: str) -> CommandMetric:
         """Return the metrics of one route through one door; ask once, keep it."""
-        return CommandMetric(self._commands, self._durations, name, door)
+        metric = CommandMetric(self._commands, self._durations, name, door)
+        self._counted.append(metric)
+        return metric
 
     def commit_observer(self, name: str) -> Callable[[int, float], None]:
         """Return what a group commit calls after each commit with its size and seconds."""
@@ -155,6 +174,8 @@ class Metrics:
 
     def sample(self) -> None:
         """Copy what is read rather than reported; counters grow by what came since the last sample."""
+        for metric in self._counted:
+            metric.write()
         if self._sockets is None:
             return
         now = self._sockets()

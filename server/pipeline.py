@@ -151,9 +151,12 @@ class Pipeline:
         """Return the function that commits a batch of one route's calls, again when it lost a race."""
 
         async def commit(calls: Sequence[Call[Any]]) -> list[Answer | Exception]:
-            for _ in range(RETRIES):
+            for attempt in range(RETRIES):
+                # A grouped command's key is looked up when there is reason to: repeats are rare, and the rules refuse
+                # most of them (`refused_pairs`); the others break the unique key, and the second attempt looks.
+                look_up = attempt > 0 or not route.grouped
                 try:
-                    return await self._commit(route, calls)
+                    return await self._commit(route, calls, look_up=look_up)
                 except Fault:
                     raise
                 except Refusal:
@@ -178,11 +181,13 @@ class Pipeline:
             batch.recall(await read_answers(db, batch.pairs))
         return None if batch.fresh_places else batch.settle([])
 
-    async def _commit(self, route: Route, calls: Sequence[Call[Any]]) -> list[Answer | Exception]:
+    async def _commit(
+        self, route: Route, calls: Sequence[Call[Any]], *, look_up: bool
+    ) -> list[Answer | Exception]:
         now_ms = now_instant()
         async with self._database.transaction() as db:
             batch = _Batch(route, calls)
-            if batch.pairs:
+            if batch.pairs and look_up:
                 batch.recall(await read_answers(db, batch.pairs))
             outcomes = await _decide(route, batch.fresh, self._stores(db), now_ms)
             if repeated := batch.refused_pairs(outcomes):

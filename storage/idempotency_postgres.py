@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+import asyncpg
+
 from storage.engines.postgres import Connection
 from storage.sql import load
 
+_COLUMNS = ("user_id", "key", "fingerprint", "status", "reply", "at_ms")
 _sql = load(__file__, "idempotency.sql")
 
 
@@ -35,16 +38,12 @@ async def insert_answers(db: Connection, answers: Sequence[KeptAnswer], at_ms: i
     Cost: one round trip; may wait for a concurrent transaction with the same key.
     """
     ordered = sorted(answers, key=lambda a: (a.user_id.int, a.key))
-    rows = await db.fetch(
-        _sql.insert_answers,
-        [a.user_id for a in ordered],
-        [a.key for a in ordered],
-        [a.fingerprint for a in ordered],
-        [a.status for a in ordered],
-        [a.reply for a in ordered],
-        at_ms,
-    )
-    return len(rows) == len(ordered)
+    rows = [(a.user_id, a.key, a.fingerprint, a.status, a.reply, at_ms) for a in ordered]
+    try:
+        await db.copy_records_to_table("idempotency", records=rows, columns=_COLUMNS)
+    except asyncpg.UniqueViolationError:
+        return False
+    return True
 
 
 async def delete_old_answers(db: Connection, before_ms: int, limit: int) -> None:
