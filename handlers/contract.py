@@ -108,8 +108,7 @@ class Preparation:
     auth: AuthTools
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True, gc=False):
     """One fact, appended to `stream` in the command's transaction, published on the channel of that name after it.
 
     `number` is the stream's next number where the handler holds the aggregate's lock and counts itself;
@@ -123,8 +122,7 @@ class Event:
     number: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Latest:
+class Latest(Struct, frozen=True, gc=False):
     """The newest value of a *latest* channel, published after the commit; lower numbers than shown are dropped."""
 
     channel: str
@@ -133,8 +131,7 @@ class Latest:
     key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Timer:
+class Timer(Struct, frozen=True, gc=False):
     """A wish to be called back at an instant: `kind` names the timer's handler, `ref` the aggregate."""
 
     kind: str
@@ -142,8 +139,7 @@ class Timer:
     due_at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True, gc=False):
     """What a handler decided: the answer, and what leaves with the commit."""
 
     reply: Struct | dict[str, Any] | None
@@ -154,8 +150,7 @@ class Outcome:
     """Answer this instead of `reply`, and still commit (a stolen token is refused *and* ends its session)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call(Generic[C]):
+class Call(Struct, Generic[C], frozen=True, gc=False):
     """One caller's command inside a grouped batch."""
 
     command: C

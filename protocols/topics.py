@@ -5,9 +5,10 @@ Grammar: `<kind>:<id>`; `personal:#<user_id>`. A *replayed* channel carries ever
 newest value only, numbered by the aggregate's own event number. Source: INTERFACE section 2.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
+
+from msgspec import Struct
 
 
 class Kind(StrEnum):
@@ -30,8 +31,7 @@ LATEST = frozenset({Kind.TICKER, Kind.TRIPS, Kind.CELLS})
 """Kinds of which only the newest value per key matters."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True, gc=False):
     """One publication of a channel: its number, its JSON text, its instant, and its key on a latest channel."""
 
     number: int

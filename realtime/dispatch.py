@@ -37,7 +37,7 @@ from realtime.channel import Channel
 from realtime.connection import FAILED, NEW, OPEN, Connection
 from realtime.hub import Hub
 from realtime.latest import LatestChannel
-from realtime.ports import ChannelRule, DisconnectError, Entry, Gate, Lane, ProtocolError
+from realtime.ports import ChannelRule, DisconnectError, Entry, Gate, Lane, PendingReply, ProtocolError
 from realtime.publication import Publication
 from realtime.replayed import ReplayedChannel
 
@@ -163,7 +163,7 @@ class CommandDispatcher:
             connection.in_flight += 1
             answer.add_done_callback(partial(self._called, connection, command_id))
 
-    def _called(self, connection: Connection, command_id: int, answer: "asyncio.Future[bytes]") -> None:
+    def _called(self, connection: Connection, command_id: int, answer: PendingReply) -> None:
         """Write the answer of an RPC that took its time."""
         if connection.state == OPEN:
             error = asyncio.CancelledError() if answer.cancelled() else answer.exception()

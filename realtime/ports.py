@@ -82,6 +82,26 @@ class DisconnectError(Exception):
         self.code, self.reason = code, reason
 
 
+class PendingReply(Protocol):
+    """An RPC's answer that comes later: an `asyncio.Future[bytes]`, or a lighter thing that calls back at once."""
+
+    def add_done_callback(self, callback: "Callable[[PendingReply], object]", /) -> None:
+        """Have `callback` called with this object when it is done; used once."""
+        ...
+
+    def cancelled(self) -> bool:
+        """Whether it was given up."""
+        ...
+
+    def exception(self) -> BaseException | None:
+        """Return what it raises, once it is done."""
+        ...
+
+    def result(self) -> bytes:
+        """Return the answer, once it is done."""
+        ...
+
+
 class Gate(Protocol):
     """Authentication, authorisation and commands; the one way from a socket into the application."""
 
@@ -105,10 +125,10 @@ class Gate(Protocol):
         """Return the channels the server subscribes every connection of this identity to."""
         ...
 
-    def call(self, identity: Identity, method: str, data: bytes) -> "bytes | Future[bytes]":
-        """Run an RPC. Returns the answer's JSON, now or later. Raises (or the future raises) ProtocolError.
+    def call(self, identity: Identity, method: str, data: bytes) -> "bytes | Future[bytes] | PendingReply":
+        """Run an RPC. Returns the answer's JSON, now or later. Raises (or what it returns raises) ProtocolError.
 
-        No task is made for commands that share a commit: the future is the group commit's own.
+        No task is made for commands that share a commit: they are called back in the tick of the commit.
         """
         ...
 

@@ -5,8 +5,9 @@ decoded from a request. Refusals leave `call` as error replies; unknown errors a
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from time import perf_counter
+from typing import Any
 
 from msgspec import Struct
 
@@ -59,11 +60,10 @@ class CommandTable:
         async with asyncio.timeout(COMMAND_TIMEOUT_S):
             return await self._pipeline.run(command.route, value, caller)
 
-    def call(self, method: str, data: bytes, caller: Caller) -> "asyncio.Future[bytes]":
+    def call(self, method: str, data: bytes, caller: Caller) -> "asyncio.Future[bytes] | GroupedReply":
         """Run an RPC. An anonymous caller takes from the budget of its `remote_ip`.
 
-        Grouped commands make no task: the future is chained to the group commit's own.
-        Raises: ProtocolError, at once or from the future.
+        Grouped commands make neither task nor future. Raises: ProtocolError, at once or from what is returned.
         """
         started = perf_counter()
         command = self.commands.get(method)
@@ -77,12 +77,11 @@ class CommandTable:
             if not command.route.grouped:
                 return self._loop.create_task(self._call(command, value, caller, started))
             _check_key(command, value, caller)
-            inner = self._pipeline.submit(command.route, value, caller)
+            reply = GroupedReply(command, started)
+            self._pipeline.submit(command.route, value, caller, reply.settle)
         except Exception as error:  # noqa: BLE001 - every error of a caller's command is answered to it
             raise _refuse(command, error, started) from None
-        pending = _Pending(self._loop.create_future(), command, started)
-        inner.add_done_callback(pending.finish)
-        return pending.reply
+        return reply
 
     def _limit(self, command: Command, caller: Caller) -> None:
         if self._limits is not None:
@@ -100,26 +99,60 @@ class CommandTable:
         return reply_bytes(answer)
 
 
-class _Pending:
-    """A grouped command under way: passes the group commit's answer on to the caller's future."""
+class GroupedReply:
+    """The answer of a grouped command: `settle` is the group commit's callback, the rest is `PendingReply`.
 
-    __slots__ = ("command", "reply", "started")
+    It can be awaited too.
+    """
 
-    def __init__(self, reply: "asyncio.Future[bytes]", command: Command, started: float) -> None:
-        self.reply = reply
-        self.command = command
-        self.started = started
+    __slots__ = ("_callback", "_command", "_done", "_error", "_result", "_started")
 
-    def finish(self, inner: "asyncio.Future[Answer]") -> None:
-        error = None if inner.cancelled() else inner.exception()
-        if inner.cancelled() or error is not None:
-            refused = _refuse(self.command, error or TimeoutError(), self.started)
-            if not self.reply.done():
-                self.reply.set_exception(refused)
-            return
-        self.command.over_rpc.done("ok", perf_counter() - self.started)
-        if not self.reply.done():
-            self.reply.set_result(reply_bytes(inner.result()))
+    def __init__(self, command: Command, started: float) -> None:
+        """Wait for `settle`."""
+        self._command = command
+        self._started = started
+        self._callback: Callable[[GroupedReply], object] | None = None
+        self._done = False
+        self._error: ProtocolError | None = None
+        self._result = b""
+
+    def settle(self, answer: Answer | Exception) -> None:
+        """Take the answer, count it, and pass it on at once."""
+        if isinstance(answer, Exception):
+            self._error = _refuse(self._command, answer, self._started)
+        else:
+            self._command.over_rpc.done("ok", perf_counter() - self._started)
+            self._result = reply_bytes(answer)
+        self._done = True
+        if self._callback is not None:
+            self._callback(self)
+
+    def __await__(self) -> Generator[Any, None, bytes]:
+        """Wait for the answer. Raises ProtocolError."""
+        future = asyncio.get_running_loop().create_future()
+        self.add_done_callback(lambda _reply: None if future.done() else future.set_result(None))
+        yield from future
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+    def add_done_callback(self, callback: "Callable[[GroupedReply], object]", /) -> None:
+        """Have `callback` called in the tick of the commit."""
+        self._callback = callback
+        if self._done:
+            callback(self)
+
+    def cancelled(self) -> bool:
+        """Whether it was given up: never, a commit under way is not."""
+        return False
+
+    def exception(self) -> ProtocolError | None:
+        """Return the error reply."""
+        return self._error
+
+    def result(self) -> bytes:
+        """Return the answer."""
+        return self._result
 
 
 def reply_bytes(answer: Answer) -> bytes:

@@ -14,7 +14,14 @@ from handlers.contract import ANONYMOUS, Caller
 from protocols.auth import TokenExpired
 from protocols.errors import Fault, NotAllowed, Refusal, UnknownChannel
 from protocols.topics import personal_channel
-from realtime.ports import ChannelRule, ConnectRequestContext, DisconnectError, Identity, ProtocolError
+from realtime.ports import (
+    ChannelRule,
+    ConnectRequestContext,
+    DisconnectError,
+    Identity,
+    PendingReply,
+    ProtocolError,
+)
 from server.channels import ChannelRules
 from server.commands import CommandTable
 
@@ -92,7 +99,7 @@ class AppGate:
         user_id = _caller_of(identity).user_id
         return () if user_id is None else (personal_channel(user_id),)
 
-    def call(self, identity: Identity, method: str, data: bytes) -> "bytes | Future[bytes]":
+    def call(self, identity: Identity, method: str, data: bytes) -> "bytes | PendingReply | Future[bytes]":
         """Run an RPC as the identity's caller."""
         caller = _caller_of(identity)
         return self._commands.call(method, data, caller)

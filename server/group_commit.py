@@ -11,7 +11,10 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Generic, TypeVar
+
+import structlog
 
 from protocols.errors import Fault, TemporarilyUnavailable
 
@@ -25,6 +28,12 @@ QUEUE_MAX = 10_000
 """Requests that may wait; beyond that the answer is a temporary refusal at once (0.5 s of work at full speed)."""
 
 
+Settle = Callable[[A | Exception], None]
+"""Called once, in the tick of the commit, with the answer or the reason of a refusal; must not raise."""
+
+_log = structlog.get_logger()
+
+
 class GroupCommit(Generic[R, A]):
     """One queue, one transaction at a time."""
 
@@ -36,8 +45,10 @@ class GroupCommit(Generic[R, A]):
         """Prepare; `start` begins to work. `observe` is told each batch's size and seconds."""
         self._commit = commit
         self._observe = observe
-        self._waiting: deque[tuple[R, asyncio.Future[A]]] = deque()
+        self._waiting: deque[tuple[R, Settle[A]]] = deque()
         self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._worker: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
 
@@ -45,25 +56,30 @@ class GroupCommit(Generic[R, A]):
         """Begin to commit what is submitted."""
         self._worker = self._loop.create_task(self._work(), name="group-commit")
 
-    def submit(self, request: R) -> "asyncio.Future[A]":
-        """Return a future that resolves once the request's effect is durable, or with the reason it was refused.
+    def submit(self, request: R, settle: Settle[A]) -> None:
+        """Have `settle` called once the request's effect is durable, or with the reason it was refused.
 
+        No task and no future: the answers of a batch leave in the tick of its commit, with its publications.
         Raises: TemporarilyUnavailable when too many wait already.
         """
         if len(self._waiting) >= QUEUE_MAX:
             raise TemporarilyUnavailable(
                 "The server has more of these commands than it can commit; try again"
             )
-        future: asyncio.Future[A] = self._loop.create_future()
-        self._waiting.append((request, future))
+        self._waiting.append((request, settle))
         self._wake.set()
+        self._idle.clear()
+
+    def ask(self, request: R) -> "asyncio.Future[A]":
+        """Return a future of the answer, for callers that wait. Raises as `submit`; the future raises refusals."""
+        future: asyncio.Future[A] = self._loop.create_future()
+        self.submit(request, partial(_resolve, future))
         return future
 
     async def close(self) -> None:
         """Finish what was submitted, then stop."""
-        pending = [future for _, future in self._waiting]
-        await asyncio.gather(*pending, return_exceptions=True)
         if self._worker is not None:
+            await self._idle.wait()
             self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)
 
@@ -76,15 +92,16 @@ class GroupCommit(Generic[R, A]):
             try:
                 await self._run(batch)
             except BaseException:
-                for _, future in batch:
-                    if not future.done():
-                        future.set_exception(TemporarilyUnavailable("The server is stopping; try again"))
+                stopping = TemporarilyUnavailable("The server is stopping; try again")
+                _settle_all(batch, [stopping] * len(batch))
                 raise
             self._observe(len(batch), time.perf_counter() - started)
             if not waiting:
                 self._wake.clear()
+                self._idle.set()
 
-    async def _run(self, batch: Sequence[tuple[R, "asyncio.Future[A]"]]) -> None:
+    async def _run(self, batch: Sequence[tuple[R, Settle[A]]]) -> None:
+        results: Sequence[A | Exception]
         try:
             results = await self._commit([request for request, _ in batch])
         except (
@@ -99,10 +116,21 @@ class GroupCommit(Generic[R, A]):
                     await self._run([one])
                 return
             results = [error]
-        for (_, future), result in zip(batch, results, strict=True):
-            if future.done():
-                continue
-            if isinstance(result, Exception):
-                future.set_exception(result)
-            else:
-                future.set_result(result)
+        _settle_all(batch, results)
+
+
+def _settle_all(batch: Sequence[tuple[R, Settle[A]]], results: Sequence[A | Exception]) -> None:
+    for (_, settle), result in zip(batch, results, strict=True):
+        try:
+            settle(result)
+        except Exception:  # noqa: BLE001 - a bug in one caller's answer must not cost the others theirs
+            _log.exception("settle_failed")
+
+
+def _resolve(future: "asyncio.Future[A]", result: A | Exception) -> None:
+    if future.done():
+        return  # the caller gave up
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)

@@ -8,7 +8,6 @@ nothing happened and the caller repeats; killed after it, the repeat finds the k
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -39,7 +38,7 @@ from protocols.errors import (
 )
 from protocols.topics import Entry
 from protocols.values import now_instant, to_json, to_timestamp
-from server.group_commit import GroupCommit
+from server.group_commit import GroupCommit, Settle
 from storage.engines.postgres import RACE, RETRIES, Connection, Database
 from storage.engines.redis import Redis
 from storage.events_postgres import NewEvent, StoredEvent, append_events
@@ -52,8 +51,7 @@ Publish = Callable[[Sequence[tuple[str, Sequence[Entry]]]], None]
 _log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True, gc=False):
     """What a command is answered on either door."""
 
     status: int
@@ -105,19 +103,19 @@ class Pipeline:
 
     # -- commands ---------------------------------------------------------------------------------------------------
 
-    def submit(self, route: Route, command: Struct, caller: Caller) -> "asyncio.Future[Answer]":
+    def submit(self, route: Route, command: Struct, caller: Caller, settle: Settle[Answer]) -> None:
         """Hand a grouped command to its group commit; no task is made.
 
-        Raises: Unauthenticated, NotAllowed, KeyRequired, TemporarilyUnavailable; the future raises the handler's.
+        Raises: Unauthenticated, NotAllowed, KeyRequired, TemporarilyUnavailable; `settle` gets the handler's.
         """
         admit(route, command, caller)
-        return self.groups[route.name].submit(Call(command, caller, now_instant()))
+        self.groups[route.name].submit(Call(command, caller, now_instant()), settle)
 
     async def run(self, route: Route, command: Struct, caller: Caller) -> Answer:
         """Run one command or query of any route and return its durable answer. Raises the route's refusals."""
-        if route.grouped:
-            return await self.submit(route, command, caller)
         admit(route, command, caller)
+        if route.grouped:
+            return await self.groups[route.name].ask(Call(command, caller, now_instant()))
         if route.is_query:
             return await self._query(route, command, caller)
         if route.prepare is not None:

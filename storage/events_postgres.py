@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from storage.engines.postgres import Connection
 from storage.sql import load
 
@@ -11,8 +13,7 @@ _sql = load(__file__, "events.sql")
 _COLUMNS = ("stream", "number", "at_ms", "type", "data")
 
 
-@dataclass(frozen=True, slots=True)
-class NewEvent:
+class NewEvent(Struct, frozen=True, gc=False):
     """An event to append: `data` is the JSON text that subscribers will see, byte for byte."""
 
     stream: str
@@ -21,8 +22,7 @@ class NewEvent:
     number: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
+class StoredEvent(Struct, frozen=True, gc=False):
     """An event as the table keeps it."""
 
     stream: str

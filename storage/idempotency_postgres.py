@@ -1,10 +1,10 @@
 """Idempotency keys: the first answer of a keyed command, written in the transaction of its effect."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
+from msgspec import Struct
 
 from storage.engines.postgres import Connection
 from storage.sql import load
@@ -13,8 +13,7 @@ _COLUMNS = ("user_id", "key", "fingerprint", "status", "reply", "at_ms")
 _sql = load(__file__, "idempotency.sql")
 
 
-@dataclass(frozen=True, slots=True)
-class KeptAnswer:
+class KeptAnswer(Struct, frozen=True, gc=False):
     """The first answer given to a key."""
 
     user_id: UUID

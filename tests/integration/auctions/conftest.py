@@ -53,9 +53,10 @@ class Market:
         return msgspec.json.decode(answer.body, type=route.reply)
 
     def bid(self, auction_id: UUID, caller: Caller, amount: int, key: str = "") -> "asyncio.Future[Answer]":
-        """Submit a bid as the socket does: no task, a future."""
-        return self.pipeline.submit(
-            BY_VERB["place_bid"], PlaceBid(auction_id, amount, key or str(new_id())), caller
+        """Submit a bid; bids of one tick share a commit, in order."""
+        command = PlaceBid(auction_id, amount, key or str(new_id()))
+        return asyncio.get_running_loop().create_task(
+            self.pipeline.run(BY_VERB["place_bid"], command, caller)
         )
 
     async def bid_now(self, auction_id: UUID, caller: Caller, amount: int) -> BidReceipt:

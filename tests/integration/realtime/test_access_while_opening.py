@@ -1,4 +1,4 @@
-"""Access that is taken away while a connection opens: no list has it yet, so it must look itself."""
+"""Access that is taken away while a connection opens: it is found by its session, and looks itself before it opens."""
 
 import asyncio
 import json
@@ -30,8 +30,17 @@ async def test_session_that_ends_while_its_connection_opens_is_refused() -> None
             await socket.send(CONNECT)
             await asyncio.sleep(0.1)  # authenticated, not yet open
             app.gate.over.add("session1")
-            assert app.hub.disconnect_session("session1", 4501, "session over") == 0, "nobody finds it yet"
             assert await close_code(socket) == 3500
+
+
+async def test_session_that_is_ended_while_its_connection_opens_is_closed() -> None:
+    async with running_app() as app:
+        app.bus.delay_s = 0.3
+        async with connect(app.url) as socket:
+            await socket.send(CONNECT)
+            await asyncio.sleep(0.1)
+            assert app.hub.disconnect_session("session1", 4501, "session over") == 1
+            assert await close_code(socket) == 4501
 
 
 async def test_session_that_lives_opens_however_long_it_takes() -> None:

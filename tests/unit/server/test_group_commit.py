@@ -40,10 +40,10 @@ async def test_requests_that_arrive_during_a_commit_form_the_next_one():
     ledger = Ledger()
     ledger.release.clear()
     group = await started(ledger)
-    first = group.submit(0)
+    first = group.ask(0)
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    rest = [group.submit(n) for n in range(2, 10, 2)]
+    rest = [group.ask(n) for n in range(2, 10, 2)]
     ledger.release.set()
     assert await asyncio.gather(first, *rest) == [0, 20, 40, 60, 80]
     assert ledger.batches == [[0], [2, 4, 6, 8]]
@@ -52,7 +52,7 @@ async def test_requests_that_arrive_during_a_commit_form_the_next_one():
 
 async def test_a_refused_request_is_answered_alone():
     group = await started(Ledger())
-    results = await asyncio.gather(*(group.submit(n) for n in range(4)), return_exceptions=True)
+    results = await asyncio.gather(*(group.ask(n) for n in range(4)), return_exceptions=True)
     assert results[0] == 0
     assert results[2] == 20
     assert isinstance(results[1], NotAllowed)
@@ -64,7 +64,7 @@ async def test_a_request_that_breaks_the_transaction_harms_no_other():
     ledger = Ledger()
     ledger.poison = {4}
     group = await started(ledger)
-    results = await asyncio.gather(*(group.submit(n) for n in (2, 4, 6)), return_exceptions=True)
+    results = await asyncio.gather(*(group.ask(n) for n in (2, 4, 6)), return_exceptions=True)
     assert results[0] == 20
     assert isinstance(results[1], ValueError)
     assert results[2] == 60
@@ -76,10 +76,10 @@ async def test_an_outage_is_answered_to_all_at_once_and_the_group_recovers():
     ledger = Ledger()
     ledger.away = True
     group = await started(ledger)
-    results = await asyncio.gather(*(group.submit(n) for n in (2, 4)), return_exceptions=True)
+    results = await asyncio.gather(*(group.ask(n) for n in (2, 4)), return_exceptions=True)
     assert all(isinstance(result, TemporarilyUnavailable) for result in results)
     ledger.away = False
-    assert await group.submit(2) == 20
+    assert await group.ask(2) == 20
     await group.close()
 
 
@@ -87,7 +87,7 @@ async def test_an_abandoned_request_does_not_disturb_its_batch():
     ledger = Ledger()
     ledger.release.clear()
     group = await started(ledger)
-    abandoned, kept = group.submit(2), group.submit(4)
+    abandoned, kept = group.ask(2), group.ask(4)
     abandoned.cancel()
     ledger.release.set()
     assert await kept == 40
@@ -99,9 +99,9 @@ async def test_a_full_queue_refuses_at_once(monkeypatch: pytest.MonkeyPatch):
     ledger = Ledger()
     ledger.release.clear()
     group = await started(ledger)
-    waiting = [group.submit(n) for n in (0, 2, 4)]
+    waiting = [group.ask(n) for n in (0, 2, 4)]
     with pytest.raises(TemporarilyUnavailable):
-        group.submit(6)
+        group.ask(6)
     ledger.release.set()
     assert await asyncio.gather(*waiting) == [0, 20, 40]
     await group.close()
@@ -110,7 +110,7 @@ async def test_a_full_queue_refuses_at_once(monkeypatch: pytest.MonkeyPatch):
 async def test_close_finishes_what_was_submitted():
     ledger = Ledger()
     group = await started(ledger)
-    waiting = [group.submit(n) for n in range(0, 2000, 2)]
+    waiting = [group.ask(n) for n in range(0, 2000, 2)]
     await group.close()
     assert [future.result() for future in waiting] == [n * 10 for n in range(0, 2000, 2)]
     assert max(len(batch) for batch in ledger.batches) <= group_commit.BATCH_MAX
@@ -120,10 +120,10 @@ async def test_an_outage_is_answered_to_those_who_wait_behind_it_too():
     ledger = Ledger()
     ledger.release.clear()
     group = await started(ledger)
-    first = group.submit(2)
+    first = group.ask(2)
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    behind = group.submit(4)
+    behind = group.ask(4)
     ledger.away = True
     ledger.release.set()
     results = await asyncio.gather(first, behind, return_exceptions=True)
