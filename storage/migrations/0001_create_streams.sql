@@ -1,4 +1,5 @@
 -- Events, streams, timers, idempotency, inbox: what every domain stands on.
+-- Names are compared byte by byte (collation "C"): an index insert then costs no call of the locale.
 
 CREATE EXTENSION IF NOT EXISTS postgis;
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
@@ -12,7 +13,7 @@ INSERT INTO database_epoch DEFAULT VALUES;
 -- The outbox, the channel history and the audit trail at once. `number` is contiguous per stream: the channel offset.
 -- `transaction_id` lets the relay read in an order in which no earlier commit can still appear.
 CREATE TABLE events (
-    stream text NOT NULL,
+    stream text COLLATE "C" NOT NULL,
     number bigint NOT NULL,
     transaction_id xid8 NOT NULL DEFAULT pg_current_xact_id(),
     at_ms bigint NOT NULL,
@@ -24,7 +25,7 @@ CREATE INDEX events_transaction ON events (transaction_id);
 
 -- The newest number of streams whose aggregate has no row of its own to count in (personal streams).
 CREATE TABLE streams (
-    stream text PRIMARY KEY,
+    stream text COLLATE "C" PRIMARY KEY,
     head bigint NOT NULL
 );
 
@@ -47,7 +48,7 @@ CREATE INDEX timers_due ON timers (due_at_ms);
 -- One row per keyed command, written in the transaction of its effect; `reply` is the first answer, byte for byte.
 CREATE TABLE idempotency (
     user_id uuid NOT NULL,
-    key text NOT NULL,
+    key text COLLATE "C" NOT NULL,
     fingerprint bytea NOT NULL,
     status smallint NOT NULL,
     reply bytea NOT NULL,
@@ -59,8 +60,8 @@ CREATE INDEX idempotency_at ON idempotency USING brin (at_ms);
 
 -- Messages already acted on, written in the transaction of their effect.
 CREATE TABLE inbox (
-    consumer text NOT NULL,
-    message_id text NOT NULL,
+    consumer text COLLATE "C" NOT NULL,
+    message_id text COLLATE "C" NOT NULL,
     at_ms bigint NOT NULL,
     PRIMARY KEY (consumer, message_id)
 );
