@@ -13,7 +13,7 @@ from handlers.contract import TimerHandler
 from protocols.errors import Fault
 from protocols.values import now_instant
 from server.pipeline import Pipeline
-from storage.engines.postgres import Database
+from storage.engines.postgres import Connection, Database
 from storage.timers_postgres import next_due
 
 BATCH = 500
@@ -117,10 +117,26 @@ class Timers:
         while True:
             try:
                 async with self._database.connection() as db:
-                    await db.add_listener("timers", lambda *_: self._wake.set())
-                    lost = asyncio.Event()
-                    db.add_termination_listener(lambda _, lost=lost: lost.set())
-                    await lost.wait()
+                    await self._hear(db)
             except Fault:
                 pass
             await asyncio.sleep(0.5)
+
+    async def _hear(self, db: Connection) -> None:
+        """Be woken by NOTIFY until the connection is lost."""
+        lost = asyncio.Event()
+
+        def wake(*_: object) -> None:
+            self._wake.set()
+
+        def end(*_: object) -> None:
+            lost.set()
+
+        await db.add_listener("timers", wake)
+        db.add_termination_listener(end)
+        try:
+            await lost.wait()
+        finally:
+            db.remove_termination_listener(end)
+            if not db.is_closed():
+                await db.remove_listener("timers", wake)
