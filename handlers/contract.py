@@ -18,6 +18,7 @@ from msgspec import Struct
 from protocols.errors import Refusal
 from storage.engines.postgres import Connection
 from storage.engines.redis import Redis
+from storage.vault import Vault
 
 C = TypeVar("C", bound=Struct)
 
@@ -90,6 +91,14 @@ class Stores:
     epoch: str
     """The epoch of every stream of this database; it goes into `Position`."""
     auth_tools: AuthTools | None = None
+    master: Vault | None = None
+
+    @property
+    def vault(self) -> Vault:
+        """What encrypts before it is written; only for routes and timers of a pipeline with one."""
+        if self.master is None:
+            raise AssertionError("the pipeline was built without a vault")
+        return self.master
 
     @property
     def auth(self) -> AuthTools:
@@ -146,6 +155,8 @@ class Outcome(Struct, frozen=True, gc=False):
     events: Sequence[Event] = ()
     latest: Sequence[Latest] = ()
     timers: Sequence[Timer] = ()
+    secret: bool = False
+    """The reply is for the caller's eyes: kept under its key, it is encrypted."""
     refusal: Refusal | None = None
     """Answer this instead of `reply`, and still commit (a stolen token is refused *and* ends its session)."""
 

@@ -1,5 +1,6 @@
 """The words of auctions on the wire. Source: INTERFACE section 5."""
 
+from hashlib import sha256
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -23,7 +24,7 @@ class SoftClose(Struct, frozen=True):
 
 
 class DutchTerms(Struct, frozen=True):
-    """How a Dutch auction's price falls."""
+    """How a Dutch auction's price falls: by `step` every `tick_s` from the start, never below `floor_price`."""
 
     floor_price: AmountMinor
     step: AmountMinor
@@ -60,7 +61,11 @@ class GetAuction(Struct, frozen=True):
 
 
 class PlaceBid(Struct, frozen=True):
-    """Bid up to `amount`, kept secret: the server bids for you as little as it takes."""
+    """Bid up to `amount`.
+
+    English: kept secret, the server bids for you as little as it takes. Dutch: buys at the current price, if that is
+    not above `amount`. Sealed: the bid itself, secret until the close; a second one replaces the first.
+    """
 
     auction_id: UUID
     amount: AmountMinor
@@ -76,7 +81,7 @@ class ListBids(Struct, frozen=True):
 
 
 class BuyNow(Struct, frozen=True):
-    """Buy at the buy-now price; the auction ends."""
+    """Buy at the buy-now price, a Dutch auction at the current price; the auction ends."""
 
     auction_id: UUID
     key: Key = ""
@@ -103,6 +108,19 @@ class ListAuctions(Struct, frozen=True):
     sort: Literal["ends_at"] = "ends_at"
     limit: PageLimit = 50
     cursor: Cursor | None = None
+
+
+# -- Sealed bids ---------------------------------------------------------------------------------------------
+
+
+def commitment_of(auction_id: UUID | str, bidder: str, amount: int, nonce: str) -> str:
+    """Return what a sealed bid shows of itself: SHA-256 of five lines of text, in hex.
+
+    The lines: `mnbara-sealed-bid-1`, auction id, the bidder's mask, the amount in digits, the nonce (64 hex digits);
+    joined by line feeds, none at the end. The nonce has 256 random bits, so amounts cannot be tried out.
+    """
+    text = f"mnbara-sealed-bid-1\n{auction_id}\n{bidder}\n{amount}\n{nonce}"
+    return sha256(text.encode()).hexdigest()
 
 
 # -- Replies -------------------------------------------------------------------------------------------------
@@ -143,6 +161,10 @@ class Auction(AuctionSummary, frozen=True, kw_only=True):
     you_lead: bool
     your_maximum: int | None
     """Your own hidden maximum while you lead; nobody else's is ever shown."""
+    dutch: DutchTerms | None = None
+    """With it the price of any instant can be computed; None for other formats."""
+    next_price_at: Timestamp | None = None
+    """When the price of a live Dutch auction falls next; None when it does not fall any more."""
 
 
 class AuctionList(Struct, frozen=True):
@@ -152,7 +174,7 @@ class AuctionList(Struct, frozen=True):
     next_cursor: str | None
 
 
-class BidReceipt(Struct, frozen=True, gc=False):
+class BidReceipt(Struct, frozen=True, gc=False, omit_defaults=True):
     """A durable bid, and where the auction stood right after it."""
 
     bid_id: UUID
@@ -161,10 +183,17 @@ class BidReceipt(Struct, frozen=True, gc=False):
     price: int
     minimum_bid: int
     ends_at: Timestamp
+    commitment: str | None = None
+    """Of a sealed bid: what everybody sees of it, `commitment_of` its amount and nonce."""
+    nonce: str | None = None
+    """Of a sealed bid: keep it to prove what you bid; nobody else is told before the close."""
 
 
-class BidRecord(Struct, frozen=True):
-    """A past bid: the price it made, never the maximum behind it (your own excepted)."""
+class BidRecord(Struct, frozen=True, omit_defaults=True):
+    """A past bid: the price it made, never the maximum behind it (your own excepted).
+
+    The price of a sealed bid is the starting price until the bid is opened, then its amount.
+    """
 
     bid_id: UUID
     offset: int
@@ -172,7 +201,10 @@ class BidRecord(Struct, frozen=True):
     price: int
     at: Timestamp
     retracted: bool
+    """Taken back, or (sealed) replaced by a later bid of the same bidder."""
     your_maximum: int | None
+    commitment: str | None = None
+    """Of a sealed bid."""
 
 
 class BidList(Struct, frozen=True):
@@ -200,7 +232,7 @@ class Retraction(Struct, frozen=True):
 # -- Events on `auctions:<auction_id>` -----------------------------------------------------------------------
 
 
-class AuctionOpened(Struct, frozen=True):
+class AuctionOpened(Struct, frozen=True, omit_defaults=True):
     """Number 1 of every auction."""
 
     auction_id: UUID
@@ -215,6 +247,7 @@ class AuctionOpened(Struct, frozen=True):
     buy_now_price: int | None
     starts_at: Timestamp
     ends_at: Timestamp
+    dutch: DutchTerms | None = None
 
 
 class AuctionStarted(Struct, frozen=True):
@@ -223,8 +256,11 @@ class AuctionStarted(Struct, frozen=True):
     ends_at: Timestamp
 
 
-class BidPlaced(Struct, frozen=True, gc=False):
-    """A bid was recorded, also when nothing visible changed but the count."""
+class BidPlaced(Struct, frozen=True, gc=False, omit_defaults=True):
+    """A bid was recorded, also when nothing visible changed but the count.
+
+    Of a sealed bid nothing is told but its commitment: price and minimum stay the starting price, nobody leads.
+    """
 
     bid_id: UUID
     bidder: str
@@ -234,6 +270,7 @@ class BidPlaced(Struct, frozen=True, gc=False):
     bid_count: int
     reserve_met: bool
     ends_at: Timestamp
+    commitment: str | None = None
 
 
 class AuctionExtended(Struct, frozen=True, gc=False):
@@ -255,6 +292,27 @@ class BidRetracted(Struct, frozen=True):
     bid_count: int
     reserve_met: bool
     ends_at: Timestamp
+
+
+class BidOpening(Struct, frozen=True, gc=False):
+    """What a commitment hid: `commitment_of(auction_id, bidder, amount, nonce)` gives it again."""
+
+    offset: int
+    """The number of the `bid_placed` that carries the commitment."""
+    bid_id: UUID
+    bidder: str
+    amount: int
+    nonce: str
+
+
+class BidsOpened(Struct, frozen=True):
+    """The standing bids of a sealed auction that has ended, by offset; many bids take several of these events."""
+
+    openings: list[BidOpening]
+    reserve_price: int | None
+    """Told now, because the result depends on it."""
+    remaining: int
+    """How many are opened by the events after this one."""
 
 
 class AuctionClosed(Struct, frozen=True):
@@ -340,6 +398,7 @@ EVENTS: dict[str, type[Struct]] = {
     "bid_placed": BidPlaced,
     "auction_extended": AuctionExtended,
     "bid_retracted": BidRetracted,
+    "bids_opened": BidsOpened,
     "auction_closed": AuctionClosed,
 }
 """Event types on `auctions:<auction_id>`, for the interface documents."""
@@ -391,12 +450,6 @@ class BidNotRetractable(Refusal):
     """This bid cannot be taken back any more."""
 
     code, number, status = "bid_not_retractable", 704, 409
-
-
-class FormatNotAvailable(Refusal):
-    """This server runs English auctions only, so far."""
-
-    code, number, status = "format_not_available", 705, 422
 
 
 class ListingAlreadyInAuction(Refusal):

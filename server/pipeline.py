@@ -44,6 +44,7 @@ from storage.engines.redis import Redis
 from storage.events_postgres import NewEvent, StoredEvent, append_events
 from storage.idempotency_postgres import KeptAnswer, insert_answers, read_answers
 from storage.timers_postgres import claim_due_timers, insert_timers, postpone_oldest_timer
+from storage.vault import Vault
 
 Publish = Callable[[Sequence[tuple[str, Sequence[Entry]]]], None]
 """How publications leave: the bus's `publish`."""
@@ -77,6 +78,8 @@ class Pipeline:
         observer: Callable[[str], Callable[[int, float], None]] = lambda _name: (
             lambda _requests, _seconds: None
         ),
+        *,
+        vault: Vault | None = None,
     ) -> None:
         """Prepare; `start` begins the group commits."""
         self._database = database
@@ -84,6 +87,7 @@ class Pipeline:
         self._epoch = epoch
         self._publish = publish
         self._auth = auth
+        self._vault = vault
         self._observer = observer
         self._running_keys: set[tuple[UUID, str]] = set()
         self.groups: dict[str, GroupCommit[Call[Any], Answer]] = {}
@@ -172,7 +176,7 @@ class Pipeline:
 
     async def _replay(self, route: Route, calls: Sequence[Call[Any]]) -> list[Answer | Exception] | None:
         """Return the first answer of a refused single call whose repeat was under way at the same time."""
-        batch = _Batch(route, calls)
+        batch = _Batch(route, calls, self._vault)
         if route.grouped or not batch.pairs:
             return None
         async with self._database.connection() as db:
@@ -184,7 +188,7 @@ class Pipeline:
     ) -> list[Answer | Exception]:
         now_ms = now_instant()
         async with self._database.transaction() as db:
-            batch = _Batch(route, calls)
+            batch = _Batch(route, calls, self._vault)
             if batch.pairs and look_up:
                 batch.recall(await read_answers(db, batch.pairs))
             outcomes = await _decide(route, batch.fresh, self._stores(db), now_ms)
@@ -220,7 +224,7 @@ class Pipeline:
     # -- shared -----------------------------------------------------------------------------------------------------
 
     def _stores(self, db: Connection) -> Stores:
-        return Stores(db=db, redis=self._redis, epoch=self._epoch, auth_tools=self._auth)
+        return Stores(db=db, redis=self._redis, epoch=self._epoch, auth_tools=self._auth, master=self._vault)
 
     def _preparation(self) -> Preparation:
         if self._auth is None:
@@ -292,21 +296,32 @@ def _key_of(call: Call[Any]) -> tuple[UUID, str] | None:
     return (call.caller.id, key) if key else None
 
 
-def _fingerprint(route: Route, command: Struct) -> bytes:
-    return hashlib.blake2b(route.name.encode() + b"\n" + to_json(command), digest_size=16).digest()
+def _fingerprint(route: Route, command: Struct, vault: Vault | None) -> bytes:
+    """Return a digest of the command; keyed, so that nobody who reads the table can try out what was sent."""
+    key = b"" if vault is None else vault.fingerprint_key
+    return hashlib.blake2b(route.name.encode() + b"\n" + to_json(command), digest_size=16, key=key).digest()
+
+
+SECRET_MARK = b"\x00"
+"""The first byte of a kept answer that is encrypted; JSON never begins with it."""
+
+
+def _context(pair: tuple[UUID, str]) -> bytes:
+    return b"answer" + pair[0].bytes + pair[1].encode()
 
 
 class _Batch:
     """The calls of one transaction: which are new, which repeat a kept answer, which repeat each other."""
 
-    def __init__(self, route: Route, calls: Sequence[Call[Any]]) -> None:
+    def __init__(self, route: Route, calls: Sequence[Call[Any]], vault: Vault | None) -> None:
         self.route = route
+        self.vault = vault
         self.calls = calls
         self.keys = [_key_of(call) for call in calls]
         self.pairs = list({pair for pair in self.keys if pair is not None})
         self.answers: list[Answer | Exception | None] = [None] * len(calls)
         self.fingerprints = [
-            _fingerprint(route, call.command) if pair else b""
+            _fingerprint(route, call.command, vault) if pair else b""
             for call, pair in zip(calls, self.keys, strict=True)
         ]
         self.leaders: dict[tuple[UUID, str], int] = {}
@@ -340,7 +355,17 @@ class _Batch:
 
     def _repeat(self, place: int, first: KeptAnswer) -> Answer | Exception:
         same = first.fingerprint == self.fingerprints[place]
-        return Answer(first.status, first.reply, replayed=True) if same else KeyReused()
+        return Answer(first.status, self._open(first), replayed=True) if same else KeyReused()
+
+    def _close(self, pair: tuple[UUID, str], body: bytes) -> bytes:
+        if self.vault is None:
+            raise AssertionError("the pipeline was built without a vault")
+        return SECRET_MARK + self.vault.encrypt(body, _context(pair))
+
+    def _open(self, kept: KeptAnswer) -> bytes:
+        if self.vault is None or not kept.reply.startswith(SECRET_MARK):
+            return kept.reply
+        return self.vault.decrypt(kept.reply[1:], _context((kept.user_id, kept.key)))
 
     def refused_pairs(self, outcomes: Sequence[Outcome | Refusal]) -> list[tuple[UUID, str]]:
         """Return the keys of refused calls: their first answer may have come while the handler waited for a lock."""
@@ -362,7 +387,8 @@ class _Batch:
             self.answers[place] = answer
             pair = self.keys[place]
             if pair is not None:
-                self.to_keep.append(KeptAnswer(*pair, self.fingerprints[place], answer.status, answer.body))
+                body = self._close(pair, answer.body) if outcome.secret else answer.body  # type: ignore[union-attr]
+                self.to_keep.append(KeptAnswer(*pair, self.fingerprints[place], answer.status, body))
         return [self._answer_of(place) for place in range(len(self.calls))]
 
     def _answer_of(self, place: int) -> Answer | Exception:

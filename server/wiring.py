@@ -39,6 +39,7 @@ from storage.engines.redis import open_redis, ping_redis
 from storage.events_postgres import read_epoch
 from storage.ratelimits_redis import RateLimitStore
 from storage.streams_nats import follow_heads
+from storage.vault import Vault
 
 SESSION_OVER = (4501, "session over")
 """Close code for sockets of an ended session: terminal, because only a new sign-in helps."""
@@ -100,7 +101,10 @@ async def _lay_foundation(settings: Settings, name: str) -> AsyncIterator[_Found
             limit_attempts=settings.rate_limits,
         )
         stack.callback(auth.close)
-        pipeline = Pipeline(database, redis, epoch, bus.publish, ROUTES, auth, metrics.commit_observer)
+        vault = Vault(settings.secrets_folder)
+        pipeline = Pipeline(
+            database, redis, epoch, bus.publish, ROUTES, auth, metrics.commit_observer, vault=vault
+        )
         pipeline.start()
         stack.push_async_callback(pipeline.close)
         yield _Foundation(database, bus, nats, epoch, auth, pipeline, metrics)

@@ -1,4 +1,4 @@
-"""English auctions: the domain's table of contents."""
+"""Auctions: the domain's table of contents."""
 
 from handlers.auctions.buy_now import buy_now
 from handlers.auctions.cancel_auction import cancel_auction
@@ -30,7 +30,6 @@ ROUTES: tuple[Route, ...] = (
         refusals=(
             InvalidInput,
             NotAllowed,
-            words.FormatNotAvailable,
             words.ListingNotAuctionable,
             words.ListingAlreadyInAuction,
         ),

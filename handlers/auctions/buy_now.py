@@ -1,12 +1,16 @@
-"""Buy at the buy-now price. Rules: rules.py `buy_now`."""
+"""Buy at the buy-now price, a Dutch auction at its current price.
+
+Rules: rules.py `buy_now`, dutch_rules.py `accept`.
+"""
 
 from handlers.auctions.closing import announce_close
+from handlers.auctions.dutch_bids import BidRow, accept_price
 from handlers.auctions.lots import hold_one, save
 from handlers.auctions.rules import buy_now as judge_purchase
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auctions import BidReceipt, BuyNow
 from protocols.values import new_id, to_timestamp
-from storage.auctions.bids_postgres import insert_purchase
+from storage.auctions.bids_postgres import insert_bids, insert_purchase
 
 
 async def buy_now(command: BuyNow, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
@@ -16,6 +20,12 @@ async def buy_now(command: BuyNow, caller: Caller, stores: Stores, now_ms: int) 
     """
     held = await hold_one(stores.db, command.auction_id)
     lot = held.lot
+    if lot.terms.format == "dutch":
+        rows: list[BidRow] = []
+        outcome = accept_price(held, caller.id, None, now_ms, rows)
+        await insert_bids(stores.db, rows)
+        await save(stores.db, [held])
+        return outcome
     held.state = state = judge_purchase(lot.terms, held.state, caller.id, now_ms)
     bid_id = new_id()
     await insert_purchase(

@@ -1,6 +1,7 @@
 """Cancel an own auction. Rules: rules.py `cancel`."""
 
 from handlers.auctions.closing import announce_close
+from handlers.auctions.dutch_rules import stop_clock
 from handlers.auctions.lots import hold_one, save
 from handlers.auctions.rules import cancel
 from handlers.auctions.views import to_auction
@@ -12,7 +13,10 @@ from storage.auctions.auctions_postgres import read_auction
 async def cancel_auction(command: CancelAuction, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
     """End the auction without a sale. Raises AuctionNotFound, NotAllowed, AuctionNotLive, AuctionNotCancellable."""
     held = await hold_one(stores.db, command.auction_id)
-    held.state = cancel(held.lot.terms, held.state, caller.id, now_ms)
+    terms, before = held.lot.terms, held.state
+    held.state = cancel(terms, before, caller.id, now_ms)
+    if terms.format == "dutch" and before.status == "live":
+        held.state = stop_clock(terms, held.state, now_ms)
     await save(stores.db, [held])
     row = await read_auction(stores.db, command.auction_id)
     assert row is not None, "this transaction holds it"

@@ -1,11 +1,14 @@
 """Timer: close auctions that have ended. It may come twice, or too early after an extension: the locked row decides."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from handlers.auctions.closing import announce_close
-from handlers.auctions.lots import hold, save
+from handlers.auctions.dutch_rules import stop_clock
+from handlers.auctions.lots import Held, hold, save
 from handlers.auctions.rules import close, closing_time
+from handlers.auctions.sealed_bids import SEALED, Opened, open_all, read_opened, write_opened
 from handlers.contract import Outcome, Stores, Timer
 
 
@@ -13,6 +16,7 @@ async def close_auction(refs: Sequence[UUID], stores: Stores, now_ms: int) -> li
     """Close live auctions whose end has passed, never early; an extended one is asked for again at its new end."""
     held = await hold(stores.db, refs)
     outcomes = []
+    due = []
     for one in held.values():
         if one.state.status not in {"scheduled", "live"}:
             continue
@@ -21,7 +25,22 @@ async def close_auction(refs: Sequence[UUID], stores: Stores, now_ms: int) -> li
             timer = Timer("close_auction", one.lot.auction_id, due_at_ms)
             outcomes.append(Outcome(None, timers=[timer]))
             continue
-        one.state = close(one.lot.terms, one.state)
-        outcomes.append(announce_close(one, now_ms))
+        due.append(one)
+    opened = await read_opened(stores, [one for one in due if one.lot.terms.format in SEALED])
+    outcomes += [_close(one, opened.get(one.lot.auction_id, ()), now_ms) for one in due]
+    await write_opened(stores, opened)
     await save(stores.db, held.values())
     return outcomes
+
+
+def _close(held: Held, bids: Sequence[Opened], now_ms: int) -> Outcome:
+    """End one auction by the rules of its format."""
+    terms = held.lot.terms
+    if terms.format in SEALED:
+        events = open_all(held, bids)
+        outcome = announce_close(held, now_ms)
+        return replace(outcome, events=[*events, *outcome.events])
+    held.state = close(terms, held.state)
+    if terms.format == "dutch":
+        held.state = stop_clock(terms, held.state, terms.ends_at_ms)
+    return announce_close(held, now_ms)

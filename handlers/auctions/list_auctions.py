@@ -26,7 +26,7 @@ async def list_auctions(
     command: ListAuctions,
     caller: Caller,  # noqa: ARG001 - everybody sees the same
     stores: Stores,
-    now_ms: int,  # noqa: ARG001 - the status column says what is over
+    now_ms: int,
 ) -> Outcome:
     """Return a page; inserts between two pages neither repeat nor hide an auction. Raises InvalidInput."""
     after = _FIRST if command.cursor is None else read_cursor(command.cursor, _Place)
@@ -36,4 +36,4 @@ async def list_auctions(
     page = rows[: command.limit]
     more = len(rows) > command.limit
     next_cursor = write_cursor(_Place(page[-1]["ends_at_ms"], page[-1]["auction_id"])) if more else None
-    return Outcome(AuctionList([to_summary(row) for row in page], next_cursor))
+    return Outcome(AuctionList([to_summary(row, now_ms) for row in page], next_cursor))

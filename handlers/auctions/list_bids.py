@@ -5,11 +5,13 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from handlers.auctions.cursors import read_cursor, write_cursor
-from handlers.auctions.lots import read_lot
+from handlers.auctions.lots import Lot, read_lot
+from handlers.auctions.sealed_bids import SEALED
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auctions import BidList, BidRecord, ListBids
 from protocols.values import to_timestamp
 from storage.auctions import bids_postgres
+from storage.auctions.sealed_postgres import list_sealed_bids
 
 
 class _Place(Struct, array_like=True, frozen=True):
@@ -30,6 +32,8 @@ async def list_bids(
     """Return a page of masked bids; maxima are the caller's own or none. Raises AuctionNotFound, InvalidInput."""
     lot = await read_lot(stores.db, command.auction_id)
     before = _NEWEST if command.cursor is None else read_cursor(command.cursor, _Place)
+    if lot.terms.format in SEALED:
+        return await _list_sealed(command, lot, stores, before.number)
     rows = await bids_postgres.list_bids(stores.db, command.auction_id, before.number, command.limit + 1)
     page = rows[: command.limit]
     items = [
@@ -44,5 +48,27 @@ async def list_bids(
         )
         for row in page
     ]
-    more = len(rows) > command.limit
-    return Outcome(BidList(items, write_cursor(_Place(page[-1]["number"])) if more else None))
+    return _answer(items, more=len(rows) > command.limit)
+
+
+async def _list_sealed(command: ListBids, lot: Lot, stores: Stores, before: int) -> Outcome:
+    """Return a page of commitments, with amounts once they are opened."""
+    rows = await list_sealed_bids(stores.db, command.auction_id, before, command.limit + 1)
+    items = [
+        BidRecord(
+            bid_id=row["bid_id"],
+            offset=row["number"],
+            bidder=lot.mask(row["bidder_id"]),
+            price=row["amount"] or lot.terms.starting_price,
+            at=to_timestamp(row["at_ms"]),
+            retracted=row["replaced"],
+            your_maximum=None,
+            commitment=row["commitment"].hex(),
+        )
+        for row in rows[: command.limit]
+    ]
+    return _answer(items, more=len(rows) > command.limit)
+
+
+def _answer(items: list[BidRecord], *, more: bool) -> Outcome:
+    return Outcome(BidList(items, write_cursor(_Place(items[-1].offset)) if more else None))

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from uuid import UUID
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from handlers.auctions.rules import AuctionState, SoftCloseTerms, Steps, Terms, reserve_met
+from handlers.auctions.rules import AuctionState, Fall, SoftCloseTerms, Steps, Terms, reserve_met
 from handlers.contract import Event, Latest
 from protocols.auctions import AuctionNotFound, Ticker
 from protocols.topics import auction_channel, ticker_channel
@@ -28,15 +29,37 @@ MASK_BYTES = 5
 class Lot:
     """The unchanging half of an auction, with the names derived from it."""
 
-    __slots__ = ("_masks", "auction_id", "channel", "currency", "listing_id", "salt", "terms", "ticker")
+    __slots__ = (
+        "_masks",
+        "auction_id",
+        "channel",
+        "cipher",
+        "currency",
+        "listing_id",
+        "salt",
+        "sealed_key",
+        "terms",
+        "ticker",
+    )
 
-    def __init__(self, auction_id: UUID, listing_id: UUID, currency: str, salt: bytes, terms: Terms) -> None:
+    def __init__(
+        self,
+        auction_id: UUID,
+        listing_id: UUID,
+        currency: str,
+        salt: bytes,
+        terms: Terms,
+        sealed_key: bytes | None = None,
+    ) -> None:
         """Keep the terms; the masks are made when first asked for."""
         self.auction_id = auction_id
         self.listing_id = listing_id
         self.currency = currency
         self.salt = salt
         self.terms = terms
+        self.sealed_key = sealed_key
+        self.cipher: AESGCM | None = None
+        """The sealed key decrypted, once it was needed."""
         self.channel = auction_channel(auction_id)
         self.ticker = ticker_channel(auction_id)
         self._masks: dict[UUID, str] = {}
@@ -159,5 +182,9 @@ def _to_lot(row: Row) -> Lot:
         ends_at_ms=row["planned_end_ms"],
         steps=Steps(tuple(row["step_limits"]), tuple(row["steps"])),
         soft_close=SoftCloseTerms(*soft) if soft else None,
+        format=row["format"],
+        fall=Fall(*row["fall"]) if row["fall"] else None,
     )
-    return Lot(row["auction_id"], row["listing_id"], row["currency"], row["mask_salt"], terms)
+    return Lot(
+        row["auction_id"], row["listing_id"], row["currency"], row["mask_salt"], terms, row["sealed_key"]
+    )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from handlers.auctions.rules import (
+    Fall,
     SoftCloseTerms,
     Steps,
     Terms,
@@ -16,11 +17,11 @@ from handlers.auctions.rules import (
     default_steps,
     open_state,
 )
+from handlers.auctions.sealed_bids import SEALED, new_sealed_key
 from handlers.auctions.views import to_auction
 from handlers.contract import Caller, Event, Outcome, Stores, Timer
 from protocols.auctions import (
     AuctionOpened,
-    FormatNotAvailable,
     ListingAlreadyInAuction,
     ListingNotAuctionable,
     OpenAuction,
@@ -44,6 +45,13 @@ START_TOLERANCE_MS = 60_000
 """A start this little in the past means now: the client's clock or the network was slow."""
 
 
+_NAMES = {
+    "english": "An English",
+    "dutch": "A Dutch",
+    "sealed_first_price": "A sealed",
+    "sealed_second_price": "A sealed",
+}
+
 Error = tuple[str, str]
 """A field and what is wrong with it."""
 
@@ -51,10 +59,8 @@ Error = tuple[str, str]
 async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
     """Write a new auction with its first event and its timers.
 
-    Raises: FormatNotAvailable, InvalidInput, ListingNotAuctionable, NotAllowed, ListingAlreadyInAuction.
+    Raises: InvalidInput, ListingNotAuctionable, NotAllowed, ListingAlreadyInAuction.
     """
-    if command.format != "english":
-        raise FormatNotAvailable
     terms = _check(command, caller.id, now_ms)
     listing = await share_listing(stores.db, command.listing_id)
     if listing is None or listing.status != "active":
@@ -79,6 +85,7 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
         buy_now_price=terms.buy_now_price,
         starts_at=to_timestamp(terms.starts_at_ms),
         ends_at=to_timestamp(terms.ends_at_ms),
+        dutch=command.dutch,
     )
     timers = [Timer("close_auction", auction_id, closing_time(terms.ends_at_ms))]
     if view.status == "scheduled":
@@ -90,7 +97,7 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
 async def _insert(command: OpenAuction, terms: Terms, auction_id: UUID, stores: Stores, now_ms: int) -> None:
     """Write the row. Raises ListingAlreadyInAuction."""
     state = open_state(terms, now_ms)
-    soft = terms.soft_close
+    soft, fall = terms.soft_close, terms.fall
     columns = [
         auction_id,
         command.listing_id,
@@ -106,6 +113,8 @@ async def _insert(command: OpenAuction, terms: Terms, auction_id: UUID, stores: 
         terms.steps.steps,
         [soft.window_ms, soft.extend_ms, soft.max_extensions] if soft else None,
         os.urandom(16),
+        [fall.floor_price, fall.step, fall.tick_ms] if fall else None,
+        new_sealed_key(stores.vault, auction_id) if terms.format in SEALED else None,
         state.status,
         state.event_number,
         state.price,
@@ -125,10 +134,15 @@ def _check(command: OpenAuction, seller_id: UUID, now_ms: int) -> Terms:
     starts_at_ms = now_ms if command.starts_at is None else max(to_instant(command.starts_at), now_ms)
     ends_at_ms = to_instant(command.ends_at)
     steps, errors = _read_steps(command)
-    errors = [*_check_prices(command), *_check_times(command, ends_at_ms - starts_at_ms, now_ms), *errors]
+    errors = [
+        *_check_prices(command),
+        *_check_format(command),
+        *_check_times(command, ends_at_ms - starts_at_ms, now_ms),
+        *errors,
+    ]
     if errors or steps is None:
         raise InvalidInput(errors[0][1], errors=[{"pointer": f"/{f}", "detail": d} for f, d in errors])
-    soft = command.soft_close
+    soft, dutch = command.soft_close, command.dutch
     late = SoftCloseTerms(soft.window_s * 1000, soft.extend_s * 1000, soft.max_extensions) if soft else None
     return Terms(
         seller_id=seller_id,
@@ -139,6 +153,8 @@ def _check(command: OpenAuction, seller_id: UUID, now_ms: int) -> Terms:
         ends_at_ms=ends_at_ms,
         steps=steps,
         soft_close=late,
+        format=command.format,
+        fall=Fall(dutch.floor_price, dutch.step, dutch.tick_s * 1000) if dutch else None,
     )
 
 
@@ -160,8 +176,28 @@ def _check_prices(command: OpenAuction) -> Iterator[Error]:
         yield "reserve_price", "The reserve must be at least the starting price"
     if command.buy_now_price is not None and command.buy_now_price <= command.starting_price:
         yield "buy_now_price", "The buy-now price must be above the starting price"
-    if command.dutch is not None:
-        yield "dutch", "An English auction has no falling price"
+
+
+def _check_format(command: OpenAuction) -> Iterator[Error]:
+    """Yield the terms that another format has, or that this one lacks."""
+    name = _NAMES[command.format]
+    if command.format == "dutch":
+        if command.dutch is None:
+            yield "dutch", "A Dutch auction needs the terms of its fall"
+        elif command.dutch.floor_price >= command.starting_price:
+            yield "dutch/floor_price", "The floor must be below the starting price"
+        if command.reserve_price is not None:
+            yield "reserve_price", "The floor of a Dutch auction is its reserve"
+    elif command.dutch is not None:
+        yield "dutch", f"{name} auction has no falling price"
+    if command.format == "english":
+        return
+    if command.buy_now_price is not None:
+        yield "buy_now_price", f"{name} auction has no buy-now price"
+    if command.soft_close is not None:
+        yield "soft_close", f"{name} auction ends at its end"
+    if command.increments != "default":
+        yield "increments", f"{name} auction has no increments"
 
 
 def _check_times(command: OpenAuction, duration_ms: int, now_ms: int) -> Iterator[Error]:

@@ -1,24 +1,24 @@
 """Place bids: many commands in, one lock, one insert, one update, one answer each.
 
-Rules: rules.py `judge_bid`. Channels: auctions:<id> every bid, ticker:<id> the last state of the batch, personal of
-those who led before the batch or during it and do not lead after it.
+Rules: rules.py `judge_bid`, dutch_rules.py `accept`, sealed_rules.py `seal`.
+Channels: auctions:<id> every bid, ticker:<id> the last state of the batch, personal of those who led before the batch
+or during it and do not lead after it.
 """
 
 from collections.abc import Sequence
 from typing import Literal
 from uuid import UUID
 
+from handlers.auctions.dutch_bids import BidRow, accept_price
 from handlers.auctions.lots import Held, hold, save
 from handlers.auctions.rules import judge_bid, reserve_met
+from handlers.auctions.sealed_bids import SealedBook, open_book
 from handlers.contract import Call, Event, Latest, Outcome, Stores
 from protocols.auctions import AuctionExtended, AuctionNotFound, BidPlaced, BidReceipt, Outbid, PlaceBid
 from protocols.errors import Refusal
 from protocols.topics import personal_channel
 from protocols.values import new_id, to_timestamp
 from storage.auctions.bids_postgres import insert_bids
-
-BidRow = tuple[UUID, int, UUID, UUID, int, int, int]
-"""A row of the bids table: auction_id, number, bid_id, bidder_id, amount, price, at_ms."""
 
 
 class _Bidding:
@@ -46,22 +46,40 @@ async def place_bid(
     held = await hold(stores.db, {call.command.auction_id for call in calls})
     biddings = {auction_id: _Bidding(one) for auction_id, one in held.items()}
     rows: list[BidRow] = []
+    book = await open_book(stores, held, calls)
     answers: list[Outcome | Refusal] = []
     for call in calls:
         bidding = biddings.get(call.command.auction_id)
         try:
-            answers.append(AuctionNotFound() if bidding is None else _place(bidding, call, rows))
+            if bidding is None:
+                answers.append(AuctionNotFound())
+            elif bidding.held.lot.terms.format == "english":
+                answers.append(_place(bidding, call, rows))
+            else:
+                answers.append(_place_otherwise(bidding, call, rows, book))
         except Refusal as refusal:
             answers.append(refusal)
     await insert_bids(stores.db, rows)
+    await book.write(stores)
     await save(stores.db, held.values())
     for bidding in biddings.values():
         _announce(bidding)
     return answers
 
 
+def _place_otherwise(
+    bidding: _Bidding, call: Call[PlaceBid], rows: list[BidRow], book: SealedBook
+) -> Outcome:
+    """Apply one bid to an auction of another format. Raises its refusals, and then has changed nothing."""
+    held = bidding.held
+    if held.lot.terms.format == "dutch":
+        return accept_price(held, call.caller.id, call.command.amount, call.at_ms, rows)
+    bidding.latest = []
+    return book.place(held, call, bidding.latest)
+
+
 def _place(bidding: _Bidding, call: Call[PlaceBid], rows: list[BidRow]) -> Outcome:
-    """Apply one bid to its auction. Raises the refusals of `judge_bid`, and then has changed nothing."""
+    """Apply one bid to its English auction. Raises the refusals of `judge_bid`, and then has changed nothing."""
     held, bidder, amount = bidding.held, call.caller.id, call.command.amount
     lot, before = held.lot, held.state
     after = judge_bid(lot.terms, before, bidder, amount, call.at_ms)

@@ -2,6 +2,7 @@
 
 from handlers.auctions.lots import Held, hold_one, save
 from handlers.auctions.rules import StandingBid, choose_retracted, reserve_met, retract
+from handlers.auctions.sealed_bids import SEALED
 from handlers.contract import Caller, Event, Outcome, Stores
 from protocols.auctions import BidNotRetractable, BidRetracted, LeadingAgain, RetractBid, Retraction
 from protocols.errors import NotAllowed
@@ -16,6 +17,8 @@ async def retract_bid(command: RetractBid, caller: Caller, stores: Stores, now_m
     Raises: AuctionNotFound, AuctionNotLive, NotAllowed, BidNotRetractable.
     """
     held = await hold_one(stores.db, command.auction_id)
+    if held.lot.terms.format in SEALED:
+        raise BidNotRetractable("A sealed bid can be replaced by another, not taken back")
     found = await find_bid(stores.db, command.auction_id, command.bid_id)
     if found is None:
         raise BidNotRetractable("There is no such bid in this auction")

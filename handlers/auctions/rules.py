@@ -1,4 +1,6 @@
-"""The rules of an English auction as pure functions: state and command in, next state out, or a refusal.
+"""The rules of an English auction, and the life that all formats share, as pure functions: state in, next state out.
+
+Other formats: dutch_rules.py, sealed_rules.py; they use the same `Terms` and `AuctionState`.
 
 Amounts are minor units, instants milliseconds. A function that returns a state has decided one command; the events it
 stands for take the numbers after the old state's `event_number`, in order: the change itself, then the extension if
@@ -69,6 +71,14 @@ class SoftCloseTerms(Struct, frozen=True):
     max_extensions: int
 
 
+class Fall(Struct, frozen=True):
+    """How the price of a Dutch auction falls."""
+
+    floor_price: int
+    step: int
+    tick_ms: int
+
+
 class Terms(Struct, frozen=True):
     """What the seller fixed when the auction was opened; it never changes."""
 
@@ -81,6 +91,9 @@ class Terms(Struct, frozen=True):
     """The end before any extension."""
     steps: Steps
     soft_close: SoftCloseTerms | None
+    format: str = "english"
+    fall: Fall | None = None
+    """Given for Dutch auctions, and for these alone."""
 
 
 class AuctionState(Struct, frozen=True, gc=False):

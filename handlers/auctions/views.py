@@ -1,14 +1,22 @@
 """Auctions as callers see them: maxima hidden, bidders masked."""
 
+from handlers.auctions.dutch_rules import next_price_at, price_at, steps_fallen
+from handlers.auctions.rules import Fall, Steps, Terms
 from handlers.contract import Caller
-from protocols.auctions import Auction, AuctionSummary
+from protocols.auctions import Auction, AuctionSummary, DutchTerms
 from protocols.topics import auction_channel
 from protocols.values import Position, to_timestamp
 from storage.auctions.auctions_postgres import Row
 
 
-def _public(row: Row) -> dict[str, object]:
+def _public(row: Row, now_ms: int) -> dict[str, object]:
     reserve, buy_now, price = row["reserve_price"], row["buy_now_price"], row["price"]
+    minimum_bid, version = row["minimum_bid"], row["event_number"]
+    if row["fall"] is not None:
+        terms = fall_terms(row)
+        if row["status"] == "live":
+            price = minimum_bid = price_at(terms, now_ms)
+        version += steps_fallen(terms, price)  # the answer changes with the clock, and so does its tag
     return {
         "id": row["auction_id"],
         "listing_id": row["listing_id"],
@@ -18,7 +26,7 @@ def _public(row: Row) -> dict[str, object]:
         "currency": row["currency"],
         "starting_price": row["starting_price"],
         "price": price,
-        "minimum_bid": row["minimum_bid"],
+        "minimum_bid": minimum_bid,
         "bid_count": row["bid_count"],
         "leader": row["leader_mask"],
         "has_reserve": reserve is not None,
@@ -26,23 +34,48 @@ def _public(row: Row) -> dict[str, object]:
         "buy_now_price": buy_now if buy_now is not None and price <= buy_now else None,
         "starts_at": to_timestamp(row["starts_at_ms"]),
         "ends_at": to_timestamp(row["ends_at_ms"]),
-        "version": row["event_number"],
+        "version": version,
     }
 
 
-def to_summary(row: Row) -> AuctionSummary:
+def fall_terms(row: Row) -> Terms:
+    """Return what the price of a Dutch auction's row is computed from."""
+    return Terms(
+        seller_id=row["seller_id"],
+        starting_price=row["starting_price"],
+        reserve_price=None,
+        buy_now_price=None,
+        starts_at_ms=row["starts_at_ms"],
+        ends_at_ms=row["ends_at_ms"],
+        steps=Steps((), (1,)),
+        soft_close=None,
+        format="dutch",
+        fall=Fall(*row["fall"]),
+    )
+
+
+def to_dutch(fall: Fall) -> DutchTerms:
+    """Return how the price falls, as the wire has it."""
+    return DutchTerms(fall.floor_price, fall.step, fall.tick_ms // 1000)
+
+
+def to_summary(row: Row, now_ms: int) -> AuctionSummary:
     """Return an auction row as everyone sees it."""
-    return AuctionSummary(**_public(row))  # type: ignore[arg-type]
+    return AuctionSummary(**_public(row, now_ms))  # type: ignore[arg-type]
 
 
 def to_auction(row: Row, caller: Caller, epoch: str, now_ms: int) -> Auction:
     """Return an auction row as this caller sees it, with the position of its channel from the same row."""
+    dutch = fall_terms(row) if row["fall"] is not None else None
+    falls_at_ms = next_price_at(dutch, now_ms) if dutch and row["status"] == "live" else None
     leads = caller.user_id is not None and row["leader_id"] == caller.user_id
     return Auction(
-        **_public(row),  # type: ignore[arg-type]
+        **_public(row, now_ms),  # type: ignore[arg-type]
         server_time=to_timestamp(now_ms),
         position=Position(auction_channel(row["auction_id"]), epoch, row["event_number"]),
         extensions=row["extensions"],
         you_lead=leads,
         your_maximum=row["leader_max"] if leads else None,
+        dutch=to_dutch(dutch.fall) if dutch and dutch.fall else None,
+        next_price_at=None if falls_at_ms is None else to_timestamp(falls_at_ms),
     )

@@ -58,13 +58,17 @@ SELECT $1, bid_number, $3 FROM unnest($2::bigint[]) AS taken (bid_number);
 
 -- queue_losers --
 -- Remember to tell all who had a standing bid in these closed auctions and did not get them. One row per bidder and
--- auction. Index: auctions_pkey, bids_pkey (one range per auction), bid_retractions_pkey.
+-- auction. Index: auctions_pkey, bids_pkey and sealed_bids_pkey (one range per auction), bid_retractions_pkey.
 INSERT INTO auction_losers (auction_id, bidder_id)
 SELECT DISTINCT b.auction_id, b.bidder_id
 FROM auctions AS a JOIN bids AS b USING (auction_id)
 WHERE a.auction_id = ANY($1::uuid[]) AND NOT b.bought
   AND (a.status <> 'sold' OR b.bidder_id <> a.leader_id)
-  AND NOT EXISTS (SELECT FROM bid_retractions AS r WHERE r.auction_id = b.auction_id AND r.bid_number = b.number);
+  AND NOT EXISTS (SELECT FROM bid_retractions AS r WHERE r.auction_id = b.auction_id AND r.bid_number = b.number)
+UNION
+SELECT s.auction_id, s.bidder_id
+FROM auctions AS a JOIN sealed_bids AS s USING (auction_id)
+WHERE a.auction_id = ANY($1::uuid[]) AND (a.status <> 'sold' OR s.bidder_id <> a.leader_id);
 
 -- take_losers --
 -- Up to $2 bidders of these auctions who have to be told; they are off the queue once this commits.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from protocols.auctions import Ticker
-from protocols.values import to_timestamp
+from protocols.values import now_instant, to_timestamp
 from storage.engines.postgres import Connection
 from storage.sql import load
 
@@ -28,7 +28,7 @@ class AuctionFacts:
 
 async def read_ticker(db: Connection, auction_id: UUID) -> tuple[int, Ticker] | None:
     """Return the newest value of an auction's ticker with its number, or None. Cost: one primary key probe."""
-    row = await db.fetchrow(_sql.read_ticker, auction_id)
+    row = await db.fetchrow(_sql.read_ticker, auction_id, now_instant())
     if row is None:
         return None
     number, price, minimum_bid, leader, bid_count, reserve_met, ends_at_ms = row

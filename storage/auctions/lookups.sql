@@ -1,8 +1,20 @@
 -- read_ticker --
--- The newest visible state of one auction. 0 or 1 row. Index: auctions_pkey.
-SELECT event_number, price, minimum_bid, leader_mask, bid_count,
-       reserve_price IS NULL OR leader_max >= reserve_price AS reserve_met, ends_at_ms
-FROM auctions WHERE auction_id = $1;
+-- The newest visible state of one auction at the instant $2, which the price of a Dutch one falls with. 0 or 1 row.
+-- Index: auctions_pkey.
+SELECT a.event_number, coalesce(d.price, a.price), coalesce(d.price, a.minimum_bid), a.leader_mask, a.bid_count,
+       a.reserve_price IS NULL OR a.leader_max >= a.reserve_price AS reserve_met, a.ends_at_ms
+FROM auctions AS a
+LEFT JOIN LATERAL (
+    SELECT greatest(
+        a.fall[1],
+        a.starting_price - a.fall[2] * least(
+            greatest(0, least($2::bigint, a.ends_at_ms) - a.starts_at_ms) / a.fall[3],
+            (a.starting_price - a.fall[1]) / a.fall[2] + 1
+        )
+    ) AS price
+    WHERE a.fall IS NOT NULL AND a.status = 'live'
+) AS d ON true
+WHERE a.auction_id = $1;
 
 -- read_auction_facts --
 -- What other domains may know of one auction. 0 or 1 row. Index: auctions_pkey.

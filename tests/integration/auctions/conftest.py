@@ -21,6 +21,7 @@ from protocols.values import new_id, now_instant
 from server.pipeline import Answer, Pipeline
 from storage.engines.postgres import open_database
 from storage.events_postgres import read_epoch
+from storage.vault import Vault
 
 BY_VERB: dict[str, Route] = {route.verb: route for route in ROUTES}
 HOUR_MS = 3_600_000
@@ -120,8 +121,11 @@ class Market:
         events = [msgspec.json.decode(row["data"]) for row in rows]
         for event in events:
             words = EVENTS | PERSONAL_EVENTS
-            assert set(event) == {"type", "at", *words[event["type"]].__struct_fields__}
-            msgspec.convert(event, words[event["type"]])
+            word = words[event["type"]]
+            left_out = set(word.__struct_fields__[-len(word.__struct_defaults__) :] if word.__struct_config__.omit_defaults else ())
+            assert {"type", "at", *word.__struct_fields__} - left_out <= set(event)
+            assert set(event) <= {"type", "at", *word.__struct_fields__}
+            msgspec.convert(event, word)
         return events
 
     async def auction_events(self, auction_id: UUID) -> list[dict[str, Any]]:
@@ -145,12 +149,15 @@ class Market:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def opened_market(database: str, redis: Redis, pool: asyncpg.Pool) -> AsyncIterator[Market]:
+async def opened_market(
+    database: str, redis: Redis, pool: asyncpg.Pool, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Market]:
     opened = await open_database(database)
     async with opened.connection() as db:
         epoch = await read_epoch(db)
     published: list[tuple[str, Sequence[Entry]]] = []
-    pipeline = Pipeline(opened, redis, epoch, published.extend, ROUTES)
+    vault = Vault(tmp_path_factory.mktemp("secrets"))
+    pipeline = Pipeline(opened, redis, epoch, published.extend, ROUTES, vault=vault)
     market = Market(pipeline, pool, published)
     pipeline.start()
     yield market

@@ -16,7 +16,6 @@ from protocols.auctions import (
     AuctionNotLive,
     BidNotRetractable,
     BuyNowUnavailable,
-    FormatNotAvailable,
     ListingAlreadyInAuction,
     ListingNotAuctionable,
     OwnAuction,
@@ -99,13 +98,6 @@ async def test_terms_that_do_not_fit_are_refused_with_a_pointer(market, seller, 
 async def test_terms_out_of_bounds_are_no_command(market, seller, terms):
     with pytest.raises(msgspec.ValidationError):
         await market.open(seller, new_id(), **terms)
-
-
-@pytest.mark.parametrize("name", ["dutch", "sealed_first_price", "sealed_second_price"])
-async def test_other_formats_are_not_available_yet(market, seller, name):
-    (listing,) = await market.new_listings(seller, 1)
-    with pytest.raises(FormatNotAvailable):
-        await market.open(seller, listing, format=name)
 
 
 async def test_only_the_owner_of_an_active_listing_opens_an_auction(market, seller, ann):

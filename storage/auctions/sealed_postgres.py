@@ -1,0 +1,49 @@
+"""The bids of sealed auctions: encrypted until their auction has ended."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from asyncpg import Record
+
+from storage.engines.postgres import Connection
+from storage.sql import load
+
+_sql = load(__file__, "sealed.sql")
+
+SEALED_COLUMNS = ("auction_id", "number", "bid_id", "bidder_id", "at_ms", "commitment", "closed")
+"""What a new sealed bid is made of, in the order of its row."""
+
+Pair = tuple[UUID, UUID]
+"""An auction and a bidder."""
+
+
+async def find_bidders(db: Connection, pairs: Iterable[Pair]) -> set[Pair]:
+    """Return those pairs whose bidder has a sealed bid in the auction. Cost: one round trip, a probe per pair."""
+    auction_ids, bidder_ids = zip(*pairs, strict=True)
+    return {(row[0], row[1]) for row in await db.fetch(_sql.find_bidders, auction_ids, bidder_ids)}
+
+
+async def insert_sealed_bids(db: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write rows of `SEALED_COLUMNS`. Cost: one round trip if any."""
+    if rows:
+        await db.copy_records_to_table("sealed_bids", records=rows, columns=SEALED_COLUMNS)
+
+
+async def read_standing(db: Connection, auction_ids: Iterable[UUID]) -> list[Record]:
+    """Return (auction_id, number, bid_id, bidder_id, closed) of the bids that count, by auction and number.
+
+    Cost: one round trip, reads all bids of these auctions.
+    """
+    return await db.fetch(_sql.read_standing, list(auction_ids))
+
+
+async def open_bids(db: Connection, rows: Sequence[tuple[UUID, int, int, bytes]]) -> None:
+    """Write (auction_id, number, amount, nonce) of opened bids. Cost: one round trip if any."""
+    if rows:
+        await db.execute(_sql.open_bids, *map(list, zip(*rows, strict=True)))
+
+
+async def list_sealed_bids(db: Connection, auction_id: UUID, before: int, limit: int) -> list[Record]:
+    """Return up to `limit` bids with number < before, descending; amounts of opened ones. Cost: one index range."""
+    return await db.fetch(_sql.list_sealed_bids, auction_id, before, limit)
