@@ -1,7 +1,7 @@
 """The words of auctions on the wire. Source: INTERFACE section 5."""
 
 from hashlib import sha256
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -98,6 +98,15 @@ class CancelAuction(Struct, frozen=True):
     """End an own auction without a sale: at any time without bids, else while more than twelve hours are left."""
 
     auction_id: UUID
+
+
+class GetAudit(Struct, frozen=True):
+    """Read all that is needed to check an auction's result, its events page by page."""
+
+    auction_id: UUID
+    after: Annotated[int, Meta(ge=0, le=9_007_199_254_740_991)] = 0
+    """Events with higher numbers are returned."""
+    limit: Annotated[int, Meta(ge=1, le=500)] = 500
 
 
 class ListAuctions(Struct, frozen=True):
@@ -212,6 +221,52 @@ class BidList(Struct, frozen=True):
 
     items: list[BidRecord]
     next_cursor: str | None
+
+
+class AuditEvent(Struct, frozen=True, omit_defaults=True):
+    """A public event with the facts that the rules judged it by."""
+
+    number: int
+    data: dict[str, Any]
+    """As subscribers saw it: `type`, `at` and its own fields."""
+    received_at: Timestamp | None = None
+    """Of a bid or purchase: when the server received it; prices and ends follow from this instant."""
+    takes_back: list[int] | None = None
+    """Of a retraction: the numbers of the bids that went."""
+
+
+class AuctionAudit(Struct, frozen=True, kw_only=True):
+    """An auction as a third party checks it: terms, rule table, timer facts, public events; no secret maximum."""
+
+    auction_id: UUID
+    listing_id: UUID
+    seller_id: UUID
+    format: Format
+    currency: Currency
+    starting_price: int
+    has_reserve: bool
+    reserve_price: int | None
+    """Told when sealed bids are opened; else None."""
+    buy_now_price: int | None
+    dutch: DutchTerms | None
+    increments: list[IncrementRow]
+    soft_close: SoftClose | None
+    starts_at: Timestamp
+    planned_end: Timestamp
+    """The end before any extension."""
+    ends_at: Timestamp
+    close_grace_ms: int
+    """How long after its end an auction is closed: bids received before the end are in by then."""
+    status: Status
+    price: int
+    winner: str | None
+    """Masked; None unless sold."""
+    bid_count: int
+    version: int
+    """The number of the newest event."""
+    events: list[AuditEvent]
+    next_after: int | None
+    """Ask again with `after` at this number; None when these were the last events."""
 
 
 class Retraction(Struct, frozen=True):

@@ -4,6 +4,7 @@ from handlers.auctions.buy_now import buy_now
 from handlers.auctions.cancel_auction import cancel_auction
 from handlers.auctions.close_auction import close_auction
 from handlers.auctions.get_auction import get_auction
+from handlers.auctions.get_audit import get_audit
 from handlers.auctions.list_auctions import list_auctions
 from handlers.auctions.list_bids import list_bids
 from handlers.auctions.open_auction import open_auction
@@ -78,6 +79,17 @@ ROUTES: tuple[Route, ...] = (
         path="/v1/auctions/{auction_id}/bids",
         permission=Permission.ANYONE,
         cost=2,
+        refusals=(InvalidInput, words.AuctionNotFound),
+    ),
+    Route(
+        domain="auctions",
+        command=words.GetAudit,
+        reply=words.AuctionAudit,
+        function=get_audit,
+        method="GET",
+        path="/v1/auctions/{auction_id}/audit",
+        permission=Permission.ANYONE,
+        cost=5,
         refusals=(InvalidInput, words.AuctionNotFound),
     ),
     Route(

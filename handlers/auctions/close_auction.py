@@ -1,8 +1,9 @@
 """Timer: close auctions that have ended. It may come twice, or too early after an extension: the locked row decides."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from handlers.auctions.closing import announce_close
 from handlers.auctions.dutch_rules import stop_clock
@@ -10,6 +11,9 @@ from handlers.auctions.lots import Held, hold, save
 from handlers.auctions.rules import close, closing_time
 from handlers.auctions.sealed_bids import SEALED, Opened, open_all, read_opened, write_opened
 from handlers.contract import Outcome, Stores, Timer
+
+UNREADABLE_WAIT_MS = 60_000
+"""When a sealed auction is tried again whose bids do not open: its master key may be put back."""
 
 
 async def close_auction(refs: Sequence[UUID], stores: Stores, now_ms: int) -> list[Outcome]:
@@ -27,7 +31,13 @@ async def close_auction(refs: Sequence[UUID], stores: Stores, now_ms: int) -> li
             continue
         due.append(one)
     opened = await read_opened(stores, [one for one in due if one.lot.terms.format in SEALED])
-    outcomes += [_close(one, opened.get(one.lot.auction_id, ()), now_ms) for one in due]
+    for one in due:
+        bids = opened.get(one.lot.auction_id)
+        if one.lot.terms.format in SEALED and bids is None:  # nobody may win before all bids are known
+            timer = Timer("close_auction", one.lot.auction_id, now_ms + UNREADABLE_WAIT_MS)
+            outcomes.append(Outcome(None, timers=[timer]))
+            continue
+        outcomes.append(_close(one, bids or (), now_ms))
     await write_opened(stores, opened)
     await save(stores.db, held.values())
     return outcomes

@@ -1,7 +1,8 @@
 """The purchase that ends a Dutch auction, whichever command asks for it. Rules: dutch_rules.py."""
 
-from dataclasses import replace
 from uuid import UUID
+
+from msgspec.structs import replace
 
 from handlers.auctions.closing import announce_close
 from handlers.auctions.dutch_rules import accept

@@ -5,10 +5,10 @@ What the public sees of a bid is its commitment.
 """
 
 import os
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
+import structlog
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
 
@@ -19,12 +19,15 @@ from handlers.contract import Call, Event, Latest, Outcome, Stores
 from protocols.auctions import BidOpening, BidPlaced, BidReceipt, BidsOpened, PlaceBid, commitment_of
 from protocols.values import new_id, to_timestamp
 from storage.auctions import sealed_postgres
+from storage.auctions.auctions_postgres import Row
 from storage.auctions.sealed_postgres import Pair
-from storage.vault import KEY_BYTES, Vault, decrypt, encrypt
+from storage.vault import KEY_BYTES, Vault, VaultError, decrypt, encrypt
 
 AMOUNT_BYTES = 8
 SECRET_BYTES = 32
 """Bytes of a bid's nonce: nobody tries out amounts against a commitment."""
+
+_log = structlog.get_logger()
 
 SEALED = frozenset({"sealed_first_price", "sealed_second_price"})
 
@@ -108,17 +111,29 @@ class Opened(Struct, frozen=True):
 async def read_opened(stores: Stores, held: Iterable[Held]) -> dict[UUID, list[Opened]]:
     """Return the standing bids of sealed auctions, decrypted, by number. Cost: one round trip, 5 µs a bid.
 
-    Raises: VaultError when the master key is not the one that closed them.
+    An auction with a bid that does not open (changed, or the master key is not the one that closed it) is left out.
     """
     lots = {one.lot.auction_id: one.lot for one in held}
-    found: dict[UUID, list[Opened]] = defaultdict(list)
-    for row in await sealed_postgres.read_standing(stores.db, lots) if lots else ():
-        auction_id, number, bid_id, bidder_id, closed = row
-        context = _bid_context(auction_id, bid_id, bidder_id)
-        plain = decrypt(_cipher(lots[auction_id], stores.vault), closed, context)
-        amount = int.from_bytes(plain[:AMOUNT_BYTES], "big")
-        found[auction_id].append(Opened(OpenedBid(number, bidder_id, amount), bid_id, plain[AMOUNT_BYTES:]))
+    if not lots:
+        return {}
+    found: dict[UUID, list[Opened]] = {auction_id: [] for auction_id in lots}
+    for row in await sealed_postgres.read_standing(stores.db, lots):
+        if row["auction_id"] not in found:
+            continue
+        try:
+            found[row["auction_id"]].append(_open(lots[row["auction_id"]], row, stores.vault))
+        except VaultError as error:
+            del found[row["auction_id"]]
+            _log.error("sealed_bid_does_not_open", auction=str(row["auction_id"]), why=str(error))
     return found
+
+
+def _open(lot: Lot, row: Row, vault: Vault) -> Opened:
+    """Return one bid in the clear. Raises VaultError."""
+    _, number, bid_id, bidder_id, closed = row
+    plain = decrypt(_cipher(lot, vault), closed, _bid_context(lot.auction_id, bid_id, bidder_id))
+    amount = int.from_bytes(plain[:AMOUNT_BYTES], "big")
+    return Opened(OpenedBid(number, bidder_id, amount), bid_id, plain[AMOUNT_BYTES:])
 
 
 async def write_opened(stores: Stores, opened: Mapping[UUID, Sequence[Opened]]) -> None:

@@ -78,3 +78,17 @@ DELETE FROM auction_losers WHERE (auction_id, bidder_id) IN (
     LIMIT $2 FOR UPDATE SKIP LOCKED
 )
 RETURNING auction_id, bidder_id;
+
+-- read_receipts --
+-- When the bids and purchases numbered $2 < number <= $3 of an auction of any format were received.
+-- Index: bids_pkey, sealed_bids_pkey.
+SELECT number, at_ms FROM bids WHERE auction_id = $1 AND number > $2 AND number <= $3
+UNION ALL
+SELECT number, at_ms FROM sealed_bids WHERE auction_id = $1 AND number > $2 AND number <= $3;
+
+-- read_retractions --
+-- Which bids of an auction were taken back by events numbered $2 < number <= $3, by event and bid.
+-- Index: bid_retractions_pkey, all retractions of the auction.
+SELECT number, array_agg(bid_number ORDER BY bid_number) AS bid_numbers
+FROM bid_retractions WHERE auction_id = $1 AND number > $2 AND number <= $3
+GROUP BY number;

@@ -70,3 +70,16 @@ async def take_losers(db: Connection, auction_ids: Sequence[UUID], limit: int) -
     """Take up to `limit` (auction_id, bidder_id) off the queue. Cost: one round trip."""
     rows = await db.fetch(_sql.take_losers, list(auction_ids), limit)
     return [(row["auction_id"], row["bidder_id"]) for row in rows]
+
+
+async def read_receipts(db: Connection, auction_id: UUID, after: int, last: int) -> dict[int, int]:
+    """Return the receipt instant of each bid with after < number <= last. Cost: two index ranges."""
+    return {
+        row["number"]: row["at_ms"] for row in await db.fetch(_sql.read_receipts, auction_id, after, last)
+    }
+
+
+async def read_retractions(db: Connection, auction_id: UUID, after: int, last: int) -> dict[int, list[int]]:
+    """Return the bids taken back by each event with after < number <= last. Cost: reads the auction's retractions."""
+    rows = await db.fetch(_sql.read_retractions, auction_id, after, last)
+    return {row["number"]: row["bid_numbers"] for row in rows}

@@ -122,7 +122,11 @@ class Market:
         for event in events:
             words = EVENTS | PERSONAL_EVENTS
             word = words[event["type"]]
-            left_out = set(word.__struct_fields__[-len(word.__struct_defaults__) :] if word.__struct_config__.omit_defaults else ())
+            left_out = set(
+                word.__struct_fields__[-len(word.__struct_defaults__) :]
+                if word.__struct_config__.omit_defaults
+                else ()
+            )
             assert {"type", "at", *word.__struct_fields__} - left_out <= set(event)
             assert set(event) <= {"type", "at", *word.__struct_fields__}
             msgspec.convert(event, word)

@@ -8,8 +8,9 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from handlers.auctions import rules
+from handlers.auctions import dutch_rules, rules, sealed_rules
 from handlers.auctions.lots import mask_bidder, read_lots
+from protocols.auctions import commitment_of
 from protocols.values import to_timestamp
 
 STATE = "status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions"
@@ -28,6 +29,8 @@ async def assert_replays(pool: asyncpg.Pool, auction_ids: Sequence[UUID]) -> int
     ):
         by_auction[streams[stream]]["events"].append((number, msgspec.json.decode(data), at_ms))
     for row in await pool.fetch("SELECT * FROM bids WHERE auction_id = ANY($1)", ids):
+        by_auction[row["auction_id"]]["bids"][row["number"]] = row
+    for row in await pool.fetch("SELECT * FROM sealed_bids WHERE auction_id = ANY($1)", ids):
         by_auction[row["auction_id"]]["bids"][row["number"]] = row
     for row in await pool.fetch("SELECT * FROM bid_retractions WHERE auction_id = ANY($1)", ids):
         by_auction[row["auction_id"]]["gone"].setdefault(row["number"], set()).add(row["bid_number"])
@@ -54,6 +57,10 @@ def rebuild(lot: Any, events: list[tuple[int, dict[str, Any], int]], bids: dict,
     assert opened["status"] == state.status
     standing: dict[int, rules.StandingBid] = {}
     extended_at = 0
+    if terms.format == "dutch":
+        return rebuild_dutch(terms, state, rest, bids)
+    if terms.format != "english":
+        return rebuild_sealed(lot, state, rest, bids)
     for number, event, at_ms in rest:
         kind = event["type"]
         if kind == "auction_extended":
@@ -80,6 +87,64 @@ def rebuild(lot: Any, events: list[tuple[int, dict[str, Any], int]], bids: dict,
         assert_shown(event, state, terms)
     assert not bids, "every bid has its event"
     assert not gone, "every retraction has its event"
+    return state
+
+
+def rebuild_dutch(terms: Any, state: Any, events: list[tuple[int, dict[str, Any], int]], bids: dict) -> Any:
+    """The same for a Dutch auction."""
+    for number, event, at_ms in events:
+        if event["type"] == "auction_started":
+            state = rules.start(state)
+        elif event["type"] == "bid_placed":
+            bid = bids.pop(number)
+            state = dutch_rules.accept(terms, state, bid["bidder_id"], bid["amount"], bid["at_ms"])
+        elif event["outcome"] == "cancelled":
+            live = state.status == "live"
+            state = rules.cancel(terms, state, terms.seller_id, at_ms)
+            state = dutch_rules.stop_clock(terms, state, at_ms) if live else state
+        elif event["outcome"] == "unsold":
+            assert at_ms >= terms.ends_at_ms
+            state = dutch_rules.stop_clock(terms, rules.close(terms, state), terms.ends_at_ms)
+        assert number == state.event_number - (event["type"] == "bid_placed")
+        if event["type"] != "auction_started":
+            assert event["price"] == state.price
+    assert not bids
+    return state
+
+
+def rebuild_sealed(lot: Any, state: Any, events: list[tuple[int, dict[str, Any], int]], bids: dict) -> Any:
+    """The same for a sealed auction, from commitments and openings."""
+    terms, placed, opened = lot.terms, {}, []
+    for number, event, at_ms in events:
+        if event["type"] == "auction_started":
+            state = rules.start(state)
+        elif event["type"] == "bid_placed":
+            placed[number] = event["commitment"]
+            bid = bids[number]
+            before = {bids[n]["bidder_id"] for n in placed if n != number}
+            replaces = bid["bidder_id"] in before
+            amount = bid["amount"] or terms.starting_price  # replaced and unopened ones stay closed
+            state = sealed_rules.seal(terms, state, bid["bidder_id"], amount, bid["at_ms"], replaces=replaces)
+            assert bid["commitment"].hex() == event["commitment"]
+            assert event["price"] == terms.starting_price == state.price
+        elif event["type"] == "bids_opened":
+            for one in event["openings"]:
+                bid = bids[one["offset"]]
+                assert (one["amount"], one["nonce"]) == (bid["amount"], bid["nonce"].hex())
+                told = commitment_of(lot.auction_id, one["bidder"], one["amount"], one["nonce"])
+                assert told == placed[one["offset"]]
+                opened.append(sealed_rules.OpenedBid(one["offset"], bid["bidder_id"], one["amount"]))
+            continue
+        elif event["outcome"] == "cancelled":
+            state = rules.cancel(terms, state, terms.seller_id, at_ms)
+        else:
+            assert at_ms >= terms.ends_at_ms
+            state = sealed_rules.open_bids(terms, state, opened)
+            assert len(opened) == len({bid["bidder_id"] for bid in bids.values()})
+        assert number == state.event_number
+        if event["type"] != "auction_started":
+            assert event["price"] == state.price
+    assert set(bids) == set(placed)
     return state
 
 
