@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from protocols.errors import Refusal
+from protocols.topics import parse_id
 from server.local.engines import ENGINES, LocalEngines
 from server.local.home import Home, HomeError
 from server.local.install import install_engines
@@ -160,6 +161,21 @@ def _grant(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _audit_auction(arguments: Sequence[str]) -> int:
+    from server.audit_auction import AuditUnavailableError, audit_auction
+
+    auction_id, *rest = arguments or [""]
+    parsed = parse_id(auction_id)
+    if parsed is None or (rest and (len(rest) != 2 or rest[0] != "--url")):
+        raise UsageError("usage: ./mnbara audit-auction ID [--url URL]")
+    try:
+        equal, text = audit_auction(rest[1] if rest else Settings.from_environment().url, parsed)
+    except AuditUnavailableError as error:
+        raise UpError(str(error)) from None
+    print(text)
+    return 0 if equal else 1
+
+
 def _where(arguments: Sequence[str]) -> int:
     if len(arguments) != 1:
         raise UsageError("usage: ./mnbara where DOMAIN")
@@ -239,6 +255,11 @@ VERBS = {
     "migrate": Verb("migrate", "bring the database up to date", _migrate),
     "grant": Verb(
         "grant EMAIL ROLE...", "give an account the roles support or admin, on the running system", _grant
+    ),
+    "audit-auction": Verb(
+        "audit-auction ID [--url URL]",
+        "check an auction's result from its public audit alone; exit 0: equal",
+        _audit_auction,
     ),
     "where": Verb("where DOMAIN", "list the files of a domain in every layer", _where),
     "lock": Verb("lock [--upgrade]", "renew requirements.lock and requirements-dev.lock", _lock),

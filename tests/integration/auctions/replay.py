@@ -12,6 +12,7 @@ from handlers.auctions import dutch_rules, rules, sealed_rules
 from handlers.auctions.lots import mask_bidder, read_lots
 from protocols.auctions import commitment_of
 from protocols.values import to_timestamp
+from server.auditing import audit
 
 STATE = "status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions"
 
@@ -46,6 +47,23 @@ async def assert_replays(pool: asyncpg.Pool, auction_ids: Sequence[UUID]) -> int
         assert msgspec.json.encode(replayed) == msgspec.json.encode(rules.AuctionState(*live))
         assert leader_mask == (replayed.leader_id and mask_bidder(lot.salt, replayed.leader_id))
     return len(rows)
+
+
+async def assert_audited(market: Any, auction_ids: Sequence[UUID]) -> None:
+    """The auditor finds every auction's course and result equal, from the public answer alone."""
+    for auction_id in auction_ids:
+        told, events = await read_audit(market, auction_id)
+        assert audit(told, events).faults == []
+
+
+async def read_audit(market: Any, auction_id: UUID, limit: int = 500) -> tuple[Any, list[Any]]:
+    """Return the newest header and all events, page by page."""
+    events, after = [], 0
+    while after is not None:
+        told = await market.call("get_audit", auction_id=auction_id, after=after, limit=limit)
+        events += told.events
+        after = told.next_after
+    return told, events
 
 
 def rebuild(lot: Any, events: list[tuple[int, dict[str, Any], int]], bids: dict, gone: dict) -> Any:

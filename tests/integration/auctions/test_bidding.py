@@ -25,7 +25,7 @@ from server.pipeline import Answer, Pipeline
 from storage.auctions.lookups import read_auction_facts, read_ticker
 from storage.engines.postgres import open_database
 from tests.integration.auctions.conftest import ANONYMOUS, BY_VERB, HOUR_MS, Market, moment, new_caller
-from tests.integration.auctions.replay import assert_replays
+from tests.integration.auctions.replay import assert_audited, assert_replays
 
 
 async def test_a_bid_is_answered_stored_published_and_shown(market, seller, ann):
@@ -194,6 +194,7 @@ async def test_five_hundred_concurrent_bidders_end_in_the_state_their_events_rep
     )
     assert (row["leader_id"], row["leader_max"]) == (leader.id, top)
     assert await assert_replays(market.pool, [auction]) == 1
+    await assert_audited(market, [auction])
     prices = [event["price"] for event in await market.auction_events(auction) if "price" in event]
     assert prices == sorted(prices)
 
@@ -218,6 +219,7 @@ async def test_a_late_bid_extends_the_auction_and_says_so(market, seller, ann, b
     with pytest.raises(AuctionNotLive):
         await market.bid_now(auction, bob, 90_00)
     assert await assert_replays(market.pool, [auction]) == 1
+    await assert_audited(market, [auction])
 
 
 async def test_a_bid_is_judged_by_its_receipt_not_by_its_commit(market, seller, ann):
@@ -265,6 +267,7 @@ async def test_two_processes_bidding_on_one_auction_share_one_order(market, data
     taken = sum(isinstance(answer, Answer) for answer in answers)
     assert len(await market.auction_events(auction)) == taken + 1
     assert await assert_replays(market.pool, [auction]) == 1
+    await assert_audited(market, [auction])
 
 
 async def test_refusals_of_place_bid_are_declared(market):

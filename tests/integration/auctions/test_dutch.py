@@ -11,7 +11,7 @@ from protocols.errors import InvalidInput
 from protocols.values import new_id, now_instant, to_timestamp
 from storage.auctions.lookups import read_ticker
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller
-from tests.integration.auctions.replay import assert_replays
+from tests.integration.auctions.replay import assert_audited, assert_replays
 
 TERMS = {"format": "dutch", "dutch": {"floor_price": 4_00, "step": 1_50, "tick_s": 60}}
 MINUTE_MS = 60_000
@@ -106,6 +106,7 @@ async def test_the_first_to_accept_buys_at_the_price_of_the_receipt(market, sell
     await market.run_timers()
     assert len(await market.auction_events(auction)) == 3
     assert await assert_replays(market.pool, [auction]) == 1
+    await assert_audited(market, [auction])
 
 
 async def test_buy_now_accepts_the_price_of_now(market, seller, ann):
@@ -117,6 +118,7 @@ async def test_buy_now_accepts_the_price_of_now(market, seller, ann):
     assert (receipt.outcome, receipt.price) == ("won", 8_50)
     assert (await market.call("list_bids", auction_id=auction)).items[0].price == 8_50
     assert await assert_replays(market.pool, [auction]) == 1
+    await assert_audited(market, [auction])
 
 
 async def test_a_hundred_concurrent_accepts_make_exactly_one_winner(market, seller):
@@ -135,6 +137,7 @@ async def test_a_hundred_concurrent_accepts_make_exactly_one_winner(market, sell
     kinds = [event["type"] for event in await market.auction_events(auction)]
     assert kinds == ["auction_opened", "bid_placed", "auction_closed"]
     assert await assert_replays(market.pool, [auction]) == 1
+    await assert_audited(market, [auction])
 
 
 async def test_without_a_buyer_it_ends_unsold_at_the_price_it_fell_to(market, seller):
@@ -149,6 +152,7 @@ async def test_without_a_buyer_it_ends_unsold_at_the_price_it_fell_to(market, se
     assert (seen.status, seen.price, seen.next_price_at) == ("unsold", closed["price"], None)
     assert seen.version > last
     assert await assert_replays(market.pool, [auction]) == 1
+    await assert_audited(market, [auction])
     assert start < end
 
 
@@ -173,4 +177,5 @@ async def test_cancelled_and_scheduled_ones_replay_too(market, seller, ann):
     shown = await market.call("cancel_auction", seller, auction_id=planned)
     assert (shown.status, shown.price) == ("cancelled", 8_50)
     assert await assert_replays(market.pool, [planned, dropped]) == 2
+    await assert_audited(market, [planned, dropped])
     assert msgspec.json.encode(shown)

@@ -25,7 +25,7 @@ from protocols.errors import InvalidInput, KeyRequired, NotAllowed, Unauthentica
 from protocols.values import new_id, now_instant
 from server.timers import Timers
 from tests.integration.auctions.conftest import ANONYMOUS, HOUR_MS, moment, new_caller
-from tests.integration.auctions.replay import assert_replays
+from tests.integration.auctions.replay import assert_audited, assert_replays
 
 DAY_MS = 24 * HOUR_MS
 
@@ -141,6 +141,7 @@ async def test_a_scheduled_auction_takes_bids_from_its_start(market, seller, ann
     kinds = [event["type"] for event in await market.auction_events(auction)]
     assert kinds == ["auction_opened", "auction_started", "bid_placed"]
     assert await assert_replays(market.pool, [auction]) == 1
+    await assert_audited(market, [auction])
 
 
 async def test_a_start_timer_that_comes_early_or_twice_starts_nothing(market, seller):
@@ -193,6 +194,7 @@ async def test_closing_is_never_early_and_tells_winner_losers_and_seller(market,
     assert await market.personal_events(gone) == []
     assert await market.pool.fetchval("SELECT count(*) FROM timers WHERE ref = $1", auction) == 0
     assert await assert_replays(market.pool, [auction]) == 1
+    await assert_audited(market, [auction])
 
 
 async def test_the_workers_timers_close_on_time_and_not_before(market, seller, ann):
@@ -243,6 +245,7 @@ async def test_an_extended_auction_closes_at_its_new_end(market, seller, ann, bo
     await market.run_timers()
     assert (await market.row(auction))["status"] == "sold"
     assert await assert_replays(market.pool, [auction]) == 1
+    await assert_audited(market, [auction])
 
 
 async def test_an_auction_whose_reserve_was_not_met_is_unsold(market, seller, ann):
@@ -303,6 +306,7 @@ async def test_of_many_buyers_at_once_exactly_one_wins(market, seller):
     await market.run_timers()
     assert [e["type"] for e in await market.personal_events(under)][-1] == "auction_lost"
     assert await assert_replays(market.pool, [auction]) == 1
+    await assert_audited(market, [auction])
 
 
 async def test_buy_now_is_refused_where_it_is_not_offered(market, seller, ann, bob):
@@ -342,6 +346,7 @@ async def test_early_retraction_takes_all_own_bids_and_the_runner_up_leads_again
     with pytest.raises(BidNotRetractable):
         await market.call("retract_bid", bob, auction_id=auction, bid_id=first.bid_id)
     assert await assert_replays(market.pool, [auction]) == 1
+    await assert_audited(market, [auction])
 
 
 async def test_late_retraction_takes_only_a_fresh_last_bid(market, seller, ann):

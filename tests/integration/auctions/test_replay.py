@@ -17,7 +17,7 @@ from protocols.auctions import (
 from protocols.errors import Refusal
 from protocols.values import now_instant
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller
-from tests.integration.auctions.replay import assert_replays
+from tests.integration.auctions.replay import assert_audited, assert_replays
 
 AUCTIONS = 1_000
 MINUTE_MS = 60_000
@@ -48,6 +48,7 @@ async def test_a_thousand_random_auctions_equal_the_replay_of_their_events(marke
     market.clock_ms += 200 * HOUR_MS
     await market.run_timers()
     assert await assert_replays(market.pool, auctions) == AUCTIONS
+    await assert_audited(market, auctions)
     await assert_variety(market, auctions)
 
 
@@ -74,6 +75,7 @@ async def test_prices_after_retractions_follow_from_the_whole_log(market):
         ]
         await settle(market.call("retract_bid", who, auction_id=a, bid_id=bid) for a, who, bid in chosen)
     assert await assert_replays(market.pool, auctions) == len(auctions)
+    await assert_audited(market, auctions)
     gone = await market.pool.fetchval(
         "SELECT count(*) FROM bid_retractions WHERE auction_id = ANY($1)", auctions
     )

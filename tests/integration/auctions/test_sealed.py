@@ -28,7 +28,7 @@ from protocols.values import new_id, now_instant, to_json
 from storage.auctions.lookups import read_auction_facts, read_ticker
 from storage.vault import Vault, VaultError
 from tests.integration.auctions.conftest import BY_VERB, HOUR_MS, moment, new_caller
-from tests.integration.auctions.replay import assert_replays
+from tests.integration.auctions.replay import assert_audited, assert_replays
 from tests.unit.handlers.auctions.format_oracles import SealedOracle
 
 FORMATS = ("sealed_first_price", "sealed_second_price")
@@ -159,6 +159,7 @@ async def test_a_bidder_replaces_the_own_bid_and_the_latest_counts(market, selle
     with pytest.raises(AuctionNotLive):
         await market.bid_now(auction, ann, 99_00)
     assert await assert_replays(market.pool, [auction]) == 1
+    await assert_audited(market, [auction])
 
 
 @pytest.mark.parametrize(
@@ -185,6 +186,7 @@ async def test_results_of_both_formats(market, seller, name, reserve, amounts, r
     if amounts:
         assert events[-2]["reserve_price"] == reserve
     assert await assert_replays(market.pool, [auction]) == 1
+    await assert_audited(market, [auction])
 
 
 async def test_a_crowd_is_opened_in_chunks(market, seller):
@@ -202,6 +204,7 @@ async def test_a_crowd_is_opened_in_chunks(market, seller):
     )
     assert lost == count - 1
     assert await assert_replays(market.pool, [auction]) == 1
+    await assert_audited(market, [auction])
 
 
 async def test_a_cancelled_auction_never_opens_its_bids(market, seller, ann):
@@ -215,6 +218,7 @@ async def test_a_cancelled_auction_never_opens_its_bids(market, seller, ann):
         == 0
     )
     assert await assert_replays(market.pool, [auction]) == 1
+    await assert_audited(market, [auction])
 
 
 async def test_bids_without_their_master_key_stay_closed_and_the_auction_open(market, seller, ann, tmp_path):
@@ -273,4 +277,5 @@ async def test_random_sealed_auctions_agree_with_the_oracle_and_replay(market):
         row = await market.row(auction)
         assert (row["leader_id"] and str(row["leader_id"]), row["price"]) == oracle.result()
     assert await assert_replays(market.pool, list(auctions)) == 60
+    await assert_audited(market, list(auctions))
     assert await market.pool.fetchval("SELECT count(amount) FROM sealed_bids") > 60
