@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -40,6 +41,8 @@ class Market:
         self.pipeline = pipeline
         self.pool = pool
         self.published = published
+        self.secrets = Path()
+        """The folder of the vault's keys."""
         self.clock_ms: int | None = None
         """The instant the pipeline sees; None lets it see the real one."""
 
@@ -160,9 +163,11 @@ async def opened_market(
     async with opened.connection() as db:
         epoch = await read_epoch(db)
     published: list[tuple[str, Sequence[Entry]]] = []
-    vault = Vault(tmp_path_factory.mktemp("secrets"))
+    secrets = tmp_path_factory.mktemp("secrets")
+    vault = Vault(secrets)
     pipeline = Pipeline(opened, redis, epoch, published.extend, ROUTES, vault=vault)
     market = Market(pipeline, pool, published)
+    market.secrets = secrets
     pipeline.start()
     yield market
     await pipeline.close()

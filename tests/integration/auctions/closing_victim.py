@@ -1,0 +1,37 @@
+"""A process that decides the close of an auction inside its transaction and then waits to be killed.
+
+Run: `python -m tests.integration.auctions.closing_victim POSTGRES REDIS SECRETS NOW_MS`; it prints `decided`.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from redis.asyncio import Redis
+
+import server.pipeline
+from handlers.auctions import TIMERS
+from server.pipeline import Pipeline
+from storage.engines.postgres import open_database
+from storage.vault import Vault
+
+
+async def main(postgres_url: str, redis_url: str, secrets: str, now_ms: str) -> None:
+    server.pipeline.now_instant = lambda: int(now_ms)
+    database = await open_database(postgres_url)
+    pipeline = Pipeline(
+        database, Redis.from_url(redis_url), "e", lambda _: None, [], vault=Vault(Path(secrets))
+    )
+
+    async def close_and_wait(refs, stores, at_ms):
+        outcomes = await TIMERS["close_auction"](refs, stores, at_ms)
+        sys.stdout.write(f"decided {len(outcomes)}\n")
+        sys.stdout.flush()
+        await asyncio.sleep(60)
+        return outcomes
+
+    await pipeline.run_timers("close_auction", close_and_wait, 500)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

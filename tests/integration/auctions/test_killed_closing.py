@@ -1,0 +1,55 @@
+"""kill -9 after the close is decided and before it is committed: nothing happened, and the next one closes it once."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from handlers.auctions.rules import CLOSE_GRACE_MS
+from protocols.values import now_instant
+from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller
+from tests.integration.auctions.replay import assert_audited, assert_replays
+
+ROOT = Path(__file__).parents[3]
+
+
+async def test_killed_in_the_middle_of_closing_leaves_exactly_one_result(market, seller, database, redis_url):
+    market.clock_ms = start = now_instant()
+    names = ("english", "dutch", "sealed_first_price", "sealed_second_price")
+    fall = {"floor_price": 1, "step": 1, "tick_s": 1}
+    auctions = [
+        await market.new_auction(
+            seller, format=name, ends_at=moment(start + HOUR_MS), dutch=fall if name == "dutch" else None
+        )
+        for name in names
+    ]
+    for auction, name in zip(auctions, names, strict=True):
+        for amount in (20_00, 30_00, 25_50) if name != "dutch" else ():
+            await market.bid_now(auction, new_caller(), amount)
+    market.clock_ms = (await market.row(auctions[0]))["ends_at_ms"] + CLOSE_GRACE_MS
+    before = [dict(await market.row(auction)) for auction in auctions]
+    for _ in range(2):
+        words = (database, redis_url, str(market.secrets), str(market.clock_ms))
+        victim = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tests.integration.auctions.closing_victim",
+            *words,
+            cwd=ROOT,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert victim.stdout is not None
+        assert await asyncio.wait_for(victim.stdout.readline(), 20) == b"decided 4\n"
+        victim.kill()
+        await victim.wait()
+    assert [dict(await market.row(auction)) for auction in auctions] == before
+    await market.run_timers()
+    await market.run_timers()
+    for auction in auctions:
+        kinds = [event["type"] for event in await market.auction_events(auction)]
+        assert kinds.count("auction_closed") == 1
+    statuses = [(await market.row(auction))["status"] for auction in auctions]
+    assert statuses == ["sold", "unsold", "sold", "sold"]
+    prices = [(await market.row(auction))["price"] for auction in auctions]
+    assert prices == [26_50, 1, 30_00, 25_50]
+    assert await assert_replays(market.pool, auctions) == 4
+    await assert_audited(market, auctions)
