@@ -18,6 +18,7 @@ import structlog
 import uvicorn
 
 from protocols.values import now_instant
+from realtime.streams import StreamingHttp
 from realtime.wire import LeanWebSocket
 from server.metrics import Metrics
 from server.relay import Relay
@@ -62,7 +63,7 @@ async def serve(settings: Settings) -> None:
             uvicorn.Config(
                 process.app,
                 ws=LeanWebSocket,
-                http="httptools",
+                http=StreamingHttp,
                 lifespan="off",
                 log_config=None,
                 access_log=False,
