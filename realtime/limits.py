@@ -69,5 +69,7 @@ class Limits:
     """A connection outlives its token by this, so that a refresh can cross the network."""
     tick_s: float = 1.0
     """Step of the wheel all deadlines hang on."""
+    finish_commands_s: float = 5.0
+    """How long a leaving process waits for commands under way, after the time over which it sends clients away."""
     close_timeout_s: float = 5.0
     """How long a closing socket may take to answer before it is cut."""

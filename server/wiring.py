@@ -126,6 +126,10 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
             return Caller(caller.user_id, caller.session_id, caller.roles, peer)
 
         hub = Hub(base.bus, log)
+
+        def leaving() -> bool:
+            return hub.draining
+
         watch.on_revoked = lambda revoked: close_sockets(hub, revoked)
         polls = HubWatch(hub)
         limits = LocalLimits() if settings.rate_limits else None
@@ -146,12 +150,13 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
                 verify=verify,
                 limits=shared if settings.rate_limits else None,
                 jwks=base.auth.keys.jwks,
-                channels=ChannelSource(base.epoch, rules.authorize, log.read, polls.watch),
+                channels=ChannelSource(base.epoch, rules.authorize, log.read, polls.watch, leaving),
                 pings={
                     "postgres": base.database.ping,
                     "redis": lambda: ping_redis(redis),
                     "nats": base.nats.ping,
                 },
+                leaving=leaving,
                 extra_handlers=[mount_sockets(endpoint), *mount_emulation(emulation, base.metrics)],
             )
         )

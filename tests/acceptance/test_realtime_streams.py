@@ -67,7 +67,7 @@ async def test_event_source_sees_bytes_before_any_message(http):
 async def test_commands_are_served_in_order_and_publications_arrive(calm, http, kind):
     channel = f"auctions:stream-{kind}"
     async with open_stream(http, kind, {"token": "ann:s1"}) as stream:
-        assert f"personal:#ann" in (await stream.connected())["subs"]
+        assert "personal:#ann" in (await stream.connected())["subs"]
         posted = await stream.post(
             {"id": 2, "subscribe": {"channel": channel}},
             {"id": 3, "rpc": {"method": "later", "data": {"a": 1}}},
@@ -258,7 +258,7 @@ async def test_a_stream_is_pinged_and_ends_without_pongs(app, kind):
 
 
 async def test_a_client_that_does_not_read_its_stream_is_cut_and_costs_no_one(calm):
-    reader, writer = await asyncio.open_connection("127.0.0.1", calm.port)
+    _reader, writer = await asyncio.open_connection("127.0.0.1", calm.port)
     writer.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     body = b'{"id":1,"connect":{"token":"slow:s"}}'
     head = b"POST /connection/http_stream HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
