@@ -1,6 +1,7 @@
 """The fallback transports over raw HTTP: heads, order, secrets, bad input, slow readers, the end of a stream."""
 
 import asyncio
+import contextlib
 import json
 import socket
 
@@ -316,3 +317,57 @@ async def test_a_draining_server_ends_streams_with_3001_and_takes_no_new_ones():
         await draining
         async with open_stream(client) as late:
             assert late.response.status_code == 503
+
+
+async def test_a_draining_server_answers_what_is_under_way_and_reads_nothing_new():
+    async with (
+        running_app() as app,
+        httpx.AsyncClient(base_url=app.http_url, trust_env=False) as client,
+        open_stream(client, connect={"token": "busy:s"}) as busy,
+        open_stream(client, connect={"token": "idle:s"}) as idle,
+    ):
+        await busy.connected()
+        await idle.connected()
+        await busy.post({"id": 2, "rpc": {"method": "never", "data": 1}})
+        draining = asyncio.create_task(app.hub.drain(0.1))
+        assert await idle.goodbye() == 3001
+        await asyncio.sleep(0.2)
+        await busy.post({"id": 3, "rpc": {"method": "echo", "data": "too late"}})
+        app.gate.waiting[0].set_result(b'"in time"')
+        assert await busy.next() == {"id": 2, "rpc": {"data": "in time"}}
+        assert await busy.goodbye() == 3001
+        await draining
+        assert [method for _user, method, _data in app.gate.calls] == ["never"]
+
+
+async def test_a_command_without_end_does_not_keep_a_draining_server():
+    async with (
+        running_app(Limits(finish_commands_s=0.3)) as app,
+        httpx.AsyncClient(base_url=app.http_url, trust_env=False) as client,
+        open_stream(client, connect={"token": "busy:s"}) as busy,
+    ):
+        await busy.connected()
+        await busy.post({"id": 2, "rpc": {"method": "never", "data": 1}})
+        started = asyncio.get_running_loop().time()
+        await app.hub.drain(0.1)
+        assert asyncio.get_running_loop().time() - started < 0.8
+        assert await busy.goodbye() == 3001
+
+
+async def test_sockets_leave_spread_over_the_grace_time():
+    async with running_app() as app:
+        clients = [httpx.AsyncClient(base_url=app.http_url, trust_env=False) for _ in range(20)]
+        async with contextlib.AsyncExitStack() as stack:
+            streams = [await stack.enter_async_context(open_stream(client)) for client in clients]
+            for stream in streams:
+                await stream.connected()
+            draining = asyncio.create_task(app.hub.drain(1.0))
+            left = []
+            for _ in range(4):
+                await asyncio.sleep(0.25)
+                left.append(len(app.hub.connections))
+            await draining
+            assert all(abs(now - wanted) <= 4 for now, wanted in zip(left, (15, 10, 5, 0), strict=True)), left
+            assert not app.hub.connections
+        for client in clients:
+            await client.aclose()

@@ -162,3 +162,29 @@ async def test_an_ending_process_is_not_ready_first_and_ends_streams_with_their_
     async with asyncio.timeout(30):
         while any(starts(system, name) == served[name] for name in names):
             await asyncio.sleep(0.05)
+
+
+async def test_no_new_connection_falls_between_an_ending_process_and_the_others(system):
+    """A connection the kernel has given to the ending process already is served by it, a later one by the others."""
+    port, outcomes, stop = system.port, [], asyncio.Event()
+    request = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+
+    async def connect_for_ever() -> None:
+        while not stop.is_set():
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(request)
+                outcomes.append((await reader.read())[9:12])
+                writer.close()
+            except OSError as error:
+                outcomes.append(repr(error))
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(20):
+            group.create_task(connect_for_ever())
+        for name in ("server-0", "server-1"):
+            await asyncio.sleep(0.3)
+            await restart(system, name)
+        stop.set()
+    assert len(outcomes) > 500
+    assert set(outcomes) == {b"200"}, {str(one): outcomes.count(one) for one in set(outcomes)}
