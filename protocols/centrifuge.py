@@ -190,6 +190,15 @@ class Command(Struct):
     sub_refresh: SubRefreshRequest | None = None
 
 
+class EmulationRequest(Struct, gc=False):
+    """Commands of a client whose connection is a stream: they travel beside it, in a request of their own."""
+
+    node: str = ""
+    session: str = ""
+    data: bytes = b""
+    """What a websocket frame would carry."""
+
+
 # Results: the answer to one command. Encoded publications travel as `Raw` in the codec's own form.
 
 
@@ -217,6 +226,8 @@ class ConnectResult(Struct, omit_defaults=True):
     subs: dict[str, SubscribeResult] = {}
     ping: int = 0
     pong: bool = False
+    session: str = ""
+    node: str = ""
     time: int = 0
 
 

@@ -13,6 +13,7 @@ from protocols.centrifuge import (
     CodecError,
     Command,
     ConnectResult,
+    EmulationRequest,
     HistoryResult,
     RefreshResult,
     Result,
@@ -20,7 +21,17 @@ from protocols.centrifuge import (
     UnsubscribeResult,
 )
 
+
+class _Posted(Struct, gc=False):
+    """An `EmulationRequest` on the wire: the commands are a string, never base64."""
+
+    node: str = ""
+    session: str = ""
+    data: str = ""
+
+
 _decoder = Decoder(Command)
+_posted_decoder = Decoder(_Posted)
 _encoder = Encoder()
 
 _FIELD: dict[type[Struct], bytes] = {
@@ -55,6 +66,14 @@ class JsonCodec:
         if not 1 <= len(commands) <= commands_max:
             raise CodecError("no command, or too many in a frame")
         return commands
+
+    def decode_emulation(self, data: bytes) -> EmulationRequest:
+        """Return what a client of a stream posted. Raises CodecError."""
+        try:
+            posted = _posted_decoder.decode(data)
+            return EmulationRequest(posted.node, posted.session, posted.data.encode())
+        except (DecodeError, UnicodeError, RecursionError) as error:
+            raise CodecError("malformed request") from error
 
     def join(self, messages: Sequence[bytes]) -> bytes:
         """Return the payload of one frame that carries these messages in order."""

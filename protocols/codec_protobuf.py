@@ -17,6 +17,7 @@ from protocols.centrifuge import (
     Command,
     ConnectRequest,
     ConnectResult,
+    EmulationRequest,
     HistoryRequest,
     HistoryResult,
     PingRequest,
@@ -80,6 +81,14 @@ class ProtobufCodec:
         if not commands:
             raise CodecError("no command in a frame")
         return commands
+
+    def decode_emulation(self, data: bytes) -> EmulationRequest:
+        """Return what a client of a stream posted. Raises CodecError."""
+        try:
+            message = pb.EmulationRequest.FromString(data)
+        except DecodeError as error:
+            raise CodecError("malformed request") from error
+        return EmulationRequest(message.node, message.session, message.data)
 
     def join(self, messages: Sequence[bytes]) -> bytes:
         """Return the payload of one frame that carries these messages in order."""
@@ -259,6 +268,8 @@ def _write_connect(result: ConnectResult) -> bytes:
         ttl=result.ttl,
         ping=result.ping,
         pong=result.pong,
+        session=result.session,
+        node=result.node,
         time=result.time,
     ).SerializeToString()
     entries = (

@@ -308,6 +308,15 @@ class Connection(Member):
         self.disconnect(DisconnectCode.SHUTDOWN, "shutdown")
         self.flusher.flush()
 
+    def send_away(self) -> bool:
+        """Disconnect for another process to take over; False, reading no more, while a command is under way."""
+        if self.state != CLOSED:
+            if self._busy or self.in_flight or self._pending:
+                self.socket.pause_reading()
+                return False
+            self.disconnect(DisconnectCode.SHUTDOWN, "shutdown")
+        return True
+
     def socket_lost(self) -> None:
         """The socket is gone."""
         self._forget()

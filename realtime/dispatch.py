@@ -221,6 +221,8 @@ class CommandDispatcher:
             ping=max(1, round(self._limits.ping_s)),
             pong=True,
             time=int(time.time() * 1000),
+            session=connection.context.stream_session,
+            node=connection.context.stream_node,
         )
         if identity.expires_at_s:
             result.expires, result.ttl = True, _ttl(identity.expires_at_s)

@@ -25,12 +25,13 @@ class SocketEndpoint:
         self._origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
 
     async def serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Accept a websocket and make it a connection; refuse a foreign origin (HTTP 403) or a leaving process."""
+        """Accept a websocket and make it a connection; refuse (HTTP 403) a foreign origin, or when there is no room."""
         assert scope["type"] == "websocket"
         await receive()  # websocket.connect
         headers = dict(scope["headers"])
         origin = headers.get(b"origin", b"").decode("latin-1")
-        if self.hub.draining or not self._origin_allowed(origin, headers.get(b"host", b"").decode("latin-1")):
+        host = headers.get(b"host", b"").decode("latin-1")
+        if not self.has_room() or not self.origin_allowed(origin, host):
             await send({"type": "websocket.close", "code": 1008, "reason": "not allowed"})
             return
         codec, subprotocol = _negotiate(scope)
@@ -40,13 +41,21 @@ class SocketEndpoint:
         )
         socket: Socket | None = scope.get("extensions", {}).get(EXTENSION, {}).get("socket")
         if socket is not None:
-            Connection(self.hub, self._dispatcher, socket, codec, context)
+            self.connect(socket, codec, context)
             return
         plain = AsgiSocket(receive, send)
-        Connection(self.hub, self._dispatcher, plain, codec, context)
+        self.connect(plain, codec, context)
         await plain.run()
 
-    def _origin_allowed(self, origin: str, host: str) -> bool:
+    def connect(self, socket: Socket, codec: Codec, context: ConnectRequestContext) -> Connection:
+        """Make an accepted socket a connection of the hub."""
+        return Connection(self.hub, self._dispatcher, socket, codec, context)
+
+    def has_room(self) -> bool:
+        """Whether this process takes another connection: it stays, and is not full."""
+        return not self.hub.draining and len(self.hub.connections) < self.hub.limits.connections_max
+
+    def origin_allowed(self, origin: str, host: str) -> bool:
         """Browsers always send Origin; native apps do not, and are not what the check protects from."""
         if not origin or "*" in self._origins or origin.lower() in self._origins:
             return True

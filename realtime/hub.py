@@ -39,6 +39,10 @@ class Member(Writer):
         """End the connection; the code carries the reconnect policy."""
         raise NotImplementedError
 
+    def send_away(self) -> bool:
+        """End the connection for another process to take it (3001); False while it has a command under way."""
+        raise NotImplementedError
+
 
 class _Index:
     """Members by a name; most names have one, which then needs no set."""
@@ -98,16 +102,25 @@ class Hub:
         self.room.start(self._tidy())
 
     async def drain(self, grace_s: float) -> None:
-        """Let no one in and send everybody elsewhere (3001), spread over the grace time against stampedes."""
+        """Let no one in and send everybody elsewhere (3001), spread over the grace time against stampedes.
+
+        Whose turn has come and who has a command under way leaves with its answer, if that comes in time.
+        """
         self.draining = True
-        leaving = list(self.connections)
-        random.shuffle(leaving)
-        steps = max(1, min(int(grace_s / 0.05), len(leaving)))
-        for step in range(steps):
-            for member in leaving[step::steps]:
-                if member in self.connections:
-                    member.disconnect(3001, "shutdown")
-            await asyncio.sleep(grace_s / steps)
+        staying = list(self.connections)
+        random.shuffle(staying)
+        step_s = grace_s / max(1, len(staying))
+        turn_s = [step_s * (index + random.random()) for index in range(len(staying))]
+        started_s = self.loop.time()
+        last_s = grace_s + self.limits.finish_commands_s
+        finishing: list[Member] = []
+        while (staying or finishing) and (passed_s := self.loop.time() - started_s) < last_s:
+            while staying and turn_s[-len(staying)] <= passed_s:
+                finishing.append(staying.pop())
+            finishing = [member for member in finishing if not member.send_away()]
+            await asyncio.sleep(0.02)
+        for member in list(self.connections):
+            member.disconnect(3001, "shutdown")
 
     async def stop(self) -> None:
         """Disconnect who is left and end all work."""

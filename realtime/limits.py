@@ -25,6 +25,13 @@ class Limits:
     replies_bytes_max: int = 262_144
     """Unsent bytes above which a connection's next command waits until it has read its answers."""
 
+    connections_max: int = 19_500
+    """Sockets and streams of one process together; more are refused until some leave (20,000 descriptors)."""
+    stream_high_water_bytes: int = 65_536
+    """Unsent bytes of a streamed answer above which its connection waits, as a websocket's transport makes it."""
+    stream_inbox_bytes_max: int = 262_144
+    """Posted bytes kept for one stream while its connection is busy; above it the client is sent away (3013)."""
+
     ring_entries_max: int = 10_000
     """Publications of one channel kept in memory, and the most one recovery carries."""
     ring_bytes_max: int = 4 << 20
@@ -62,5 +69,7 @@ class Limits:
     """A connection outlives its token by this, so that a refresh can cross the network."""
     tick_s: float = 1.0
     """Step of the wheel all deadlines hang on."""
+    finish_commands_s: float = 5.0
+    """How long a leaving process waits for commands under way, after the time over which it sends clients away."""
     close_timeout_s: float = 5.0
     """How long a closing socket may take to answer before it is cut."""

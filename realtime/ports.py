@@ -53,6 +53,11 @@ class ConnectRequestContext:
     origin: str
     remote_ip: str
     transport: str
+    """`websocket`, `http_stream` or `sse`."""
+    stream_session: str = ""
+    """Streams only: the secret under which the client posts its commands; told in the connect result."""
+    stream_node: str = ""
+    """Streams only: the process that holds the stream."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,9 @@ SAMPLE_EVERY_S = 1.0
 SOCKET_GAUGES = {
     "connections": "Open realtime connections",
     "subscriptions": "Channel subscriptions of open connections",
+    "connections_websocket": "Open websockets",
+    "connections_http_stream": "Open HTTP streams",
+    "connections_sse": "Open streams of server-sent events",
     "queue_bytes": "Bytes waiting in the outgoing buffers of connections",
 }
 SOCKET_COUNTERS = {

@@ -11,13 +11,15 @@ import gc
 import resource
 import signal
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 
 import structlog
 import uvicorn
 
 from protocols.values import now_instant
+from realtime.streams import StreamingHttp
 from realtime.wire import LeanWebSocket
 from server.metrics import Metrics
 from server.relay import Relay
@@ -29,9 +31,6 @@ from storage.idempotency_postgres import delete_old_answers
 
 BACKLOG = 4096
 """Connections the kernel may hold while the process is busy: a storm of 5,000 a second waits under a second."""
-
-DRAIN_S = 2.0
-"""Over how long a leaving process spreads its sockets' reconnections."""
 
 KEEP_ALIVE_S = 75
 """Idle HTTP connections are kept this long; longer than common proxies keep theirs."""
@@ -62,7 +61,7 @@ async def serve(settings: Settings) -> None:
             uvicorn.Config(
                 process.app,
                 ws=LeanWebSocket,
-                http="httptools",
+                http=StreamingHttp,
                 lifespan="off",
                 log_config=None,
                 access_log=False,
@@ -78,8 +77,9 @@ async def serve(settings: Settings) -> None:
         _log.info("serving", url=settings.url)
         await asyncio.wait({serving, asyncio.create_task(ending.wait())}, return_when=asyncio.FIRST_COMPLETED)
         _log.info("draining", connections=len(process.hub.connections))
-        listening.close()
-        await process.hub.drain(DRAIN_S if process.hub.connections else 0.01)
+        process.hub.draining = True  # not ready from now on
+        _stop_listening(server, listening)
+        await process.hub.drain(settings.drain_s if process.hub.connections else 0)
         server.should_exit = True
         await serving
     _log.info("ended")
@@ -121,6 +121,39 @@ def _listen(settings: Settings) -> socket.socket:
     listening.listen(BACKLOG)
     listening.setblocking(False)
     return listening
+
+
+def _stop_listening(server: uvicorn.Server, listening: socket.socket) -> None:
+    """Leave the port to the processes that share it; who the kernel has already given to this one is still served.
+
+    A listener that closes resets what waits in its queue, so the queue is emptied first, and only then, in the same
+    breath, the kernel is told to queue nothing more here.
+    """
+    queue = listening.dup()  # the event loop closes its own
+    for accepting in server.servers:
+        accepting.close()
+    listening.close()
+    loop = asyncio.get_running_loop()
+    with contextlib.closing(queue):
+        with contextlib.suppress(OSError):  # BlockingIOError: the queue is empty
+            while True:
+                accepted, _peer = queue.accept()
+                accepted.setblocking(False)
+                task = loop.create_task(loop.connect_accepted_socket(_protocol_maker(server), accepted))
+                _LAST.add(task)
+                task.add_done_callback(_LAST.discard)
+        with contextlib.suppress(OSError):
+            queue.shutdown(socket.SHUT_RDWR)
+
+
+def _protocol_maker(server: uvicorn.Server) -> Callable[[], StreamingHttp]:
+    return partial(
+        StreamingHttp, config=server.config, server_state=server.server_state, app_state=server.lifespan.state
+    )
+
+
+_LAST: set[asyncio.Task[object]] = set()
+"""Connections taken over from the queue, until they have their protocol."""
 
 
 def _raise_descriptor_limit() -> None:

@@ -45,6 +45,9 @@ class Settings:
     allowed_origins: str = _setting(
         "browser origins that may open sockets and call REST, comma-separated; * = any", "", "origins"
     )
+    drain_s: int = _setting(
+        "over how long an ending process sends its sockets away; 20 behind a load balancer", 2, "seconds"
+    )
     access_token_s: int = _setting("life of an access token", 900, "seconds")
     rate_limits: bool = _setting("on, or off for load tests on loopback", True, "on|off")
     ops_token: str = _setting("bearer token that may read /metrics from afar", "", "text")

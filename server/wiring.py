@@ -12,6 +12,7 @@ from handlers.auth.tools import KeyedAuthTools
 from handlers.auth.watch import SessionWatch
 from handlers.contract import Caller
 from protocols.topics import Entry, Kind
+from realtime.emulation import Emulation, new_node
 from realtime.endpoint import SocketEndpoint
 from realtime.hub import Hub
 from server.channel_log import ChannelLog
@@ -28,7 +29,7 @@ from server.ratelimits import LocalLimits, SharedLimits
 from server.relay import Relay
 from server.routes import ROUTES, TIMERS
 from server.settings import Settings
-from server.sockets import mount_sockets
+from server.sockets import mount_emulation, mount_sockets
 from server.timers import Timers
 from storage.auctions.lookups import read_ticker
 from storage.auth.sessions_postgres import Revocation
@@ -37,6 +38,7 @@ from storage.engines.nats import NatsLink
 from storage.engines.postgres import Database, open_database
 from storage.engines.redis import open_redis, ping_redis
 from storage.events_postgres import read_epoch
+from storage.mailbox_redis import RedisMailbox
 from storage.ratelimits_redis import RateLimitStore
 from storage.streams_nats import follow_heads
 from storage.vault import Vault
@@ -128,12 +130,19 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
             return Caller(caller.user_id, caller.session_id, caller.roles, peer)
 
         hub = Hub(base.bus, log)
+
+        def leaving() -> bool:
+            return hub.draining
+
         watch.on_revoked = lambda revoked: close_sockets(hub, revoked)
         polls = HubWatch(hub)
         limits = LocalLimits() if settings.rate_limits else None
         table = CommandTable(ROUTES, base.pipeline, limits, base.metrics)
         gate = AppGate(check_token, rules, table)
         endpoint = SocketEndpoint(hub, gate, settings.origins)
+        node = new_node()
+        mailbox = RedisMailbox(settings.redis_url, node)
+        emulation = Emulation(endpoint, mailbox, node)
         redis = open_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         shared = SharedLimits(RateLimitStore(redis), base.metrics.limits_without_store.inc)
@@ -145,21 +154,24 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
                 verify=verify,
                 limits=shared if settings.rate_limits else None,
                 jwks=base.auth.keys.jwks,
-                channels=ChannelSource(base.epoch, rules.authorize, log.read, polls.watch),
+                channels=ChannelSource(base.epoch, rules.authorize, log.read, polls.watch, leaving),
                 pings={
                     "postgres": base.database.ping,
                     "redis": lambda: ping_redis(redis),
                     "nats": base.nats.ping,
                 },
-                extra_handlers=[mount_sockets(endpoint)],
+                leaving=leaving,
+                extra_handlers=[mount_sockets(endpoint), *mount_emulation(emulation, base.metrics)],
             )
         )
         await watch.start()
         stack.push_async_callback(watch.close)
         await hub.start()
         stack.push_async_callback(hub.stop)
+        await mailbox.start(emulation.deliver)
+        stack.push_async_callback(mailbox.close)
         base.nats.when_connected(lambda client: follow_heads(client, hub.announce_heads))
-        base.metrics.follow_sockets(lambda: socket_figures(hub))
+        base.metrics.follow_sockets(lambda: socket_figures(hub, emulation))
         sampling = asyncio.create_task(base.metrics.run(), name="metrics")
         stack.callback(sampling.cancel)
         yield ServerProcess(app, hub, base.metrics)
@@ -188,11 +200,15 @@ def close_sockets(hub: Hub, revoked: Sequence[Revocation]) -> None:
             hub.disconnect_user(str(revocation.user_id), *ACCESS_CHANGED)
 
 
-def socket_figures(hub: Hub) -> dict[str, float]:
+def socket_figures(hub: Hub, emulation: Emulation) -> dict[str, float]:
     """Return the realtime core's counters under the names that metrics show."""
     counters = hub.counters
+    streams = emulation.streams_by_transport()
+    connections = len(hub.connections)
     return {
-        "connections": len(hub.connections),
+        "connections": connections,
+        "connections_websocket": max(0, connections - sum(streams.values())),
+        **{f"connections_{transport}": count for transport, count in streams.items()},
         "subscriptions": hub.subscriptions(),
         "queue_bytes": hub.bytes_queued(),
         "deliveries": counters.deliveries,

@@ -50,6 +50,8 @@ class DoorParts:
     pings: Mapping[str, Ping]
     extra_handlers: Sequence[Any] = field(default=())
     """Further handlers of the framework: the realtime endpoints, webhooks."""
+    leaving: Callable[[], bool] = lambda: False
+    """Whether the process is about to end: not ready any more, and clients are asked to connect elsewhere."""
 
 
 def create_app(parts: DoorParts) -> Door:
@@ -68,13 +70,13 @@ def create_app(parts: DoorParts) -> Door:
         debug=False,
     )
     secure = parts.settings.public_url.startswith("https://")
-    return Door(app, parts.settings.allowed_origins, secure=secure)
+    return Door(app, parts.settings.allowed_origins, secure=secure, leaving=parts.leaving)
 
 
 def _pages(parts: DoorParts, callers: Callers) -> dict[str, Handler]:
     """Return what is served beside the route tables, by path."""
     routes = [command.route for command in parts.table.commands.values()]
-    health = Health(parts.pings, parts.metrics)
+    health = Health(parts.pings, parts.metrics, parts.leaving)
     settings = parts.settings
 
     async def show_errors(_request: Incoming) -> Reply:

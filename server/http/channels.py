@@ -48,6 +48,8 @@ class ChannelSource:
     authorize: Callable[[Caller, str], Awaitable[ChannelRule]]
     read: Callable[[str, int, int], Awaitable[Sequence[Entry]]]
     watch: Watch
+    leaving: Callable[[], bool] = lambda: False
+    """Whether the process is about to end: then nobody waits any longer."""
 
 
 class ChannelPolls:
@@ -112,7 +114,7 @@ class ChannelPolls:
             while True:
                 entries = await self._source.read(poll.channel, poll.after, poll.limit)
                 left = deadline - loop.time()
-                if entries or left <= 0:
+                if entries or left <= 0 or self._source.leaving():
                     return entries
                 try:
                     async with asyncio.timeout(min(left, LOOK_AGAIN_S)):

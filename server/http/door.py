@@ -1,7 +1,7 @@
 """The outermost layer of HTTP: request id, security headers, CORS, and the answer to what nobody else caught."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import structlog
@@ -72,9 +72,12 @@ class Origins:
 class Door:
     """ASGI: HTTP requests go through it; websockets and lifespan pass by."""
 
-    def __init__(self, app: ASGIApp, allowed_origins: str, *, secure: bool) -> None:
-        """Wrap the application; `secure` says that clients reach us over TLS."""
+    def __init__(
+        self, app: ASGIApp, allowed_origins: str, *, secure: bool, leaving: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Wrap the application; `secure` says that clients reach us over TLS, `leaving` that the process ends."""
         self._app: Any = app
+        self._leaving = leaving
         self._origins = Origins(allowed_origins)
         self._always = [*_ALWAYS, _TRANSPORT] if secure else _ALWAYS
 
@@ -98,6 +101,8 @@ class Door:
         structlog.contextvars.bind_contextvars(trace_id=trace_id)
         preflight = request["method"] == "OPTIONS" and origin and asked
         extra = self._origins.preflight(origin, asked) if preflight else self._origins.headers(origin)
+        if self._leaving():
+            extra = [*extra, (b"connection", b"close")]  # the next request shall find a process that stays
         finish = _Finish(send, [(b"x-request-id", trace_id.encode()), *self._always, *extra])
         try:
             await self._app(scope, receive, finish)

@@ -26,9 +26,10 @@ _FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b
 class Health:
     """Live: the process answers. Ready: its parts do too."""
 
-    def __init__(self, parts: Mapping[str, Ping], metrics: Metrics) -> None:
-        """Name the parts and how to ask each."""
+    def __init__(self, parts: Mapping[str, Ping], metrics: Metrics, leaving: Callable[[], bool]) -> None:
+        """Name the parts and how to ask each; `leaving` says that this process is about to end."""
         self._parts = dict(parts)
+        self._leaving = leaving
         self._metrics = metrics
         self._known: dict[str, str] = {}
         self._known_until = 0.0
@@ -39,7 +40,9 @@ class Health:
         return Reply(200, b'{"status":"live"}')
 
     async def ready(self, _request: Incoming) -> Reply:
-        """Answer 200 when every part works, else 503, with each part's state."""
+        """Answer 200 when every part works, else 503, with each part's state; 503 also when the process leaves."""
+        if self._leaving():
+            return Reply(503, b'{"status":"leaving","parts":{}}')
         states = await self.look()
         ready = all(state == "ok" for state in states.values())
         body = to_json({"status": "ready" if ready else "not_ready", "parts": states})

@@ -38,6 +38,9 @@ READY_TIMEOUT_S = 60.0
 START_DEATHS_MAX = 3
 """A process that dies this often before the first `ready` will not get better: `up` gives up."""
 
+LEAVE_S = 18.0
+"""What a server process may take to end beyond the time over which it sends its sockets away."""
+
 LOG_BYTES_MAX = 20_000_000
 """A log larger than this at start is set aside as `<name>.log.1`."""
 
@@ -151,7 +154,9 @@ class _Run:
         self.say(f"starting {count} server process{'es' if count > 1 else ''} and the worker")
         self.supervisor.start(self._child("worker", "worker"))
         for number in range(count):
-            self.supervisor.start(self._child(f"server-{number}", "serve", "--process", str(number)))
+            child = self._child(f"server-{number}", "serve", "--process", str(number))
+            child.grace_s = self.settings.drain_s + LEAVE_S
+            self.supervisor.start(child)
 
     def _await_ready(self, wakeup_fd: int) -> None:
         deadline = time.monotonic() + READY_TIMEOUT_S

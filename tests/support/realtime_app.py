@@ -8,9 +8,11 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import uvicorn
-from litestar import Litestar, asgi
+from litestar import Litestar, Response, asgi
 from litestar.types import Receive, Scope, Send
 
+from protocols.errors import Refusal
+from realtime.emulation import EMULATION_PATH, HTTP_STREAM_PATH, SSE_PATH, Emulation, new_node
 from realtime.endpoint import SocketEndpoint
 from realtime.hub import Hub
 from realtime.limits import Limits
@@ -24,6 +26,7 @@ from realtime.ports import (
     Lane,
     ProtocolError,
 )
+from realtime.streams import StreamingHttp
 from realtime.wire import LeanWebSocket
 
 
@@ -161,6 +164,19 @@ class SmallGate:
         raise ProtocolError(104, "method not found")
 
 
+class MemoryMailbox:
+    """Joins the emulations of one test: two apps that share it are two processes."""
+
+    def __init__(self):
+        self.nodes: dict[str, Callable[[str, bytes], None]] = {}
+
+    async def send(self, node: str, session: str, data: bytes) -> bool:
+        await asyncio.sleep(0)
+        if node in self.nodes:
+            self.nodes[node](session, data)
+        return node in self.nodes
+
+
 class App:
     """What a test works with."""
 
@@ -168,7 +184,14 @@ class App:
         self.bus, self.log, self.gate = MemoryBus(), MemoryLog(), SmallGate()
         self.hub = Hub(self.bus, self.log, limits)
         self.endpoint = SocketEndpoint(self.hub, self.gate, ["https://friend.example"])
+        self.mailbox = MemoryMailbox()
+        self.emulation = Emulation(self.endpoint, self.mailbox, new_node())
+        self.mailbox.nodes[self.emulation.node] = self.emulation.deliver
         self.port = 0
+
+    @property
+    def http_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def url(self) -> str:
@@ -190,7 +213,24 @@ class App:
         async def sockets(scope: Scope, receive: Receive, send: Send) -> None:
             await self.endpoint.serve_socket(scope, receive, send)
 
-        return Litestar([sockets], openapi_config=None, logging_config=None)
+        def mount(path, serve):
+            @asgi(path, copy_scope=False)
+            async def serving(scope: Scope, receive: Receive, send: Send) -> None:
+                await serve(scope, receive, send)
+
+            return serving
+
+        return Litestar(
+            [
+                sockets,
+                mount(HTTP_STREAM_PATH, self.emulation.serve_http_stream),
+                mount(SSE_PATH, self.emulation.serve_sse),
+                mount(EMULATION_PATH, self.emulation.serve_emulation),
+            ],
+            exception_handlers={Refusal: lambda _, error: Response(error.code, status_code=error.status)},
+            openapi_config=None,
+            logging_config=None,
+        )
 
 
 class _Server(uvicorn.Server):
@@ -208,7 +248,12 @@ async def running_app(limits: Limits | None = None, ws=LeanWebSocket) -> AsyncIt
     listener.bind(("127.0.0.1", 0))
     app.port = listener.getsockname()[1]
     config = uvicorn.Config(
-        app.litestar(), ws=ws, lifespan="off", log_level="warning", timeout_graceful_shutdown=2
+        app.litestar(),
+        ws=ws,
+        http=StreamingHttp,
+        lifespan="off",
+        log_level="warning",
+        timeout_graceful_shutdown=2,
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
