@@ -37,6 +37,7 @@ from storage.engines.nats import NatsLink
 from storage.engines.postgres import Database, open_database
 from storage.engines.redis import open_redis, ping_redis
 from storage.events_postgres import read_epoch
+from storage.presence_redis import RedisPresence
 from storage.ratelimits_redis import RateLimitStore
 from storage.streams_nats import follow_heads
 
@@ -123,15 +124,15 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
             caller = (await verifier.verify_access_token(token)).caller
             return Caller(caller.user_id, caller.session_id, caller.roles, peer)
 
-        hub = Hub(base.bus, log)
+        redis = open_redis(settings.redis_url)
+        stack.push_async_callback(redis.aclose)
+        hub = Hub(base.bus, log, presence=RedisPresence(redis))
         watch.on_revoked = lambda revoked: close_sockets(hub, revoked)
         polls = HubWatch(hub)
         limits = LocalLimits() if settings.rate_limits else None
         table = CommandTable(ROUTES, base.pipeline, limits, base.metrics)
         gate = AppGate(check_token, rules, table)
         endpoint = SocketEndpoint(hub, gate, settings.origins)
-        redis = open_redis(settings.redis_url)
-        stack.push_async_callback(redis.aclose)
         shared = SharedLimits(RateLimitStore(redis), base.metrics.limits_without_store.inc)
         app = create_app(
             DoorParts(
