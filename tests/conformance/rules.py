@@ -33,25 +33,25 @@ OPEN = frozenset({"recovery", "delta"})
 """Namespaces any client may subscribe to, without a token of the channel."""
 
 
-class TokenExpired(Exception):
+class ExpiredTokenError(Exception):
     pass
 
 
-class BadToken(Exception):
+class BadTokenError(Exception):
     pass
 
 
 def read_token(token: str) -> dict:
-    """Return the claims. Raises TokenExpired, BadToken."""
+    """Return the claims. Raises ExpiredTokenError, BadTokenError."""
     options = {"verify_sub": False, "verify_aud": False, "verify_iat": False}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the suites' secret is short
             return jwt.decode(token, SECRET, ["HS256"], options=options)
     except jwt.ExpiredSignatureError as error:
-        raise TokenExpired from error
+        raise ExpiredTokenError from error
     except jwt.InvalidTokenError as error:
-        raise BadToken from error
+        raise BadTokenError from error
 
 
 def identify(token: str, *, insecure: bool) -> Identity:
@@ -62,9 +62,9 @@ def identify(token: str, *, insecure: bool) -> Identity:
         raise DisconnectError(3501, "bad request")
     try:
         claims = read_token(token)
-    except TokenExpired as error:
+    except ExpiredTokenError as error:
         raise ProtocolError(109, "token expired") from error
-    except BadToken as error:
+    except BadTokenError as error:
         raise DisconnectError(3500, "invalid token") from error
     if "channel" in claims:
         raise DisconnectError(3500, "invalid token")
@@ -90,9 +90,9 @@ def judge(user: str, channel: str, token: str, *, insecure: bool) -> ChannelRule
 def _by_token(rule: ChannelRule, user: str, channel: str, token: str) -> ChannelRule:
     try:
         claims = read_token(token)
-    except TokenExpired as error:
+    except ExpiredTokenError as error:
         raise ProtocolError(109, "token expired") from error
-    except BadToken as error:
+    except BadTokenError as error:
         raise ProtocolError(103, "permission denied") from error
     if claims.get("channel") != channel or claims.get("sub", "") != user:
         raise ProtocolError(103, "permission denied")

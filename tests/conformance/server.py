@@ -166,7 +166,7 @@ async def serve(port, *, insecure):
     config = uvicorn.Config(
         app.litestar(), host="127.0.0.1", port=port, ws=LeanWebSocket, lifespan="off", log_level="warning"
     )
-    print(f"conformance server on http://127.0.0.1:{port}, insecure: {insecure}", flush=True)  # noqa: T201
+    print(f"conformance server on http://127.0.0.1:{port}, insecure: {insecure}", flush=True)
     try:
         await uvicorn.Server(config).serve()
     finally:
