@@ -14,6 +14,7 @@ UInt32 = Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)]
 UInt64 = Annotated[int, Meta(ge=0, le=0x7FFF_FFFF_FFFF_FFFF)]
 """Bounded to what a signed 64-bit column holds: no offset is ever larger."""
 Int32 = Annotated[int, Meta(ge=-0x8000_0000, le=0x7FFF_FFFF)]
+Int64 = Annotated[int, Meta(ge=-0x8000_0000_0000_0000, le=0x7FFF_FFFF_FFFF_FFFF)]
 
 NO_DATA = Raw()
 
@@ -43,6 +44,7 @@ class DisconnectCode(IntEnum):
     SHUTDOWN = 3001
     SERVER_ERROR = 3004
     EXPIRED = 3005
+    SUBSCRIPTION_EXPIRED = 3006
     SLOW = 3008
     INSUFFICIENT_STATE = 3010
     FORCE_RECONNECT = 3011
@@ -59,6 +61,18 @@ class DisconnectCode(IntEnum):
     NOT_AVAILABLE = 3508
 
 
+class UnsubscribeCode(IntEnum):
+    """Codes of unsubscribe pushes; from 2500 on the client subscribes again at once."""
+
+    SERVER = 2000
+    INSUFFICIENT_STATE = 2500
+    EXPIRED = 2501
+    STATE_INVALIDATED = 2502
+
+
+COMPACT_CHANNEL = 1
+"""Bit of `SubscribeRequest.flag`: pushes may name the channel by a number."""
+
 REJECT_UNRECOVERED = 2
 """Bit of `SubscribeRequest.flag`: answer an impossible recovery with error 112, not `recovered: false`."""
 
@@ -70,7 +84,18 @@ class CodecError(Exception):
 # Commands: what a client sends.
 
 
-class SubscribeRequest(Struct, gc=False):
+class FilterNode(Struct, omit_defaults=True):
+    """A test of tags, or and, or, not of such tests."""
+
+    op: str = ""
+    key: str = ""
+    cmp: str = ""
+    val: str = ""
+    vals: list[str] = []
+    nodes: list["FilterNode"] = []
+
+
+class SubscribeRequest(Struct):
     """Subscribe to a channel, perhaps resuming after `offset`."""
 
     channel: str = ""
@@ -83,7 +108,8 @@ class SubscribeRequest(Struct, gc=False):
     recoverable: bool = False
     join_leave: bool = False
     delta: str = ""
-    flag: int = 0
+    tf: FilterNode | None = None
+    flag: Int64 = 0
     type: Int32 = 0
 
 
@@ -170,6 +196,7 @@ class SubRefreshRequest(Struct, gc=False):
 
     channel: str = ""
     token: str = ""
+    type: Int32 = 0
 
 
 class Command(Struct):
@@ -214,6 +241,8 @@ class SubscribeResult(Struct, omit_defaults=True):
     offset: int = 0
     positioned: bool = False
     was_recovering: bool = False
+    delta: bool = False
+    id: int = 0
 
 
 class ConnectResult(Struct, omit_defaults=True):
@@ -252,4 +281,47 @@ class HistoryResult(Struct, omit_defaults=True):
     offset: int = 0
 
 
-Result = ConnectResult | SubscribeResult | UnsubscribeResult | HistoryResult | RefreshResult
+class SubRefreshResult(Struct, omit_defaults=True, gc=False):
+    """How long the refreshed subscription lives."""
+
+    expires: bool = False
+    ttl: int = 0
+
+
+class PublishResult(Struct, omit_defaults=True, gc=False):
+    """Done."""
+
+
+class ClientInfo(Struct, omit_defaults=True, gc=False):
+    """Who a client is; what the application adds is JSON."""
+
+    user: str = ""
+    client: str = ""
+    conn_info: Raw = NO_DATA
+    chan_info: Raw = NO_DATA
+
+
+class PresenceResult(Struct):
+    """Who is in a channel: `ClientInfo` as JSON by client."""
+
+    presence: dict[str, Raw] = {}
+
+
+class PresenceStatsResult(Struct, omit_defaults=True, gc=False):
+    """How many are in a channel."""
+
+    num_clients: int = 0
+    num_users: int = 0
+
+
+Result = (
+    ConnectResult
+    | SubscribeResult
+    | UnsubscribeResult
+    | HistoryResult
+    | RefreshResult
+    | SubRefreshResult
+    | PublishResult
+    | PresenceResult
+    | PresenceStatsResult
+)

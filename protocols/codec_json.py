@@ -4,7 +4,7 @@ A raw newline inside an object would break every client that splits frames on it
 newlines here (they can only be insignificant white space). Source: PROTOCOL.md 2.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import DecodeError, Raw, Struct
 from msgspec.json import Decoder, Encoder
@@ -15,8 +15,12 @@ from protocols.centrifuge import (
     ConnectResult,
     EmulationRequest,
     HistoryResult,
+    PresenceResult,
+    PresenceStatsResult,
+    PublishResult,
     RefreshResult,
     Result,
+    SubRefreshResult,
     SubscribeResult,
     UnsubscribeResult,
 )
@@ -40,6 +44,10 @@ _FIELD: dict[type[Struct], bytes] = {
     UnsubscribeResult: b"unsubscribe",
     HistoryResult: b"history",
     RefreshResult: b"refresh",
+    SubRefreshResult: b"sub_refresh",
+    PublishResult: b"publish",
+    PresenceResult: b"presence",
+    PresenceStatsResult: b"presence_stats",
 }
 
 
@@ -99,19 +107,53 @@ class JsonCodec:
             rest,
         )
 
-    def publication(self, number: int, data: bytes, at_ms: int, key: str) -> bytes:
-        """Return one publication, to be embedded in a push or a result."""
-        named = b',"key":' + _encoder.encode(key) if key else b""
-        return b'{"data":%b,"offset":%d,"time":%d%b}' % (_one_line(data), number, at_ms, named)
+    def publication(
+        self,
+        number: int,
+        data: bytes,
+        at_ms: int,
+        key: str,
+        tags: Mapping[str, str] | None = None,
+        info: bytes = b"",
+        *,
+        delta: bool | None = None,
+    ) -> bytes:
+        """Return one publication, to be embedded in a push or a result.
+
+        `delta` belongs to subscriptions with delta, whose data is a string: True when it is a delta, False when not.
+        """
+        rest = b',"key":' + _encoder.encode(key) if key else b""
+        if tags:
+            rest += b',"tags":' + _encoder.encode(tags)
+        if info:
+            rest += b',"info":' + info
+        if delta is None:
+            return b'{"data":%b,"offset":%d,"time":%d%b}' % (_one_line(data), number, at_ms, rest)
+        if delta:
+            rest += b',"delta":true'
+        return b'{"data":%b,"offset":%d,"time":%d%b}' % (_encoder.encode(data.decode()), number, at_ms, rest)
 
     def embed(self, publications: Sequence[bytes]) -> list[Raw]:
         """Return encoded publications in the form results carry them."""
         return [Raw(publication) for publication in publications]
 
-    def push_publications(self, channel: str, publications: Sequence[bytes]) -> list[bytes]:
-        """Return one push message per encoded publication."""
-        head = b'{"push":{"channel":' + _encoder.encode(channel) + b',"pub":'
+    def push_publications(self, channel: str, publications: Sequence[bytes], push_id: int = 0) -> list[bytes]:
+        """Return one push message per encoded publication; a channel with a push id is named by it."""
+        head = _push_head(channel, push_id) + b',"pub":'
         return [head + publication + b"}}" for publication in publications]
+
+    def push_presence(self, channel: str, what: str, info: bytes, push_id: int = 0) -> bytes:
+        """Return the push that tells of a client's `join` or `leave`; `info` is a ClientInfo as JSON."""
+        return b'%b,"%b":{"info":%b}}}' % (_push_head(channel, push_id), what.encode(), info)
+
+    def push_subscribe(self, channel: str, result: SubscribeResult) -> bytes:
+        """Return the push that begins a subscription from the server's side."""
+        subscribe = {
+            name: value
+            for name in ("recoverable", "epoch", "offset", "positioned")
+            if (value := getattr(result, name))
+        }
+        return _encoder.encode({"push": {"channel": channel, "subscribe": subscribe}})
 
     def push_unsubscribe(self, channel: str, code: int, reason: str) -> bytes:
         """Return the push that ends a subscription from the server's side."""
@@ -122,6 +164,12 @@ class JsonCodec:
     def push_disconnect(self, code: int, reason: str) -> bytes:
         """Return the push that tells why the connection is about to close."""
         return _encoder.encode({"push": {"disconnect": {"code": code, "reason": reason}}})
+
+
+def _push_head(channel: str, push_id: int) -> bytes:
+    if push_id:
+        return b'{"push":{"id":%d' % push_id
+    return b'{"push":{"channel":' + _encoder.encode(channel)
 
 
 def _one_line(data: bytes) -> bytes:

@@ -5,25 +5,31 @@ clients is written once and wrapped by hand: a field of message type is its tag,
 Source: PROTOCOL.md 2 and 18.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from google.protobuf.message import DecodeError
 from msgspec import Raw, Struct
+from msgspec.json import Decoder
 
 from protocols import centrifuge_pb2
 from protocols.centrifuge import (
+    ClientInfo,
     CodecError,
     Command,
     ConnectRequest,
     ConnectResult,
     EmulationRequest,
+    FilterNode,
     HistoryRequest,
     HistoryResult,
     PingRequest,
     PresenceRequest,
+    PresenceResult,
     PresenceStatsRequest,
+    PresenceStatsResult,
     PublishRequest,
+    PublishResult,
     RefreshRequest,
     RefreshResult,
     Result,
@@ -31,6 +37,7 @@ from protocols.centrifuge import (
     SendRequest,
     StreamPosition,
     SubRefreshRequest,
+    SubRefreshResult,
     SubscribeRequest,
     SubscribeResult,
     UnsubscribeRequest,
@@ -55,7 +62,12 @@ _REPLY_FIELD: dict[type[Struct], bytes] = {
     UnsubscribeResult: b"\x3a",
     HistoryResult: b"\x5a",
     RefreshResult: b"\x72",
+    PublishResult: b"\x42",
+    PresenceResult: b"\x4a",
+    PresenceStatsResult: b"\x52",
+    SubRefreshResult: b"\x7a",
 }
+_read_info = Decoder(ClientInfo).decode
 
 
 class ProtobufCodec:
@@ -109,21 +121,50 @@ class ProtobufCodec:
         error = pb.Error(code=code, message=message, temporary=temporary)
         return _delimited(pb.Reply(id=command_id, error=error).SerializeToString())
 
-    def publication(self, number: int, data: bytes, at_ms: int, key: str) -> bytes:
-        """Return one publication, to be embedded in a push or a result."""
-        return bytes(pb.Publication(data=data, offset=number, time=at_ms, key=key).SerializeToString())
+    def publication(
+        self,
+        number: int,
+        data: bytes,
+        at_ms: int,
+        key: str,
+        tags: Mapping[str, str] | None = None,
+        info: bytes = b"",
+        *,
+        delta: bool | None = None,
+    ) -> bytes:
+        """Return one publication, to be embedded in a push or a result; `delta`: whether the data is one."""
+        message = pb.Publication(data=data, offset=number, time=at_ms, key=key, tags=tags, delta=bool(delta))
+        if info:
+            message.info.CopyFrom(_client_info(info))
+        return bytes(message.SerializeToString())
 
     def embed(self, publications: Sequence[bytes]) -> list[Raw]:
         """Return encoded publications in the form results carry them."""
         return [Raw(publication) for publication in publications]
 
-    def push_publications(self, channel: str, publications: Sequence[bytes]) -> list[bytes]:
-        """Return one push message per encoded publication."""
-        head = pb.Push(channel=channel).SerializeToString() + _PUSH_PUB
+    def push_publications(self, channel: str, publications: Sequence[bytes], push_id: int = 0) -> list[bytes]:
+        """Return one push message per encoded publication; a channel with a push id is named by it."""
+        head = _push_head(channel, push_id).SerializeToString() + _PUSH_PUB
         return [
             _delimited(_field(_REPLY_PUSH, head + _varint(len(publication)) + publication))
             for publication in publications
         ]
+
+    def push_presence(self, channel: str, what: str, info: bytes, push_id: int = 0) -> bytes:
+        """Return the push that tells of a client's `join` or `leave`; `info` is a ClientInfo as JSON."""
+        push = _push_head(channel, push_id)
+        getattr(push, what).info.CopyFrom(_client_info(info))
+        return _delimited(pb.Reply(push=push).SerializeToString())
+
+    def push_subscribe(self, channel: str, result: SubscribeResult) -> bytes:
+        """Return the push that begins a subscription from the server's side."""
+        subscribe = pb.Subscribe(
+            recoverable=result.recoverable,
+            epoch=result.epoch,
+            offset=result.offset,
+            positioned=result.positioned,
+        )
+        return _delimited(pb.Reply(push=pb.Push(channel=channel, subscribe=subscribe)).SerializeToString())
 
     def push_unsubscribe(self, channel: str, code: int, reason: str) -> bytes:
         """Return the push that ends a subscription from the server's side."""
@@ -134,6 +175,20 @@ class ProtobufCodec:
         """Return the push that tells why the connection is about to close."""
         push = pb.Push(disconnect=pb.Disconnect(code=code, reason=reason))
         return _delimited(pb.Reply(push=push).SerializeToString())
+
+
+def _push_head(channel: str, push_id: int) -> _Message:
+    return pb.Push(id=push_id) if push_id else pb.Push(channel=channel)
+
+
+def _client_info(info: bytes) -> _Message:
+    read = _read_info(info)
+    return pb.ClientInfo(
+        user=read.user,
+        client=read.client,
+        conn_info=bytes(read.conn_info),
+        chan_info=bytes(read.chan_info),
+    )
 
 
 def _varint(number: int) -> bytes:
@@ -206,9 +261,16 @@ def _read_subscribe(m: _Message) -> SubscribeRequest:
         recoverable=m.recoverable,
         join_leave=m.join_leave,
         delta=m.delta,
+        tf=_read_filter(m.tf) if m.HasField("tf") else None,
         flag=m.flag,
         type=m.type,
     )
+
+
+def _read_filter(m: _Message) -> FilterNode:
+    """Read a filter; the runtime has refused what is nested too deep."""
+    nodes = [_read_filter(node) for node in m.nodes]
+    return FilterNode(m.op, m.key, m.cmp, m.val, list(m.vals), nodes)
 
 
 def _read_connect(m: _Message) -> ConnectRequest:
@@ -256,6 +318,8 @@ def _write_subscribe(result: SubscribeResult) -> bytes:
         offset=result.offset,
         positioned=result.positioned,
         was_recovering=result.was_recovering,
+        delta=result.delta,
+        id=result.id,
     ).SerializeToString()
     return b"".join([message, *(_field(_RESULT_PUBLICATIONS, bytes(p)) for p in result.publications)])
 
@@ -291,10 +355,30 @@ def _write_refresh(result: RefreshResult) -> bytes:
     return bytes(message.SerializeToString())
 
 
+def _write_sub_refresh(result: SubRefreshResult) -> bytes:
+    return bytes(pb.SubRefreshResult(expires=result.expires, ttl=result.ttl).SerializeToString())
+
+
+def _write_presence(result: PresenceResult) -> bytes:
+    message = pb.PresenceResult()
+    for client, info in result.presence.items():
+        message.presence[client].CopyFrom(_client_info(bytes(info)))
+    return bytes(message.SerializeToString())
+
+
+def _write_presence_stats(result: PresenceStatsResult) -> bytes:
+    message = pb.PresenceStatsResult(num_clients=result.num_clients, num_users=result.num_users)
+    return bytes(message.SerializeToString())
+
+
 _WRITE: dict[type[Struct], Callable[[Any], bytes]] = {
     ConnectResult: _write_connect,
     SubscribeResult: _write_subscribe,
     UnsubscribeResult: lambda _: b"",
     HistoryResult: _write_history,
     RefreshResult: _write_refresh,
+    SubRefreshResult: _write_sub_refresh,
+    PublishResult: lambda _: b"",
+    PresenceResult: _write_presence,
+    PresenceStatsResult: _write_presence_stats,
 }

@@ -5,6 +5,7 @@ Grammar: `<kind>:<id>`; `personal:#<user_id>`. A *replayed* channel carries ever
 newest value only, numbered by the aggregate's own event number. Source: INTERFACE section 2.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from uuid import UUID
 
@@ -32,12 +33,23 @@ LATEST = frozenset({Kind.TICKER, Kind.TRIPS, Kind.CELLS})
 
 
 class Entry(Struct, frozen=True, gc=False):
-    """One publication of a channel: its number, its JSON text, its instant, and its key on a latest channel."""
+    """One publication of a channel: its number, its JSON text, its instant, and its key on a latest channel.
+
+    Number 0 is no publication but a sign: the client in `data` came (key `JOIN`) or went (key `LEAVE`). Signs are kept
+    nowhere.
+    """
 
     number: int
     data: bytes
     at_ms: int
     key: str = ""
+    tags: Mapping[str, str] | None = None
+    """Words for filters of subscribers."""
+    info: bytes = b""
+    """The client that published it, as JSON; empty for what the server says."""
+
+
+JOIN, LEAVE = "join", "leave"
 
 
 def auction_channel(auction_id: UUID) -> str:

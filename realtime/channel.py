@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from itertools import count
 
 from realtime.fanout import Audience, Fanout
 from realtime.limits import Limits
@@ -21,6 +22,7 @@ class Surroundings:
         self.fill_slots = asyncio.Semaphore(limits.fills_at_once)
         self.observers: list[tuple[str, Observer]] = []
         self.tasks: set[asyncio.Task[None]] = set()
+        self.push_ids = count(1)
 
     def start(self, work: "asyncio._CoroutineLike[None]") -> asyncio.Task[None]:
         """Run work beside the event loop's callbacks and hold on to it."""
@@ -33,13 +35,15 @@ class Surroundings:
 class Channel:
     """One channel of this process."""
 
-    __slots__ = ("audience", "idle_at_s", "name", "pins", "ready", "room")
+    __slots__ = ("audience", "idle_at_s", "name", "pins", "push_id", "ready", "room")
 
     lane: Lane
 
     def __init__(self, name: str, room: Surroundings) -> None:
         """Start without readers and not ready."""
         self.name, self.room = name, room
+        self.push_id = next(room.push_ids)
+        """The number that names the channel to clients that offered compaction; the same for all of them."""
         self.audience = Audience(name)
         self.ready: asyncio.Future[None] | None = room.loop.create_future()
         """Set until the channel's state is known; subscribers wait for it."""

@@ -9,17 +9,29 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
-from protocols.centrifuge import CodecError, Command, DisconnectCode, ErrorCode
+import msgspec
+
+from protocols.centrifuge import (
+    NO_DATA,
+    ClientInfo,
+    CodecError,
+    Command,
+    DisconnectCode,
+    ErrorCode,
+    UnsubscribeCode,
+)
 from realtime.channel import Channel
 from realtime.frames import BINARY, TEXT, build_frame
 from realtime.hub import Hub, Member
 from realtime.latest import LatestChannel
-from realtime.ports import ConnectRequestContext, Identity
+from realtime.ports import ChannelRule, ConnectRequestContext, Identity
 from realtime.publication import Codec
 from realtime.sockets import Socket
+from realtime.subscribing import join_by_server
 from realtime.writer import joined
 
 _log = logging.getLogger(__name__)
@@ -28,6 +40,7 @@ NEW, OPEN, FAILED, CLOSED = range(4)
 """States: before connect · connected · after a refused connect · gone."""
 
 _NO_PENDING: deque[Command] = deque(maxlen=0)
+_NO_RULES: Mapping[str, ChannelRule] = MappingProxyType({})
 _NOBODY = Identity()
 _PONG = Command()
 
@@ -59,6 +72,7 @@ class Connection(Member):
         "hub",
         "identity",
         "in_flight",
+        "rules",
         "server_channels",
         "slot",
         "socket",
@@ -76,6 +90,8 @@ class Connection(Member):
         self.identity = _NOBODY
         self.client = ""
         self.channels: dict[str, Channel] = {}
+        self.rules = _NO_RULES
+        """Of those of `channels` whose rule has to be known later."""
         self.server_channels: tuple[str, ...] = ()
         """Those of `channels` the server subscribed; the client cannot leave them."""
         self.in_flight = 0
@@ -235,6 +251,49 @@ class Connection(Member):
             return False
         channel.remove(self)
         self.hub.left(channel)
+        if isinstance(self.rules, dict) and (rule := self.rules.pop(name, None)) is not None:
+            self.hub.went(name, rule, self.client, self.describe(rule))
+        return True
+
+    def came(self, name: str, rule: ChannelRule) -> None:
+        """The subscription is answered: keep what its rule says of later, let others know."""
+        if rule.remembered:
+            self.remember(name, rule)
+            self.hub.came(name, rule, self.client, self.user, self.describe(rule))
+
+    def remember(self, name: str, rule: ChannelRule) -> None:
+        """Keep the rule of a subscription as long as that lasts."""
+        if not isinstance(self.rules, dict):
+            self.rules = {}
+        self.rules[name] = rule
+        if rule.expires_at_s:
+            self._place()
+
+    def describe(self, rule: ChannelRule) -> bytes:
+        """Return what others see of the client in a channel: a ClientInfo as JSON."""
+        conn_info, chan_info = (
+            msgspec.Raw(info.replace(b"\n", b" ")) if info else NO_DATA
+            for info in (self.identity.info, rule.info)
+        )
+        return msgspec.json.encode(ClientInfo(self.user, self.client, conn_info, chan_info))
+
+    def subscribe_by_server(self, channel: Channel, rule: ChannelRule) -> None:
+        """Begin a subscription the client did not ask for, unless there is one."""
+        if self.state != OPEN or channel.name in self.channels:
+            return
+        result = join_by_server(self.hub, self, channel, rule, None)
+        self.channels[channel.name] = channel
+        self.server_channels += (channel.name,)
+        self.send_frame(self.codec.push_subscribe(channel.name, result))
+        self.came(channel.name, rule)
+
+    def unsubscribe_by_server(self, name: str, code: int, reason: str) -> bool:
+        """End a subscription; False when there was none."""
+        if not self.leave(name):
+            return False
+        self.server_channels = tuple(known for known in self.server_channels if known != name)
+        if self.state == OPEN:
+            self.send_frame(self.codec.push_unsubscribe(name, code, reason))
         return True
 
     # Deadlines.
@@ -279,6 +338,21 @@ class Connection(Member):
                 self.disconnect(DisconnectCode.EXPIRED, "expired")
                 return -1.0
             delay_s = min(delay_s, left_s)
+        return min(delay_s, self._expire_subscriptions(delay_s)) if self.rules else delay_s
+
+    def _expire_subscriptions(self, delay_s: float) -> float:
+        """End subscriptions whose token is over; return the seconds until the next one is, at most `delay_s`."""
+        for name, rule in list(self.rules.items()):
+            if not rule.expires_at_s:
+                continue
+            left_s = rule.expires_at_s + self.hub.limits.expiry_grace_s - time.time()
+            if left_s > 0:
+                delay_s = min(delay_s, left_s)
+            elif name in self.server_channels:
+                self.disconnect(DisconnectCode.SUBSCRIPTION_EXPIRED, "subscription expired")
+                return -1.0
+            else:
+                self.unsubscribe_by_server(name, UnsubscribeCode.EXPIRED, "subscription expired")
         return delay_s
 
     def pong(self) -> None:

@@ -9,23 +9,23 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from protocols.centrifuge import (
-    REJECT_UNRECOVERED,
     Command,
     ConnectRequest,
     ConnectResult,
     DisconnectCode,
     ErrorCode,
-    HistoryRequest,
-    HistoryResult,
     RefreshRequest,
     RefreshResult,
     RPCRequest,
+    SubRefreshRequest,
+    SubRefreshResult,
     SubscribeRequest,
     SubscribeResult,
     UnsubscribeRequest,
@@ -36,10 +36,10 @@ from protocols.values import new_id
 from realtime.channel import Channel
 from realtime.connection import FAILED, NEW, OPEN, Connection
 from realtime.hub import Hub
-from realtime.latest import LatestChannel
-from realtime.ports import ChannelRule, DisconnectError, Entry, Gate, Lane, PendingReply, ProtocolError
-from realtime.publication import Publication
+from realtime.ports import ChannelRule, DisconnectError, Gate, PendingReply, ProtocolError
+from realtime.questions import ChannelQuestions
 from realtime.replayed import ReplayedChannel
+from realtime.subscribing import is_epoch, join, join_by_server, seconds_left
 
 _log = logging.getLogger(__name__)
 
@@ -51,8 +51,7 @@ _ROW_MAX = 128
 """Subscribes of one client that are prepared at the same time."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
+class _Prepared(NamedTuple):
     """A channel ready to be joined, pinned, and how it behaves for the client."""
 
     channel: Channel
@@ -66,6 +65,7 @@ class CommandDispatcher:
         """Join hub and application."""
         self._hub, self._gate = hub, gate
         self._limits = hub.limits
+        self._questions = ChannelQuestions(hub, gate)
 
     # The two doors of a connection.
 
@@ -77,14 +77,14 @@ class CommandDispatcher:
             return True
         if self._breaks_protocol(connection, command):
             return True
-        if command.connect or command.subscribe or command.history or command.refresh:
+        if command.connect or command.subscribe:
             return False
         if command.unsubscribe is not None:
             self._unsubscribe(connection, command.id, command.unsubscribe)
+        elif command.id:
+            return False
         elif command.send is not None:
             connection.disconnect(DisconnectCode.NOT_AVAILABLE, "not available")
-        elif command.id:
-            connection.refuse(command.id, ErrorCode.NOT_AVAILABLE, "not available")
         else:
             connection.pong()
         return True
@@ -104,10 +104,26 @@ class CommandDispatcher:
                     await self._connect(connection, command.id, command.connect)
                 elif command.subscribe is not None:
                     await self._subscribe(connection, command.id, command.subscribe)
-                elif command.history is not None:
-                    await self._history(connection, command.id, command.history)
-                elif command.refresh is not None:
-                    await self._refresh(connection, command.id, command.refresh)
+                else:
+                    await self._serve_other(connection, command)
+
+    async def _serve_other(self, connection: Connection, command: Command) -> None:
+        """Answer a command that is neither connect nor subscribe; the first known request counts."""
+        questions = self._questions
+        if command.publish is not None:
+            await questions.publish(connection, command.id, command.publish)
+        elif command.presence is not None:
+            await questions.presence(connection, command.id, command.presence)
+        elif command.presence_stats is not None:
+            await questions.presence_stats(connection, command.id, command.presence_stats)
+        elif command.history is not None:
+            await questions.history(connection, command.id, command.history)
+        elif command.refresh is not None:
+            await self._refresh(connection, command.id, command.refresh)
+        elif command.sub_refresh is not None:
+            await self._sub_refresh(connection, command.id, command.sub_refresh)
+        else:
+            raise ProtocolError(ErrorCode.NOT_AVAILABLE, "not available")
 
     @contextmanager
     def _answering(self, connection: Connection, command: Command) -> Iterator[None]:
@@ -196,22 +212,22 @@ class CommandDispatcher:
         if connection.state != NEW:
             return
         connection.identified(identity)
-        pinned: list[ReplayedChannel] = []
+        opened: list[_Prepared] = []
+        subs: dict[str, SubscribeResult] = {}
         try:
             for name in self._gate.personal_channels(identity):
-                channel = await self._hub.open(name, Lane.REPLAYED)
-                assert isinstance(channel, ReplayedChannel)
-                pinned.append(channel)
-                wish = request.subs.get(name)
-                if wish is not None and wish.recover and self._same_epoch(wish.epoch):
-                    await channel.prepare(wish.offset)
+                rule = await self._gate.authorize(identity, name)
+                opened.append(await self._open(rule, request.subs.get(name), name))
             if connection.state != NEW:
                 return
             self._gate.confirm(identity)  # opening may have taken a while; nothing below waits
-            subs = {c.name: self._join(connection, c, request.subs.get(c.name)) for c in pinned}
+            for channel, rule in opened:
+                wish = request.subs.get(channel.name)
+                subs[channel.name] = join_by_server(self._hub, connection, channel, rule, wish)
+                connection.channels[channel.name] = channel
             connection.server_channels = tuple(subs)
         finally:
-            for channel in pinned:
+            for channel, _ in opened:
                 self._hub.release(channel)
         connection.opened(str(new_id()))
         result = ConnectResult(
@@ -225,8 +241,10 @@ class CommandDispatcher:
             node=connection.context.stream_node,
         )
         if identity.expires_at_s:
-            result.expires, result.ttl = True, _ttl(identity.expires_at_s)
+            result.expires, result.ttl = True, seconds_left(identity.expires_at_s)
         connection.answer(connection.codec.reply(command_id, result))
+        for channel, rule in opened:
+            connection.came(channel.name, rule)
 
     async def _refresh(self, connection: Connection, command_id: int, request: RefreshRequest) -> None:
         """Let the connection live as long as its newer token."""
@@ -241,7 +259,27 @@ class CommandDispatcher:
         connection.renewed(fresh)
         result = RefreshResult(client=connection.client, version=_VERSION)
         if fresh.expires_at_s:
-            result.expires, result.ttl = True, _ttl(fresh.expires_at_s)
+            result.expires, result.ttl = True, seconds_left(fresh.expires_at_s)
+        connection.answer(connection.codec.reply(command_id, result))
+
+    async def _sub_refresh(self, connection: Connection, command_id: int, request: SubRefreshRequest) -> None:
+        """Let a subscription live as long as its newer token."""
+        name = request.channel
+        if request.type:
+            raise ProtocolError(ErrorCode.NOT_AVAILABLE, "not available")
+        if name not in connection.channels:
+            raise ProtocolError(ErrorCode.PERMISSION_DENIED, "permission denied")
+        fresh = await self._gate.authorize(connection.identity, name, request.token)
+        if connection.state != OPEN:
+            return
+        if name not in connection.channels:  # the server ended it meanwhile
+            raise ProtocolError(ErrorCode.PERMISSION_DENIED, "permission denied")
+        known = connection.rules.get(name)
+        if known is not None:
+            connection.remember(name, replace(known, expires_at_s=fresh.expires_at_s))
+        result = SubRefreshResult()
+        if fresh.expires_at_s:
+            result.expires, result.ttl = True, seconds_left(fresh.expires_at_s)
         connection.answer(connection.codec.reply(command_id, result))
 
     # Subscribe and unsubscribe.
@@ -290,10 +328,14 @@ class CommandDispatcher:
     async def _prepare(self, connection: Connection, request: SubscribeRequest) -> "_Prepared":
         """Return the channel, pinned and holding what the client missed. Raises ProtocolError."""
         self._check_subscribe(connection, request)
-        rule = await self._gate.authorize(connection.identity, request.channel)
-        channel = await self._hub.open(request.channel, rule.lane)
+        rule = await self._gate.authorize(connection.identity, request.channel, request.token)
+        return await self._open(rule, request, request.channel)
+
+    async def _open(self, rule: ChannelRule, request: SubscribeRequest | None, name: str) -> "_Prepared":
+        channel = await self._hub.open(name, rule.lane)
         try:
-            if isinstance(channel, ReplayedChannel) and request.recover and self._same_epoch(request.epoch):
+            wishes = request is not None and request.recover and is_epoch(self._hub, request.epoch)
+            if isinstance(channel, ReplayedChannel) and request is not None and wishes:
                 await channel.prepare(request.offset)
         except BaseException:
             self._hub.release(channel)
@@ -304,76 +346,24 @@ class CommandDispatcher:
         self, connection: Connection, command_id: int, request: SubscribeRequest, prepared: "_Prepared"
     ) -> None:
         """Join and answer, in one step."""
-        channel = prepared.channel
         if connection.state != OPEN:
             return
-        if isinstance(channel, ReplayedChannel):
-            self._check_position(channel, request)
-            result = self._join(connection, channel, request)
-        else:
-            assert isinstance(channel, LatestChannel)
-            result = self._join_latest(connection, channel, prepared.rule, request)
+        channel, rule = prepared
+        result = join(self._hub, connection, channel, rule, request)
+        connection.channels[channel.name] = channel
         connection.answer(connection.codec.reply(command_id, result))
+        connection.came(channel.name, rule)
 
     def _check_subscribe(self, connection: Connection, request: SubscribeRequest) -> None:
         """Raise ProtocolError when the connection may not subscribe to this once more."""
         name = request.channel
-        self._check_channel(name)
+        self._questions.check_channel(name)
         if name in connection.channels:
             raise ProtocolError(ErrorCode.ALREADY_SUBSCRIBED, "already subscribed")
         if len(connection.channels) >= self._limits.channels_per_connection_max:
             raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "limit exceeded")
         if request.type:
             raise ProtocolError(ErrorCode.NOT_AVAILABLE, "not available")
-
-    def _check_position(self, channel: ReplayedChannel, request: SubscribeRequest) -> None:
-        """Raise ProtocolError 112 when the client insists on a recovery that is impossible."""
-        insists = request.recover and request.flag & REJECT_UNRECOVERED
-        if insists and (not self._same_epoch(request.epoch) or channel.since(request.offset) is None):
-            self._hub.counters.recoveries_refused += 1
-            raise ProtocolError(ErrorCode.UNRECOVERABLE_POSITION, "unrecoverable position")
-
-    def _join(
-        self, connection: Connection, channel: ReplayedChannel, request: SubscribeRequest | None
-    ) -> SubscribeResult:
-        """Register and say where the subscription stands, in one step: no push can come in between."""
-        result = SubscribeResult(
-            recoverable=True, positioned=True, epoch=self._hub.log.epoch, offset=channel.head
-        )
-        if request is not None and request.recover:
-            result.was_recovering = True
-            missed = channel.since(request.offset) if self._same_epoch(request.epoch) else None
-            if missed is None:
-                self._hub.counters.recoveries_refused += 1
-            else:
-                self._hub.counters.recoveries += 1
-                result.recovered, result.offset = True, request.offset
-                codec = connection.codec
-                result.publications = codec.embed([publication.encoded(codec) for publication in missed])
-        channel.add(connection)
-        connection.channels[channel.name] = channel
-        return result
-
-    def _join_latest(
-        self,
-        connection: Connection,
-        channel: LatestChannel,
-        rule: ChannelRule,
-        request: SubscribeRequest,
-    ) -> SubscribeResult:
-        """Register; a recovering client gets the newest values, which is all there is to recover."""
-        result = SubscribeResult(recoverable=True, epoch=self._hub.log.epoch, offset=channel.top())
-        if request.recover:
-            result.was_recovering = True
-            values = channel.current(rule.interval_ms)
-            if values:
-                codec = connection.codec
-                result.recovered, result.offset = True, request.offset
-                result.publications = codec.embed([value.encoded(codec) for value in values])
-                self._hub.counters.recoveries += 1
-        channel.add(connection, rule.interval_ms)
-        connection.channels[channel.name] = channel
-        return result
 
     @staticmethod
     def _unsubscribe(connection: Connection, command_id: int, request: UnsubscribeRequest) -> None:
@@ -383,60 +373,6 @@ class CommandDispatcher:
             return
         connection.leave(request.channel)
         connection.answer(connection.codec.reply(command_id, UnsubscribeResult()))
-
-    # History.
-
-    async def _history(self, connection: Connection, command_id: int, request: HistoryRequest) -> None:
-        """Answer a page of a replayed channel and its top position."""
-        name = request.channel
-        self._check_channel(name)
-        rule = await self._gate.authorize(connection.identity, name)
-        if rule.lane is not Lane.REPLAYED:
-            raise ProtocolError(ErrorCode.NOT_AVAILABLE, "not available")
-        since = request.since
-        if since is not None and not self._same_epoch(since.epoch):
-            raise ProtocolError(ErrorCode.UNRECOVERABLE_POSITION, "unrecoverable position")
-        top = (await self._hub.log.heads([name])).get(name, 0)
-        limit = self._limits.history_entries_max
-        if 0 <= request.limit < limit:
-            limit = request.limit
-        entries: Sequence[Entry] = ()
-        if limit and request.reverse:
-            before = since.offset if since is not None else top + 1
-            entries = await self._hub.log.read_backward(name, before, limit)
-        elif limit:
-            after = since.offset if since is not None else 0
-            entries = await self._hub.log.read(name, after, limit)
-            trimmed = entries[0].number != after + 1 if entries else after < top
-            if since is not None and trimmed:
-                raise ProtocolError(ErrorCode.UNRECOVERABLE_POSITION, "unrecoverable position")
-        if connection.state != OPEN:
-            return
-        codec = connection.codec
-        page = [Publication(entry) for entry in self._within_bytes(entries)]
-        result = HistoryResult(
-            publications=codec.embed([publication.encoded(codec) for publication in page]),
-            epoch=self._hub.log.epoch,
-            offset=max(top, *(publication.number for publication in page), 0),
-        )
-        connection.answer(codec.reply(command_id, result))
-
-    def _within_bytes(self, entries: Sequence[Entry]) -> Sequence[Entry]:
-        """Return as many entries as one answer may carry, at least one."""
-        size = 0
-        for index, entry in enumerate(entries):
-            size += len(entry.data)
-            if size > self._limits.history_bytes_max and index:
-                return entries[:index]
-        return entries
-
-    def _check_channel(self, name: str) -> None:
-        """Raise ProtocolError 107 for a name no channel can have."""
-        if not name or len(name.encode()) > self._limits.channel_name_max:
-            raise ProtocolError(ErrorCode.BAD_REQUEST, "bad request")
-
-    def _same_epoch(self, epoch: str) -> bool:
-        return epoch in {"", self._hub.log.epoch}
 
 
 def _requests(command: Command) -> bool:
@@ -457,7 +393,3 @@ def _is_only(command: Command) -> bool:
         and command.presence is None
         and command.presence_stats is None
     )
-
-
-def _ttl(expires_at_s: int) -> int:
-    return max(1, expires_at_s - int(time.time()))

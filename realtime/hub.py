@@ -13,12 +13,14 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
+from protocols.centrifuge import UnsubscribeCode
+from realtime.attendance import Attendance
 from realtime.channel import Channel, Observer, Surroundings
 from realtime.fanout import Fanout
 from realtime.heartbeat import Wheel
 from realtime.latest import LatestChannel
 from realtime.limits import Limits
-from realtime.ports import Bus, Entry, Lane, Log
+from realtime.ports import JOIN, LEAVE, Bus, ChannelRule, Entry, Lane, Log, Presence
 from realtime.replayed import ReplayedChannel
 from realtime.writer import Counters, Writer
 
@@ -41,6 +43,14 @@ class Member(Writer):
 
     def send_away(self) -> bool:
         """End the connection for another process to take it (3001); False while it has a command under way."""
+        raise NotImplementedError
+
+    def subscribe_by_server(self, channel: Channel, rule: ChannelRule) -> None:
+        """Begin a subscription the client did not ask for, unless there is one."""
+        raise NotImplementedError
+
+    def unsubscribe_by_server(self, name: str, code: int, reason: str) -> bool:
+        """End a subscription; False when there was none."""
         raise NotImplementedError
 
 
@@ -76,7 +86,9 @@ class _Index:
 class Hub:
     """The realtime core of one process."""
 
-    def __init__(self, bus: Bus, log: Log, limits: Limits | None = None) -> None:
+    def __init__(
+        self, bus: Bus, log: Log, limits: Limits | None = None, presence: Presence | None = None
+    ) -> None:
         """Make it inside the running event loop; `start` before the first connection."""
         self.bus, self.log = bus, log
         self.limits = limits or Limits()
@@ -85,6 +97,7 @@ class Hub:
         self.fanout = Fanout(self.loop, self.limits, self.counters)
         self.wheel = Wheel(self.loop, self.limits.tick_s)
         self.room = Surroundings(log, self.fanout, self.limits, self.counters)
+        self.attendance = Attendance(presence, self.room) if presence is not None else None
         self.channels: dict[str, Channel] = {}
         self.connections: set[Member] = set()
         self.draining = False
@@ -100,6 +113,8 @@ class Hub:
         self.wheel.start()
         self.room.start(self._sweep())
         self.room.start(self._tidy())
+        if self.attendance is not None:
+            self.room.start(self.attendance.repeat())
 
     async def drain(self, grace_s: float) -> None:
         """Let no one in and send everybody elsewhere (3001), spread over the grace time against stampedes.
@@ -129,6 +144,8 @@ class Hub:
             member.disconnect(3001, "shutdown")
         self.fanout.flush()
         self.wheel.stop()
+        if self.attendance is not None:
+            await self.attendance.finish(1.0)
         for channel in self.channels.values():
             channel.close()
         tasks = list(self.room.tasks)
@@ -344,6 +361,45 @@ class Hub:
         for member in members:
             member.disconnect(code, reason)
         return len(members)
+
+    async def subscribe_user(self, user: str, name: str, rule: ChannelRule) -> int:
+        """Subscribe every connection of a user in this process to a channel; return how many there are.
+
+        Raises what bus and log raise. A connection that opens later is not subscribed.
+        """
+        channel = await self.open(name, rule.lane)
+        try:
+            members = self._users.find(user)
+            for member in members:
+                member.subscribe_by_server(channel, rule)
+        finally:
+            self.release(channel)
+        return len(members)
+
+    def unsubscribe_user(
+        self, user: str, name: str, code: int = UnsubscribeCode.SERVER, reason: str = "server unsubscribe"
+    ) -> int:
+        """End a user's subscriptions of a channel in this process; return how many.
+
+        From code 2500 on clients subscribe again at once.
+        """
+        return sum(member.unsubscribe_by_server(name, code, reason) for member in self._users.find(user))
+
+    # Presence.
+
+    def came(self, name: str, rule: ChannelRule, client: str, user: str, info: bytes) -> None:
+        """A client subscribed; its own push comes behind the answer it has got."""
+        if rule.presence and self.attendance is not None:
+            self.attendance.enter(name, client, user, info)
+        if rule.join_leave:
+            self.bus.publish([(name, [Entry(0, info, 0, JOIN)])])
+
+    def went(self, name: str, rule: ChannelRule, client: str, info: bytes) -> None:
+        """A client's subscription ended."""
+        if rule.presence and self.attendance is not None:
+            self.attendance.leave(name, client)
+        if rule.join_leave:
+            self.bus.publish([(name, [Entry(0, info, 0, LEAVE)])])
 
     # Figures.
 

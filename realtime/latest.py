@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 
 from realtime.channel import Channel, Surroundings
-from realtime.fanout import Audience, encode_chunk
+from realtime.fanout import PLAIN, Audience, Style
 from realtime.ports import Entry, Lane
 from realtime.publication import Publication
 from realtime.writer import Writer
@@ -89,6 +89,10 @@ class LatestChannel(Channel):
     def deliver(self, entries: Sequence[Entry]) -> None:
         """Take newer values; older than shown ones are dropped."""
         for entry in entries:
+            if not entry.number:
+                for group in self.groups.values():
+                    self.room.fanout.signal(group.audience, entry)
+                continue
             known = self.values.get(entry.key)
             if known is not None:
                 if entry.number <= known.number:
@@ -115,13 +119,13 @@ class LatestChannel(Channel):
         """Return the highest number known; 0 without a value."""
         return max((value.number for value in self.values.values()), default=0)
 
-    def add(self, writer: Writer, interval_ms: int) -> None:
+    def add(self, writer: Writer, interval_ms: int, style: Style = PLAIN) -> None:
         """Let a reader in."""
         group = self.groups.get(interval_ms)
         if group is None:
             group = self.groups[interval_ms] = LatestGroup(self, interval_ms / 1000)
         self.room.fanout.settle(group.audience)
-        group.audience.add(writer)
+        group.audience.add(writer, style)
 
     def remove(self, writer: Writer) -> None:
         """Let a reader go; what it had coming this tick still goes out."""
@@ -146,7 +150,9 @@ class LatestChannel(Channel):
         newest = [self.values[key] for key in keys or () if key in self.values]
         if newest:
             newest.sort(key=lambda value: value.number)
-            writer.send(encode_chunk(writer.codec, self.name, newest))
+            for group in self.groups.values():
+                if frames := group.audience.encode_alone(writer, newest):
+                    writer.send(frames)
             self.room.counters.deliveries += len(newest)
 
     def in_use(self) -> bool:

@@ -44,6 +44,10 @@ class Limits:
     """Publications of one channel held while an earlier one is missing; later ones come from the log."""
     page_entries: int = 1_000
     """Entries asked of the log at a time."""
+    presence_members_max: int = 1_000
+    """Clients one answer lists; larger channels can be counted only."""
+    publish_bytes_max: int = 32_768
+    """Bytes of one publication of a client."""
     history_entries_max: int = 1_000
     history_bytes_max: int = 1 << 20
 
@@ -62,6 +66,8 @@ class Limits:
     linger_s: float = 15.0
     """A channel without subscribers stays this long: clients that reconnect find its ring."""
 
+    presence_repeat_s: float = 20.0
+    """How often the store of presence hears again who is here; entries live three times as long."""
     ping_s: float = 25.0
     pong_timeout_s: float = 10.0
     connect_timeout_s: float = 10.0

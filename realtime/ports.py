@@ -4,14 +4,16 @@
 """
 
 from asyncio import Future
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from protocols.topics import Entry
+from protocols.topics import JOIN, LEAVE, Entry
 
 __all__ = [
+    "JOIN",
+    "LEAVE",
     "Bus",
     "ChannelRule",
     "ConnectRequestContext",
@@ -22,6 +24,8 @@ __all__ = [
     "Identity",
     "Lane",
     "Log",
+    "Presence",
+    "PresenceChange",
     "ProtocolError",
 ]
 
@@ -44,6 +48,8 @@ class Identity:
     roles: frozenset[str] = frozenset()
     expires_at_s: int = 0
     """Unix seconds when the token expires; 0 means never (anonymous)."""
+    info: bytes = b""
+    """JSON that others see beside the user in presence, joins and publications; may be empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,35 @@ class ChannelRule:
     lane: Lane
     interval_ms: int = 0
     """LATEST only: the least time between two values of one key to one reader; 0 means every value."""
+    publish: bool = False
+    """The client may publish into the channel; the gate does it."""
+    history: bool = True
+    """The client may read the history of a REPLAYED channel."""
+    history_size: int = 0
+    """Newest publications that recovery and history reach back to; 0 means all the log and the limits allow."""
+    history_ttl_s: int = 0
+    """Their greatest age, likewise."""
+    recovery: bool = True
+    """REPLAYED only: every subscription can be recovered; otherwise those of clients that ask for it."""
+    presence: bool = False
+    """Who subscribes is seen by presence questions, which the client may ask."""
+    join_leave: bool = False
+    """Subscribers are told who comes and goes."""
+    delta: bool = False
+    """Clients that ask get each publication as its difference from the one before."""
+    tags_filter: bool = False
+    """Clients may ask for publications with certain tags only."""
+    compaction: bool = False
+    """Pushes to clients that offer it name the channel by a number."""
+    expires_at_s: int = 0
+    """Unix seconds when the subscription's own token expires; 0 means with the connection."""
+    info: bytes = b""
+    """JSON of the subscription that others see beside the client; may be empty."""
+
+    @property
+    def remembered(self) -> bool:
+        """Whether the connection has to know the rule as long as the subscription lasts."""
+        return bool(self.publish or self.presence or self.join_leave or self.expires_at_s or self.info)
 
 
 class ProtocolError(Exception):
@@ -122,8 +157,18 @@ class Gate(Protocol):
         """
         ...
 
-    async def authorize(self, identity: Identity, channel: str) -> ChannelRule:
-        """Return how the channel behaves for this identity. Raises ProtocolError 102 unknown, 103 not permitted."""
+    async def authorize(self, identity: Identity, channel: str, token: str = "") -> ChannelRule:
+        """Return how the channel behaves for this identity, who may show a token for it.
+
+        Raises ProtocolError 102 unknown, 103 not permitted or a bad token, 109 an expired one.
+        """
+        ...
+
+    async def publish(self, identity: Identity, channel: str, data: bytes, info: bytes) -> None:
+        """Publish JSON into a channel whose rule allows it; `info` is the ClientInfo of who does.
+
+        Raises ProtocolError.
+        """
         ...
 
     def personal_channels(self, identity: Identity) -> Sequence[str]:
@@ -157,6 +202,31 @@ class Log(Protocol):
 
     async def newest(self, channel: str) -> list[Entry]:
         """Return the current value of a latest channel (one entry per key), or nothing when there is none."""
+        ...
+
+
+class PresenceChange(NamedTuple):
+    """A client came into a channel, is still there, or (without info) went."""
+
+    channel: str
+    client: str
+    user: str
+    info: bytes | None
+
+
+class Presence(Protocol):
+    """Who is in which channel, over all processes. An entry that is not repeated disappears after a while."""
+
+    async def apply(self, changes: Sequence[PresenceChange]) -> None:
+        """Enter, repeat and remove entries, in order. One round trip for all."""
+        ...
+
+    async def members(self, channel: str, limit: int) -> Mapping[str, bytes] | None:
+        """Return the info of each client in the channel, or None when there are more than `limit`."""
+        ...
+
+    async def count(self, channel: str) -> tuple[int, int]:
+        """Return how many clients and how many different users are in the channel."""
         ...
 
 

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Sequence
 
 from realtime.channel import Channel, Surroundings
+from realtime.fanout import PLAIN, Style
 from realtime.ports import Entry, Lane
 from realtime.publication import Publication
 from realtime.ring import Ring
@@ -68,6 +69,8 @@ class ReplayedChannel(Channel):
             number = entry.number
             if number == self.head + 1 and self.head >= 0:
                 self._append(entry)
+            elif not number:
+                self.room.fanout.signal(self.audience, entry)
             elif number > self.head:
                 self._hold(entry)
             else:
@@ -256,10 +259,13 @@ class ReplayedChannel(Channel):
 
     # Readers.
 
-    def add(self, writer: Writer) -> None:
-        """Let a reader in at `head`; it has got everything up to there, or its reply says so."""
+    def add(self, writer: Writer, style: Style = PLAIN, base: Publication | None = None) -> None:
+        """Let a reader in at `head`; it has got everything up to there, or its reply says so.
+
+        `base`: the publication at `head`, when a reader with delta has got that one.
+        """
         self.room.fanout.settle(self.audience)
-        self.audience.add(writer)
+        self.audience.add(writer, style, base)
 
     def remove(self, writer: Writer) -> None:
         """Let a reader go; what it had coming this tick still goes out."""

@@ -17,8 +17,8 @@ TICKER_INTERVAL_MS = 100
 KNOWN_MAX = 100_000
 """Channels remembered to exist; an aggregate that exists stays, so the memory never lies."""
 
-_REPLAYED = ChannelRule(Lane.REPLAYED)
-_TICKER = ChannelRule(Lane.LATEST, TICKER_INTERVAL_MS)
+_REPLAYED = ChannelRule(Lane.REPLAYED, delta=True)
+_TICKER = ChannelRule(Lane.LATEST, TICKER_INTERVAL_MS, delta=True)
 
 
 class ChannelRules:

@@ -142,6 +142,15 @@ def _bench(arguments: Sequence[str]) -> int:
     return _become("load.benchmarks", arguments)
 
 
+def _conformance(arguments: Sequence[str]) -> int:
+    _expect_nothing(arguments)
+    return _become("tests.conformance", arguments)
+
+
+def _conformance_server(arguments: Sequence[str]) -> int:
+    return _become("tests.conformance.server", arguments)
+
+
 def _grant(arguments: Sequence[str]) -> int:
     from server.grant import ROLES, grant
 
@@ -252,6 +261,14 @@ VERBS = {
     "check": Verb("check", "format, lint, types, import rules, spelling", _check),
     "demo": Verb("demo", "fifty users bid on the running server, shown live", _demo),
     "bench": Verb("bench [NAME]", "measure, and print the table with its baseline", _bench),
+    "conformance": Verb(
+        "conformance", "run the official SDK's suite against the realtime core", _conformance
+    ),
+    "conformance-server": Verb(
+        "conformance-server",
+        "serve the rules such suites expect: [--insecure] [--port 8000]",
+        _conformance_server,
+    ),
     "migrate": Verb("migrate", "bring the database up to date", _migrate),
     "grant": Verb(
         "grant EMAIL ROLE...", "give an account the roles support or admin, on the running system", _grant

@@ -83,8 +83,8 @@ class AppGate:
             with _as_protocol():
                 identity.confirm()
 
-    async def authorize(self, identity: Identity, channel: str) -> ChannelRule:
-        """Return how the channel behaves for this identity."""
+    async def authorize(self, identity: Identity, channel: str, token: str = "") -> ChannelRule:  # noqa: ARG002
+        """Return how the channel behaves for this identity; channels have no tokens of their own."""
         try:
             return await self._rules.authorize(_caller_of(identity), channel)
         except UnknownChannel as unknown:
@@ -93,6 +93,10 @@ class AppGate:
             raise ProtocolError(103, "permission denied") from refusal
         except Fault as fault:
             raise ProtocolError(100, fault.detail, temporary=True) from fault
+
+    async def publish(self, identity: Identity, channel: str, data: bytes, info: bytes) -> None:  # noqa: ARG002
+        """Refuse: clients call commands, and only their events are published. Raises ProtocolError 103."""
+        raise ProtocolError(103, "permission denied")
 
     def personal_channels(self, identity: Identity) -> Sequence[str]:
         """Return the personal channel of a signed-in user."""

@@ -39,6 +39,7 @@ from storage.engines.postgres import Database, open_database
 from storage.engines.redis import open_redis, ping_redis
 from storage.events_postgres import read_epoch
 from storage.mailbox_redis import RedisMailbox
+from storage.presence_redis import RedisPresence
 from storage.ratelimits_redis import RateLimitStore
 from storage.streams_nats import follow_heads
 from storage.vault import Vault
@@ -129,7 +130,9 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
             caller = (await verifier.verify_access_token(token)).caller
             return Caller(caller.user_id, caller.session_id, caller.roles, peer)
 
-        hub = Hub(base.bus, log)
+        redis = open_redis(settings.redis_url)
+        stack.push_async_callback(redis.aclose)
+        hub = Hub(base.bus, log, presence=RedisPresence(redis))
 
         def leaving() -> bool:
             return hub.draining
@@ -143,8 +146,6 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
         node = new_node()
         mailbox = RedisMailbox(settings.redis_url, node)
         emulation = Emulation(endpoint, mailbox, node)
-        redis = open_redis(settings.redis_url)
-        stack.push_async_callback(redis.aclose)
         shared = SharedLimits(RateLimitStore(redis), base.metrics.limits_without_store.inc)
         app = create_app(
             DoorParts(

@@ -2,7 +2,8 @@
 
 Best effort by nature: what is lost here (a process or Redis that dies between commit and publish) is repaired from the
 events table by number. Our own publications are delivered at once and skipped when Redis echoes them.
-Payload: 8 bytes naming the process, then msgpack of `[[number, data, at_ms, key], …]`.
+Payload: 8 bytes naming the process, then msgpack of `[[number, data, at_ms, key], …]`, a row of an entry with tags or
+a publishing client being longer by these two.
 """
 
 import asyncio
@@ -34,7 +35,28 @@ PING_EVERY_S = 2.0
 
 _log = structlog.get_logger()
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[tuple[int, bytes, int, str]]).decode
+
+
+class _Row(msgspec.Struct, array_like=True, gc=False):
+    number: int
+    data: bytes
+    at_ms: int
+    key: str
+    tags: dict[str, str] | None = None
+    info: bytes = b""
+
+
+_decode = msgspec.msgpack.Decoder(list[_Row]).decode
+
+
+def _row(entry: Entry) -> tuple[object, ...]:
+    if entry.tags or entry.info:
+        return entry.number, entry.data, entry.at_ms, entry.key, entry.tags, entry.info
+    return entry.number, entry.data, entry.at_ms, entry.key
+
+
+def _entries(rows: bytes) -> list[Entry]:
+    return [Entry(r.number, r.data, r.at_ms, r.key, r.tags, r.info) for r in _decode(rows)]
 
 
 class RedisBus:
@@ -100,7 +122,7 @@ class RedisBus:
         """Deliver here at once, and hand to Redis for the other processes."""
         for channel, entries in publications:
             self._deliver(channel, entries)
-            rows = [(e.number, e.data, e.at_ms, e.key) for e in entries]
+            rows = [_row(entry) for entry in entries]
             command = ("PUBLISH", channel, self._origin + _encode(rows))
             self._outbox.append(pack_command(command))  # type: ignore[arg-type]  # its stub wants one item
         if len(self._outbox) > OUTBOX_MAX:
@@ -185,7 +207,7 @@ class RedisBus:
             self._heard_at = time.monotonic()
             if kind == b"message":
                 if not payload.startswith(origin):
-                    self._deliver(channel.decode(), [Entry(*row) for row in _decode(payload[8:])])
+                    self._deliver(channel.decode(), _entries(payload[8:]))
             elif kind == b"subscribe":
                 confirmed = self._confirmations.get(channel.decode())
                 if confirmed is not None and not confirmed.done():

@@ -263,15 +263,15 @@ async def test_unsubscribed_channel_brings_nothing_more(app, protobuf):
     await client.disconnect()
 
 
-@pytest.mark.parametrize("call", ["publish", "presence", "presence_stats"])
-async def test_parts_not_offered_are_answered_108(app, protobuf, call):
+@pytest.mark.parametrize(("call", "code"), [("publish", 103), ("presence", 108), ("presence_stats", 108)])
+async def test_parts_the_rule_does_not_allow_are_refused(app, protobuf, call, code):
     client = await make_client(app, protobuf)
     sub = client.new_subscription("auctions:parts")
     await sub.subscribe()
     await sub.ready(timeout=3)
     with pytest.raises(ReplyError) as caught:
         await (sub.publish(b"1" if protobuf else 1) if call == "publish" else getattr(sub, call)())
-    assert caught.value.code == 108
+    assert caught.value.code == code
     await client.disconnect()
 
 

@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 
 import uvicorn
 from litestar import Litestar, Response, asgi
@@ -28,6 +29,7 @@ from realtime.ports import (
 )
 from realtime.streams import StreamingHttp
 from realtime.wire import LeanWebSocket
+from tests.support.presence import MemoryPresence
 
 
 class MemoryLog:
@@ -67,9 +69,9 @@ class MemoryLog:
         await self._asked("newest")
         return list(self.values.get(channel, {}).values())
 
-    def append(self, channel: str, data: bytes) -> Entry:
+    def append(self, channel: str, data: bytes, tags: dict | None = None, info: bytes = b"") -> Entry:
         stream = self.streams.setdefault(channel, [])
-        entry = Entry(len(stream) + 1, data, time.time_ns() // 1_000_000)
+        entry = Entry(len(stream) + 1, data, time.time_ns() // 1_000_000, "", tags, info)
         stream.append(entry)
         return entry
 
@@ -105,13 +107,28 @@ class MemoryBus:
         self.subscribed.clear()
 
 
+ROOM = ChannelRule(
+    Lane.REPLAYED,
+    publish=True,
+    presence=True,
+    join_leave=True,
+    delta=True,
+    tags_filter=True,
+    compaction=True,
+)
+
+
 class SmallGate:
-    """Tokens `user:session[:seconds to live]`; channels by prefix: auctions, personal, ticker, cells, secret."""
+    """Tokens `user:session[:seconds to live]`; channels by prefix: auctions, personal, ticker, cells, rooms, secret.
+
+    In rooms everything is allowed; a token `ttl=seconds` makes the subscription expire.
+    """
 
     def __init__(self):
         self.waiting: list[asyncio.Future[bytes]] = []
         self.calls: list[tuple[str, str, bytes]] = []
         self.over: set[str] = set()
+        self.published: list[tuple[str, bytes, bytes]] = []
 
     async def authenticate(self, token: str, context: ConnectRequestContext) -> Identity:
         await asyncio.sleep(0)
@@ -128,8 +145,11 @@ class SmallGate:
         if identity.session in self.over:
             raise DisconnectError(3500, "invalid token")
 
-    async def authorize(self, identity: Identity, channel: str) -> ChannelRule:
+    async def authorize(self, identity: Identity, channel: str, token: str = "") -> ChannelRule:
         kind = channel.partition(":")[0]
+        if kind == "rooms":
+            ttl_s = int(token.removeprefix("ttl=") or 0)
+            return replace(ROOM, expires_at_s=int(time.time()) + ttl_s if ttl_s else 0)
         if kind in {"auctions", "personal"}:
             return ChannelRule(Lane.REPLAYED)
         if kind == "ticker":
@@ -139,6 +159,9 @@ class SmallGate:
         if kind == "secret":
             raise ProtocolError(103, "permission denied")
         raise ProtocolError(102, "unknown channel")
+
+    async def publish(self, identity: Identity, channel: str, data: bytes, info: bytes) -> None:
+        self.published.append((channel, data, info))
 
     def personal_channels(self, identity: Identity) -> list[str]:
         return [f"personal:#{identity.user}"] if identity.user else []
@@ -182,7 +205,8 @@ class App:
 
     def __init__(self, limits: Limits | None = None):
         self.bus, self.log, self.gate = MemoryBus(), MemoryLog(), SmallGate()
-        self.hub = Hub(self.bus, self.log, limits)
+        self.presence = MemoryPresence()
+        self.hub = Hub(self.bus, self.log, limits, self.presence)
         self.endpoint = SocketEndpoint(self.hub, self.gate, ["https://friend.example"])
         self.mailbox = MemoryMailbox()
         self.emulation = Emulation(self.endpoint, self.mailbox, new_node())
@@ -201,6 +225,11 @@ class App:
         """Append to the log and publish as one commit."""
         data = [text.encode() if isinstance(text, str) else text for text in texts]
         self.bus.publish([(channel, [self.log.append(channel, one) for one in data])])
+
+    def commit_tagged(self, channel: str, *items: tuple[str, dict[str, str]]) -> None:
+        """Like `commit`, of texts with their tags."""
+        entries = [self.log.append(channel, text.encode(), tags) for text, tags in items]
+        self.bus.publish([(channel, entries)])
 
     def show(self, channel: str, number: int, text: str, key: str = "") -> None:
         """Make a newest value and publish it."""

@@ -100,3 +100,19 @@ async def test_after_an_outage_it_subscribes_again_and_says_so(own_engines):
     assert ear_b.heard == [("x", 2), ("later", 1)]
     assert a.dropped == 1
     await asyncio.gather(a.close(), b.close())
+
+
+async def test_tags_publishers_and_signs_travel_between_processes(redis_url):
+    heard: list[Entry] = []
+    (a, _), b = await open_bus(redis_url), RedisBus(redis_url)
+    await b.start(lambda _channel, entries: heard.extend(entries), lambda: None)
+    await asyncio.gather(a.subscribe("tagged"), b.subscribe("tagged"))
+    sent = [
+        Entry(1, b"{}", 5, "", {"kind": "bid"}, b'{"user":"u"}'),
+        Entry(2, b"{}", 6, "k"),
+        Entry(0, b'{"user":"u"}', 0, "join"),
+    ]
+    a.publish([("tagged", sent)])
+    await until(lambda: len(heard) == 3)
+    assert heard == sent
+    await asyncio.gather(a.close(), b.close())
