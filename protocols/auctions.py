@@ -51,6 +51,8 @@ class OpenAuction(Struct, frozen=True):
         "default"
     )
     dutch: DutchTerms | None = None
+    group_id: UUID | None = None
+    """Your English lots with the same group close together: an extension of one moves earlier ends of others."""
     key: Key = ""
 
 
@@ -174,6 +176,8 @@ class Auction(AuctionSummary, frozen=True, kw_only=True):
     """With it the price of any instant can be computed; None for other formats."""
     next_price_at: Timestamp | None = None
     """When the price of a live Dutch auction falls next; None when it does not fall any more."""
+    group_id: UUID | None = None
+    """The lots of this seller with the same group close together."""
 
 
 class AuctionList(Struct, frozen=True):
@@ -251,6 +255,7 @@ class AuctionAudit(Struct, frozen=True, kw_only=True):
     dutch: DutchTerms | None
     increments: list[IncrementRow]
     soft_close: SoftClose | None
+    group_id: UUID | None
     starts_at: Timestamp
     planned_end: Timestamp
     """The end before any extension."""
@@ -328,11 +333,13 @@ class BidPlaced(Struct, frozen=True, gc=False, omit_defaults=True):
     commitment: str | None = None
 
 
-class AuctionExtended(Struct, frozen=True, gc=False):
-    """A late bid moved the end."""
+class AuctionExtended(Struct, frozen=True, gc=False, omit_defaults=True):
+    """A late bid moved the end: a bid on this lot, or on another one of its group."""
 
     ends_at: Timestamp
     extensions: int
+    """Of this lot itself."""
+    by_group: bool = False
 
 
 class BidRetracted(Struct, frozen=True):

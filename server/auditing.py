@@ -176,7 +176,7 @@ class _English(_Course):
         return next(step for limit, step in self.told.increments if limit is None or price < limit)
 
     def take(self, event: AuditEvent) -> None:
-        extends = event.data["type"] == "auction_extended"
+        extends = event.data["type"] == "auction_extended" and not event.data.get("by_group")
         self.expect(
             extends == (self.awaited == event.number),
             event.number,
@@ -234,6 +234,10 @@ class _English(_Course):
         )
 
     def on_auction_extended(self, event: AuditEvent, data: dict[str, Any]) -> None:
+        if data.get("by_group"):
+            later = self.told.group_id is not None and instant(data["ends_at"]) > self.ends_ms
+            self.expect(later, event.number, "followed a group it has not, or to an earlier end")
+            self.ends_ms = instant(data["ends_at"])
         same = instant(data["ends_at"]) == self.ends_ms and data["extensions"] == self.extensions
         self.expect(same, event.number, "another end than the bid before it makes")
 

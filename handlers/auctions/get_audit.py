@@ -71,6 +71,7 @@ def _to_audit(row: Row, lot: Lot, events: Sequence[AuditEvent], next_after: int 
         dutch=to_dutch(terms.fall) if terms.fall else None,
         increments=_to_rows(terms.steps),
         soft_close=_to_soft_close(terms.soft_close),
+        group_id=terms.group_id,
         starts_at=to_timestamp(terms.starts_at_ms),
         planned_end=to_timestamp(terms.ends_at_ms),
         ends_at=to_timestamp(row["ends_at_ms"]),

@@ -30,7 +30,7 @@ from protocols.currencies import EXPONENTS
 from protocols.errors import InvalidInput, NotAllowed
 from protocols.topics import auction_channel
 from protocols.values import new_id, to_instant, to_timestamp
-from storage.auctions.auctions_postgres import insert_auction, read_auction
+from storage.auctions.auctions_postgres import find_group_lots, insert_auction, read_auction
 from storage.listings.lookups import share_listing
 
 DAY_MS = 86_400_000
@@ -40,6 +40,9 @@ DURATION_MIN_MS = 1_000
 
 DURATION_MAX_MS = 90 * DAY_MS
 """The longest auction; a start may be planned as far ahead."""
+
+GROUP_MAX = 100
+"""Open lots of one group."""
 
 START_TOLERANCE_MS = 60_000
 """A start this little in the past means now: the client's clock or the network was slow."""
@@ -67,6 +70,7 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
         raise ListingNotAuctionable
     if listing.seller_id != caller.id:
         raise NotAllowed("Only the owner of the listing can put it up for auction")
+    await _check_room(stores, caller.id, terms.group_id)
     auction_id = new_id()
     await _insert(command, terms, auction_id, stores, now_ms)
     row = await read_auction(stores.db, auction_id)
@@ -115,6 +119,7 @@ async def _insert(command: OpenAuction, terms: Terms, auction_id: UUID, stores: 
         os.urandom(16),
         [fall.floor_price, fall.step, fall.tick_ms] if fall else None,
         new_sealed_key(stores.vault, auction_id) if terms.format in SEALED else None,
+        terms.group_id,
         state.status,
         state.event_number,
         state.price,
@@ -127,6 +132,14 @@ async def _insert(command: OpenAuction, terms: Terms, auction_id: UUID, stores: 
     ]
     if not await insert_auction(stores.db, columns):
         raise ListingAlreadyInAuction
+
+
+async def _check_room(stores: Stores, seller_id: UUID, group_id: UUID | None) -> None:
+    """Every late bid locks its whole group, so groups are bounded. Raises InvalidInput."""
+    if group_id is None or len(await find_group_lots(stores.db, [(seller_id, group_id)])) < GROUP_MAX:
+        return
+    detail = f"A group has at most {GROUP_MAX} open lots"
+    raise InvalidInput(detail, errors=[{"pointer": "/group_id", "detail": detail}])
 
 
 def _check(command: OpenAuction, seller_id: UUID, now_ms: int) -> Terms:
@@ -155,6 +168,7 @@ def _check(command: OpenAuction, seller_id: UUID, now_ms: int) -> Terms:
         soft_close=late,
         format=command.format,
         fall=Fall(dutch.floor_price, dutch.step, dutch.tick_s * 1000) if dutch else None,
+        group_id=command.group_id,
     )
 
 
@@ -207,3 +221,5 @@ def _check_times(command: OpenAuction, duration_ms: int, now_ms: int) -> Iterato
             yield "starts_at", "The start must be now or within 90 days"
     if not DURATION_MIN_MS <= duration_ms <= DURATION_MAX_MS:
         yield "ends_at", "The end must be in the future, one second to 90 days after the start"
+    if command.group_id is not None and command.soft_close is None:
+        yield "group_id", "Lots of a group close softly: give soft_close"

@@ -5,13 +5,13 @@ Channels: auctions:<id> every bid, ticker:<id> the last state of the batch, pers
 or during it and do not lead after it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 from uuid import UUID
 
 from handlers.auctions.dutch_bids import BidRow, accept_price
-from handlers.auctions.lots import Held, hold, save
-from handlers.auctions.rules import judge_bid, reserve_met
+from handlers.auctions.lots import Held, hold_with_groups, save
+from handlers.auctions.rules import follow_group, judge_bid, reserve_met
 from handlers.auctions.sealed_bids import SealedBook, open_book
 from handlers.contract import Call, Event, Latest, Outcome, Stores
 from protocols.auctions import AuctionExtended, AuctionNotFound, BidPlaced, BidReceipt, Outbid, PlaceBid
@@ -24,11 +24,13 @@ from storage.auctions.bids_postgres import insert_bids
 class _Bidding:
     """One auction within the batch. Events and ticker of its last bid are lists that are filled at the end."""
 
-    __slots__ = ("displaced", "ends_at", "events", "held", "latest")
+    __slots__ = ("displaced", "ends_at", "events", "extended", "held", "latest")
 
     def __init__(self, held: Held) -> None:
         self.held = held
         self.ends_at = to_timestamp(held.state.ends_at_ms)
+        self.extended = False
+        """Whether its last bid moved the end."""
         self.displaced: set[UUID] = set()
         self.events: list[Event] = []
         self.latest: list[Latest] = []
@@ -43,7 +45,7 @@ async def place_bid(
 
     Answers with: AuctionNotFound, AuctionNotLive, OwnAuction, BidTooLow.
     """
-    held = await hold(stores.db, {call.command.auction_id for call in calls})
+    held = await hold_with_groups(stores.db, {call.command.auction_id for call in calls})
     biddings = {auction_id: _Bidding(one) for auction_id, one in held.items()}
     rows: list[BidRow] = []
     book = await open_book(stores, held, calls)
@@ -55,6 +57,8 @@ async def place_bid(
                 answers.append(AuctionNotFound())
             elif bidding.held.lot.terms.format == "english":
                 answers.append(_place(bidding, call, rows))
+                if bidding.extended and bidding.held.lot.terms.group_id is not None:
+                    _extend_group(bidding, biddings.values(), call.at_ms)
             else:
                 answers.append(_place_otherwise(bidding, call, rows, book))
         except Refusal as refusal:
@@ -87,7 +91,8 @@ def _place(bidding: _Bidding, call: Call[PlaceBid], rows: list[BidRow]) -> Outco
     if before.leader_id is not None and after.leader_id != before.leader_id:
         bidding.displaced.add(before.leader_id)
     number = before.event_number + 1
-    if after.ends_at_ms != before.ends_at_ms:
+    bidding.extended = after.ends_at_ms != before.ends_at_ms
+    if bidding.extended:
         bidding.ends_at = to_timestamp(after.ends_at_ms)
     ends_at, price, minimum_bid = bidding.ends_at, after.price, after.minimum_bid
     bid_id = new_id()
@@ -109,6 +114,22 @@ def _place(bidding: _Bidding, call: Call[PlaceBid], rows: list[BidRow]) -> Outco
     bidding.events, bidding.latest = events, []
     outcome: Literal["leading", "outbid"] = "leading" if after.leader_id == bidder else "outbid"
     return Outcome(BidReceipt(bid_id, number, outcome, price, minimum_bid, ends_at), events, bidding.latest)
+
+
+def _extend_group(cause: _Bidding, biddings: Iterable[_Bidding], at_ms: int) -> None:
+    """Move the ends of the other lots of the group; their events leave with the bid that is the cause."""
+    terms, ends_at_ms = cause.held.lot.terms, cause.held.state.ends_at_ms
+    for other in biddings:
+        theirs, before = other.held.lot.terms, other.held.state
+        if other is cause or (theirs.seller_id, theirs.group_id) != (terms.seller_id, terms.group_id):
+            continue
+        other.held.state = after = follow_group(before, ends_at_ms, at_ms)
+        if after is before:
+            continue
+        other.ends_at = cause.ends_at
+        extended = AuctionExtended(cause.ends_at, after.extensions, by_group=True)
+        cause.events.append(other.held.event("auction_extended", extended))
+        other.events, other.latest = cause.events, cause.latest
 
 
 def _announce(bidding: _Bidding) -> None:

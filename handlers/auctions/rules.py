@@ -94,6 +94,8 @@ class Terms(Struct, frozen=True):
     format: str = "english"
     fall: Fall | None = None
     """Given for Dutch auctions, and for these alone."""
+    group_id: UUID | None = None
+    """Lots of this seller that close together."""
 
 
 class AuctionState(Struct, frozen=True, gc=False):
@@ -260,6 +262,16 @@ def _soft_close(terms: Terms, state: AuctionState, at_ms: int) -> tuple[int, int
     if at_ms + soft.extend_ms <= ends_at_ms:
         return ends_at_ms, state.extensions
     return at_ms + soft.extend_ms, state.extensions + 1
+
+
+def follow_group(state: AuctionState, ends_at_ms: int, at_ms: int) -> AuctionState:
+    """Return a lot after a bid of this instant extended another one of its group to this end.
+
+    A lot that ends later, or whose end has come by then, stays as it is.
+    """
+    if state.status not in {"scheduled", "live"} or not at_ms < state.ends_at_ms < ends_at_ms:
+        return state
+    return replace(state, event_number=state.event_number + 1, ends_at_ms=ends_at_ms)
 
 
 def buy_now(terms: Terms, state: AuctionState, buyer: UUID, at_ms: int) -> AuctionState:

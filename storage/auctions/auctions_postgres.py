@@ -47,6 +47,12 @@ async def read_auction(db: Connection, auction_id: UUID) -> Row | None:
     return await db.fetchrow(_sql.read_auction, auction_id)
 
 
+async def find_group_lots(db: Connection, groups: Iterable[tuple[UUID, UUID | None]]) -> set[UUID]:
+    """Return the open auctions of these (seller, group) pairs. Cost: one round trip, an index range per pair."""
+    sellers, group_ids = zip(*groups, strict=True)
+    return {row["auction_id"] for row in await db.fetch(_sql.find_group_lots, sellers, group_ids)}
+
+
 async def list_auctions(
     db: Connection, after: tuple[int, UUID], limit: int, status: str | None, seller_id: UUID | None
 ) -> list[Row]:

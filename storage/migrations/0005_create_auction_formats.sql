@@ -1,4 +1,4 @@
--- Dutch and sealed auctions.
+-- Dutch and sealed auctions; lots that close together.
 
 ALTER TABLE auctions DROP CONSTRAINT auctions_format_check;
 ALTER TABLE auctions
@@ -12,6 +12,11 @@ ALTER TABLE auctions ADD COLUMN sealed_key bytea;
 ALTER TABLE auctions
     ADD CONSTRAINT auctions_format_terms
     CHECK ((format = 'dutch') = (fall IS NOT NULL) AND (starts_with(format, 'sealed')) = (sealed_key IS NOT NULL));
+
+-- Open lots of one seller with the same group close together: an extension of one moves the ends of the others.
+ALTER TABLE auctions ADD COLUMN group_id uuid;
+CREATE INDEX auctions_group ON auctions (seller_id, group_id)
+WHERE group_id IS NOT NULL AND status IN ('scheduled', 'live');
 
 -- Append-only but for the opening: the bids of sealed auctions. A bidder's bid with the highest number is the one that
 -- stands. `closed` is amount and nonce under the auction's key; both are written in the clear when the auction has ended,

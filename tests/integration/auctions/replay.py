@@ -12,7 +12,7 @@ from handlers.auctions import dutch_rules, rules, sealed_rules
 from handlers.auctions.lots import mask_bidder, read_lots
 from protocols.auctions import commitment_of
 from protocols.values import to_timestamp
-from server.auditing import audit
+from server.auditing import audit, instant
 
 STATE = "status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions"
 
@@ -81,6 +81,11 @@ def rebuild(lot: Any, events: list[tuple[int, dict[str, Any], int]], bids: dict,
         return rebuild_sealed(lot, state, rest, bids)
     for number, event, at_ms in rest:
         kind = event["type"]
+        if kind == "auction_extended" and event.get("by_group"):
+            assert number == state.event_number + 1
+            state = rules.follow_group(state, instant(event["ends_at"]), state.ends_at_ms - 1)
+            assert_shown(event, state, terms)
+            continue
         if kind == "auction_extended":
             assert (number, event["ends_at"]) == (extended_at, to_timestamp(state.ends_at_ms))
             continue
