@@ -5,6 +5,7 @@ from handlers.auctions.cancel_auction import cancel_auction
 from handlers.auctions.close_auction import close_auction
 from handlers.auctions.get_auction import get_auction
 from handlers.auctions.get_audit import get_audit
+from handlers.auctions.get_increments import get_increments
 from handlers.auctions.list_auctions import list_auctions
 from handlers.auctions.list_bids import list_bids
 from handlers.auctions.open_auction import open_auction
@@ -12,6 +13,7 @@ from handlers.auctions.open_scheduled_auction import open_scheduled_auction
 from handlers.auctions.place_bid import place_bid
 from handlers.auctions.queue_losers import queue_losers
 from handlers.auctions.retract_bid import retract_bid
+from handlers.auctions.set_increments import set_increments
 from handlers.auctions.tell_losers import tell_losers
 from handlers.contract import Permission, Route, TimerHandler
 from protocols import auctions as words
@@ -91,6 +93,27 @@ ROUTES: tuple[Route, ...] = (
         permission=Permission.ANYONE,
         cost=5,
         refusals=(InvalidInput, words.AuctionNotFound),
+    ),
+    Route(
+        domain="auctions",
+        command=words.GetIncrements,
+        reply=words.IncrementTable,
+        function=get_increments,
+        method="GET",
+        path="/v1/increments/{currency}",
+        permission=Permission.ANYONE,
+        refusals=(InvalidInput,),
+    ),
+    Route(
+        domain="auctions",
+        command=words.SetIncrements,
+        reply=words.IncrementVersion,
+        function=set_increments,
+        method="PUT",
+        path="/v1/increments/{currency}",
+        permission=Permission.ADMIN,
+        cost=5,
+        refusals=(InvalidInput,),
     ),
     Route(
         domain="auctions",

@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 
 from handlers.auctions.lots import Lot, read_lot
-from handlers.auctions.rules import CLOSE_GRACE_MS, SoftCloseTerms, Steps
+from handlers.auctions.rules import CLOSE_GRACE_MS, SoftCloseTerms, to_rows
 from handlers.auctions.sealed_bids import SEALED
 from handlers.auctions.views import to_dutch
 from handlers.contract import Caller, Outcome, Stores
-from protocols.auctions import AuctionAudit, AuctionNotFound, AuditEvent, GetAudit, IncrementRow, SoftClose
+from protocols.auctions import AuctionAudit, AuctionNotFound, AuditEvent, GetAudit, SoftClose
 from protocols.values import to_timestamp
 from storage.auctions.auctions_postgres import Row, read_auction
 from storage.auctions.bids_postgres import read_receipts, read_retractions
@@ -69,7 +69,7 @@ def _to_audit(row: Row, lot: Lot, events: Sequence[AuditEvent], next_after: int 
         reserve_price=terms.reserve_price if opened else None,
         buy_now_price=terms.buy_now_price,
         dutch=to_dutch(terms.fall) if terms.fall else None,
-        increments=_to_rows(terms.steps),
+        increments=to_rows(terms.steps),
         soft_close=_to_soft_close(terms.soft_close),
         group_id=terms.group_id,
         starts_at=to_timestamp(terms.starts_at_ms),
@@ -84,11 +84,6 @@ def _to_audit(row: Row, lot: Lot, events: Sequence[AuditEvent], next_after: int 
         events=list(events),
         next_after=next_after,
     )
-
-
-def _to_rows(steps: Steps) -> list[IncrementRow]:
-    """Return the table as `open_auction` takes it."""
-    return list(zip((*steps.limits, None), steps.steps, strict=True))
 
 
 def _to_soft_close(soft: SoftCloseTerms | None) -> SoftClose | None:

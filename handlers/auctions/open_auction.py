@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from uuid import UUID
 
+from handlers.auctions.increments import UNKNOWN_CURRENCY, read_table
 from handlers.auctions.rules import (
     Fall,
     SoftCloseTerms,
@@ -14,7 +15,6 @@ from handlers.auctions.rules import (
     Terms,
     closing_time,
     custom_steps,
-    default_steps,
     open_state,
 )
 from handlers.auctions.sealed_bids import SEALED, new_sealed_key
@@ -64,7 +64,8 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
 
     Raises: InvalidInput, ListingNotAuctionable, NotAllowed, ListingAlreadyInAuction.
     """
-    terms = _check(command, caller.id, now_ms)
+    table = await read_table(stores.db, command.currency) if command.currency in EXPONENTS else None
+    terms = _check(command, caller.id, table.steps if table else None, now_ms)
     listing = await share_listing(stores.db, command.listing_id)
     if listing is None or listing.status != "active":
         raise ListingNotAuctionable
@@ -142,11 +143,11 @@ async def _check_room(stores: Stores, seller_id: UUID, group_id: UUID | None) ->
     raise InvalidInput(detail, errors=[{"pointer": "/group_id", "detail": detail}])
 
 
-def _check(command: OpenAuction, seller_id: UUID, now_ms: int) -> Terms:
+def _check(command: OpenAuction, seller_id: UUID, default: Steps | None, now_ms: int) -> Terms:
     """Return the terms a command asks for. Raises InvalidInput with a pointer to every field that does not fit."""
     starts_at_ms = now_ms if command.starts_at is None else max(to_instant(command.starts_at), now_ms)
     ends_at_ms = to_instant(command.ends_at)
-    steps, errors = _read_steps(command)
+    steps, errors = _read_steps(command, default)
     errors = [
         *_check_prices(command),
         *_check_format(command),
@@ -172,13 +173,12 @@ def _check(command: OpenAuction, seller_id: UUID, now_ms: int) -> Terms:
     )
 
 
-def _read_steps(command: OpenAuction) -> tuple[Steps | None, list[Error]]:
+def _read_steps(command: OpenAuction, default: Steps | None) -> tuple[Steps | None, list[Error]]:
     """Return the increment table, or why there is none."""
-    exponent = EXPONENTS.get(command.currency)
-    if exponent is None:
-        return None, [("currency", "This is not a currency of ISO 4217")]
+    if default is None:
+        return None, [("currency", UNKNOWN_CURRENCY)]
     if command.increments == "default":
-        return default_steps(exponent), []
+        return default, []
     try:
         return custom_steps(command.increments), []
     except ValueError as error:

@@ -127,6 +127,11 @@ def default_steps(exponent: int) -> Steps:
     )
 
 
+def to_rows(steps: Steps) -> list[tuple[int | None, int]]:
+    """Return a table as `custom_steps` takes it."""
+    return list(zip((*steps.limits, None), steps.steps, strict=True))
+
+
 def _scale(hundredths: int, exponent: int) -> int:
     scale: int = 10**exponent
     return -(-hundredths * scale // 100)

@@ -110,6 +110,16 @@ def test_every_format_has_an_example():
     assert formats == {"english", "dutch", "sealed_first_price", "sealed_second_price"}
 
 
+def test_the_increment_table_is_the_built_in_one():
+    cells = [
+        [cell.replace(",", "").replace(".", "") for cell in line.split(" | ")[1:]]
+        for line in TEXT.splitlines()
+        if line.startswith(("| below |", "| step |"))
+    ]
+    limits, steps = ([int(cell.rstrip("| ")) for cell in row if cell.strip("| ").isdigit()] for row in cells)
+    assert (tuple(limits), tuple(steps)) == (rules.default_steps(2).limits, rules.default_steps(2).steps)
+
+
 def test_the_example_of_a_commitment_is_right():
     ((auction, bidder, amount, nonce, commitment),) = re.findall(
         r"```commitment\n(\S+) (\S+) (\d+) ([0-9a-f]{64})\n([0-9a-f]{64})\n```", TEXT
