@@ -1,4 +1,4 @@
--- Dutch and sealed auctions; lots that close together.
+-- Dutch and sealed auctions.
 
 ALTER TABLE auctions DROP CONSTRAINT auctions_format_check;
 ALTER TABLE auctions
@@ -12,23 +12,6 @@ ALTER TABLE auctions ADD COLUMN sealed_key bytea;
 ALTER TABLE auctions
     ADD CONSTRAINT auctions_format_terms
     CHECK ((format = 'dutch') = (fall IS NOT NULL) AND (starts_with(format, 'sealed')) = (sealed_key IS NOT NULL));
-
--- Open lots of one seller with the same group close together: an extension of one moves the ends of the others.
-ALTER TABLE auctions ADD COLUMN group_id uuid;
-CREATE INDEX auctions_group ON auctions (seller_id, group_id)
-WHERE group_id IS NOT NULL AND status IN ('scheduled', 'live');
-
--- Append-only: the increment tables of currencies. The newest version is the default of auctions opened from then on; an
--- open auction keeps the table in its own row.
-CREATE TABLE increment_tables (
-    currency text NOT NULL CHECK (length(currency) = 3),
-    version int NOT NULL CHECK (version > 0),
-    step_limits bigint[] NOT NULL,
-    steps bigint[] NOT NULL CHECK (cardinality(steps) = cardinality(step_limits) + 1),
-    set_by uuid NOT NULL,
-    set_at_ms bigint NOT NULL,
-    PRIMARY KEY (currency, version)
-);
 
 -- Append-only but for the opening: the bids of sealed auctions. A bidder's bid with the highest number is the one that
 -- stands. `closed` is amount and nonce under the auction's key; both are written in the clear when the auction has ended,

@@ -116,6 +116,7 @@ def test_example_bodies_fit_their_schema_and_command(routes):
         schema = {**content["schema"], "components": openapi["components"]}
         jsonschema.Draft202012Validator(schema).validate(content["example"])
         ids = dict.fromkeys(re.findall(r"{(\w+)}", route.path), "019ab3c0-7a00-7000-8000-000000000001")
+        ids |= {"currency": "EUR"} if "currency" in ids else {}
         msgspec.convert({**content["example"], **ids}, route.command)
 
 
