@@ -74,6 +74,7 @@ class ConformanceApp:
         self.hub = Hub(self.bus, self.log, limits or Limits(), self.presence)
         self.gate = ConformanceGate(self, insecure=insecure)
         self.endpoint = SocketEndpoint(self.hub, self.gate, ["*"])
+        self.port = 0
 
     def publish(self, channel, data, *, tags=None, info=b""):
         entry = self.log.append(channel, data, tags=tags, info=info)
@@ -99,7 +100,8 @@ class ConformanceApp:
         }
 
         @post("/api/{verb:str}", status_code=200)
-        async def api(request: Request, verb: str) -> dict:
+        async def api(request: Request) -> dict:
+            verb = request.path_params["verb"]
             if request.headers.get("X-API-Key") != API_KEY:
                 return {"error": {"code": 101, "message": "unauthorized"}}
             if verb not in verbs:

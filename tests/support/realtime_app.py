@@ -271,7 +271,13 @@ class _Server(uvicorn.Server):
 @contextlib.asynccontextmanager
 async def running_app(limits: Limits | None = None, ws=LeanWebSocket) -> AsyncIterator[App]:
     """Serve on a free loopback port inside this event loop."""
-    app = App(limits)
+    async with served(App(limits), ws) as app:
+        yield app
+
+
+@contextlib.asynccontextmanager
+async def served(app, ws=LeanWebSocket):
+    """Serve an app with `hub` and `litestar()`; its `port` is set."""
     await app.hub.start()
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
