@@ -1,10 +1,10 @@
 // What the scripts beside this one share: a client in the format under test, tokens, the server's HTTP interface.
-// Environment: BASE (http://…), FORMAT (json | protobuf).
+// Environment: BASE (http://…), FORMAT (json | protobuf), TRANSPORT (websocket | http_stream).
 import assert from 'node:assert/strict';
 import { createHmac, randomUUID } from 'node:crypto';
 import WebSocket from 'ws';
 
-const { BASE, FORMAT } = process.env;
+const { BASE, FORMAT, TRANSPORT } = process.env;
 const { Centrifuge } = await import(FORMAT === 'protobuf' ? 'centrifuge/build/protobuf' : 'centrifuge');
 const binary = FORMAT === 'protobuf';
 const encoder = new TextEncoder();
@@ -24,26 +24,43 @@ export function makeToken(ttl_s, claims = {}) {
   return `${body}.${createHmac('sha256', 'secret').update(body).digest('base64url')}`;
 }
 
-export const sockets = [];
+const cuts = [];
 export let bytesReceived = 0;
 
 class WatchedSocket extends WebSocket {
   constructor(...words) {
     super(...words);
-    sockets.push(this);
+    cuts.push(() => this.terminate());
     this.on('message', (data) => { bytesReceived += data.length ?? data.byteLength; });
   }
 }
 
+async function watchedFetch(url, request) {
+  const lost = new AbortController();
+  const signal = request.signal ? AbortSignal.any([request.signal, lost.signal]) : lost.signal;
+  const answer = await fetch(url, { ...request, signal });
+  if (!url.endsWith('/http_stream')) return answer;
+  cuts.push(() => lost.abort());
+  const counter = new TransformStream({
+    transform(bytes, onward) { bytesReceived += bytes.length; onward.enqueue(bytes); },
+  });
+  return new Response(answer.body.pipeThrough(counter), answer);
+}
+
+const endpoint = TRANSPORT === 'http_stream'
+  ? [{ transport: 'http_stream', endpoint: BASE + '/connection/http_stream' }]
+  : BASE.replace('http', 'ws') + '/connection/websocket';
+
 export function makeClient(options = {}) {
-  const client = new Centrifuge(BASE.replace('http', 'ws') + '/connection/websocket', {
-    websocket: WatchedSocket, token: makeToken(), minReconnectDelay: 50, maxReconnectDelay: 100, ...options,
+  const client = new Centrifuge(endpoint, {
+    websocket: WatchedSocket, fetch: watchedFetch, readableStream: ReadableStream,
+    emulationEndpoint: BASE + '/emulation', token: makeToken(), minReconnectDelay: 50, maxReconnectDelay: 100, ...options,
   });
   client.on('error', (context) => console.error('client error', context));
   return client;
 }
 
-export const cut = () => sockets.at(-1).terminate();
+export const cut = () => cuts.at(-1)();
 
 export async function api(verb, command) {
   const answer = await fetch(`${BASE}/api/${verb}`, {

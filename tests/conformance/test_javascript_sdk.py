@@ -1,4 +1,6 @@
-"""The official JavaScript SDK, unmodified, in both formats, against the conformance app: one script per subject."""
+"""The official JavaScript SDK, unmodified, against the conformance app: one script per subject, in both formats, on
+a socket and on a stream.
+"""
 
 import asyncio
 import os
@@ -43,14 +45,20 @@ def test_there_are_scripts():
     assert len(SCRIPTS) >= 4
 
 
+@pytest.mark.parametrize("transport", ["websocket", "http_stream"])
 @pytest.mark.parametrize("form", ["json", "protobuf"])
 @pytest.mark.parametrize("script", SCRIPTS)
-async def test_javascript_client_finds_what_it_expects(app, folder, script, form):
+async def test_javascript_client_finds_what_it_expects(app, folder, script, form, transport):
     program = await asyncio.create_subprocess_exec(
         "node",
         script,
         cwd=folder,
-        env={**os.environ, "BASE": f"http://127.0.0.1:{app.port}", "FORMAT": form},
+        env={
+            **os.environ,
+            "BASE": f"http://127.0.0.1:{app.port}",
+            "FORMAT": form,
+            "TRANSPORT": transport,
+        },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
