@@ -92,7 +92,7 @@ class ChannelRule:
     tags_filter: bool = False
     """Clients may ask for publications with certain tags only."""
     compaction: bool = False
-    """Pushes to clients that offer it name the channel by a number."""
+    """Pushes to JSON clients that offer it name the channel by a number."""
     expires_at_s: int = 0
     """Unix seconds when the subscription's own token expires; 0 means with the connection."""
     info: bytes = b""

@@ -36,7 +36,7 @@ def join(
     Raises: ProtocolError 107 for a filter that is not allowed or means nothing, 112 when the client insists on a
     recovery that is impossible.
     """
-    style = _choose_style(channel, rule, request)
+    style = _choose_style(writer, channel, rule, request)
     if isinstance(channel, ReplayedChannel):
         result = _join_replayed(hub, writer, channel, rule, request, style)
     else:
@@ -77,8 +77,12 @@ def oldest_kept_ms(rule: ChannelRule) -> int:
     return int((time.time() - rule.history_ttl_s) * 1000) if rule.history_ttl_s else 0
 
 
-def _choose_style(channel: Channel, rule: ChannelRule, request: SubscribeRequest) -> Style:
-    """Return what the client asked for and is allowed."""
+def _choose_style(writer: Writer, channel: Channel, rule: ChannelRule, request: SubscribeRequest) -> Style:
+    """Return what the client asked for and is allowed.
+
+    Numbers for names go to JSON clients only: the JavaScript SDK reads a Protobuf number as an object where the package
+    `long` is installed, compares it by identity and drops every push.
+    """
     tags = None
     if request.tf is not None:
         if not rule.tags_filter or request.delta:
@@ -87,7 +91,8 @@ def _choose_style(channel: Channel, rule: ChannelRule, request: SubscribeRequest
             tags = TagsFilter(request.tf)
         except BadFilterError as error:
             raise ProtocolError(ErrorCode.BAD_REQUEST, "bad request") from error
-    push_id = channel.push_id if rule.compaction and request.flag & COMPACT_CHANNEL else 0
+    offered = request.flag & COMPACT_CHANNEL and not writer.codec.binary
+    push_id = channel.push_id if rule.compaction and offered else 0
     delta = rule.delta and request.delta == "fossil" and is_positioned(rule, request)
     return Style(push_id, delta, tags) if push_id or delta or tags else PLAIN
 

@@ -12,15 +12,17 @@ import uvloop
 from litestar import Litestar, Request, post
 
 from protocols.topics import Entry
+from realtime.emulation import Emulation, new_node
 from realtime.endpoint import SocketEndpoint
 from realtime.hub import Hub
 from realtime.limits import Limits
 from realtime.ports import ProtocolError
+from realtime.streams import StreamingHttp
 from realtime.wire import LeanWebSocket
 from server.sockets import mount_sockets
 from tests.conformance.rules import identify, judge
 from tests.support.presence import MemoryPresence
-from tests.support.realtime_app import MemoryBus, MemoryLog
+from tests.support.realtime_app import REFUSALS, MemoryBus, MemoryLog, MemoryMailbox, doors
 
 API_KEY = "test-api-key"
 
@@ -74,6 +76,8 @@ class ConformanceApp:
         self.hub = Hub(self.bus, self.log, limits or Limits(), self.presence)
         self.gate = ConformanceGate(self, insecure=insecure)
         self.endpoint = SocketEndpoint(self.hub, self.gate, ["*"])
+        self.emulation = Emulation(self.endpoint, MemoryMailbox(), new_node())
+        self.port = 0
 
     def publish(self, channel, data, *, tags=None, info=b""):
         entry = self.log.append(channel, data, tags=tags, info=info)
@@ -82,7 +86,12 @@ class ConformanceApp:
 
     def litestar(self):
         return Litestar(
-            [mount_sockets(self.endpoint), self._api()],
+            [
+                mount_sockets(self.endpoint),
+                *doors(self.endpoint, self.emulation)[1:],
+                self._api(),
+            ],
+            exception_handlers=REFUSALS,
             openapi_config=None,
             logging_config=None,
         )
@@ -99,7 +108,8 @@ class ConformanceApp:
         }
 
         @post("/api/{verb:str}", status_code=200)
-        async def api(request: Request, verb: str) -> dict:
+        async def api(request: Request) -> dict:
+            verb = request.path_params["verb"]
             if request.headers.get("X-API-Key") != API_KEY:
                 return {"error": {"code": 101, "message": "unauthorized"}}
             if verb not in verbs:
@@ -164,7 +174,13 @@ async def serve(port, *, insecure):
     app = ConformanceApp(insecure=insecure)
     await app.hub.start()
     config = uvicorn.Config(
-        app.litestar(), host="127.0.0.1", port=port, ws=LeanWebSocket, lifespan="off", log_level="warning"
+        app.litestar(),
+        host="127.0.0.1",
+        port=port,
+        ws=LeanWebSocket,
+        http=StreamingHttp,
+        lifespan="off",
+        log_level="warning",
     )
     print(f"conformance server on http://127.0.0.1:{port}, insecure: {insecure}", flush=True)
     try:

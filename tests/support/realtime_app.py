@@ -238,28 +238,33 @@ class App:
         self.bus.publish([(channel, [entry])])
 
     def litestar(self) -> Litestar:
-        @asgi("/connection/websocket", copy_scope=False)
-        async def sockets(scope: Scope, receive: Receive, send: Send) -> None:
-            await self.endpoint.serve_socket(scope, receive, send)
-
-        def mount(path, serve):
-            @asgi(path, copy_scope=False)
-            async def serving(scope: Scope, receive: Receive, send: Send) -> None:
-                await serve(scope, receive, send)
-
-            return serving
-
         return Litestar(
-            [
-                sockets,
-                mount(HTTP_STREAM_PATH, self.emulation.serve_http_stream),
-                mount(SSE_PATH, self.emulation.serve_sse),
-                mount(EMULATION_PATH, self.emulation.serve_emulation),
-            ],
-            exception_handlers={Refusal: lambda _, error: Response(error.code, status_code=error.status)},
+            doors(self.endpoint, self.emulation),
+            exception_handlers=REFUSALS,
             openapi_config=None,
             logging_config=None,
         )
+
+
+REFUSALS = {Refusal: lambda _, error: Response(error.code, status_code=error.status)}
+
+
+def doors(endpoint, emulation) -> list:
+    """The routes of all transports."""
+
+    def mount(path, serve):
+        @asgi(path, copy_scope=False)
+        async def serving(scope: Scope, receive: Receive, send: Send) -> None:
+            await serve(scope, receive, send)
+
+        return serving
+
+    return [
+        mount("/connection/websocket", endpoint.serve_socket),
+        mount(HTTP_STREAM_PATH, emulation.serve_http_stream),
+        mount(SSE_PATH, emulation.serve_sse),
+        mount(EMULATION_PATH, emulation.serve_emulation),
+    ]
 
 
 class _Server(uvicorn.Server):
@@ -271,7 +276,13 @@ class _Server(uvicorn.Server):
 @contextlib.asynccontextmanager
 async def running_app(limits: Limits | None = None, ws=LeanWebSocket) -> AsyncIterator[App]:
     """Serve on a free loopback port inside this event loop."""
-    app = App(limits)
+    async with served(App(limits), ws) as app:
+        yield app
+
+
+@contextlib.asynccontextmanager
+async def served(app, ws=LeanWebSocket):
+    """Serve an app with `hub` and `litestar()`; its `port` is set."""
     await app.hub.start()
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
