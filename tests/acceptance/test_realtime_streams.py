@@ -8,9 +8,12 @@ import socket
 import httpx
 import pytest
 import pytest_asyncio
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from protocols import centrifuge_pb2
 from realtime.limits import Limits
+from tests.support.js_client import js_client
 from tests.support.realtime_app import running_app
 from tests.support.streams import Stream, open_stream
 
@@ -371,3 +374,45 @@ async def test_sockets_leave_spread_over_the_grace_time():
             assert not app.hub.connections
         for client in clients:
             await client.aclose()
+
+
+async def test_a_full_process_refuses_websockets_until_somebody_leaves():
+    async with (
+        running_app(Limits(connections_max=1)) as small,
+        httpx.AsyncClient(base_url=small.http_url, trust_env=False) as client,
+    ):
+        async with open_stream(client) as stream:
+            await stream.connected()
+            with pytest.raises(InvalidStatus):
+                await connect(small.url)
+        await until(lambda: not small.hub.connections)
+        async with connect(small.url) as ws:
+            await ws.send('{"id":1,"connect":{}}')
+            reply = json.loads(await ws.recv())["connect"]
+            assert "session" not in reply
+            assert "node" not in reply
+
+
+@pytest.mark.parametrize("blocked", [("websocket",), ("websocket", "http_stream")], ids=KINDS)
+async def test_the_sdk_answers_the_pings_of_a_stream(app, blocked):
+    async with js_client(app.http_url, blocked) as client:
+        await client.until("connected")
+        await asyncio.sleep(2.5)  # two pings; a pong has 0.3 s
+        assert (await client.rpc("echo", a=1))["data"] == {"a": 1}
+        assert len(client.of("connected")) == 1
+
+
+async def test_a_stream_recovers_after_its_server_cut_it(calm):
+    channel = "auctions:js-cut"
+    async with js_client(calm.http_url, ("websocket",)) as client:
+        await client.until("connected")
+        client.do("subscribe", channel=channel)
+        await client.until("subscribed")
+        for round_ in range(3):
+            calm.commit(channel, "{}", "{}")
+            [stream] = calm.emulation._streams.values()
+            stream.socket._transport.abort()
+            calm.commit(channel, *["{}"] * 50)
+            assert (await client.until("subscribed"))["recovered"]
+            await until(lambda wanted=52 * (round_ + 1): len(client.of("publication")) == wanted)
+        assert [p["offset"] for p in client.of("publication")] == list(range(1, 157))
