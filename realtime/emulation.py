@@ -258,6 +258,7 @@ async def _begin(send: Send, media_type: bytes, first: bytes) -> None:
         (b"content-type", media_type),
         (b"cache-control", b"no-store, no-transform"),
         (b"x-accel-buffering", b"no"),
+        (b"connection", b"close"),  # nothing follows on it, so it may be cut when the peer reads no more
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     if first:

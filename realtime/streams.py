@@ -86,7 +86,7 @@ class StreamSocket:
 
     def buffered(self) -> int:
         """Return the bytes that have not left the process."""
-        return self._queued + (self._transport.get_write_buffer_size() if self._transport else 0)
+        return self._queued + self._unsent()
 
     def pause_reading(self) -> None:
         """Keep what is posted from now on."""
@@ -99,7 +99,7 @@ class StreamSocket:
             asyncio.get_running_loop().call_soon(self._go_on)
 
     def close(self, code: int, reason: str) -> None:  # noqa: ARG002 - the disconnect push has told both
-        """End the answer after what is queued; cut a client that does not read it."""
+        """End the answer, and its connection, after what is queued; cut a client that does not read it."""
         if not self.closing:
             self.closing = True
             self._inbox.clear()
@@ -132,10 +132,14 @@ class StreamSocket:
         finally:
             watching.cancel()
             self._gone = True
-            if self._cut is not None:
-                self._cut.cancel()
+            if self._cut is not None and not self._unsent():
+                self._cut.cancel()  # else it ends a connection whose peer may be dead
             if self._user:
                 self._user.socket_lost()
+
+    def _unsent(self) -> int:
+        """Return the bytes the transport has not sent yet."""
+        return self._transport.get_write_buffer_size() if self._transport else 0
 
     async def _watch(self, receive: Receive) -> None:
         """See the client leave."""

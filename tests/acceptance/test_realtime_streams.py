@@ -8,9 +8,12 @@ import socket
 import httpx
 import pytest
 import pytest_asyncio
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from protocols import centrifuge_pb2
 from realtime.limits import Limits
+from tests.support.js_client import js_client
 from tests.support.realtime_app import running_app
 from tests.support.streams import Stream, open_stream
 
@@ -258,14 +261,20 @@ async def test_a_stream_is_pinged_and_ends_without_pongs(app, kind):
         assert await stream.goodbye() == 3012
 
 
-async def test_a_client_that_does_not_read_its_stream_is_cut_and_costs_no_one(calm):
-    _reader, writer = await asyncio.open_connection("127.0.0.1", calm.port)
+async def open_without_reading(app, token):
+    """Open a stream whose answer stays in the network's buffers; return its two ends."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
     writer.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    body = b'{"id":1,"connect":{"token":"slow:s"}}'
+    body = b'{"id":1,"connect":{"token":"%b:s"}}' % token.encode()
     head = b"POST /connection/http_stream HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     writer.write(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
-    await until(lambda: calm.hub._users.find("slow"))
+    await until(lambda: app.hub._users.find(token))
     writer.transport.pause_reading()
+    return reader, writer
+
+
+async def test_a_client_that_does_not_read_its_stream_is_cut_and_costs_no_one(calm):
+    _reader, writer = await open_without_reading(calm, "slow")
     cuts = calm.hub.counters.slow_cuts
     text = json.dumps("x" * 20_000)
     for _ in range(2_000):
@@ -276,6 +285,26 @@ async def test_a_client_that_does_not_read_its_stream_is_cut_and_costs_no_one(ca
     assert calm.hub.counters.slow_cuts == cuts + 1
     assert calm.hub._users.find("slow") == []
     await until(lambda: calm.emulation.streams_by_transport()["http_stream"] == 0, timeout_s=8)
+    writer.close()
+
+
+async def test_the_end_of_a_stream_does_not_wait_for_its_reader_for_ever(calm):
+    user = "far"
+    reader, writer = await open_without_reading(calm, user)
+    [connection] = calm.hub._users.find(user)
+    sending = connection.socket._transport.get_extra_info("socket")
+    sending.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+    while not connection.socket._unsent():
+        calm.commit(f"personal:#{user}", json.dumps("x" * 10_000))
+        await asyncio.sleep(0)
+    calm.hub.disconnect_user(user, 4501, "session over")
+    await asyncio.sleep(1.0)  # the server waits half a second
+    receiving = writer.transport.get_extra_info("socket")
+    receiving.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    writer.transport.resume_reading()
+    async with asyncio.timeout(10):
+        data = await reader.read()
+    assert not data.endswith(b"0\r\n\r\n")  # cut, not ended
     writer.close()
 
 
@@ -371,3 +400,45 @@ async def test_sockets_leave_spread_over_the_grace_time():
             assert not app.hub.connections
         for client in clients:
             await client.aclose()
+
+
+async def test_a_full_process_refuses_websockets_until_somebody_leaves():
+    async with (
+        running_app(Limits(connections_max=1)) as small,
+        httpx.AsyncClient(base_url=small.http_url, trust_env=False) as client,
+    ):
+        async with open_stream(client) as stream:
+            await stream.connected()
+            with pytest.raises(InvalidStatus):
+                await connect(small.url)
+        await until(lambda: not small.hub.connections)
+        async with connect(small.url) as ws:
+            await ws.send('{"id":1,"connect":{}}')
+            reply = json.loads(await ws.recv())["connect"]
+            assert "session" not in reply
+            assert "node" not in reply
+
+
+@pytest.mark.parametrize("blocked", [("websocket",), ("websocket", "http_stream")], ids=KINDS)
+async def test_the_sdk_answers_the_pings_of_a_stream(app, blocked):
+    async with js_client(app.http_url, blocked) as client:
+        await client.until("connected")
+        await asyncio.sleep(2.5)  # two pings; a pong has 0.3 s
+        assert (await client.rpc("echo", a=1))["data"] == {"a": 1}
+        assert len(client.of("connected")) == 1
+
+
+async def test_a_stream_recovers_after_its_server_cut_it(calm):
+    channel = "auctions:js-cut"
+    async with js_client(calm.http_url, ("websocket",)) as client:
+        await client.until("connected")
+        client.do("subscribe", channel=channel)
+        await client.until("subscribed")
+        for round_ in range(3):
+            calm.commit(channel, "{}", "{}")
+            [stream] = calm.emulation._streams.values()
+            stream.socket._transport.abort()
+            calm.commit(channel, *["{}"] * 50)
+            assert (await client.until("subscribed"))["recovered"]
+            await until(lambda wanted=52 * (round_ + 1): len(client.of("publication")) == wanted)
+        assert [p["offset"] for p in client.of("publication")] == list(range(1, 157))
