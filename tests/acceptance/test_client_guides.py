@@ -69,7 +69,7 @@ def run(system, tmp_path) -> Iterator[Callable[..., Program]]:
             need_node()
             (tmp_path / "node_modules").symlink_to((FOLDER / "node_modules").resolve())
         out = tmp_path / "out"
-        facts = {"MNBARA_URL": system.base_url, "PYTHONUNBUFFERED": "1", "NO_PROXY": "127.0.0.1"}
+        facts = {"SERVER_URL": system.base_url, "PYTHONUNBUFFERED": "1", "NO_PROXY": "127.0.0.1"}
         with out.open("wb") as file:
             process = subprocess.Popen(
                 [shutil.which(command) or command, name, *words],

@@ -61,7 +61,7 @@ def run_client(folder, name, code, command, system, *words, seconds=20):
             stderr=subprocess.STDOUT,
             env={
                 **os.environ,
-                "MNBARA_URL": system.base_url,
+                "SERVER_URL": system.base_url,
                 "PYTHONUNBUFFERED": "1",
                 "NO_PROXY": "127.0.0.1",
             },
