@@ -15,6 +15,9 @@ from centrifuge import CentrifugeError, ReplyError
 from tests.support.players import Socket, bid_until_answered, open_auction, sign_up
 from tests.support.system import System, running_system, scratch_home
 
+# the SDK forgets a connection that it was making when the server was killed
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+
 
 @pytest.fixture(scope="module")
 def system() -> Iterator[System]:
