@@ -39,7 +39,6 @@ class Relay:
         self._nats = nats
         self.lag_ms = 0
         """Age of the oldest event of the last step when it was sent."""
-        self.relayed = 0
 
     async def run(self) -> None:
         """Relay until cancelled; faults are retried."""
@@ -71,6 +70,5 @@ class Relay:
             await publish_events(self._nats.client, batch.events)
             await move_relay(db, batch.next_position)
         self.lag_ms = now_instant() - min(e.at_ms for e in batch.events)
-        self.relayed += len(batch.events)
         _log.debug("relayed", events=len(batch.events), seconds=round(time.monotonic() - started, 4))
         return len(batch.events)

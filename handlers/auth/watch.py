@@ -49,7 +49,6 @@ class SessionWatch:
         self._looked_at = float("-inf")
         self._pruned_at = time.monotonic()
         self._look: asyncio.Task[None] | None = None
-        self._hint = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -77,10 +76,6 @@ class SessionWatch:
         """Return the least access version a token of this user must have; 0 when nothing changed lately."""
         found = self._versions.get(user_id) if user_id is not None else None
         return found[0] if found else 0
-
-    def hint(self) -> None:
-        """Look now rather than at the next tick: something that may be a revocation was announced."""
-        self._hint.set()
 
     async def refresh(self) -> None:
         """Look now; callers share one look. Raises TemporarilyUnavailable."""
@@ -120,12 +115,7 @@ class SessionWatch:
 
     async def _work(self) -> None:
         while True:
-            try:
-                async with asyncio.timeout(INTERVAL_S):
-                    await self._hint.wait()
-            except TimeoutError:
-                pass
-            self._hint.clear()
+            await asyncio.sleep(INTERVAL_S)
             try:
                 await self.refresh()
             except Refusal as refusal:
