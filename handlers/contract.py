@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, Generic, Literal, Protocol, TypeVar
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from protocols.errors import Refusal
 from storage.engines.postgres import Connection
@@ -122,12 +122,12 @@ class Event(Struct, frozen=True, gc=False):
 
     `number` is the stream's next number where the handler holds the aggregate's lock and counts itself;
     None lets storage number it (personal streams). `type` is past tense; the published data is
-    `{"type": type, "at": time, **data}`.
+    `{"type": type, "at": time, **data}`; data of `Raw` is an object's JSON already.
     """
 
     stream: str
     type: str
-    data: Struct | dict[str, Any]
+    data: Struct | dict[str, Any] | Raw
     number: int | None = None
 
 
@@ -136,7 +136,7 @@ class Latest(Struct, frozen=True, gc=False):
 
     channel: str
     number: int
-    data: Struct | dict[str, Any]
+    data: Struct | dict[str, Any] | Raw
     key: str = ""
 
 
@@ -172,6 +172,9 @@ class Call(Struct, Generic[C], frozen=True, gc=False):
 
 TimerHandler = Callable[[Sequence[UUID], Stores, int], Awaitable[list[Outcome]]]
 """Called with the refs of due timers of one kind, in one transaction that also deletes the timers."""
+
+TimerPreparation = Callable[[Sequence[UUID], Stores], Awaitable[None]]
+"""Called with refs of timers that are due soon, outside any transaction, to read into memory what cannot change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

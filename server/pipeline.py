@@ -25,6 +25,7 @@ from handlers.contract import (
     Route,
     Stores,
     TimerHandler,
+    TimerPreparation,
 )
 from protocols.errors import (
     Fault,
@@ -43,11 +44,21 @@ from storage.engines.postgres import RACE, RETRIES, Connection, Database
 from storage.engines.redis import Redis
 from storage.events_postgres import NewEvent, StoredEvent, append_events
 from storage.idempotency_postgres import KeptAnswer, insert_answers, read_answers
-from storage.timers_postgres import claim_due_timers, insert_timers, postpone_oldest_timer
+from storage.timers_postgres import (
+    DueTimer,
+    claim_due_timers,
+    insert_timers,
+    notify_timers,
+    postpone_timer,
+    read_upcoming,
+)
 from storage.vault import Vault
 
 Publish = Callable[[Sequence[tuple[str, Sequence[Entry]]]], None]
 """How publications leave: the bus's `publish`."""
+
+PREPARED_AT_ONCE = 250
+"""Timers prepared without a pause for others: about 8 ms."""
 
 _log = structlog.get_logger()
 
@@ -62,6 +73,15 @@ class Answer(Struct, frozen=True, gc=False):
 
 class _KeyRaceError(Exception):
     """Another transaction kept one of our keys first; run again and find its answer."""
+
+
+class TimersFailedError(Exception):
+    """The handler of these timers failed, and nothing happened; `timer_ids` says which they were."""
+
+    def __init__(self, timer_ids: Sequence[int]) -> None:
+        """Keep the ids."""
+        self.timer_ids = timer_ids
+        super().__init__(f"{len(timer_ids)} timers failed")
 
 
 class Pipeline:
@@ -194,32 +214,58 @@ class Pipeline:
             outcomes = await _decide(route, batch.fresh, self._stores(db), now_ms)
             if repeated := batch.refused_pairs(outcomes):
                 batch.late = await read_answers(db, repeated)
-            stored = await self._write(db, [o for o in outcomes if isinstance(o, Outcome)], now_ms)
+            done = [o for o in outcomes if isinstance(o, Outcome)]
+            stored = await self._write(db, done, now_ms)
+            if any(o.timers for o in done):
+                await notify_timers(db)
             answers = batch.settle(outcomes)
             if batch.to_keep and not await insert_answers(db, batch.to_keep, now_ms):
                 raise _KeyRaceError
-        self._fan_out(stored, [o for o in outcomes if isinstance(o, Outcome)], now_ms)
+        self._fan_out(stored, done, now_ms)
         return answers
 
     # -- timers -----------------------------------------------------------------------------------------------------
 
-    async def run_timers(self, kind: str, handler: TimerHandler, limit: int) -> list[int]:
-        """Run the due timers of one kind in the transaction that deletes them; return how late each was, in ms."""
+    async def run_timers(
+        self, kind: str, handler: TimerHandler, limit: int, on_crowd: Callable[[], None] = lambda: None
+    ) -> list[int]:
+        """Run the due timers of one kind in the transaction that deletes them; return how late each was, in ms.
+
+        `on_crowd` is called at once when there may be more than `limit`. The caller looks for timers again afterwards:
+        those that the handler wants are not announced to it. Raises: TimersFailedError, Fault.
+        """
         now_ms = now_instant()
-        async with self._database.transaction() as db:
-            due = await claim_due_timers(db, kind, now_ms, limit)
-            if not due:
-                return []
-            outcomes = await handler([timer.ref for timer in due], self._stores(db), now_ms)
-            stored = await self._write(db, outcomes, now_ms)
+        due: list[DueTimer] = []
+        try:
+            async with self._database.transaction() as db:
+                due = await claim_due_timers(db, kind, now_ms, limit)
+                if not due:
+                    return []
+                if len(due) == limit:
+                    on_crowd()
+                outcomes = await handler([timer.ref for timer in due], self._stores(db), now_ms)
+                stored = await self._write(db, outcomes, now_ms)
+        except Fault:
+            raise
+        except Exception as error:
+            raise TimersFailedError([timer.timer_id for timer in due]) from error
         self._fan_out(stored, outcomes, now_ms)
         done_ms = now_instant()
         return [done_ms - timer.due_at_ms for timer in due]
 
-    async def postpone_timer(self, kind: str, waits_s: Sequence[int]) -> None:
-        """Try the oldest due timer of a kind again later: its handler fails."""
+    async def prepare_timers(
+        self, kind: str, prepare: TimerPreparation, from_ms: int, until_ms: int, limit: int
+    ) -> None:
+        """Let a kind prepare for its timers that are due from one instant until before another."""
+        async with self._database.connection() as db:
+            refs = await read_upcoming(db, kind, from_ms, until_ms, limit)
+            for start in range(0, len(refs), PREPARED_AT_ONCE):
+                await prepare(refs[start : start + PREPARED_AT_ONCE], self._stores(db))
+
+    async def postpone_timer(self, timer_id: int, waits_s: Sequence[int]) -> None:
+        """Try a due timer again later: its handler fails."""
         async with self._database.transaction() as db:
-            await postpone_oldest_timer(db, kind, now_instant(), waits_s)
+            await postpone_timer(db, timer_id, now_instant(), waits_s)
 
     # -- shared -----------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ another takes over when its transaction ends.
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -33,10 +34,13 @@ _log = structlog.get_logger()
 class Relay:
     """The relay of one worker process."""
 
-    def __init__(self, database: Database, nats: NatsLink) -> None:
-        """Prepare; `run` works until cancelled."""
+    def __init__(
+        self, database: Database, nats: NatsLink, give_way: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Prepare; `run` works until cancelled. `give_way` waits while others must be on time."""
         self._database = database
         self._nats = nats
+        self._give_way = give_way
         self.lag_ms = 0
         """Age of the oldest event of the last step when it was sent."""
 
@@ -48,6 +52,8 @@ class Relay:
                 if not prepared:
                     await prepare_stream(self._nats.client)
                     prepared = True
+                if self._give_way is not None:
+                    await self._give_way()
                 if await self.step() < BATCH_EVENTS:
                     await asyncio.sleep(PAUSE_S)
             except Fault as fault:

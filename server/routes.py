@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 
 from handlers import auctions, auth, listings
-from handlers.contract import Route, TimerHandler
+from handlers.contract import Route, TimerHandler, TimerPreparation
 
 ROUTES: tuple[Route, ...] = (*auth.ROUTES, *listings.ROUTES, *auctions.ROUTES)
 """Every command and query, on both doors."""
 
 TIMERS: Mapping[str, TimerHandler] = {**auctions.TIMERS}
 """What runs when a timer of a kind is due."""
+
+PUNCTUAL: Mapping[str, TimerPreparation] = {**auctions.PUNCTUAL}
+"""Kinds of timers that others wait for, with what can be done for them beforehand."""

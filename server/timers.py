@@ -2,25 +2,47 @@
 
 Several workers may run; each row is claimed by one (SKIP LOCKED). A handler that fails for a batch is tried row by row;
 a row that fails alone is postponed with growing waits, so that one poisoned timer stops nobody.
+
+*Punctual* kinds go first: what they need is read into memory before they are due, a crowd of them runs on several
+connections at once, and meanwhile the other kinds, and whoever else asks, give way.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 import structlog
 
-from handlers.contract import TimerHandler
+from handlers.contract import TimerHandler, TimerPreparation
 from protocols.errors import Fault
 from protocols.values import now_instant
-from server.pipeline import Pipeline
+from server.pipeline import Pipeline, TimersFailedError
 from storage.engines.postgres import Connection, Database
 from storage.timers_postgres import next_due
 
 BATCH = 500
-"""Timers per transaction: 2,000 auctions that end in the same second take four."""
+"""Timers per transaction: a thousand rows written, about 20 ms."""
 
-SLEEP_MAX_S = 1.0
+PUNCTUAL_BATCH = 250
+"""Timers per transaction of a punctual kind: the first of 2,000 that are due together wait for this many only."""
+
+LANES = 2
+"""Connections for a crowd of punctual timers: while the database works for one, another one's batch is decided here."""
+
+AHEAD_MS = 2_500
+"""How long before they are due punctual timers are prepared: longer than a sleep, so that none is missed by it."""
+
+PREPARED_MAX = 10_000
+"""Timers prepared in one look ahead; of more, the later ones are read when they are due."""
+
+SLEEP_MAX_MS = 1_000
 """Longest sleep without looking: covers a lost notification."""
+
+HUSH_MS = 30
+"""How long before a punctual timer is due the others give way: about what one batch of theirs takes."""
+
+GIVE_WAY_MAX_S = 0.5
+"""How long they give way at most: punctual timers without a pause must not starve them."""
 
 POSTPONE_S = (1, 5, 30, 300, 3600)
 """Waits after the 1st, 2nd, … failure of one timer; the last one repeats."""
@@ -29,7 +51,7 @@ _log = structlog.get_logger()
 
 
 class Timers:
-    """The timer loop of one worker process."""
+    """The timer loops of one worker process: one for punctual kinds, one for the others."""
 
     def __init__(
         self,
@@ -37,83 +59,144 @@ class Timers:
         pipeline: Pipeline,
         handlers: Mapping[str, TimerHandler],
         observe_lateness: Callable[[float], None] = lambda _seconds: None,
+        *,
+        punctual: Mapping[str, TimerPreparation],
     ) -> None:
-        """Prepare; `run` works until cancelled."""
+        """Prepare; `run` works until cancelled. `punctual` names the punctual kinds, with what prepares them."""
         self._database = database
         self._pipeline = pipeline
         self._handlers = handlers
         self._observe_lateness = observe_lateness
-        self._wake = asyncio.Event()
-
-    def wake(self) -> None:
-        """Look now: a timer was written."""
-        self._wake.set()
+        self._punctual = punctual
+        self._patient = [kind for kind in handlers if kind not in punctual]
+        self._prepared_until_ms = 0
+        self._wake_punctual = asyncio.Event()
+        self._wake_patient = asyncio.Event()
+        self._way_is_free = asyncio.Event()
 
     async def run(self) -> None:
         """Run timers until cancelled; faults are retried."""
-        listener = asyncio.create_task(self._listen(), name="timers-listen")
+        jobs = [
+            asyncio.create_task(self._listen(), name="timers-listen"),
+            asyncio.create_task(self._repeat(self._look_ahead), name="timers-look-ahead"),
+            asyncio.create_task(self._repeat(self._turn_punctual), name="timers-punctual"),
+            asyncio.create_task(self._repeat(self._turn_patient), name="timers-patient"),
+        ]
         try:
-            while True:
-                try:
-                    await self._sleep_until_due()
-                    await self.run_due()
-                except Fault:
-                    await asyncio.sleep(0.2)
-                except Exception:  # noqa: BLE001 - the loop outlives any bug; it is logged and tried again
-                    _log.exception("timers_failed")
-                    await asyncio.sleep(1)
+            await asyncio.gather(*jobs)
         finally:
-            listener.cancel()
+            for job in jobs:
+                job.cancel()
+            await asyncio.gather(*jobs, return_exceptions=True)
 
-    async def run_due(self) -> int:
-        """Run everything that is due now; return how many timers ran."""
-        ran = 0
-        for kind, handler in self._handlers.items():
-            while True:
-                try:
-                    late_ms = await self._pipeline.run_timers(kind, handler, BATCH)
-                except Fault:
-                    raise
-                except Exception:  # noqa: BLE001 - the batch is tried one by one
-                    _log.exception("timer_batch_failed", kind=kind)
-                    late_ms = await self._one_by_one(kind, handler)
-                for each in late_ms:
-                    self._observe_lateness(each / 1000)
-                ran += len(late_ms)
-                if len(late_ms) < BATCH:
-                    break
-        return ran
+    async def give_way(self) -> None:
+        """Wait while punctual timers run or are about to, `GIVE_WAY_MAX_S` at most."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GIVE_WAY_MAX_S):
+                await self._way_is_free.wait()
 
-    async def _one_by_one(self, kind: str, handler: TimerHandler) -> list[int]:
-        late_ms: list[int] = []
-        for _ in range(BATCH):
+    # -- turns ------------------------------------------------------------------------------------------------------
+
+    async def _repeat(self, turn: Callable[[], Awaitable[None]]) -> None:
+        while True:
             try:
-                ran = await self._pipeline.run_timers(kind, handler, 1)
+                await turn()
             except Fault:
-                raise
-            except Exception:  # noqa: BLE001 - one poisoned timer is postponed, the others go on
+                await asyncio.sleep(0.2)
+            except Exception:  # noqa: BLE001 - the loop outlives any bug; it is logged and tried again
+                _log.exception("timers_failed")
+                await asyncio.sleep(1)
+
+    async def _look_ahead(self) -> None:
+        """Prepare the punctual timers that come into view."""
+        until_ms = now_instant() + AHEAD_MS
+        await self._prepare(self._prepared_until_ms, until_ms)
+        self._prepared_until_ms = until_ms
+        await asyncio.sleep(SLEEP_MAX_MS / 1000)
+
+    async def _turn_punctual(self) -> None:
+        """Sleep until a punctual timer is due, run all that are."""
+        while (wait_ms := await self._wait_ms(self._punctual)) > HUSH_MS:
+            self._way_is_free.set()
+            await _sleep(self._wake_punctual, wait_ms - HUSH_MS)
+        self._way_is_free.clear()
+        if wait_ms > 0:
+            due_at_ms = now_instant() + wait_ms
+            await self._prepare(due_at_ms, due_at_ms + 1)
+            await _sleep(self._wake_punctual, due_at_ms - now_instant())
+        for kind in self._punctual:
+            await self._drain(kind, PUNCTUAL_BATCH, helpers=LANES - 1)
+        self._wake_patient.set()  # what these timers want done next is announced to nobody else
+
+    async def _turn_patient(self) -> None:
+        """Sleep until a timer of another kind is due, run all that are."""
+        while (wait_ms := await self._wait_ms(self._patient)) > 0:
+            await _sleep(self._wake_patient, wait_ms)
+        for kind in self._patient:
+            ran = BATCH
+            while ran == BATCH:
+                await self.give_way()
+                ran = await self._run_batch(kind, BATCH)
+        self._wake_punctual.set()
+
+    async def _wait_ms(self, kinds: Collection[str]) -> int:
+        async with self._database.connection() as db:
+            due_at_ms = await next_due(db, list(kinds))
+        return SLEEP_MAX_MS if due_at_ms is None else min(due_at_ms - now_instant(), SLEEP_MAX_MS)
+
+    async def _prepare(self, from_ms: int, until_ms: int) -> None:
+        for kind, prepare in self._punctual.items():
+            await self._pipeline.prepare_timers(kind, prepare, from_ms, until_ms, PREPARED_MAX)
+
+    # -- running ----------------------------------------------------------------------------------------------------
+
+    async def _drain(self, kind: str, batch: int, helpers: int) -> None:
+        """Run due timers of a kind until none is left; a full batch calls a helper to work beside this one."""
+        helping: list[asyncio.Task[None]] = []
+
+        def call_helper() -> None:
+            if helpers and not helping:
+                helping.append(asyncio.create_task(self._drain(kind, batch, helpers - 1)))
+
+        try:
+            while await self._run_batch(kind, batch, call_helper) == batch:
+                pass
+        except BaseException:
+            for helper in helping:
+                helper.cancel()
+            raise
+        await asyncio.gather(*helping)
+
+    async def _run_batch(self, kind: str, batch: int, on_crowd: Callable[[], None] = lambda: None) -> int:
+        """Run up to a batch of due timers; return how many ran."""
+        try:
+            late_ms = await self._pipeline.run_timers(kind, self._handlers[kind], batch, on_crowd)
+        except TimersFailedError:
+            _log.exception("timer_batch_failed", kind=kind)
+            late_ms = await self._one_by_one(kind, batch)
+        for each in late_ms:
+            self._observe_lateness(each / 1000)
+        return len(late_ms)
+
+    async def _one_by_one(self, kind: str, batch: int) -> list[int]:
+        late_ms: list[int] = []
+        for _ in range(batch):
+            try:
+                ran = await self._pipeline.run_timers(kind, self._handlers[kind], 1)
+            except TimersFailedError as failure:
                 _log.exception("timer_failed", kind=kind)
-                await self._pipeline.postpone_timer(kind, POSTPONE_S)
+                for timer_id in failure.timer_ids:
+                    await self._pipeline.postpone_timer(timer_id, POSTPONE_S)
                 continue
             if not ran:
                 break
             late_ms += ran
         return late_ms
 
-    async def _sleep_until_due(self) -> None:
-        async with self._database.connection() as db:
-            due_at_ms = await next_due(db, list(self._handlers))
-        wait_s = SLEEP_MAX_S if due_at_ms is None else (due_at_ms - now_instant()) / 1000
-        if wait_s > 0:
-            try:
-                async with asyncio.timeout(min(wait_s, SLEEP_MAX_S)):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
-        self._wake.clear()
+    # -- waking -----------------------------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
-        """Hold one connection that hears NOTIFY; without it the loop still looks every second."""
+        """Hold one connection that hears NOTIFY; without it the loops still look every second."""
         while True:
             try:
                 async with self._database.connection() as db:
@@ -127,7 +210,8 @@ class Timers:
         lost = asyncio.Event()
 
         def wake(*_: object) -> None:
-            self._wake.set()
+            self._wake_punctual.set()
+            self._wake_patient.set()
 
         def end(*_: object) -> None:
             lost.set()
@@ -140,3 +224,11 @@ class Timers:
             db.remove_termination_listener(end)
             if not db.is_closed():
                 await db.remove_listener("timers", wake)
+
+
+async def _sleep(wake: asyncio.Event, wait_ms: int) -> None:
+    """Sleep until woken, or as long as given."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(wait_ms / 1000):
+            await wake.wait()
+    wake.clear()

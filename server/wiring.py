@@ -27,7 +27,7 @@ from server.pipeline import Pipeline
 from server.polls import HubWatch
 from server.ratelimits import LocalLimits, SharedLimits
 from server.relay import Relay
-from server.routes import ROUTES, TIMERS
+from server.routes import PUNCTUAL, ROUTES, TIMERS
 from server.settings import Settings
 from server.sockets import mount_emulation, mount_sockets
 from server.timers import Timers
@@ -184,9 +184,9 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerProcess]:
     async with _lay_foundation(settings, "worker") as base:
         await base.bus.start(_hear_nothing, lambda: None)
         try:
-            relay = Relay(base.database, base.nats)
             lateness = base.metrics.timer_lateness.observe
-            timers = Timers(base.database, base.pipeline, TIMERS, lateness)
+            timers = Timers(base.database, base.pipeline, TIMERS, lateness, punctual=PUNCTUAL)
+            relay = Relay(base.database, base.nats, timers.give_way)
             yield WorkerProcess(base.database, relay, timers, base.metrics)
         finally:
             await base.bus.close()

@@ -14,13 +14,18 @@ _sql = load(__file__, "timers.sql")
 class DueTimer:
     """A claimed timer."""
 
+    timer_id: int
     ref: UUID
     due_at_ms: int
 
 
 async def insert_timers(db: Connection, timers: Sequence[tuple[int, str, UUID]]) -> None:
-    """Write (due_at_ms, kind, ref) rows and wake sleeping workers at commit. Cost: two round trips."""
-    await db.execute(_sql.insert_timers, *(list(column) for column in zip(*timers, strict=True)))
+    """Write (due_at_ms, kind, ref) rows. Cost: one round trip."""
+    await db.copy_records_to_table("timers", records=timers, columns=("due_at_ms", "kind", "ref"))
+
+
+async def notify_timers(db: Connection) -> None:
+    """Wake sleeping workers at commit. Cost: one round trip; commits that notify wait for one another."""
     await db.execute(_sql.notify_timers)
 
 
@@ -30,12 +35,17 @@ async def claim_due_timers(db: Connection, kind: str, now_ms: int, limit: int) -
     return sorted((DueTimer(*row) for row in rows), key=lambda timer: timer.due_at_ms)
 
 
-async def postpone_oldest_timer(db: Connection, kind: str, now_ms: int, waits_s: Sequence[int]) -> None:
-    """Try the oldest due timer of a kind again after the wait for its number of failures (the last one repeats)."""
-    await db.execute(_sql.postpone_oldest_timer, kind, now_ms, [wait_s * 1000 for wait_s in waits_s])
+async def postpone_timer(db: Connection, timer_id: int, now_ms: int, waits_s: Sequence[int]) -> None:
+    """Try a due timer again after the wait for its number of failures (the last one repeats). Cost: one round trip."""
+    await db.execute(_sql.postpone_timer, timer_id, now_ms, [wait_s * 1000 for wait_s in waits_s])
 
 
 async def next_due(db: Connection, kinds: Sequence[str]) -> int | None:
-    """Return when the next timer of these kinds is due, or None."""
+    """Return when the next timer of these kinds is due, or None. Cost: one index probe per kind."""
     due: int | None = await db.fetchval(_sql.next_due, list(kinds))
     return due
+
+
+async def read_upcoming(db: Connection, kind: str, from_ms: int, until_ms: int, limit: int) -> list[UUID]:
+    """Return the refs of timers of a kind with from <= due < until, soonest first. Cost: one index range."""
+    return [row["ref"] for row in await db.fetch(_sql.read_upcoming, kind, from_ms, until_ms, limit)]

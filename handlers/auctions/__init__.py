@@ -3,6 +3,7 @@
 from handlers.auctions.buy_now import buy_now
 from handlers.auctions.cancel_auction import cancel_auction
 from handlers.auctions.close_auction import close_auction
+from handlers.auctions.closing_drafts import prepare_closing
 from handlers.auctions.get_auction import get_auction
 from handlers.auctions.get_audit import get_audit
 from handlers.auctions.get_increments import get_increments
@@ -15,7 +16,8 @@ from handlers.auctions.queue_losers import queue_losers
 from handlers.auctions.retract_bid import retract_bid
 from handlers.auctions.set_increments import set_increments
 from handlers.auctions.tell_losers import tell_losers
-from handlers.contract import Permission, Route, TimerHandler
+from handlers.auctions.tell_result import tell_result
+from handlers.contract import Permission, Route, TimerHandler, TimerPreparation
 from protocols import auctions as words
 from protocols.errors import InvalidInput, NotAllowed
 
@@ -153,6 +155,11 @@ ROUTES: tuple[Route, ...] = (
 TIMERS: dict[str, TimerHandler] = {
     "open_scheduled_auction": open_scheduled_auction,
     "close_auction": close_auction,
+    "tell_result": tell_result,
     "queue_losers": queue_losers,
     "tell_losers": tell_losers,
+}
+
+PUNCTUAL: dict[str, TimerPreparation] = {
+    "close_auction": prepare_closing,
 }

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from handlers.auctions.closing import announce_close
+from handlers.auctions.closing import announce_end
+from handlers.auctions.closing_drafts import close_drafted
 from handlers.auctions.dutch_rules import stop_clock
 from handlers.auctions.lots import Held, hold, save
 from handlers.auctions.rules import close, closing_time
@@ -18,6 +19,14 @@ UNREADABLE_WAIT_MS = 60_000
 
 async def close_auction(refs: Sequence[UUID], stores: Stores, now_ms: int) -> list[Outcome]:
     """Close live auctions whose end has passed, never early; an extended one is asked for again at its new end."""
+    drafted = await close_drafted(stores.db, refs, now_ms)
+    outcomes = list(drafted.values())
+    others = [ref for ref in refs if ref not in drafted]
+    return [*outcomes, *await _close_others(others, stores, now_ms)] if others else outcomes
+
+
+async def _close_others(refs: Sequence[UUID], stores: Stores, now_ms: int) -> list[Outcome]:
+    """Decide under the lock of their rows."""
     held = await hold(stores.db, refs)
     outcomes = []
     due = []
@@ -48,9 +57,9 @@ def _close(held: Held, bids: Sequence[Opened], now_ms: int) -> Outcome:
     terms = held.lot.terms
     if terms.format in SEALED:
         events = open_all(held, bids)
-        outcome = announce_close(held, now_ms)
+        outcome = announce_end(held, now_ms)
         return replace(outcome, events=[*events, *outcome.events])
     held.state = close(terms, held.state)
     if terms.format == "dutch":
         held.state = stop_clock(terms, held.state, terms.ends_at_ms)
-    return announce_close(held, now_ms)
+    return announce_end(held, now_ms)

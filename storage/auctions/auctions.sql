@@ -39,6 +39,33 @@ FROM unnest(
 )
 WHERE a.auction_id = n.auction_id;
 
+-- read_changed_states --
+-- The changing columns of those auctions whose newest event is not the one known ($2, by auction), at most one row each.
+-- Index: auctions_pkey.
+SELECT a.auction_id, a.status, a.event_number, a.price, a.minimum_bid, a.leader_id, a.leader_max, a.bid_count,
+       a.ends_at_ms, a.extensions
+FROM unnest($1::uuid[], $2::bigint[]) AS known (auction_id, event_number) JOIN auctions AS a USING (auction_id)
+WHERE a.event_number <> known.event_number;
+
+-- close_unchanged --
+-- End live auctions whose newest event is still the one known ($2, by auction), sold ($3) or else unsold, with an event of
+-- the next number; returns their ids. One whose row somebody holds is left out. Index: auctions_pkey, twice: written as
+-- joins the planner reads the whole table. Locks: the rows.
+WITH same AS MATERIALIZED (
+    SELECT held.auction_id
+    FROM unnest($1::uuid[], $2::bigint[]) AS known (auction_id, event_number)
+    CROSS JOIN LATERAL (
+        SELECT a.auction_id FROM auctions AS a
+        WHERE a.auction_id = known.auction_id AND a.event_number = known.event_number AND a.status = 'live'
+        FOR UPDATE SKIP LOCKED
+    ) AS held
+)
+UPDATE auctions
+SET status = CASE WHEN auction_id IN (SELECT unnest($3::uuid[])) THEN 'sold' ELSE 'unsold' END,
+    event_number = event_number + 1
+WHERE auction_id = ANY(ARRAY(SELECT auction_id FROM same))
+RETURNING auction_id;
+
 -- find_group_lots --
 -- The open auctions of these pairs of seller and group. Index: auctions_group.
 SELECT a.auction_id

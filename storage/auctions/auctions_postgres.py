@@ -3,7 +3,7 @@
 States travel as plain tuples in the order of the columns of `lock_states`; `handlers.auctions` gives them names.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -40,6 +40,20 @@ async def update_states(db: Connection, rows: Sequence[tuple[Any, ...]]) -> None
     """Write states of locked auctions: (auction_id, *state, leader_mask). Cost: one round trip, none for no rows."""
     if rows:
         await db.execute(_sql.update_states, *map(list, zip(*rows, strict=True)))
+
+
+async def read_changed_states(db: Connection, known: Mapping[UUID, int]) -> list[Row]:
+    """Return the state rows of auctions whose newest event is not the one known. Cost: one round trip, no lock."""
+    return await db.fetch(_sql.read_changed_states, list(known), list(known.values()))
+
+
+async def close_unchanged(db: Connection, known: Mapping[UUID, int], sold: Iterable[UUID]) -> list[UUID]:
+    """End auctions whose newest event is the one known, unless somebody holds them; return which were ended.
+
+    Cost: one round trip; waits for nobody.
+    """
+    rows = await db.fetch(_sql.close_unchanged, list(known), list(known.values()), list(sold))
+    return [row[0] for row in rows]
 
 
 async def read_auction(db: Connection, auction_id: UUID) -> Row | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from redis.asyncio import Redis
 
 import server.pipeline
-from handlers.auctions import TIMERS
+from handlers.auctions import PUNCTUAL, TIMERS
 from server.pipeline import Pipeline
 from storage.engines.postgres import open_database
 from storage.vault import Vault
@@ -30,6 +30,7 @@ async def main(postgres_url: str, redis_url: str, secrets: str, now_ms: str) -> 
         await asyncio.sleep(60)
         return outcomes
 
+    await pipeline.prepare_timers("close_auction", PUNCTUAL["close_auction"], 0, int(now_ms) + 1, 500)
     await pipeline.run_timers("close_auction", close_and_wait, 500)
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from handlers.auctions import TIMERS, tell_losers
+from handlers.auctions import PUNCTUAL, TIMERS, tell_losers
 from handlers.auctions.rules import CLOSE_GRACE_MS
 from protocols.auctions import (
     AuctionNotCancellable,
@@ -202,7 +202,8 @@ async def test_the_workers_timers_close_on_time_and_not_before(market, seller, a
     auctions = [await market.new_auction(seller, ends_at=moment(end)) for _ in range(20)]
     for auction in auctions:
         await market.bid_now(auction, ann, 20_00)
-    worker = asyncio.create_task(Timers(market.pipeline._database, market.pipeline, TIMERS).run())
+    timers = Timers(market.pipeline._database, market.pipeline, TIMERS, punctual=PUNCTUAL)
+    worker = asyncio.create_task(timers.run())
     try:
         async with asyncio.timeout(10):
             while await market.pool.fetchval(
@@ -271,6 +272,8 @@ async def test_losers_are_told_in_chunks_and_each_once(market, seller, monkeypat
     await asyncio.gather(*(market.bid(*bid) for bid in bids))
     market.clock_ms = end + CLOSE_GRACE_MS
     await market.run_timers_once("close_auction")
+    assert [await market.timers_of(auction) for auction in auctions] == [["tell_result"]] * 2
+    await market.run_timers_once("tell_result")
     assert [await market.timers_of(auction) for auction in auctions] == [["queue_losers"]] * 2
     await market.run_timers_once("queue_losers")
     assert [await market.timers_of(auction) for auction in auctions] == [["tell_losers"]] * 2

@@ -13,7 +13,7 @@ from handlers.contract import ANONYMOUS, Caller, Outcome, Stores
 from protocols.errors import KeyRequired, KeyReused, NotFound, Unauthenticated
 from protocols.topics import Entry
 from protocols.values import new_id
-from server.pipeline import Answer, Pipeline
+from server.pipeline import Answer, Pipeline, TimersFailedError
 from storage.engines.postgres import open_database
 from storage.events_postgres import read_epoch, read_events
 from tests.support.counters import (
@@ -213,12 +213,14 @@ async def test_a_timer_whose_handler_fails_stays_and_is_postponed(pipeline, pool
     async def fail(refs, stores: Stores, now_ms: int) -> list[Outcome]:
         raise ValueError("poison")
 
-    with pytest.raises(ValueError, match="poison"):
+    with pytest.raises(TimersFailedError) as failure:
         await pipeline.run_timers("ring", fail, 10)
-    await pipeline.postpone_timer("ring", [100, 200])
+    assert isinstance(failure.value.__cause__, ValueError)
+    (timer_id,) = failure.value.timer_ids
+    await pipeline.postpone_timer(timer_id, [100, 200])
     row = await pool.fetchrow("SELECT due_at_ms, attempts FROM timers WHERE ref = $1", counter_id)
     assert row["attempts"] == 1
-    await pipeline.postpone_timer("ring", [100, 200])
+    await pipeline.postpone_timer(timer_id, [100, 200])
     assert await pool.fetchval("SELECT attempts FROM timers WHERE ref = $1", counter_id) == 1
 
 
