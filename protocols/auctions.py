@@ -6,6 +6,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from protocols import watching
 from protocols.errors import Refusal
 from protocols.values import AmountMinor, Currency, Cursor, InputTime, Key, PageLimit, Position, Timestamp
 
@@ -194,6 +195,8 @@ class Auction(AuctionSummary, frozen=True, kw_only=True):
     """When the price of a live Dutch auction falls next; None when it does not fall any more."""
     group_id: UUID | None = None
     """The lots of this seller with the same group close together."""
+    watcher_count: int = 0
+    """Who watches, bidders too. It does not change the version: with a stored answer it may be a little old."""
 
 
 class AuctionList(Struct, frozen=True):
@@ -505,6 +508,7 @@ PERSONAL_EVENTS: dict[str, type[Struct]] = {
     "auction_lost": AuctionLost,
     "auction_sold": AuctionSold,
     "auction_unsold": AuctionUnsold,
+    **watching.PERSONAL_EVENTS,
 }
 """Event types on `personal:#<user_id>`."""
 

@@ -23,8 +23,9 @@ from storage.timers_postgres import next_due
 BATCH = 500
 """Timers per transaction: a thousand rows written, about 20 ms."""
 
-PUNCTUAL_BATCH = 250
-"""Timers per transaction of a punctual kind: the first of 2,000 that are due together wait for this many only."""
+PUNCTUAL_BATCH = 500
+"""Timers per transaction of a punctual kind: fewer cost more round trips, and 2,000 that are due together wait for all
+of them (measured with 125, 250, 500)."""
 
 LANES = 2
 """Connections for a crowd of punctual timers: while the database works for one, another one's batch is decided here."""

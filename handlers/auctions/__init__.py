@@ -9,6 +9,7 @@ from handlers.auctions.get_audit import get_audit
 from handlers.auctions.get_increments import get_increments
 from handlers.auctions.list_auctions import list_auctions
 from handlers.auctions.list_bids import list_bids
+from handlers.auctions.list_watched import list_watched
 from handlers.auctions.open_auction import open_auction
 from handlers.auctions.open_scheduled_auction import open_scheduled_auction
 from handlers.auctions.place_bid import place_bid
@@ -17,8 +18,13 @@ from handlers.auctions.retract_bid import retract_bid
 from handlers.auctions.set_increments import set_increments
 from handlers.auctions.tell_losers import tell_losers
 from handlers.auctions.tell_result import tell_result
+from handlers.auctions.tell_watchers import ENDING_SOON, tell_started
+from handlers.auctions.unwatch_auction import unwatch_auction
+from handlers.auctions.watch_auction import watch_auction
 from handlers.contract import Permission, Route, TimerHandler, TimerPreparation
+from protocols import auction_pages
 from protocols import auctions as words
+from protocols import watching as watch_words
 from protocols.errors import InvalidInput, NotAllowed
 
 ROUTES: tuple[Route, ...] = (
@@ -150,6 +156,37 @@ ROUTES: tuple[Route, ...] = (
         cost=5,
         refusals=(words.AuctionNotFound, words.AuctionNotLive, words.AuctionNotCancellable, NotAllowed),
     ),
+    Route(
+        domain="auctions",
+        command=watch_words.WatchAuction,
+        reply=watch_words.Watch,
+        function=watch_auction,
+        method="PUT",
+        path="/v1/auctions/{auction_id}/watch",
+        permission=Permission.SIGNED_IN,
+        refusals=(words.AuctionNotFound, words.AuctionNotLive, words.OwnAuction, watch_words.WatchListFull),
+    ),
+    Route(
+        domain="auctions",
+        command=watch_words.UnwatchAuction,
+        reply=watch_words.Watch,
+        function=unwatch_auction,
+        method="DELETE",
+        path="/v1/auctions/{auction_id}/watch",
+        permission=Permission.SIGNED_IN,
+        refusals=(words.AuctionNotFound,),
+    ),
+    Route(
+        domain="auctions",
+        command=watch_words.ListWatched,
+        reply=auction_pages.WatchList,
+        function=list_watched,
+        method="GET",
+        path="/v1/watchlist",
+        permission=Permission.SIGNED_IN,
+        cost=2,
+        refusals=(InvalidInput,),
+    ),
 )
 
 TIMERS: dict[str, TimerHandler] = {
@@ -158,6 +195,8 @@ TIMERS: dict[str, TimerHandler] = {
     "tell_result": tell_result,
     "queue_losers": queue_losers,
     "tell_losers": tell_losers,
+    "tell_started": tell_started,
+    **ENDING_SOON,
 }
 
 PUNCTUAL: dict[str, TimerPreparation] = {

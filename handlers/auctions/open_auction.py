@@ -18,6 +18,7 @@ from handlers.auctions.rules import (
     open_state,
 )
 from handlers.auctions.sealed_bids import SEALED, new_sealed_key
+from handlers.auctions.tell_watchers import timers_before_end
 from handlers.auctions.views import to_auction
 from handlers.contract import Caller, Event, Outcome, Stores, Timer
 from protocols.auctions import (
@@ -92,7 +93,10 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
         ends_at=to_timestamp(terms.ends_at_ms),
         dutch=command.dutch,
     )
-    timers = [Timer("close_auction", auction_id, closing_time(terms.ends_at_ms))]
+    timers = [
+        Timer("close_auction", auction_id, closing_time(terms.ends_at_ms)),
+        *timers_before_end(auction_id, terms.starts_at_ms, terms.ends_at_ms),
+    ]
     if view.status == "scheduled":
         timers.append(Timer("open_scheduled_auction", auction_id, terms.starts_at_ms))
     event = Event(auction_channel(auction_id), "auction_opened", opened, view.version)

@@ -23,6 +23,7 @@ async def open_scheduled_auction(refs: Sequence[UUID], stores: Stores, now_ms: i
             continue
         one.state = start(one.state)
         started = one.event("auction_started", AuctionStarted(to_timestamp(one.state.ends_at_ms)))
-        outcomes.append(Outcome(None, [started], [one.latest()]))
+        tell = Timer("tell_started", one.lot.auction_id, now_ms)
+        outcomes.append(Outcome(None, [started], [one.latest()], [tell]))
     await save(stores.db, held.values())
     return outcomes

@@ -13,6 +13,7 @@ from handlers.auctions.dutch_bids import BidRow, accept_price
 from handlers.auctions.lots import Held, hold_with_groups, save
 from handlers.auctions.rules import follow_group, judge_bid, reserve_met
 from handlers.auctions.sealed_bids import SealedBook, open_book
+from handlers.auctions.watching import watch_as_bidders
 from handlers.contract import Call, Event, Latest, Outcome, Stores
 from protocols.auctions import AuctionExtended, AuctionNotFound, BidPlaced, BidReceipt, Outbid, PlaceBid
 from protocols.errors import Refusal
@@ -65,6 +66,7 @@ async def place_bid(
             answers.append(refusal)
     await insert_bids(stores.db, rows)
     await book.write(stores)
+    await watch_as_bidders(stores.db, calls, answers)
     await save(stores.db, held.values())
     for bidding in biddings.values():
         _announce(bidding)

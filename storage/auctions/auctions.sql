@@ -76,8 +76,15 @@ WHERE a.group_id IS NOT NULL AND a.status IN ('scheduled', 'live');
 -- One auction as of now. 0 or 1 row. Index: auctions_pkey.
 SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
        status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask,
+       fall, group_id, (SELECT watchers FROM auction_watch_counts AS c WHERE c.auction_id = a.auction_id) AS watchers
+FROM auctions AS a WHERE auction_id = $1;
+
+-- read_auctions --
+-- Auctions as of now, at most one row each. Index: auctions_pkey.
+SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
+       status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask,
        fall, group_id
-FROM auctions WHERE auction_id = $1;
+FROM auctions WHERE auction_id = ANY($1::uuid[]);
 
 -- list_by_end --
 -- Auctions after a place in the order of their ends, at most $3. Index: auctions_ends.

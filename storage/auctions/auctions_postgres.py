@@ -61,6 +61,11 @@ async def read_auction(db: Connection, auction_id: UUID) -> Row | None:
     return await db.fetchrow(_sql.read_auction, auction_id)
 
 
+async def read_auctions(db: Connection, auction_ids: Iterable[UUID]) -> list[Row]:
+    """Return all public columns of the auctions that exist. Cost: one round trip, no lock."""
+    return await db.fetch(_sql.read_auctions, list(auction_ids))
+
+
 async def find_group_lots(db: Connection, groups: Iterable[tuple[UUID, UUID | None]]) -> set[UUID]:
     """Return the open auctions of these (seller, group) pairs. Cost: one round trip, an index range per pair."""
     sellers, group_ids = zip(*groups, strict=True)
