@@ -19,6 +19,7 @@ from realtime.attendance import Attendance
 from realtime.channel import Channel, Observer, Surroundings
 from realtime.fanout import Fanout
 from realtime.heartbeat import Wheel
+from realtime.hooks import Hooks
 from realtime.latest import LatestChannel
 from realtime.limits import Limits
 from realtime.ports import JOIN, LEAVE, Bus, ChannelRule, Entry, Identity, Lane, Log, Presence
@@ -105,6 +106,7 @@ class Hub:
         self.draining = False
         self.on_control: Callable[[Sequence[Entry]], None] = lambda _entries: None
         """Told what code of any process wants done with users' sockets; see `realtime.control`."""
+        self.hooks = Hooks()
         self._sessions, self._users = _Index(), _Index()
         self._opening: list[Channel] = []
         self._idle: dict[str, Channel] = {}
@@ -416,11 +418,7 @@ class Hub:
             "channels": len(self.channels),
             "subscriptions": self.subscriptions(),
             "queue_bytes": self.bytes_queued(),
-            **{
-                name: getattr(counters, name)
-                for name in counters.__slots__
-                if name != "disconnects"  # by code: `counters.disconnects`
-            },
+            **{name: getattr(counters, name) for name in counters.__slots__},
         }
 
     def subscriptions(self) -> int:

@@ -175,6 +175,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
         await mailbox.start(emulation.deliver)
         stack.push_async_callback(mailbox.close)
         base.nats.when_connected(lambda client: follow_heads(client, hub.announce_heads))
+        base.metrics.follow_hooks(hub.hooks)
         base.metrics.follow_sockets(lambda: socket_figures(hub, emulation))
         sampling = asyncio.create_task(base.metrics.run(), name="metrics")
         stack.callback(sampling.cancel)
