@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from protocols.budgets import decide
 from protocols.centrifuge import (
     NO_DATA,
     ClientInfo,
@@ -73,10 +74,12 @@ class Connection(Member):
 
     __slots__ = (
         "_busy",
+        "_commands_tat_us",
         "_dispatcher",
         "_pending",
         "_ping_at_s",
         "_pong_by_s",
+        "_refusals_tat_us",
         "channels",
         "client",
         "context",
@@ -109,6 +112,8 @@ class Connection(Member):
         self._pending = _NO_PENDING
         self._busy = False
         """A task serves a command of this connection."""
+        self._commands_tat_us = self._refusals_tat_us = 0
+        """Where its budgets stand (`protocols.budgets`)."""
         self.slot = -1
         self._pong_by_s = 0.0
         self._ping_at_s = hub.loop.time() + hub.limits.connect_timeout_s
@@ -220,6 +225,26 @@ class Connection(Member):
         self.in_flight -= 1
         if self._pending and not self._busy:
             self._go_on()
+
+    def afford(self, cost: int) -> bool:
+        """Take `cost` units from the budget of commands; False, taking nothing, when it has fewer."""
+        rule = self.hub.limits.commands
+        if rule is None:
+            return True
+        verdict, self._commands_tat_us = decide(self._commands_tat_us, self._now_us(), cost, rule)
+        return verdict.allowed
+
+    def count_refusal(self) -> None:
+        """The client sent what it should not have; disconnect one that does not stop."""
+        rule = self.hub.limits.refusals
+        if rule is None or self.state == CLOSED:
+            return
+        verdict, self._refusals_tat_us = decide(self._refusals_tat_us, self._now_us(), 1, rule)
+        if not verdict.allowed:
+            self.disconnect(DisconnectCode.TOO_MANY_REQUESTS, "too many requests")
+
+    def _now_us(self) -> int:
+        return int(self.hub.loop.time() * 1_000_000)
 
     # Answers out.
 
@@ -376,8 +401,11 @@ class Connection(Member):
         return delay_s
 
     def pong(self) -> None:
-        """The client lives."""
-        self._pong_by_s = 0.0
+        """The client lives; an answer to no ping says nothing."""
+        if self._pong_by_s:
+            self._pong_by_s = 0.0
+        else:
+            self.count_refusal()
 
     # The socket's news.
 

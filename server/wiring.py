@@ -16,6 +16,7 @@ from realtime.control import Controls
 from realtime.emulation import Emulation, new_node
 from realtime.endpoint import SocketEndpoint
 from realtime.hub import Hub
+from realtime.limits import Limits
 from server.channel_log import ChannelLog
 from server.channels import ChannelRules
 from server.commands import CommandTable
@@ -133,7 +134,8 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
 
         redis = open_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
-        hub = Hub(base.bus, log, presence=RedisPresence(redis))
+        bounds = Limits() if settings.rate_limits else Limits(commands=None, refusals=None)
+        hub = Hub(base.bus, log, bounds, RedisPresence(redis))
 
         def leaving() -> bool:
             return hub.draining

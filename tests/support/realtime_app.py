@@ -182,6 +182,8 @@ class SmallGate:
             return answer
         if method == "refuse":
             raise ProtocolError(602, "bid_too_low: too low", temporary=False)
+        if method == "busy":
+            raise ProtocolError(411, "rate_limited: wait", temporary=True)
         if method == "break":
             raise ZeroDivisionError
         if method == "big":
