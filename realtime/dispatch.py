@@ -35,6 +35,7 @@ from protocols.errors import Fault
 from protocols.values import new_id
 from realtime.channel import Channel
 from realtime.connection import FAILED, NEW, OPEN, Connection
+from realtime.hooks import Cause
 from realtime.hub import Hub
 from realtime.ports import ChannelRule, DisconnectError, Gate, PendingReply, ProtocolError
 from realtime.questions import ChannelQuestions
@@ -243,6 +244,7 @@ class CommandDispatcher:
         if identity.expires_at_s:
             result.expires, result.ttl = True, seconds_left(identity.expires_at_s)
         connection.answer(connection.codec.reply(command_id, result))
+        connection.welcomed()
         for channel, rule in opened:
             connection.came(channel.name, rule)
 
@@ -371,7 +373,7 @@ class CommandDispatcher:
         if request.channel in connection.server_channels:
             connection.refuse(command_id, ErrorCode.PERMISSION_DENIED, "permission denied")
             return
-        connection.leave(request.channel)
+        connection.leave(request.channel, Cause.CLIENT)
         connection.answer(connection.codec.reply(command_id, UnsubscribeResult()))
 
 

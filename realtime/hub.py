@@ -10,17 +10,19 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 
 from protocols.centrifuge import UnsubscribeCode
+from protocols.control import CONTROL_CHANNEL
 from realtime.attendance import Attendance
 from realtime.channel import Channel, Observer, Surroundings
 from realtime.fanout import Fanout
 from realtime.heartbeat import Wheel
+from realtime.hooks import Hooks
 from realtime.latest import LatestChannel
 from realtime.limits import Limits
-from realtime.ports import JOIN, LEAVE, Bus, ChannelRule, Entry, Lane, Log, Presence
+from realtime.ports import JOIN, LEAVE, Bus, ChannelRule, Entry, Identity, Lane, Log, Presence
 from realtime.replayed import ReplayedChannel
 from realtime.writer import Counters, Writer
 
@@ -36,6 +38,7 @@ class Member(Writer):
 
     session: str
     user: str
+    identity: Identity
 
     def disconnect(self, code: int, reason: str) -> None:
         """End the connection; the code carries the reconnect policy."""
@@ -101,6 +104,9 @@ class Hub:
         self.channels: dict[str, Channel] = {}
         self.connections: set[Member] = set()
         self.draining = False
+        self.on_control: Callable[[Sequence[Entry]], None] = lambda _entries: None
+        """Told what code of any process wants done with users' sockets; see `realtime.control`."""
+        self.hooks = Hooks()
         self._sessions, self._users = _Index(), _Index()
         self._opening: list[Channel] = []
         self._idle: dict[str, Channel] = {}
@@ -110,6 +116,7 @@ class Hub:
     async def start(self) -> None:
         """Begin to deliver."""
         await self.bus.start(self.deliver, self.bus_reconnected)
+        await self.bus.subscribe(CONTROL_CHANNEL)
         self.wheel.start()
         self.room.start(self._sweep())
         self.room.start(self._tidy())
@@ -162,6 +169,8 @@ class Hub:
         channel = self.channels.get(name)
         if channel is not None:
             channel.deliver(entries)
+        elif name == CONTROL_CHANNEL:
+            self.on_control(entries)
 
     def announce_heads(self, heads: Mapping[str, int]) -> None:
         """The relay saw these numbers in the log; what has not come by itself shortly is read from there."""
@@ -362,19 +371,17 @@ class Hub:
             member.disconnect(code, reason)
         return len(members)
 
-    async def subscribe_user(self, user: str, name: str, rule: ChannelRule) -> int:
-        """Subscribe every connection of a user in this process to a channel; return how many there are.
+    def connections_of(self, user: str) -> list[Member]:
+        """Return the connections of a user in this process."""
+        return self._users.find(user)
 
-        Raises what bus and log raise. A connection that opens later is not subscribed.
-        """
+    async def subscribe(self, member: Member, name: str, rule: ChannelRule) -> None:
+        """Subscribe a connection to a channel it did not ask for. Raises what bus and log raise."""
         channel = await self.open(name, rule.lane)
         try:
-            members = self._users.find(user)
-            for member in members:
-                member.subscribe_by_server(channel, rule)
+            member.subscribe_by_server(channel, rule)
         finally:
             self.release(channel)
-        return len(members)
 
     def unsubscribe_user(
         self, user: str, name: str, code: int = UnsubscribeCode.SERVER, reason: str = "server unsubscribe"
@@ -411,11 +418,7 @@ class Hub:
             "channels": len(self.channels),
             "subscriptions": self.subscriptions(),
             "queue_bytes": self.bytes_queued(),
-            **{
-                name: getattr(counters, name)
-                for name in counters.__slots__
-                if name != "disconnects"  # by code: `counters.disconnects`
-            },
+            **{name: getattr(counters, name) for name in counters.__slots__},
         }
 
     def subscriptions(self) -> int:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from handlers.auth.tokens import TokenVerifier
 from handlers.auth.tools import KeyedAuthTools
-from handlers.auth.watch import SessionWatch
+from handlers.auth.watch import SessionWatch, tells_of_access
 from handlers.contract import Caller
-from protocols.topics import Entry, Kind
+from protocols.topics import PERSONAL_PREFIX, Entry, Kind
+from realtime.control import Controls
 from realtime.emulation import Emulation, new_node
 from realtime.endpoint import SocketEndpoint
 from realtime.hub import Hub
@@ -138,10 +139,12 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
             return hub.draining
 
         watch.on_revoked = lambda revoked: close_sockets(hub, revoked)
+        hub.observe(PERSONAL_PREFIX, lambda _, entry: watch.hint() if tells_of_access(entry.data) else None)
         polls = HubWatch(hub)
         limits = LocalLimits() if settings.rate_limits else None
         table = CommandTable(ROUTES, base.pipeline, limits, base.metrics)
         gate = AppGate(check_token, rules, table)
+        Controls(hub, gate)
         endpoint = SocketEndpoint(hub, gate, settings.origins)
         node = new_node()
         mailbox = RedisMailbox(settings.redis_url, node)
@@ -172,6 +175,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
         await mailbox.start(emulation.deliver)
         stack.push_async_callback(mailbox.close)
         base.nats.when_connected(lambda client: follow_heads(client, hub.announce_heads))
+        base.metrics.follow_hooks(hub.hooks)
         base.metrics.follow_sockets(lambda: socket_figures(hub, emulation))
         sampling = asyncio.create_task(base.metrics.run(), name="metrics")
         stack.callback(sampling.cancel)

@@ -419,7 +419,6 @@ async def test_slow_reader_is_cut_and_costs_nobody_else_anything(calm):
         assert await reader == list(range(1, total + 1))
     assert calm.hub.counters.slow_cuts == cuts + 1
     assert most < 1_200_000
-    assert calm.hub.counters.disconnects[3008] >= 1
     stuck_ws.transport.resume_reading()
     assert await stuck.goodbye() == 3008
     back = await joined(calm, max_size=None)

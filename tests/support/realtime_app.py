@@ -12,7 +12,9 @@ import uvicorn
 from litestar import Litestar, Response, asgi
 from litestar.types import Receive, Scope, Send
 
+from protocols.control import CONTROL_CHANNEL, Control, encode_controls
 from protocols.errors import Refusal
+from realtime.control import Controls
 from realtime.emulation import EMULATION_PATH, HTTP_STREAM_PATH, SSE_PATH, Emulation, new_node
 from realtime.endpoint import SocketEndpoint
 from realtime.hub import Hub
@@ -207,6 +209,7 @@ class App:
         self.bus, self.log, self.gate = MemoryBus(), MemoryLog(), SmallGate()
         self.presence = MemoryPresence()
         self.hub = Hub(self.bus, self.log, limits, self.presence)
+        Controls(self.hub, self.gate)
         self.endpoint = SocketEndpoint(self.hub, self.gate, ["https://friend.example"])
         self.mailbox = MemoryMailbox()
         self.emulation = Emulation(self.endpoint, self.mailbox, new_node())
@@ -236,6 +239,10 @@ class App:
         entry = Entry(number, text.encode(), time.time_ns() // 1_000_000, key)
         self.log.values.setdefault(channel, {})[key] = entry
         self.bus.publish([(channel, [entry])])
+
+    def control(self, *controls: Control) -> None:
+        """Tell every process, as the outcome of a command would."""
+        self.bus.publish([(CONTROL_CHANNEL, [Entry(0, encode_controls(controls), 0)])])
 
     def litestar(self) -> Litestar:
         return Litestar(
