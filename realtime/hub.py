@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 from protocols.centrifuge import UnsubscribeCode
+from realtime.admission import Admission
 from realtime.attendance import Attendance
 from realtime.channel import Channel, Observer, Surroundings
 from realtime.fanout import Fanout
@@ -101,8 +102,12 @@ class Hub:
         self.channels: dict[str, Channel] = {}
         self.connections: set[Member] = set()
         self.draining = False
+        self.admission = Admission(
+            self.connections, self.fanout.full, lambda: self.draining, self.limits, self.counters
+        )
         self._sessions, self._users = _Index(), _Index()
         self._opening: list[Channel] = []
+        self._openers = 0
         self._idle: dict[str, Channel] = {}
 
     # Life.
@@ -113,6 +118,7 @@ class Hub:
         self.wheel.start()
         self.room.start(self._sweep())
         self.room.start(self._tidy())
+        self.room.start(self.admission.watch())
         if self.attendance is not None:
             self.room.start(self.attendance.repeat())
 
@@ -189,9 +195,10 @@ class Hub:
         if channel is None:
             kind = ReplayedChannel if lane is Lane.REPLAYED else LatestChannel
             channel = self.channels[name] = kind(name, self.room)
-            if not self._opening:
-                self.room.start(self._open_waiting())
             self._opening.append(channel)
+            if self._openers < self.limits.opens_at_once:
+                self._openers += 1
+                self.room.start(self._open_waiting())
         channel.pins += 1
         try:
             if channel.ready is not None:
@@ -213,14 +220,14 @@ class Hub:
             self._idle[channel.name] = channel
 
     async def _open_waiting(self) -> None:
-        """Open what gathered since the last tick: bus first, then the log, one query for all."""
-        await asyncio.sleep(0)
-        while self._opening:
-            batch, self._opening = self._opening[:_OPEN_BATCH], self._opening[_OPEN_BATCH:]
-            if self._opening:
-                self.room.start(self._open(batch))
-            else:
+        """Open what gathered since the last batch left: bus first, then the log, one query for all."""
+        try:
+            await asyncio.sleep(0)
+            while self._opening:
+                batch, self._opening = self._opening[:_OPEN_BATCH], self._opening[_OPEN_BATCH:]
                 await self._open(batch)
+        finally:
+            self._openers -= 1
 
     async def _open(self, batch: list[Channel]) -> None:
         try:
@@ -411,10 +418,11 @@ class Hub:
             "channels": len(self.channels),
             "subscriptions": self.subscriptions(),
             "queue_bytes": self.bytes_queued(),
+            "refused": sum(counters.refused.values()),
             **{
                 name: getattr(counters, name)
                 for name in counters.__slots__
-                if name != "disconnects"  # by code: `counters.disconnects`
+                if name not in {"disconnects", "refused"}  # by code and reason
             },
         }
 

@@ -33,6 +33,7 @@ class Counters:
         "publications",
         "recoveries",
         "recoveries_refused",
+        "refused",
         "slow_cuts",
     )
 
@@ -42,6 +43,8 @@ class Counters:
         self.duplicates = self.gap_fills = self.log_failures = self.pongs_missed = 0
         self.publications = self.recoveries = self.recoveries_refused = self.slow_cuts = 0
         self.disconnects: dict[int, int] = {}
+        self.refused: dict[str, int] = {}
+        """New connections that were told to come again, by `admission.REASONS`."""
 
 
 Outgoing = bytes | list[bytes] | None
