@@ -222,6 +222,10 @@ class CommandDispatcher:
         """Learn who it is and subscribe it to its personal channels; reply and pushes leave in that order."""
         if self._hub.draining:
             raise DisconnectError(DisconnectCode.SHUTDOWN, "shutdown")
+        with self._hub.admission.connecting():
+            await self._enter(connection, command_id, request)
+
+    async def _enter(self, connection: Connection, command_id: int, request: ConnectRequest) -> None:
         identity = await self._gate.authenticate(request.token, connection.context)
         if connection.state != NEW:
             return

@@ -15,6 +15,7 @@ from itertools import islice
 
 from protocols.centrifuge import UnsubscribeCode
 from protocols.control import CONTROL_CHANNEL
+from realtime.admission import Admission
 from realtime.attendance import Attendance
 from realtime.channel import Channel, Observer, Surroundings
 from realtime.fanout import Fanout
@@ -107,8 +108,12 @@ class Hub:
         self.on_control: Callable[[Sequence[Entry]], None] = lambda _entries: None
         """Told what code of any process wants done with users' sockets; see `realtime.control`."""
         self.hooks = Hooks()
+        self.admission = Admission(
+            self.connections, self.fanout.full, lambda: self.draining, self.limits, self.counters
+        )
         self._sessions, self._users = _Index(), _Index()
         self._opening: list[Channel] = []
+        self._openers = 0
         self._idle: dict[str, Channel] = {}
 
     # Life.
@@ -120,6 +125,7 @@ class Hub:
         self.wheel.start()
         self.room.start(self._sweep())
         self.room.start(self._tidy())
+        self.room.start(self.admission.watch())
         if self.attendance is not None:
             self.room.start(self.attendance.repeat())
 
@@ -198,9 +204,10 @@ class Hub:
         if channel is None:
             kind = ReplayedChannel if lane is Lane.REPLAYED else LatestChannel
             channel = self.channels[name] = kind(name, self.room)
-            if not self._opening:
-                self.room.start(self._open_waiting())
             self._opening.append(channel)
+            if self._openers < self.limits.opens_at_once:
+                self._openers += 1
+                self.room.start(self._open_waiting())
         channel.pins += 1
         try:
             if channel.ready is not None:
@@ -222,14 +229,14 @@ class Hub:
             self._idle[channel.name] = channel
 
     async def _open_waiting(self) -> None:
-        """Open what gathered since the last tick: bus first, then the log, one query for all."""
-        await asyncio.sleep(0)
-        while self._opening:
-            batch, self._opening = self._opening[:_OPEN_BATCH], self._opening[_OPEN_BATCH:]
-            if self._opening:
-                self.room.start(self._open(batch))
-            else:
+        """Open what gathered since the last batch left: bus first, then the log, one query for all."""
+        try:
+            await asyncio.sleep(0)
+            while self._opening:
+                batch, self._opening = self._opening[:_OPEN_BATCH], self._opening[_OPEN_BATCH:]
                 await self._open(batch)
+        finally:
+            self._openers -= 1
 
     async def _open(self, batch: list[Channel]) -> None:
         try:
@@ -419,6 +426,7 @@ class Hub:
             "subscriptions": self.subscriptions(),
             "queue_bytes": self.bytes_queued(),
             **{name: getattr(counters, name) for name in counters.__slots__},
+            "refused": sum(counters.refused.values()),
         }
 
     def subscriptions(self) -> int:

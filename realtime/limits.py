@@ -41,6 +41,16 @@ class Limits:
 
     connections_max: int = 19_500
     """Sockets and streams of one process together; more are refused until some leave (20,000 descriptors)."""
+    lag_max_s: float = 0.25
+    """A process whose event loop is later than this takes nobody new: those it has would notice every one."""
+    lag_step_s: float = 0.1
+    """How often that is measured."""
+    unsent_bytes_max: int = 256 << 20
+    """Bytes waiting for all slow readers together; above it nobody new, until they read or are cut."""
+    connects_at_once_max: int = 1_000
+    """Connects that wait for the database or the bus: with both in health, tens of thousands a second."""
+    opens_at_once: int = 2
+    """Batches of channels being opened at the same time; who comes meanwhile shares the next batch's query."""
     stream_high_water_bytes: int = 65_536
     """Unsent bytes of a streamed answer above which its connection waits, as a websocket's transport makes it."""
     stream_inbox_bytes_max: int = 262_144

@@ -8,6 +8,7 @@ coroutine. No permessage-deflate: it costs 53 KB a connection. Source: RFC 6455,
 """
 
 import asyncio
+import http
 import logging
 from collections import deque
 from typing import Any, cast
@@ -16,6 +17,7 @@ from urllib.parse import unquote
 from uvicorn.config import Config
 from uvicorn.protocols.utils import ClientDisconnected, get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
+from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
@@ -38,6 +40,9 @@ from realtime.sockets import EXTENSION, Message, Scope, SocketUser
 
 _log = logging.getLogger(__name__)
 
+_DENIAL = "websocket.http.response"
+"""The ASGI extension with which an application answers a handshake by an HTTP response of its own."""
+
 _CLOSE_TIMEOUT_S = Limits().close_timeout_s
 _MESSAGES_QUEUED_MAX = 16
 """Messages an ASGI application may leave unread before the socket is not read."""
@@ -46,12 +51,14 @@ _MESSAGES_QUEUED_MAX = 16
 class _Handshake:
     """What is needed only until the application has accepted or refused."""
 
-    __slots__ = ("app_state", "config", "protocol", "response")
+    __slots__ = ("app_state", "config", "denial", "protocol", "response")
 
     def __init__(self, config: Config, app_state: dict[str, Any]) -> None:
         self.config, self.app_state = config, app_state
         self.protocol = ServerProtocol()
         self.response: Response | None = None
+        self.denial: Response | None = None
+        """The application's own refusal, which waits for its body."""
 
 
 class _Inbox:
@@ -319,7 +326,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
             "headers": [(k.lower().encode(), v.encode("latin-1")) for k, v in request.headers.raw_items()],
             "subprotocols": [word.strip() for word in offered.split(",") if word.strip()],
             "state": handshake.app_state.copy(),
-            "extensions": {EXTENSION: {"socket": self}},
+            "extensions": {EXTENSION: {"socket": self}, _DENIAL: {}},
         }
 
     async def _run(self, app: Any, scope: Scope) -> None:  # noqa: ANN401 - uvicorn's own type is private
@@ -374,6 +381,9 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         if kind == "websocket.close":
             self._refuse(403)
             return
+        if kind.startswith(_DENIAL):
+            self._deny(handshake, kind, message)
+            return
         if kind != "websocket.accept":
             raise RuntimeError(f"unexpected ASGI message {kind} before accept")
         if message.get("subprotocol"):
@@ -383,6 +393,20 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         handshake.protocol.send_response(response)
         self._handshake = None
         self.write(b"".join(handshake.protocol.data_to_send()))
+
+    def _deny(self, handshake: _Handshake, kind: str, message: Message) -> None:
+        """Refuse in the application's own words: a status and headers first, then one body."""
+        if kind == f"{_DENIAL}.start" and handshake.denial is None:
+            fields = ((k.decode("latin-1"), v.decode("latin-1")) for k, v in message.get("headers", ()))
+            status = message["status"]
+            handshake.denial = Response(status, http.HTTPStatus(status).phrase, Headers(list(fields)))
+        elif kind == f"{_DENIAL}.body" and handshake.denial is not None and not message.get("more_body"):
+            denial = handshake.denial
+            denial.body = message.get("body", b"")
+            denial.headers["Content-Length"] = str(len(denial.body))
+            self._send_response(handshake, denial)
+        else:
+            raise RuntimeError(f"unexpected ASGI message {kind}")
 
     def _refuse(self, status: int) -> None:
         handshake = self._handshake

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, valu
 from prometheus_client.exposition import generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from realtime.admission import REASONS
 from realtime.hooks import Cause, Disconnected, Hooks
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.2, 0.25, 0.5, 0.75, 1, 2.5, 5, 10)
@@ -39,6 +40,9 @@ SOCKET_COUNTERS = {
     "slow_cuts": "Connections cut because they read too slowly",
 }
 """Keys of the dict that the realtime core's reader returns; other keys are not shown."""
+
+REFUSALS = {f"refused_{reason}": reason for reason in REASONS}
+"""Likewise, of one counter with a label."""
 
 
 def _share_through(folder: Path) -> None:
@@ -168,6 +172,9 @@ class Metrics:
         self._socket_counters = {
             name: self._counter(f"{name}_total", text) for name, text in SOCKET_COUNTERS.items()
         }
+        self._refusals = self._counter(
+            "connections_refused_total", "New realtime connections told to come again", "reason"
+        )
 
     def follow_hooks(self, hooks: Hooks) -> None:
         """Count who connects and subscribes, and why that ends; codes that clients choose are no labels."""
@@ -228,9 +235,14 @@ class Metrics:
         for name, gauge in self._socket_gauges.items():
             gauge.set(now.get(name, 0))
         for name, counter in self._socket_counters.items():
-            value = now.get(name, 0)
-            counter.inc(max(0.0, value - self._seen.get(name, 0)))
-            self._seen[name] = value
+            self._grow(counter, name, now)
+        for name, reason in REFUSALS.items():
+            self._grow(self._refusals.labels(reason), name, now)
+
+    def _grow(self, counter: Counter, name: str, now: Mapping[str, float]) -> None:
+        value = now.get(name, 0)
+        counter.inc(max(0.0, value - self._seen.get(name, 0)))
+        self._seen[name] = value
 
     async def run(self) -> None:
         """Sample until cancelled, so that a scrape of another process sees this one."""

@@ -40,6 +40,7 @@ from storage.engines.nats import NatsLink
 from storage.engines.postgres import Database, open_database
 from storage.engines.redis import open_redis, ping_redis
 from storage.events_postgres import read_epoch
+from storage.listings.lookups import read_stock
 from storage.mailbox_redis import RedisMailbox
 from storage.presence_redis import RedisPresence
 from storage.ratelimits_redis import RateLimitStore
@@ -119,7 +120,7 @@ async def _lay_foundation(settings: Settings, name: str) -> AsyncIterator[_Found
 async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
     """Build a server process: both doors on one pipeline."""
     async with _lay_foundation(settings, "server") as base, AsyncExitStack() as stack:
-        log = ChannelLog(base.database, base.epoch, {Kind.TICKER: read_ticker})
+        log = ChannelLog(base.database, base.epoch, {Kind.TICKER: read_ticker, Kind.STOCK: read_stock})
         rules = ChannelRules(log)
         watch = SessionWatch(base.database, settings.access_token_s)
         verifier = TokenVerifier(base.auth.keys, settings.url, watch)
@@ -220,6 +221,7 @@ def socket_figures(hub: Hub, emulation: Emulation) -> dict[str, float]:
         "queue_bytes": hub.bytes_queued(),
         "deliveries": counters.deliveries,
         "slow_cuts": counters.slow_cuts,
+        **{f"refused_{reason}": count for reason, count in counters.refused.items()},
     }
 
 

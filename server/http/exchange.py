@@ -42,7 +42,8 @@ _SINGLE = frozenset(
 )
 """Headers that mean nothing when they come twice."""
 
-_METHODS = [HttpMethod(m) for m in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")]
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+"""What the framework routes."""
 
 Header = tuple[bytes, bytes]
 
@@ -73,6 +74,12 @@ class Incoming:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.answer_headers: list[Header] = []
         """Sent with whatever answer follows, a refusal too."""
+
+    @property
+    def method(self) -> str:
+        """The method as the client wrote it, also when the framework knows no such method."""
+        method: str = self.scope["asked_method"]
+        return method
 
     @property
     def path_values(self) -> Mapping[str, str]:
@@ -156,7 +163,9 @@ def endpoint(path: str, handlers: Mapping[str, Handler], metrics: Metrics) -> "H
     async def serve(request: Request[Any, Any, Any]) -> RawResponse:
         return RawResponse(await served.answer(Incoming(request.scope, request.receive)))
 
-    return route(_typed(path), http_method=_METHODS, status_code=200, include_in_schema=False)(serve)
+    return route(
+        _typed(path), http_method=[HttpMethod(m) for m in METHODS], status_code=200, include_in_schema=False
+    )(serve)
 
 
 def _typed(path: str) -> str:
@@ -218,7 +227,7 @@ class _Served:
     async def answer(self, request: Incoming) -> Reply:
         """Return the answer of any method: a handler's, or a refusal."""
         started = perf_counter()
-        method: str = request.scope["method"]
+        method = request.method
         handler = self._handlers.get(method)
         try:
             if handler is None:

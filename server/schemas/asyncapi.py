@@ -51,6 +51,7 @@ class Channel:
 CHANNELS = (
     Channel("auctions", "auctions:{auction_id}", "anyone", True, "auctions"),
     Channel("ticker", "ticker:{auction_id}", "anyone", False, "auctions"),
+    Channel("stock", "stock:{listing_id}", "anyone, once it was published", False, "listings"),
     Channel("personal", "personal:#{user_id}", "that user", True),
     Channel(
         "orders", "orders:{order_id}", "buyer, seller and traveller of the order, support", True, "orders"

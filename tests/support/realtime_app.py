@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import uvicorn
 from litestar import Litestar, Response, asgi
@@ -283,14 +284,14 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def running_app(limits: Limits | None = None, ws=LeanWebSocket) -> AsyncIterator[App]:
-    """Serve on a free loopback port inside this event loop."""
-    async with served(App(limits), ws) as app:
+async def running_app(limits: Limits | None = None, ws=LeanWebSocket, *, early=False) -> AsyncIterator[App]:
+    """Serve on a free loopback port inside this event loop; `early`: handshakes are judged before the application."""
+    async with served(App(limits), ws, early=early) as app:
         yield app
 
 
 @contextlib.asynccontextmanager
-async def served(app, ws=LeanWebSocket):
+async def served(app, ws=LeanWebSocket, *, early=False):
     """Serve an app with `hub` and `litestar()`; its `port` is set."""
     await app.hub.start()
     listener = socket.socket()
@@ -299,7 +300,7 @@ async def served(app, ws=LeanWebSocket):
     config = uvicorn.Config(
         app.litestar(),
         ws=ws,
-        http=StreamingHttp,
+        http=partial(StreamingHttp, admission=app.hub.admission) if early else StreamingHttp,
         lifespan="off",
         log_level="warning",
         timeout_graceful_shutdown=2,
