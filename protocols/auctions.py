@@ -1,7 +1,7 @@
 """The words of auctions on the wire. Source: INTERFACE section 5."""
 
 from hashlib import sha256
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -533,6 +533,7 @@ class BidTooLow(Refusal):
     """The bid is below `minimum_bid`."""
 
     code, number, status = "bid_too_low", 702, 422
+    example: ClassVar[dict[str, Any]] = {"minimum_bid": 1250}
 
 
 class OwnAuction(Refusal):

@@ -3,7 +3,7 @@
 Every change of a listing is an audit event numbered by the listing's `version`; listings have no channel.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -283,3 +283,4 @@ class ListingNotActive(Refusal):
     """The listing was withdrawn or sold."""
 
     code, number, status = "listing_not_active", 602, 409
+    example: ClassVar[dict[str, Any]] = {"listing_status": "sold"}
