@@ -20,9 +20,7 @@ from protocols.errors import (
     MethodNotAllowed,
     NotFound,
     PayloadTooLarge,
-    RateLimited,
     TemporarilyUnavailable,
-    Unauthenticated,
 )
 from server.decoding import DATA_BYTES_MAX, invalid
 from server.errors_out import PROBLEM_MEDIA_TYPE, as_refusal, problem_body
@@ -148,9 +146,9 @@ def refusal_reply(
         type(refusal).status, problem_body(refusal, trace_id), list(headers or ()), PROBLEM_MEDIA_TYPE
     )
     names = {name for name, _ in reply.headers}
-    if isinstance(refusal, Unauthenticated) and b"www-authenticate" not in names:
+    if reply.status == HTTPStatus.UNAUTHORIZED and b"www-authenticate" not in names:
         reply.headers.append((b"www-authenticate", b'Bearer realm="mnbara"'))
-    if isinstance(refusal, RateLimited | TemporarilyUnavailable):
+    if refusal.temporary and reply.status != HTTPStatus.INTERNAL_SERVER_ERROR:
         wait_s = int(refusal.facts.get("retry_after_s", 1))
         reply.headers.append((b"retry-after", b"%d" % wait_s))
     return reply
