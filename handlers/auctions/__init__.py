@@ -22,8 +22,10 @@ from handlers.auctions.tell_watchers import ENDING_SOON, tell_started
 from handlers.auctions.unwatch_auction import unwatch_auction
 from handlers.auctions.watch_auction import watch_auction
 from handlers.contract import Permission, Route, TimerHandler, TimerPreparation
+from protocols import auction_audits as audit_words
 from protocols import auction_pages
 from protocols import auctions as words
+from protocols import increments as increment_words
 from protocols import watching as watch_words
 from protocols.errors import InvalidInput, NotAllowed
 
@@ -78,7 +80,15 @@ ROUTES: tuple[Route, ...] = (
         status=201,
         key="required",
         grouped=True,
-        refusals=(words.AuctionNotFound, words.AuctionNotLive, words.BidTooLow, words.OwnAuction),
+        refusals=(
+            words.AuctionNotFound,
+            words.AuctionNotLive,
+            words.BidTooLow,
+            words.BidTooHigh,
+            words.TooManyUnits,
+            words.UnitsReduced,
+            words.OwnAuction,
+        ),
     ),
     Route(
         domain="auctions",
@@ -93,8 +103,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         domain="auctions",
-        command=words.GetAudit,
-        reply=words.AuctionAudit,
+        command=audit_words.GetAudit,
+        reply=audit_words.AuctionAudit,
         function=get_audit,
         method="GET",
         path="/v1/auctions/{auction_id}/audit",
@@ -104,8 +114,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         domain="auctions",
-        command=words.GetIncrements,
-        reply=words.IncrementTable,
+        command=increment_words.GetIncrements,
+        reply=increment_words.IncrementTable,
         function=get_increments,
         method="GET",
         path="/v1/increments/{currency}",
@@ -114,8 +124,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         domain="auctions",
-        command=words.SetIncrements,
-        reply=words.IncrementVersion,
+        command=increment_words.SetIncrements,
+        reply=increment_words.IncrementVersion,
         function=set_increments,
         method="PUT",
         path="/v1/increments/{currency}",

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from handlers.auctions.closing import announce_end
 from handlers.auctions.lots import Held, Lot, read_lots
-from handlers.auctions.rules import AuctionState, close, closing_time
+from handlers.auctions.rules import AuctionState, closing_time
 from handlers.contract import Outcome, Stores
 from protocols.values import to_json
 from storage.auctions.auctions_postgres import close_unchanged, read_changed_states
@@ -48,11 +48,12 @@ async def prepare_closing(refs: Sequence[UUID], stores: Stores) -> None:
 
 
 def _draft(lot: Lot, before: AuctionState) -> _Draft | None:
-    """Return how an English auction closes if nothing happens any more; other formats have more to do at their end."""
-    if before.status != "live" or lot.terms.format != "english":
+    """Return how an auction closes if nothing happens any more, or None where more than its status changes then."""
+    end = lot.rules.end
+    if before.status != "live" or lot.rules.way != "open" or lot.terms.quantity > 1 or end is None:
         return None
     held = Held(lot, before)
-    held.state = close(lot.terms, before)
+    held.state = end(lot.terms, before)
     closes_at_ms = closing_time(before.ends_at_ms)
     outcome = _encode(announce_end(held, closes_at_ms))
     return _Draft(closes_at_ms, before.event_number, held.state.status == "sold", outcome)

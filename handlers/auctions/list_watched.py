@@ -43,11 +43,11 @@ async def list_watched(command: ListWatched, caller: Caller, stores: Stores, now
 
 
 def _show(row: Row, user_id: UUID, now_ms: int) -> WatchedAuction:
-    state = state_of(user_id, row, has_bid=row["has_bid"])
+    state = state_of(user_id, row, has_bid=row["has_bid"], has_units=row["your_maximum"] is not None)
     return WatchedAuction(
         **asdict(to_summary(row, now_ms)),
         your_state=state,
-        your_maximum=row["leader_max"] if state == "leading" else None,
+        your_maximum=(row["your_maximum"] or row["leader_max"]) if state == "leading" else None,
         remind_before_s=row["remind_before_s"],
     )
 

@@ -110,8 +110,8 @@ async def _tell_next(
     counts: Counter[UUID] = Counter()
     last: dict[UUID, UUID] = {}
     events = []
-    for auction_id, user_id, has_bid in watchers:
-        state = state_of(user_id, auctions[auction_id], has_bid=has_bid)
+    for auction_id, user_id, has_bid, has_units in watchers:
+        state = state_of(user_id, auctions[auction_id], has_bid=has_bid, has_units=has_units)
         events.append(news.tell(auction_id, user_id, state))
         counts[auction_id] += 1
         last[auction_id] = user_id

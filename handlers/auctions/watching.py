@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from handlers.auctions.sealed_bids import SEALED
+from handlers.auctions.formats import FORMATS
 from handlers.contract import Call, Outcome
 from protocols.auctions import PlaceBid
 from protocols.errors import Refusal
@@ -28,16 +28,17 @@ _known: dict[tuple[UUID, UUID], None] = {}
 """Pairs of auction and bidder whose row was committed before; the oldest makes room."""
 
 
-def state_of(user_id: UUID | None, auction: Row, *, has_bid: bool) -> YourState:
-    """Return how a user stands in the auction of a row."""
+def state_of(user_id: UUID | None, auction: Row, *, has_bid: bool, has_units: bool) -> YourState:
+    """Return how a user stands in the auction of a row; `has_units`: in a lot of several, of which some are theirs."""
     status = auction["status"]
-    if user_id is not None and auction["leader_id"] == user_id and status in {"sold", "live"}:
+    is_ahead = has_units or (user_id is not None and auction["leader_id"] == user_id)
+    if is_ahead and status in {"sold", "live"}:
         return "won" if status == "sold" else "leading"
     if not has_bid or status == "scheduled":
         return "none"
     if status != "live":
         return "lost"
-    return "sealed" if auction["format"] in SEALED else "outbid"
+    return "sealed" if FORMATS[auction["format"]].way == "sealed" else "outbid"
 
 
 async def watch_as_bidders(

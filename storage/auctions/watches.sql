@@ -68,7 +68,10 @@ SELECT auction_id, user_id FROM noted;
 -- The auctions a user watches after a place in this order, at most $5: open ones by their end, then those that are over,
 -- the latest first. $6: only open ones (true), only others (false), or all (null).
 -- Index: auction_watches_user, all watches of the user, and auctions_pkey.
-SELECT a.*, w.has_bid, w.remind_before_s
+SELECT a.*, w.has_bid, w.remind_before_s, (
+    SELECT p.amount FROM auction_places AS p
+    WHERE a.quantity > 1 AND p.auction_id = a.auction_id AND p.bidder_id = w.user_id
+) AS your_maximum  -- of who has units of a lot of several
 FROM auction_watches AS w
 JOIN auctions AS a USING (auction_id)
 CROSS JOIN LATERAL (
@@ -87,7 +90,9 @@ SELECT auction_id, after_user_id FROM auction_tellings WHERE auction_id = ANY($1
 -- read_watchers --
 -- Up to $4 watchers of each auction after a user ($2, by auction), in the order of users; those reminded $3 seconds before
 -- the end, or all when that is null. Index: auction_watches_pkey, one range per auction.
-SELECT w.auction_id, w.user_id, w.has_bid
+SELECT w.auction_id, w.user_id, w.has_bid, EXISTS (
+    SELECT FROM auction_places AS p WHERE p.auction_id = w.auction_id AND p.bidder_id = w.user_id
+) AS has_units
 FROM unnest($1::uuid[], $2::uuid[]) AS told (auction_id, after_user_id)
 CROSS JOIN LATERAL (
     SELECT auction_id, user_id, has_bid FROM auction_watches

@@ -72,7 +72,7 @@ async def watch_for_bidders(
 async def list_watched(
     db: Connection, user_id: UUID, after: Place, limit: int, *, only_open: bool | None
 ) -> list[Record]:
-    """Return up to `limit` auction rows with `has_bid` and `remind_before_s`, in the order of `Place`.
+    """Return up to `limit` auction rows with the watch and `your_maximum` of who has units, in the order of `Place`.
 
     Cost: one round trip, reads all watches of the user, a thousand and those by bids.
     """
@@ -88,9 +88,10 @@ async def read_tellings(db: Connection, auction_ids: Iterable[UUID], kind: str) 
 async def read_watchers(
     db: Connection, after: Mapping[UUID, UUID], lead_s: int | None, limit: int
 ) -> list[Record]:
-    """Return up to `limit` watchers of each auction after a user: (auction_id, user_id, has_bid), in that order.
+    """Return up to `limit` watchers of each auction after a user, in that order.
 
-    Only those to be reminded `lead_s` before the end, or all. Cost: one round trip, an index range per auction.
+    Rows: (auction_id, user_id, has_bid, has_units). Only those to be reminded `lead_s` before the end, or all.
+    Cost: one round trip, an index range per auction.
     """
     return await db.fetch(_sql.read_watchers, list(after), list(after.values()), lead_s, limit)
 
