@@ -7,6 +7,7 @@ from handlers.auctions.closing_drafts import prepare_closing
 from handlers.auctions.get_auction import get_auction
 from handlers.auctions.get_audit import get_audit
 from handlers.auctions.get_increments import get_increments
+from handlers.auctions.get_page import get_page
 from handlers.auctions.list_auctions import list_auctions
 from handlers.auctions.list_bids import list_bids
 from handlers.auctions.list_watched import list_watched
@@ -55,6 +56,18 @@ ROUTES: tuple[Route, ...] = (
         method="GET",
         path="/v1/auctions/{auction_id}",
         permission=Permission.ANYONE,
+        etag=True,
+        refusals=(words.AuctionNotFound,),
+    ),
+    Route(
+        domain="auctions",
+        command=auction_pages.GetPage,
+        reply=auction_pages.AuctionPage,
+        function=get_page,
+        method="GET",
+        path="/v1/auctions/{auction_id}/page",
+        permission=Permission.ANYONE,
+        cost=2,
         etag=True,
         refusals=(words.AuctionNotFound,),
     ),
