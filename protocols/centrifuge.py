@@ -252,6 +252,7 @@ class ConnectResult(Struct, omit_defaults=True):
     version: str = ""
     expires: bool = False
     ttl: int = 0
+    data: Raw = NO_DATA
     subs: dict[str, SubscribeResult] = {}
     ping: int = 0
     pong: bool = False

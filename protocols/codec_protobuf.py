@@ -330,6 +330,7 @@ def _write_connect(result: ConnectResult) -> bytes:
         version=result.version,
         expires=result.expires,
         ttl=result.ttl,
+        data=bytes(result.data),
         ping=result.ping,
         pong=result.pong,
         session=result.session,

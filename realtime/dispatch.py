@@ -7,13 +7,14 @@ not: their answer is written by the callback of the future the gate returned. So
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
+
+from msgspec import Raw
 
 from protocols.centrifuge import (
     Command,
@@ -32,7 +33,7 @@ from protocols.centrifuge import (
     UnsubscribeResult,
 )
 from protocols.errors import Fault, RateLimited
-from protocols.values import new_id
+from protocols.values import new_id, now_instant, to_timestamp
 from realtime.channel import Channel
 from realtime.connection import FAILED, NEW, OPEN, Connection
 from realtime.hooks import Cause
@@ -248,13 +249,15 @@ class CommandDispatcher:
             for channel, _ in opened:
                 self._hub.release(channel)
         connection.opened(str(new_id()))
+        now_ms = now_instant()
         result = ConnectResult(
             client=connection.client,
             version=_VERSION,
             subs=subs,
             ping=max(1, round(self._limits.ping_s)),
             pong=True,
-            time=int(time.time() * 1000),
+            time=now_ms,
+            data=Raw(b'{"server_time":"%b"}' % to_timestamp(now_ms).encode()),
             session=connection.context.stream_session,
             node=connection.context.stream_node,
         )

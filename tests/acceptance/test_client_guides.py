@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -125,3 +126,39 @@ async def test_the_fallback_guide_works_without_an_sdk(system, auction_id, run):
     program.until("subscribed after event 1")
     await outbid(system, auction_id, 5_000)
     program.until("event 2 bid_placed")
+
+
+SKEW_JS = "const now = Date.now; Date.now = () => now() + Number(process.env.SKEW_MS);\n"
+SKEW_PYTHON = (
+    "import os, time\n_now = time.time\ntime.time = lambda: _now() + float(os.environ['SKEW_MS']) / 1000\n"
+)
+
+
+@pytest.mark.parametrize("skew_ms", [-600_000, 0, 600_000])
+@pytest.mark.parametrize("language", ["js", "python"])
+async def test_the_countdown_guide_is_true_whatever_the_clients_clock_says(
+    system, run, tmp_path, language, skew_ms
+):
+    """The shown end is off by half the round trip that it was learned in, and 50 ms for a busy machine, at most."""
+    async with httpx.AsyncClient(base_url=system.base_url, trust_env=False) as http:
+        soon = (datetime.now(UTC) + timedelta(seconds=6)).isoformat()
+        auction = await open_auction(await sign_up(http, "seller"), ends_at=soon)
+    folder = tmp_path / "skew"
+    folder.mkdir()
+    (folder / "skew.mjs").write_text(SKEW_JS)
+    (folder / "sitecustomize.py").write_text(SKEW_PYTHON)
+    skewed = (
+        {"NODE_OPTIONS": f"--import {folder / 'skew.mjs'}"}
+        if language == "js"
+        else {"PYTHONPATH": str(folder)}
+    )
+    program = run("countdown.md", language, auction["id"], SKEW_MS=str(skew_ms), **skewed)
+    printed = program.until("ends by our clock at", "left")
+    shown_ms, known_to_ms = map(float, re.findall(r"at (\d+) known to ([\d.]+) ms", printed)[0])
+    ends_at_ms = datetime.fromisoformat(auction["ends_at"]).timestamp() * 1000
+    assert known_to_ms < 1_000
+    assert abs(shown_ms - skew_ms - ends_at_ms) <= 50 + known_to_ms
+    printed = program.until("over: unsold")
+    shown_at_the_end = [float(left) for left in re.findall(r"^left ([\d.]+) s", printed, re.MULTILINE)]
+    assert shown_at_the_end[0] <= 6.1
+    assert shown_at_the_end[-1] <= 1.0

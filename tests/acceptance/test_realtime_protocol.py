@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import json
 import socket
+import time
+from datetime import datetime
 
 import pytest
 import pytest_asyncio
@@ -76,6 +78,16 @@ async def joined(app, **options):
 
 
 CONNECT = {"id": 1, "connect": {}}
+
+
+async def test_a_connect_tells_the_servers_time_in_both_spellings(calm):
+    async with connect(calm.url, compression=None) as ws:
+        told = (await Talker(ws).ask(1, connect={}))["connect"]
+    server_time_ms = datetime.fromisoformat(told["data"]["server_time"]).timestamp() * 1000
+    assert round(server_time_ms) == told["time"]
+    assert abs(server_time_ms - time.time() * 1000) < 5_000
+
+
 UNLIMITED = Limits(commands=None, refusals=None)
 """Connections may send as fast as they can."""
 

@@ -6,6 +6,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from protocols.centrifuge import (
     CodecError,
@@ -125,6 +126,9 @@ def test_results_embed_publications():
     sub = SubscribeResult(publications=embedded, recovered=True)
     reply = json.loads(codec.reply(2, ConnectResult(client="c", subs={"x": sub})))
     assert reply["connect"]["subs"]["x"]["publications"][0]["offset"] == 1
+    assert "data" not in reply["connect"]
+    reply = json.loads(codec.reply(2, ConnectResult(client="c", data=Raw(b'{"a":1}'))))
+    assert reply["connect"] == {"client": "c", "data": {"a": 1}}
 
 
 def test_pushes_of_the_server():

@@ -10,6 +10,7 @@ from centrifuge.protocol import client_pb2 as sdk
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
 import protocols.centrifuge_pb2
 from protocols.centrifuge import (
@@ -155,7 +156,8 @@ def test_sdk_reads_what_we_write(command_id, data, number, at_ms, text):
             push,
             codec.reply(command_id, subscribe),
             codec.reply(
-                command_id, ConnectResult(client="k", ping=25, pong=True, subs={"s" + text: subscribe})
+                command_id,
+                ConnectResult(client="k", data=Raw(data), ping=25, pong=True, subs={"s" + text: subscribe}),
             ),
             codec.reply(command_id, HistoryResult(embedded, "e", number)),
             codec.rpc_reply(command_id, data),
@@ -174,6 +176,7 @@ def test_sdk_reads_what_we_write(command_id, data, number, at_ms, text):
     assert subscribed.subscribe.publications == [expected]
     assert (subscribed.subscribe.offset, subscribed.subscribe.recovered) == (number, True)
     assert connected.connect.subs["s" + text].publications == [expected]
+    assert connected.connect.data == data
     assert (history.history.offset, list(history.history.publications)) == (number, [expected])
     assert rpc.rpc.data == data
     assert (error.error.code, error.error.message, error.error.temporary) == (107, text, True)
