@@ -25,6 +25,7 @@ from protocols.errors import (
     UnknownChannel,
     UnsupportedMediaType,
 )
+from protocols.photos import PhotoNotFound
 from server.errors_out import title_of
 from server.http.arguments import HEADER_FIELDS, path_fields, reads_query
 from server.schemas.components import Components, Schema
@@ -160,6 +161,8 @@ class _Operation:
         names = self._rest()
         if reads_query(self._route) or not names:
             return None
+        if self._route.upload is not None:
+            return {"required": True, "content": {kind: {} for kind in self._route.upload.media_types}}
         properties = self._schema["properties"]
         required = [name for name in self._schema.get("required", []) if name in names]
         schema: Schema = {"type": "object", "properties": {name: properties[name] for name in names}}
@@ -256,6 +259,22 @@ def _own_paths(components: Components) -> Schema:
                 "responses": {
                     "200": {"description": "OK", "content": events},
                     **problem_responses([*GENERAL_REFUSALS, Unauthenticated, NotAllowed, UnknownChannel]),
+                },
+            }
+        },
+        "/v1/photos/{name}": {
+            "get": {
+                "operationId": "server.read_photo",
+                "tags": ["server"],
+                "summary": "A file of a photo, named by its listing; it never changes. A draft's is its owner's alone.",
+                "parameters": [
+                    {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+                ],
+                "security": [{}, {"bearer": []}],
+                "responses": {
+                    "200": {"description": "OK", "content": {"image/jpeg": {}}},
+                    "304": {"description": "Not Modified"},
+                    **problem_responses([*GENERAL_REFUSALS, Unauthenticated, PhotoNotFound]),
                 },
             }
         },
