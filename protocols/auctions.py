@@ -116,10 +116,19 @@ class CancelAuction(Struct, frozen=True):
 
 
 class ListAuctions(Struct, frozen=True):
-    """Read auctions, the soonest to end first."""
+    """Read auctions, the soonest to end first. Filters combine; with one of them, and no status, live ones are read."""
 
     status: Status | None = None
     seller: UUID | None = None
+    category: Annotated[str, Meta(max_length=40)] = ""
+    """A category of the goods; its descendants are included."""
+    format: Format | None = None
+    currency: Currency | None = None
+    min_price: AmountMinor | None = None
+    max_price: AmountMinor | None = None
+    """Of the price now, in each auction's own currency; a Dutch auction's is its starting price."""
+    ends_within_s: Annotated[int, Meta(ge=1, le=7_776_000)] | None = None
+    has_bids: bool | None = None
     sort: Literal["ends_at"] = "ends_at"
     limit: PageLimit = 50
     cursor: Cursor | None = None

@@ -29,6 +29,7 @@ from protocols import auctions as words
 from protocols import increments as increment_words
 from protocols import watching as watch_words
 from protocols.errors import InvalidInput, NotAllowed
+from protocols.listings import CategoryNotFound
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -80,7 +81,7 @@ ROUTES: tuple[Route, ...] = (
         path="/v1/auctions",
         permission=Permission.ANYONE,
         cost=2,
-        refusals=(InvalidInput,),
+        refusals=(InvalidInput, CategoryNotFound),
     ),
     Route(
         domain="auctions",

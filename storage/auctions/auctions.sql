@@ -112,6 +112,25 @@ SELECT auction_id, listing_id, seller_id, format, currency, starting_price, rese
 FROM auctions WHERE (ends_at_ms, auction_id) > ($1, $2) AND seller_id = $4 AND ($5::text IS NULL OR status = $5)
 ORDER BY ends_at_ms, auction_id LIMIT $3;
 
+-- list_filtered --
+-- Auctions of one status ($4) that end by $5, after a place in the order of their ends, at most $3; every other filter holds
+-- unless it is null. Index: auctions_status_ends, read until the page is full; for the category listings_pkey.
+SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
+       status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask,
+       fall, group_id, quantity
+FROM auctions AS a
+WHERE (ends_at_ms, auction_id) > ($1, $2) AND status = $4 AND ends_at_ms <= $5
+  AND ($6::uuid IS NULL OR seller_id = $6)
+  AND ($7::text IS NULL OR format = $7)
+  AND ($8::text IS NULL OR currency = $8)
+  AND price BETWEEN $9 AND $10
+  AND ($11::boolean IS NULL OR (bid_count > 0) = $11)
+  AND (
+      $12::text[] IS NULL
+      OR EXISTS (SELECT FROM listings AS l WHERE l.listing_id = a.listing_id AND l.category = ANY($12))
+  )
+ORDER BY ends_at_ms, auction_id LIMIT $3;
+
 -- read_statuses --
 -- The status of auctions, at most one row each. Index: auctions_pkey.
 SELECT auction_id, status FROM auctions WHERE auction_id = ANY($1::uuid[]);

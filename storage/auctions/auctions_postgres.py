@@ -4,6 +4,7 @@ States travel as plain tuples in the order of the columns of `lock_states`; `han
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -84,6 +85,31 @@ async def list_auctions(
     if status is not None:
         return await db.fetch(_sql.list_by_status, *after, limit, status)
     return await db.fetch(_sql.list_by_end, *after, limit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuctionFilter:
+    """What auctions of a list have in common; None does not matter."""
+
+    status: str
+    ends_by_ms: int
+    seller_id: UUID | None
+    format: str | None
+    currency: str | None
+    price_min: int
+    price_max: int
+    has_bids: bool | None
+    categories: Sequence[str] | None
+
+
+async def list_filtered(
+    db: Connection, after: tuple[int, UUID], limit: int, wanted: AuctionFilter
+) -> list[Row]:
+    """Return up to `limit` auctions like that whose (end, id) is after the given one, ascending.
+
+    Cost: one index range, read until the page is full: filters that few auctions pass read many.
+    """
+    return await db.fetch(_sql.list_filtered, *after, limit, *astuple(wanted))
 
 
 async def read_statuses(db: Connection, auction_ids: Iterable[UUID]) -> dict[UUID, Any]:

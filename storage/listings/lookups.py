@@ -6,6 +6,7 @@ from uuid import UUID
 from protocols.stock import Stock
 from protocols.values import Money
 from storage.engines.postgres import Connection
+from storage.listings.listings_postgres import read_branch
 from storage.sql import load
 
 _sql = load(__file__, "lookups.sql")
@@ -51,3 +52,8 @@ async def read_stock(db: Connection, listing_id: UUID) -> tuple[int, Stock] | No
     price_minor, currency, saleable, version, status = row
     price = None if price_minor is None else Money(price_minor, currency)
     return version, Stock(price=price, saleable=saleable, version=version, status=status)
+
+
+async def read_category_branch(db: Connection, slug: str) -> list[str]:
+    """Return a category and all its descendants; empty when there is none. Cost: one round trip."""
+    return await read_branch(db, slug)

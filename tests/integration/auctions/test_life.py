@@ -22,6 +22,7 @@ from protocols.auctions import (
     SoftClose,
 )
 from protocols.errors import InvalidInput, KeyRequired, NotAllowed, Unauthenticated
+from protocols.listings import CategoryNotFound
 from protocols.values import new_id, now_instant
 from server.timers import Timers
 from tests.integration.auctions.conftest import ANONYMOUS, HOUR_MS, moment, new_caller
@@ -431,6 +432,50 @@ async def test_lists_page_through_all_auctions_of_a_seller_by_end(market, seller
     assert made[0] in {item.id for item in by_status.items}
     ends = [item.ends_at for item in (await market.call("list_auctions", limit=100)).items]
     assert ends == sorted(ends)
+
+
+async def test_filters_find_what_fits_all_of_them(market, seller, ann):
+    now = market.clock_ms = now_instant()
+    cheap, dear, late, sealed, yen, bike = listings = await market.new_listings(seller, 6)
+    await market.pool.execute("UPDATE listings SET category = 'phones' WHERE listing_id = $1", bike)
+    terms = {
+        cheap: {},
+        dear: {"starting_price": 500_00},
+        late: {"ends_at": moment(now + 5 * DAY_MS)},
+        sealed: {"format": "sealed_first_price"},
+        yen: {"currency": "JPY"},
+        bike: {},
+    }
+    made = {listing: (await market.open(seller, listing, **terms[listing])).id for listing in listings}
+    await market.bid_now(made[cheap], ann, 20_00)
+
+    async def found(**filters):
+        pages, cursor = [], None
+        while True:
+            page = await market.call("list_auctions", seller=seller.id, limit=2, cursor=cursor, **filters)
+            pages += [item.id for item in page.items]
+            if (cursor := page.next_cursor) is None:
+                return {listing for listing in listings if made[listing] in pages}
+
+    everything = set(listings)
+    assert await found() == everything
+    assert await found(format="sealed_first_price") == {sealed}
+    assert await found(currency="JPY") == {yen}
+    assert await found(min_price=10_01) == {dear}
+    assert await found(max_price=499_99) == everything - {dear}
+    assert await found(min_price=10_00, max_price=10_00, has_bids=True) == {cheap}
+    assert await found(has_bids=False) == everything - {cheap}
+    assert await found(ends_within_s=3 * 86_400) == everything - {late}
+    assert await found(category="electronics") == {bike}, "descendants count"
+    assert await found(category="other", has_bids=True) == {cheap}
+    await market.call("cancel_auction", seller, auction_id=made[dear])
+    assert await found(min_price=10_01) == set(), "with a filter live ones are meant"
+    assert await found(min_price=10_01, status="cancelled") == {dear}
+    with pytest.raises(CategoryNotFound):
+        await found(category="nowhere")
+    for bad in ({"min_price": 0}, {"ends_within_s": 0}, {"format": "silent"}, {"has_bids": "perhaps"}):
+        with pytest.raises(msgspec.ValidationError):
+            await found(**bad)
 
 
 async def test_bids_page_backwards(market, seller):
