@@ -6,6 +6,8 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from protocols.auction_guards import PERSONAL_EVENTS as GUARD_EVENTS
+from protocols.auction_guards import Bidders
 from protocols.errors import Refusal
 from protocols.values import AmountMinor, Currency, Cursor, InputTime, Key, PageLimit, Position, Timestamp
 
@@ -53,6 +55,10 @@ class OpenAuction(Struct, frozen=True):
     dutch: DutchTerms | None = None
     group_id: UUID | None = None
     """Your English lots with the same group close together: an extension of one moves earlier ends of others."""
+    exposure_guard: bool = False
+    """Take bids only that their bidder's exposure limit covers; English and Dutch auctions."""
+    bidders: Bidders = "anyone"
+    """`approved`: only those you approved may bid."""
     key: Key = ""
 
 
@@ -97,7 +103,7 @@ class RetractBid(Struct, frozen=True):
 
 
 class CancelAuction(Struct, frozen=True):
-    """End an own auction without a sale: at any time without bids, else while more than twelve hours are left."""
+    """End an own auction without a sale: at any time without bids, else while at least twelve hours are left."""
 
     auction_id: UUID
 
@@ -194,6 +200,8 @@ class Auction(AuctionSummary, frozen=True, kw_only=True):
     """When the price of a live Dutch auction falls next; None when it does not fall any more."""
     group_id: UUID | None = None
     """The lots of this seller with the same group close together."""
+    exposure_guard: bool = False
+    bidders: Bidders = "anyone"
 
 
 class AuctionList(Struct, frozen=True):
@@ -341,6 +349,8 @@ class AuctionOpened(Struct, frozen=True, omit_defaults=True):
     starts_at: Timestamp
     ends_at: Timestamp
     dutch: DutchTerms | None = None
+    exposure_guard: bool = False
+    bidders: Bidders = "anyone"
 
 
 class AuctionStarted(Struct, frozen=True):
@@ -375,7 +385,7 @@ class AuctionExtended(Struct, frozen=True, gc=False, omit_defaults=True):
     by_group: bool = False
 
 
-class BidRetracted(Struct, frozen=True):
+class BidRetracted(Struct, frozen=True, omit_defaults=True):
     """Bids were taken back and the price follows the ones that stand."""
 
     bid_id: UUID
@@ -387,6 +397,8 @@ class BidRetracted(Struct, frozen=True):
     bid_count: int
     reserve_met: bool
     ends_at: Timestamp
+    reason: Literal["retracted", "not_covered", "bidder_revoked"] = "retracted"
+    """`not_covered`: they would lead now, and their bidder has too little free. `bidder_revoked`: by the seller."""
 
 
 class BidOpening(Struct, frozen=True, gc=False):
@@ -505,6 +517,7 @@ PERSONAL_EVENTS: dict[str, type[Struct]] = {
     "auction_lost": AuctionLost,
     "auction_sold": AuctionSold,
     "auction_unsold": AuctionUnsold,
+    **GUARD_EVENTS,
 }
 """Event types on `personal:#<user_id>`."""
 
@@ -560,7 +573,7 @@ class BuyNowUnavailable(Refusal):
 
 
 class AuctionNotCancellable(Refusal):
-    """With bids, an auction can be cancelled only while more than twelve hours are left."""
+    """With bids, an auction can be cancelled only while at least twelve hours are left."""
 
     code, number, status = "auction_not_cancellable", 708, 409
 

@@ -126,7 +126,7 @@ class _Course:
         self.closed = True
         self.expect(data["bid_count"] == self.verdict.bids, number, "another number of bids")
         if data["outcome"] == "cancelled":
-            early = not self.verdict.bids or self.ends_ms - at_ms > 12 * HOUR_MS
+            early = not self.verdict.bids or self.ends_ms - at_ms >= 12 * HOUR_MS
             self.expect(early, number, "cancelled with bids in the last twelve hours")
             outcome, winner = "cancelled", None
         elif data["bought_now"]:
@@ -244,7 +244,9 @@ class _English(_Course):
     def on_bid_retracted(self, event: AuditEvent, data: dict[str, Any]) -> None:
         number, at_ms, gone = event.number, instant(data["at"]), set(event.takes_back or ())
         own = {place: at for place, (bidder, at) in self.standing.items() if bidder == data["bidder"]}
-        if self.ends_ms - at_ms > 12 * HOUR_MS:
+        if data.get("reason", "retracted") != "retracted":
+            self._check_taken(number, data["reason"], gone, own, at_ms)
+        elif self.ends_ms - at_ms > 12 * HOUR_MS:
             self.expect(gone == set(own), number, "with more than twelve hours left all own bids go")
         else:
             last = gone == {max(own, default=0)} and at_ms - own[max(own)] <= HOUR_MS
@@ -261,6 +263,13 @@ class _English(_Course):
         )
         self.price, self.leader, self.met = data["price"], data["leader"], data["reserve_met"]
         self._check_shown(number, data)
+
+    def _check_taken(self, number: int, reason: str, gone: set[int], own: dict[int, int], at_ms: int) -> None:
+        """Bids that went without their bidder's wish."""
+        self.expect(bool(gone) and gone <= set(own), number, "bids of somebody else went")
+        if reason == "bidder_revoked":
+            early = gone == set(own) and self.ends_ms - at_ms >= 12 * HOUR_MS
+            self.expect(early, number, "a bidder was revoked in the last twelve hours, or kept bids")
 
     def buy_now(self, event: AuditEvent, data: dict[str, Any]) -> tuple[str, str | None]:
         self.check_receipt(event)

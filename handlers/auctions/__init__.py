@@ -6,6 +6,7 @@ from handlers.auctions.close_auction import close_auction
 from handlers.auctions.get_auction import get_auction
 from handlers.auctions.get_audit import get_audit
 from handlers.auctions.get_increments import get_increments
+from handlers.auctions.guard_routes import ADMISSION, GUARD_ROUTES
 from handlers.auctions.list_auctions import list_auctions
 from handlers.auctions.list_bids import list_bids
 from handlers.auctions.open_auction import open_auction
@@ -70,7 +71,13 @@ ROUTES: tuple[Route, ...] = (
         status=201,
         key="required",
         grouped=True,
-        refusals=(words.AuctionNotFound, words.AuctionNotLive, words.BidTooLow, words.OwnAuction),
+        refusals=(
+            words.AuctionNotFound,
+            words.AuctionNotLive,
+            words.BidTooLow,
+            words.OwnAuction,
+            *ADMISSION,
+        ),
     ),
     Route(
         domain="auctions",
@@ -124,7 +131,13 @@ ROUTES: tuple[Route, ...] = (
         path="/v1/auctions/{auction_id}/buy-now",
         permission=Permission.SIGNED_IN,
         key="required",
-        refusals=(words.AuctionNotFound, words.AuctionNotLive, words.OwnAuction, words.BuyNowUnavailable),
+        refusals=(
+            words.AuctionNotFound,
+            words.AuctionNotLive,
+            words.OwnAuction,
+            words.BuyNowUnavailable,
+            *ADMISSION,
+        ),
     ),
     Route(
         domain="auctions",
@@ -148,6 +161,7 @@ ROUTES: tuple[Route, ...] = (
         cost=5,
         refusals=(words.AuctionNotFound, words.AuctionNotLive, words.AuctionNotCancellable, NotAllowed),
     ),
+    *GUARD_ROUTES,
 )
 
 TIMERS: dict[str, TimerHandler] = {

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from uuid import UUID
 
+from handlers.auctions.guards import write_guards
 from handlers.auctions.increments import UNKNOWN_CURRENCY, read_table
 from handlers.auctions.rules import (
     Fall,
@@ -31,6 +32,7 @@ from protocols.errors import InvalidInput, NotAllowed
 from protocols.topics import auction_channel
 from protocols.values import new_id, to_instant, to_timestamp
 from storage.auctions.auctions_postgres import find_group_lots, insert_auction, read_auction
+from storage.auctions.guards_postgres import lock_seller
 from storage.listings.lookups import share_listing
 
 DAY_MS = 86_400_000
@@ -66,6 +68,7 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
     """
     table = await read_table(stores.db, command.currency) if command.currency in EXPONENTS else None
     terms = _check(command, caller.id, table.steps if table else None, now_ms)
+    await lock_seller(stores.db, caller.id)
     listing = await share_listing(stores.db, command.listing_id)
     if listing is None or listing.status != "active":
         raise ListingNotAuctionable
@@ -74,6 +77,7 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
     await _check_room(stores, caller.id, terms.group_id)
     auction_id = new_id()
     await _insert(command, terms, auction_id, stores, now_ms)
+    await write_guards(command, terms, auction_id, stores)
     row = await read_auction(stores.db, auction_id)
     assert row is not None, "this transaction wrote it"
     view = to_auction(row, caller, stores.epoch, now_ms)
@@ -91,6 +95,8 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
         starts_at=to_timestamp(terms.starts_at_ms),
         ends_at=to_timestamp(terms.ends_at_ms),
         dutch=command.dutch,
+        exposure_guard=terms.exposure_guard,
+        bidders=command.bidders,
     )
     timers = [Timer("close_auction", auction_id, closing_time(terms.ends_at_ms))]
     if view.status == "scheduled":
@@ -151,6 +157,7 @@ def _check(command: OpenAuction, seller_id: UUID, default: Steps | None, now_ms:
     errors = [
         *_check_prices(command),
         *_check_format(command),
+        *_check_guards(command),
         *_check_times(command, ends_at_ms - starts_at_ms, now_ms),
         *errors,
     ]
@@ -170,6 +177,8 @@ def _check(command: OpenAuction, seller_id: UUID, default: Steps | None, now_ms:
         format=command.format,
         fall=Fall(dutch.floor_price, dutch.step, dutch.tick_s * 1000) if dutch else None,
         group_id=command.group_id,
+        exposure_guard=command.exposure_guard,
+        needs_approval=command.bidders == "approved",
     )
 
 
@@ -212,6 +221,14 @@ def _check_format(command: OpenAuction) -> Iterator[Error]:
         yield "soft_close", f"{name} auction ends at its end"
     if command.increments != "default":
         yield "increments", f"{name} auction has no increments"
+
+
+def _check_guards(command: OpenAuction) -> Iterator[Error]:
+    if command.exposure_guard and command.format not in {"english", "dutch"}:
+        yield (
+            "exposure_guard",
+            f"{_NAMES[command.format]} auction cannot guard exposure: nobody knows its bids",
+        )
 
 
 def _check_times(command: OpenAuction, duration_ms: int, now_ms: int) -> Iterator[Error]:

@@ -10,6 +10,8 @@ from typing import Literal
 from uuid import UUID
 
 from handlers.auctions.dutch_bids import BidRow, accept_price
+from handlers.auctions.dutch_rules import price_at
+from handlers.auctions.guards import Guards, open_guards
 from handlers.auctions.lots import Held, hold_with_groups, save
 from handlers.auctions.rules import follow_group, judge_bid, reserve_met
 from handlers.auctions.sealed_bids import SealedBook, open_book
@@ -43,12 +45,13 @@ async def place_bid(
 ) -> list[Outcome | Refusal]:
     """Judge each bid in the order given and record the accepted ones; a refused one leaves no trace.
 
-    Answers with: AuctionNotFound, AuctionNotLive, OwnAuction, BidTooLow.
+    Answers with: AuctionNotFound, AuctionNotLive, OwnAuction, BidTooLow, and those of guards.py `admit`.
     """
     held = await hold_with_groups(stores.db, {call.command.auction_id for call in calls})
     biddings = {auction_id: _Bidding(one) for auction_id, one in held.items()}
     rows: list[BidRow] = []
     book = await open_book(stores, held, calls)
+    guards = await open_guards(stores.db, held, ((c.command.auction_id, c.caller.id) for c in calls))
     answers: list[Outcome | Refusal] = []
     for call in calls:
         bidding = biddings.get(call.command.auction_id)
@@ -56,11 +59,11 @@ async def place_bid(
             if bidding is None:
                 answers.append(AuctionNotFound())
             elif bidding.held.lot.terms.format == "english":
-                answers.append(_place(bidding, call, rows))
+                answers.append(_place(bidding, call, rows, guards))
                 if bidding.extended and bidding.held.lot.terms.group_id is not None:
                     _extend_group(bidding, biddings.values(), call.at_ms)
             else:
-                answers.append(_place_otherwise(bidding, call, rows, book))
+                answers.append(_place_otherwise(bidding, call, rows, book, guards))
         except Refusal as refusal:
             answers.append(refusal)
     await insert_bids(stores.db, rows)
@@ -72,21 +75,26 @@ async def place_bid(
 
 
 def _place_otherwise(
-    bidding: _Bidding, call: Call[PlaceBid], rows: list[BidRow], book: SealedBook
+    bidding: _Bidding, call: Call[PlaceBid], rows: list[BidRow], book: SealedBook, guards: Guards | None
 ) -> Outcome:
     """Apply one bid to an auction of another format. Raises its refusals, and then has changed nothing."""
     held = bidding.held
+    if guards is not None:
+        dutch = held.lot.terms.format == "dutch"
+        guards.admit(held, call.caller.id, price_at(held.lot.terms, call.at_ms) if dutch else None)
     if held.lot.terms.format == "dutch":
         return accept_price(held, call.caller.id, call.command.amount, call.at_ms, rows)
     bidding.latest = []
     return book.place(held, call, bidding.latest)
 
 
-def _place(bidding: _Bidding, call: Call[PlaceBid], rows: list[BidRow]) -> Outcome:
-    """Apply one bid to its English auction. Raises the refusals of `judge_bid`, and then has changed nothing."""
+def _place(bidding: _Bidding, call: Call[PlaceBid], rows: list[BidRow], guards: Guards | None) -> Outcome:
+    """Apply one bid to its English auction. Raises its refusals, and then has changed nothing."""
     held, bidder, amount = bidding.held, call.caller.id, call.command.amount
     lot, before = held.lot, held.state
     after = judge_bid(lot.terms, before, bidder, amount, call.at_ms)
+    if guards is not None:
+        guards.admit(held, bidder, amount, after)
     held.state = after
     if before.leader_id is not None and after.leader_id != before.leader_id:
         bidding.displaced.add(before.leader_id)

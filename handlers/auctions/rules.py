@@ -28,7 +28,7 @@ from protocols.errors import NotAllowed
 HOUR_MS = 3_600_000
 
 LATE_PHASE_MS = 12 * HOUR_MS
-"""With this much time left or less, retraction and cancellation are narrowed (rule 5, early end)."""
+"""Retraction is narrowed with this much time left or less (rule 5), cancellation with less (early end)."""
 
 LATE_RETRACTION_MS = HOUR_MS
 """How old a bid may be that is retracted in the late phase (rule 5)."""
@@ -96,6 +96,10 @@ class Terms(Struct, frozen=True):
     """Given for Dutch auctions, and for these alone."""
     group_id: UUID | None = None
     """Lots of this seller that close together."""
+    exposure_guard: bool = False
+    """Bids have to be covered by what their bidder has free; guard_rules.py."""
+    needs_approval: bool = False
+    """Bidders have to be approved by the seller."""
 
 
 class AuctionState(Struct, frozen=True, gc=False):
@@ -194,7 +198,7 @@ def cancel(terms: Terms, state: AuctionState, caller: UUID, at_ms: int) -> Aucti
         raise NotAllowed("Only the seller can cancel this auction")
     if state.status not in {"scheduled", "live"}:
         raise AuctionNotLive("The auction is over")
-    if state.bid_count and state.ends_at_ms - at_ms <= LATE_PHASE_MS:
+    if state.bid_count and state.ends_at_ms - at_ms < LATE_PHASE_MS:
         raise AuctionNotCancellable
     return replace(state, status="cancelled", event_number=state.event_number + 1)
 

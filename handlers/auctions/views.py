@@ -77,6 +77,8 @@ def to_auction(row: Row, caller: Caller, epoch: str, now_ms: int) -> Auction:
         you_lead=leads,
         your_maximum=row["leader_max"] if leads else None,
         group_id=row["group_id"],
+        exposure_guard=row["exposure_guard"],
+        bidders=row["bidders"],
         dutch=to_dutch(dutch.fall) if dutch and dutch.fall else None,
         next_price_at=None if falls_at_ms is None else to_timestamp(falls_at_ms),
     )

@@ -182,6 +182,29 @@ def market(opened_market: Market, monkeypatch: pytest.MonkeyPatch) -> Market:
     return opened_market
 
 
+@pytest_asyncio.fixture
+async def second_market(market: Market, database: str, redis: Redis) -> AsyncIterator[Market]:
+    """The same market as another server process sees it."""
+    opened = await open_database(database)
+    pipeline = Pipeline(opened, redis, "epoch", lambda _: None, ROUTES, vault=Vault(market.secrets))
+    pipeline.start()
+    yield Market(pipeline, market.pool, [])
+    await pipeline.close()
+    await opened.close()
+
+
+async def new_user(market: Market) -> Caller:
+    """A caller who has an account."""
+    caller = new_caller()
+    await market.pool.execute(
+        "INSERT INTO users (user_id, email, password_hash, display_name, created_at_ms)"
+        " VALUES ($1, $2, '', 'Somebody', 0)",
+        caller.id,
+        f"{caller.id}@example.com",
+    )
+    return caller
+
+
 def new_caller() -> Caller:
     return Caller(user_id=new_id(), session_id=new_id(), roles=frozenset({"user"}))
 

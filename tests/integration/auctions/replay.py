@@ -99,9 +99,7 @@ def rebuild(lot: Any, events: list[tuple[int, dict[str, Any], int]], bids: dict,
             assert event["bidder"] == mask_bidder(lot.salt, bid["bidder_id"])
         elif kind == "bid_retracted":
             taken = gone.pop(number)
-            (whose,) = {standing[place].bidder_id for place in taken}
-            own = [bid for bid in standing.values() if bid.bidder_id == whose]
-            assert taken == rules.choose_retracted(state, own, max(taken), at_ms)
+            assert_taken(event, state, standing, taken, at_ms)
             standing = {place: bid for place, bid in standing.items() if place not in taken}
             after = rules.retract(terms, state, standing.values(), len(standing))
         else:
@@ -111,6 +109,14 @@ def rebuild(lot: Any, events: list[tuple[int, dict[str, Any], int]], bids: dict,
     assert not bids, "every bid has its event"
     assert not gone, "every retraction has its event"
     return state
+
+
+def assert_taken(event: dict[str, Any], state: Any, standing: dict, taken: set[int], at_ms: int) -> None:
+    """The bids that went are one bidder's, and those that rule 5 names unless it was not the bidder's own wish."""
+    (whose,) = {standing[place].bidder_id for place in taken}
+    own = [bid for bid in standing.values() if bid.bidder_id == whose]
+    if "reason" not in event:
+        assert taken == rules.choose_retracted(state, own, max(taken), at_ms)
 
 
 def rebuild_dutch(terms: Any, state: Any, events: list[tuple[int, dict[str, Any], int]], bids: dict) -> Any:

@@ -389,7 +389,7 @@ async def test_cancelling_is_for_the_seller_and_not_late_with_bids(market, selle
     assert (answer.status, answer.version, answer.position.offset) == ("cancelled", 3, 3)
     closed = (await market.auction_events(early))[-1]
     assert (closed["type"], closed["outcome"], closed["winner"]) == ("auction_closed", "cancelled", None)
-    market.clock_ms = end - 12 * HOUR_MS
+    market.clock_ms = end - 12 * HOUR_MS + 1
     with pytest.raises(AuctionNotCancellable):
         await market.call("cancel_auction", seller, auction_id=late)
     with pytest.raises(AuctionNotLive):

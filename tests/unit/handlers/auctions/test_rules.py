@@ -291,9 +291,9 @@ def test_buy_now_is_refused_to_the_seller_without_a_price_and_after_the_end():
 
 def test_cancelling_is_for_the_seller_and_narrow_at_the_end():
     bid = play(terms(), (ANN, 50_00))
-    assert cancel(terms(), bid, SELLER, END - 12 * HOUR_MS - 1).status == "cancelled"
+    assert cancel(terms(), bid, SELLER, END - 12 * HOUR_MS).status == "cancelled"
     with pytest.raises(AuctionNotCancellable):
-        cancel(terms(), bid, SELLER, END - 12 * HOUR_MS)
+        cancel(terms(), bid, SELLER, END - 12 * HOUR_MS + 1)
     assert cancel(terms(), play(terms()), SELLER, END - 1).status == "cancelled"
     with pytest.raises(NotAllowed):
         cancel(terms(), bid, ANN, 0)
