@@ -1,4 +1,4 @@
-"""The words of auctions' guards on the wire: exposure, approved bidders, blocked bidders."""
+"""The words of auctions' guards on the wire: exposure, approved bidders, blocked bidders, a sale before the end."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -104,6 +104,12 @@ class UnblockBidder(Struct, frozen=True):
     """Let somebody bid in your auctions again."""
 
     block_id: UUID
+
+
+class EndEarly(Struct, frozen=True):
+    """End an own English auction at once by selling to the high bidder, reserve or not."""
+
+    auction_id: UUID
 
 
 # -- Replies -------------------------------------------------------------------------------------------------
@@ -274,3 +280,9 @@ class TooManyBlocks(Refusal):
     """You keep out as many bidders as you can; let one in again first."""
 
     code, number, status = "too_many_blocks", 727, 409
+
+
+class AuctionNotEndable(Refusal):
+    """Only an English auction with a high bidder can be ended by a sale; cancel it instead."""
+
+    code, number, status = "auction_not_endable", 728, 409

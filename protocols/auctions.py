@@ -4,7 +4,7 @@ from hashlib import sha256
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from protocols.auction_guards import PERSONAL_EVENTS as GUARD_EVENTS
 from protocols.auction_guards import Bidders
@@ -430,6 +430,8 @@ class AuctionClosed(Struct, frozen=True):
     winner: str | None
     bid_count: int
     bought_now: bool = False
+    ended_early: bool | UnsetType = UNSET
+    """The seller sold to the leader before the end."""
 
 
 # -- On `ticker:<auction_id>` --------------------------------------------------------------------------------

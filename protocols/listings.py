@@ -256,10 +256,20 @@ class ListingWithdrawn(Struct, frozen=True, kw_only=True):
     version: int
 
 
+class ListingSold(Struct, frozen=True, kw_only=True):
+    """Pieces of it were sold in an auction; with the last ones it is off the market."""
+
+    auction_id: UUID
+    units: int
+    left: int
+    version: int
+
+
 EVENTS: dict[str, type[Struct]] = {
     "listing_created": ListingCreated,
     "listing_updated": ListingUpdated,
     "listing_withdrawn": ListingWithdrawn,
+    "listing_sold": ListingSold,
 }
 """Event types of a listing's stream; no channel shows them yet."""
 
@@ -283,3 +293,9 @@ class ListingNotActive(Refusal):
     """The listing was withdrawn or sold."""
 
     code, number, status = "listing_not_active", 602, 409
+
+
+class ListingInAuction(Refusal):
+    """In a live auction only the price of a listing can change, and none that is in an auction can be withdrawn."""
+
+    code, number, status = "listing_in_auction", 603, 409

@@ -131,6 +131,8 @@ class _Course:
             outcome, winner = "cancelled", None
         elif data["bought_now"]:
             outcome, winner = self.buy_now(event, data)
+        elif data.get("ended_early"):
+            outcome, winner = self.end_early(event, data)
         else:
             outcome, winner = self.decide(event, at_ms)
         self.verdict.outcome, self.verdict.winner = outcome, winner
@@ -145,6 +147,11 @@ class _Course:
     def buy_now(self, event: AuditEvent, data: dict[str, Any]) -> tuple[str, str | None]:
         """Return outcome and winner of a purchase; formats without a buy-now price have none."""
         self.expect(False, event.number, f"bought now by {data['winner']}, which this format does not know")
+        return "unsold", None
+
+    def end_early(self, event: AuditEvent, data: dict[str, Any]) -> tuple[str, str | None]:
+        """Return outcome and winner of a sale by the seller's wish; one format alone has a leader before the end."""
+        self.expect(False, event.number, f"ended early for {data['winner']}, which this format does not know")
         return "unsold", None
 
     def decide(self, event: AuditEvent, at_ms: int) -> tuple[str, str | None]:
@@ -279,6 +286,11 @@ class _English(_Course):
         )
         self.price = offered or self.price
         return "sold", data["winner"]
+
+    def end_early(self, event: AuditEvent, data: dict[str, Any]) -> tuple[str, str | None]:
+        self.expect(self.leader is not None, event.number, "sold early to nobody")
+        self.expect(instant(data["at"]) < self.ends_ms, event.number, "ended early after the end")
+        return "sold", self.leader
 
     def decide(self, event: AuditEvent, at_ms: int) -> tuple[str, str | None]:
         self.check_end(event.number, at_ms)

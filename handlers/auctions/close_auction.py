@@ -9,6 +9,7 @@ from handlers.auctions.closing import announce_close
 from handlers.auctions.dutch_rules import stop_clock
 from handlers.auctions.lots import Held, hold, save
 from handlers.auctions.rules import close, closing_time
+from handlers.auctions.sales import sell_listings
 from handlers.auctions.sealed_bids import SEALED, Opened, open_all, read_opened, write_opened
 from handlers.contract import Outcome, Stores, Timer
 
@@ -30,6 +31,7 @@ async def close_auction(refs: Sequence[UUID], stores: Stores, now_ms: int) -> li
             outcomes.append(Outcome(None, timers=[timer]))
             continue
         due.append(one)
+    endings: dict[UUID, Outcome] = {}
     opened = await read_opened(stores, [one for one in due if one.lot.terms.format in SEALED])
     for one in due:
         bids = opened.get(one.lot.auction_id)
@@ -37,10 +39,13 @@ async def close_auction(refs: Sequence[UUID], stores: Stores, now_ms: int) -> li
             timer = Timer("close_auction", one.lot.auction_id, now_ms + UNREADABLE_WAIT_MS)
             outcomes.append(Outcome(None, timers=[timer]))
             continue
-        outcomes.append(_close(one, bids or (), now_ms))
+        endings[one.lot.auction_id] = _close(one, bids or (), now_ms)
+    for auction_id, event in (await sell_listings(stores.db, due, now_ms)).items():
+        ending = endings[auction_id]
+        endings[auction_id] = replace(ending, events=[*ending.events, event])
     await write_opened(stores, opened)
     await save(stores.db, held.values())
-    return outcomes
+    return [*outcomes, *endings.values()]
 
 
 def _close(held: Held, bids: Sequence[Opened], now_ms: int) -> Outcome:

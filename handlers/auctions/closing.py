@@ -3,6 +3,7 @@
 from typing import Literal, cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from handlers.auctions.lots import Held
 from handlers.contract import Event, Outcome, Timer
@@ -11,7 +12,12 @@ from protocols.topics import personal_channel
 
 
 def announce_close(
-    held: Held, now_ms: int, *, reply: Struct | None = None, bought_now: bool = False
+    held: Held,
+    now_ms: int,
+    *,
+    reply: Struct | None = None,
+    bought_now: bool = False,
+    ended_early: bool = False,
 ) -> Outcome:
     """Return the outcome of an auction that has just ended: to everyone, to the winner and to the seller.
 
@@ -21,6 +27,8 @@ def announce_close(
     outcome = cast("Literal['sold', 'unsold', 'cancelled']", state.status)
     winner = state.leader_id if outcome == "sold" else None
     closed = AuctionClosed(outcome, state.price, held.leader if winner else None, state.bid_count, bought_now)
+    if ended_early:
+        closed = replace(closed, ended_early=True)
     events = [held.event("auction_closed", closed)]
     to_seller = personal_channel(lot.terms.seller_id)
     if winner is not None:

@@ -1,7 +1,8 @@
-"""The routes of guards: exposure, approved bidders, blocked bidders."""
+"""The routes of guards: exposure, approved bidders, blocked bidders, a sale before the end."""
 
 from handlers.auctions.approve_bidder import approve_bidder
 from handlers.auctions.block_bidder import block_bidder
+from handlers.auctions.end_early import end_early
 from handlers.auctions.get_exposure import get_exposure
 from handlers.auctions.list_bidders import list_bidders
 from handlers.auctions.list_blocks import list_blocks
@@ -12,7 +13,7 @@ from handlers.auctions.set_exposure_limit import set_exposure_limit
 from handlers.auctions.unblock_bidder import unblock_bidder
 from handlers.contract import Permission, Route
 from protocols import auction_guards as words
-from protocols.auctions import AuctionNotFound, AuctionNotLive, OwnAuction
+from protocols.auctions import Auction, AuctionNotFound, AuctionNotLive, OwnAuction
 from protocols.auth import UserNotFound
 from protocols.errors import InvalidInput, NotAllowed, Refusal
 
@@ -26,6 +27,17 @@ ADMISSION: tuple[type[Refusal], ...] = (
 _SELLER = (AuctionNotFound, NotAllowed, words.ApprovalNotNeeded, words.BidderNotFound)
 
 GUARD_ROUTES: tuple[Route, ...] = (
+    Route(
+        domain="auctions",
+        command=words.EndEarly,
+        reply=Auction,
+        function=end_early,
+        method="POST",
+        path="/v1/auctions/{auction_id}/end-early",
+        permission=Permission.SIGNED_IN,
+        cost=5,
+        refusals=(AuctionNotFound, AuctionNotLive, words.AuctionNotEndable, NotAllowed),
+    ),
     Route(
         domain="auctions",
         command=words.GetExposure,

@@ -9,11 +9,14 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from handlers.auctions.dutch_bids import BidRow, accept_price
 from handlers.auctions.dutch_rules import price_at
 from handlers.auctions.guards import Guards, open_guards
 from handlers.auctions.lots import Held, hold_with_groups, save
 from handlers.auctions.rules import follow_group, judge_bid, reserve_met
+from handlers.auctions.sales import sell_listings
 from handlers.auctions.sealed_bids import SealedBook, open_book
 from handlers.contract import Call, Event, Latest, Outcome, Stores
 from protocols.auctions import AuctionExtended, AuctionNotFound, BidPlaced, BidReceipt, Outbid, PlaceBid
@@ -41,9 +44,9 @@ class _Bidding:
 async def place_bid(
     calls: Sequence[Call[PlaceBid]],
     stores: Stores,
-    now_ms: int,  # noqa: ARG001 - bids are judged by their receipt
+    now_ms: int,
 ) -> list[Outcome | Refusal]:
-    """Judge each bid in the order given and record the accepted ones; a refused one leaves no trace.
+    """Judge each bid in the order given, by its receipt, and record the accepted ones; a refused one leaves no trace.
 
     Answers with: AuctionNotFound, AuctionNotLive, OwnAuction, BidTooLow, and those of guards.py `admit`.
     """
@@ -68,7 +71,10 @@ async def place_bid(
             answers.append(refusal)
     await insert_bids(stores.db, rows)
     await book.write(stores)
+    sold = await sell_listings(stores.db, held.values(), now_ms)
     await save(stores.db, held.values())
+    for auction_id, event in sold.items():
+        biddings[auction_id].events.append(event)
     for bidding in biddings.values():
         _announce(bidding)
     return answers
@@ -83,7 +89,9 @@ def _place_otherwise(
         dutch = held.lot.terms.format == "dutch"
         guards.admit(held, call.caller.id, price_at(held.lot.terms, call.at_ms) if dutch else None)
     if held.lot.terms.format == "dutch":
-        return accept_price(held, call.caller.id, call.command.amount, call.at_ms, rows)
+        outcome = accept_price(held, call.caller.id, call.command.amount, call.at_ms, rows)
+        bidding.events = list(outcome.events)
+        return replace(outcome, events=bidding.events)
     bidding.latest = []
     return book.place(held, call, bidding.latest)
 

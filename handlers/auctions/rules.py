@@ -15,6 +15,7 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
+from protocols.auction_guards import AuctionNotEndable
 from protocols.auctions import (
     AuctionNotCancellable,
     AuctionNotLive,
@@ -201,6 +202,20 @@ def cancel(terms: Terms, state: AuctionState, caller: UUID, at_ms: int) -> Aucti
     if state.bid_count and state.ends_at_ms - at_ms < LATE_PHASE_MS:
         raise AuctionNotCancellable
     return replace(state, status="cancelled", event_number=state.event_number + 1)
+
+
+def end_early(terms: Terms, state: AuctionState, caller: UUID, at_ms: int) -> AuctionState:
+    """Return the auction sold to its leader at the price of now, by its seller's wish, who gives up the reserve.
+
+    Raises: NotAllowed, AuctionNotLive, AuctionNotEndable.
+    """
+    if caller != terms.seller_id:
+        raise NotAllowed("Only the seller can end this auction")
+    if state.status != "live" or at_ms >= state.ends_at_ms:
+        raise AuctionNotLive
+    if terms.format != "english" or state.leader_id is None:
+        raise AuctionNotEndable
+    return replace(state, status="sold", event_number=state.event_number + 1)
 
 
 def reserve_met(terms: Terms, state: AuctionState) -> bool:

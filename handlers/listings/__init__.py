@@ -16,6 +16,7 @@ from protocols.listings import (
     GetListing,
     ListCategories,
     Listing,
+    ListingInAuction,
     ListingNotActive,
     ListingNotFound,
     SearchListings,
@@ -68,7 +69,14 @@ ROUTES: tuple[Route, ...] = (
         permission=Permission.SIGNED_IN,
         cost=5,
         etag=True,
-        refusals=(ListingNotFound, ListingNotActive, CategoryNotFound, NotAllowed, Stale),
+        refusals=(
+            ListingNotFound,
+            ListingNotActive,
+            ListingInAuction,
+            CategoryNotFound,
+            NotAllowed,
+            Stale,
+        ),
     ),
     Route(
         domain="listings",
@@ -78,7 +86,7 @@ ROUTES: tuple[Route, ...] = (
         method="POST",
         path="/v1/listings/{listing_id}/withdraw",
         permission=Permission.SIGNED_IN,
-        refusals=(ListingNotFound, ListingNotActive, NotAllowed),
+        refusals=(ListingNotFound, ListingNotActive, ListingInAuction, NotAllowed),
     ),
     Route(
         domain="listings",

@@ -3,10 +3,17 @@
 import msgspec
 
 from handlers.contract import Caller, Event, Outcome, Stores
-from handlers.listings.changes import change_listing, changed_columns, own_listing
+from handlers.listings.changes import (
+    FREE_IN_AUCTION,
+    change_listing,
+    changed_columns,
+    check_auction,
+    own_listing,
+)
 from handlers.listings.showing import show_listing
 from protocols.listings import CategoryNotFound, ListingUpdated, UpdateListing
 from protocols.topics import listing_stream
+from storage.auctions.lookups import read_open_auction
 from storage.listings.listings_postgres import lock_listing, read_branch, update_listing_row
 
 _FIELD_OF_COLUMN = {"price_minor": "price", "currency": "price", "lat": "location", "lon": "location"}
@@ -16,17 +23,20 @@ _BESIDE = {"version", "updated_at_ms"}
 async def update_listing(command: UpdateListing, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
     """Write the given fields and count the version on; a change that changes nothing leaves it as it is.
 
-    Raises: ListingNotFound, NotAllowed, Stale, ListingNotActive, InvalidInput, CategoryNotFound.
+    Raises: ListingNotFound, NotAllowed, Stale, ListingNotActive, ListingInAuction, InvalidInput, CategoryNotFound.
     """
     before = own_listing(await lock_listing(stores.db, command.listing_id), caller.id)
     row = change_listing(before, command, now_ms)
     shown = show_listing(row)
     if row is before:
         return Outcome(reply=shown)
+    changed = changed_columns(before, row)
+    if changed - FREE_IN_AUCTION:
+        check_auction(await read_open_auction(stores.db, row.listing_id), changed)
     if row.category != before.category and not await read_branch(stores.db, row.category):
         raise CategoryNotFound
     await update_listing_row(stores.db, row)
-    fields = {_FIELD_OF_COLUMN.get(name, name) for name in changed_columns(before, row) - _BESIDE}
+    fields = {_FIELD_OF_COLUMN.get(name, name) for name in changed - _BESIDE}
     changes = {name: msgspec.to_builtins(getattr(shown, name)) for name in sorted(fields)}
     updated = ListingUpdated(by=caller.id, version=row.version, changes=changes)
     event = Event(listing_stream(row.listing_id), "listing_updated", updated, row.version)

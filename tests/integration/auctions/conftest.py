@@ -130,6 +130,7 @@ class Market:
                 if word.__struct_config__.omit_defaults
                 else ()
             )
+            left_out |= {f.name for f in msgspec.structs.fields(word) if f.default is msgspec.UNSET}
             assert {"type", "at", *word.__struct_fields__} - left_out <= set(event)
             assert set(event) <= {"type", "at", *word.__struct_fields__}
             msgspec.convert(event, word)

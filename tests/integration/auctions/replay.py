@@ -187,6 +187,8 @@ def _apply_other(terms: Any, state: Any, event: dict[str, Any], at_ms: int, bids
     if event["bought_now"]:
         bought = bids.pop(state.event_number + 1)
         return rules.buy_now(terms, state, bought["bidder_id"], bought["at_ms"])
+    if event.get("ended_early"):
+        return rules.end_early(terms, state, terms.seller_id, at_ms)
     assert at_ms >= state.ends_at_ms, "an auction must never close early"
     return rules.close(terms, state)
 

@@ -1,0 +1,35 @@
+"""The door by which other domains sell pieces of a listing, in their own transaction. See decision 0062."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from storage.engines.postgres import Connection
+from storage.sql import load
+
+_sql = load(__file__, "selling.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class SoldListing:
+    """A listing after pieces of it were sold."""
+
+    listing_id: UUID
+    status: str
+    """`sold` when these were the last pieces, else still `active`."""
+    left: int
+    """Pieces that are left."""
+    version: int
+    """The number of the event that has to tell it on the listing's stream, in the same transaction."""
+
+
+async def sell_units(db: Connection, sales: Sequence[tuple[UUID, int]], now_ms: int) -> list[SoldListing]:
+    """Take these numbers of pieces off active listings; one that is not active is left out.
+
+    Cost: one round trip if any. Locks: the listings by id; take it after auctions are locked and before they are
+    written, because whoever opens an auction holds its listing and looks at auctions that were written.
+    """
+    if not sales:
+        return []
+    listing_ids, units = (list(column) for column in zip(*sales, strict=True))
+    return [SoldListing(*row) for row in await db.fetch(_sql.sell_units, listing_ids, units, now_ms)]
