@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from protocols.auction_guards import PERSONAL_EVENTS as GUARD_EVENTS
 from protocols.auction_guards import Bidders
 from protocols.errors import Refusal
+from protocols.second_chances import PERSONAL_EVENTS as SECOND_CHANCE_EVENTS
 from protocols.values import AmountMinor, Currency, Cursor, InputTime, Key, PageLimit, Position, Timestamp
 
 Format = Literal["english", "dutch", "sealed_first_price", "sealed_second_price"]
@@ -520,6 +521,7 @@ PERSONAL_EVENTS: dict[str, type[Struct]] = {
     "auction_sold": AuctionSold,
     "auction_unsold": AuctionUnsold,
     **GUARD_EVENTS,
+    **SECOND_CHANCE_EVENTS,
 }
 """Event types on `personal:#<user_id>`."""
 

@@ -3,6 +3,7 @@
 from handlers.auctions.buy_now import buy_now
 from handlers.auctions.cancel_auction import cancel_auction
 from handlers.auctions.close_auction import close_auction
+from handlers.auctions.expire_second_chance import expire_second_chance
 from handlers.auctions.get_auction import get_auction
 from handlers.auctions.get_audit import get_audit
 from handlers.auctions.get_increments import get_increments
@@ -14,6 +15,7 @@ from handlers.auctions.open_scheduled_auction import open_scheduled_auction
 from handlers.auctions.place_bid import place_bid
 from handlers.auctions.queue_losers import queue_losers
 from handlers.auctions.retract_bid import retract_bid
+from handlers.auctions.second_chance_routes import SECOND_CHANCE_ROUTES
 from handlers.auctions.set_increments import set_increments
 from handlers.auctions.tell_losers import tell_losers
 from handlers.contract import Permission, Route, TimerHandler
@@ -162,6 +164,7 @@ ROUTES: tuple[Route, ...] = (
         refusals=(words.AuctionNotFound, words.AuctionNotLive, words.AuctionNotCancellable, NotAllowed),
     ),
     *GUARD_ROUTES,
+    *SECOND_CHANCE_ROUTES,
 )
 
 TIMERS: dict[str, TimerHandler] = {
@@ -169,4 +172,5 @@ TIMERS: dict[str, TimerHandler] = {
     "close_auction": close_auction,
     "queue_losers": queue_losers,
     "tell_losers": tell_losers,
+    "expire_second_chance": expire_second_chance,
 }
