@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from protocols.auction_guards import PERSONAL_EVENTS as GUARD_EVENTS
 from protocols.auction_guards import Bidders
+from protocols.auction_signals import AUDIT_EVENTS as SIGNAL_EVENTS
 from protocols.errors import Refusal
 from protocols.second_chances import PERSONAL_EVENTS as SECOND_CHANCE_EVENTS
 from protocols.values import AmountMinor, Currency, Cursor, InputTime, Key, PageLimit, Position, Timestamp
@@ -524,6 +525,9 @@ PERSONAL_EVENTS: dict[str, type[Struct]] = {
     **SECOND_CHANCE_EVENTS,
 }
 """Event types on `personal:#<user_id>`."""
+
+AUDIT_EVENTS = SIGNAL_EVENTS
+"""Event types of streams that no channel shows."""
 
 LATEST: dict[str, type[Struct]] = {
     "ticker": Ticker,

@@ -72,6 +72,11 @@ def listing_stream(listing_id: UUID) -> str:
     return f"listings:{listing_id}"
 
 
+def signal_stream(signal_id: UUID) -> str:
+    """Return the stream of a signal of abuse; it is no channel, nobody can subscribe to it."""
+    return f"signals:{signal_id}"
+
+
 def parse_channel(channel: str) -> tuple[Kind, str] | None:
     """Split a channel into its kind and the text after the colon; None when the kind is unknown."""
     kind, colon, rest = channel.partition(":")

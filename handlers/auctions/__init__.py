@@ -15,8 +15,10 @@ from handlers.auctions.open_scheduled_auction import open_scheduled_auction
 from handlers.auctions.place_bid import place_bid
 from handlers.auctions.queue_losers import queue_losers
 from handlers.auctions.retract_bid import retract_bid
+from handlers.auctions.review_auction import review_auction
 from handlers.auctions.second_chance_routes import SECOND_CHANCE_ROUTES
 from handlers.auctions.set_increments import set_increments
+from handlers.auctions.signal_routes import SIGNAL_ROUTES
 from handlers.auctions.tell_losers import tell_losers
 from handlers.contract import Permission, Route, TimerHandler
 from protocols import auctions as words
@@ -165,6 +167,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     *GUARD_ROUTES,
     *SECOND_CHANCE_ROUTES,
+    *SIGNAL_ROUTES,
 )
 
 TIMERS: dict[str, TimerHandler] = {
@@ -173,4 +176,5 @@ TIMERS: dict[str, TimerHandler] = {
     "queue_losers": queue_losers,
     "tell_losers": tell_losers,
     "expire_second_chance": expire_second_chance,
+    "review_auction": review_auction,
 }
