@@ -15,6 +15,7 @@ from protocols.topics import Entry, Kind
 from realtime.emulation import Emulation, new_node
 from realtime.endpoint import SocketEndpoint
 from realtime.hub import Hub
+from server.backlog import BidBacklog
 from server.channel_log import ChannelLog
 from server.channels import ChannelRules
 from server.commands import CommandTable
@@ -31,6 +32,7 @@ from server.routes import ROUTES, TIMERS
 from server.settings import Settings
 from server.sockets import mount_emulation, mount_sockets
 from server.timers import Timers
+from storage.auctions.backlog_redis import BacklogStore
 from storage.auctions.lookups import read_ticker
 from storage.auth.sessions_postgres import Revocation
 from storage.bus_redis import RedisBus
@@ -173,6 +175,9 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
         stack.push_async_callback(mailbox.close)
         base.nats.when_connected(lambda client: follow_heads(client, hub.announce_heads))
         base.metrics.follow_sockets(lambda: socket_figures(hub, emulation))
+        bids = base.pipeline.groups["auctions.place_bid"]
+        backlog = asyncio.create_task(BidBacklog(bids, BacklogStore(redis, node)).run(), name="bid-backlog")
+        stack.callback(backlog.cancel)
         sampling = asyncio.create_task(base.metrics.run(), name="metrics")
         stack.callback(sampling.cancel)
         yield ServerProcess(app, hub, base.metrics)

@@ -8,17 +8,22 @@ from msgspec.structs import replace
 from handlers.auctions.closing import announce_close
 from handlers.auctions.dutch_rules import stop_clock
 from handlers.auctions.lots import Held, hold, save
-from handlers.auctions.rules import close, closing_time
+from handlers.auctions.rules import CLOSE_RETRY_MS, close, closing_time, must_wait
 from handlers.auctions.sales import sell_listings
 from handlers.auctions.sealed_bids import SEALED, Opened, open_all, read_opened, write_opened
 from handlers.contract import Outcome, Stores, Timer
+from storage.auctions.backlog_redis import read_backlog
 
 UNREADABLE_WAIT_MS = 60_000
 """When a sealed auction is tried again whose bids do not open: its master key may be put back."""
 
 
 async def close_auction(refs: Sequence[UUID], stores: Stores, now_ms: int) -> list[Outcome]:
-    """Close live auctions whose end has passed, never early; an extended one is asked for again at its new end."""
+    """Close live auctions whose end has passed, never early; an extended one is asked for again at its new end.
+
+    One with bids from before the end that a server has not committed waits for them, a second at most.
+    """
+    queued = await read_backlog(stores.redis, refs, now_ms)
     held = await hold(stores.db, refs)
     outcomes = []
     due = []
@@ -28,6 +33,10 @@ async def close_auction(refs: Sequence[UUID], stores: Stores, now_ms: int) -> li
         due_at_ms = closing_time(one.state.ends_at_ms)
         if now_ms < due_at_ms:
             timer = Timer("close_auction", one.lot.auction_id, due_at_ms)
+            outcomes.append(Outcome(None, timers=[timer]))
+            continue
+        if must_wait(one.state.ends_at_ms, queued.get(one.lot.auction_id), now_ms):
+            timer = Timer("close_auction", one.lot.auction_id, now_ms + CLOSE_RETRY_MS)
             outcomes.append(Outcome(None, timers=[timer]))
             continue
         due.append(one)

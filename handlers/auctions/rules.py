@@ -38,6 +38,13 @@ CLOSE_GRACE_MS = 25
 """How long after its end an auction is closed: a bid received before the end is judged by its receipt, and one commit
 (about 20 ms) may be under way before it. Part of the 100 ms that a closing may be late."""
 
+CLOSE_WAIT_MAX_MS = 1_000
+"""How long an auction waits for bids that a server received before the end and has not committed: twice the longest
+queue."""
+
+CLOSE_RETRY_MS = 20
+"""When a closing that waits looks again."""
+
 EBAY_STEPS: tuple[tuple[int | None, int], ...] = (
     (1_00, 5),
     (5_00, 25),
@@ -191,6 +198,15 @@ def close(terms: Terms, state: AuctionState) -> AuctionState:
 def closing_time(ends_at_ms: int) -> int:
     """Return when an auction with this end is closed: bids received before the end have been recorded by then."""
     return ends_at_ms + CLOSE_GRACE_MS
+
+
+def must_wait(ends_at_ms: int, oldest_queued_ms: int | None, now_ms: int) -> bool:
+    """Return whether a closing has to wait: a server that holds bids on the auction holds some of before the end.
+
+    `oldest_queued_ms` is the receipt of the oldest bid of such a server, None when there is none.
+    """
+    queued = oldest_queued_ms is not None and oldest_queued_ms < ends_at_ms
+    return queued and now_ms < ends_at_ms + CLOSE_WAIT_MAX_MS
 
 
 def cancel(terms: Terms, state: AuctionState, caller: UUID, at_ms: int) -> AuctionState:

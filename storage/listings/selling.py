@@ -9,6 +9,10 @@ from storage.sql import load
 
 _sql = load(__file__, "selling.sql")
 
+SALES_CHUNK = 50
+"""Listings per statement: a sale leaves the index of active ones, and rewriting a long description's words takes up to
+9 ms (1.3 ms for 300 words, measured); a statement may take 1.5 s."""
+
 
 @dataclass(frozen=True, slots=True)
 class SoldListing:
@@ -26,10 +30,12 @@ class SoldListing:
 async def sell_units(db: Connection, sales: Sequence[tuple[UUID, int]], now_ms: int) -> list[SoldListing]:
     """Take these numbers of pieces off active listings; one that is not active is left out.
 
-    Cost: one round trip if any. Locks: the listings by id; take it after auctions are locked and before they are
-    written, because whoever opens an auction holds its listing and looks at auctions that were written.
+    Cost: one round trip for every fifty. Locks: the listings by id; take it after auctions are locked and before they
+    are written, because whoever opens an auction holds its listing and looks at auctions that were written.
     """
-    if not sales:
-        return []
-    listing_ids, units = (list(column) for column in zip(*sales, strict=True))
-    return [SoldListing(*row) for row in await db.fetch(_sql.sell_units, listing_ids, units, now_ms)]
+    ordered = sorted(sales)
+    sold: list[SoldListing] = []
+    for start in range(0, len(ordered), SALES_CHUNK):
+        columns = map(list, zip(*ordered[start : start + SALES_CHUNK], strict=True))
+        sold += [SoldListing(*row) for row in await db.fetch(_sql.sell_units, *columns, now_ms)]
+    return sold

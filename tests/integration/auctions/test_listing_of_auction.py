@@ -220,3 +220,16 @@ async def test_closings_edits_and_openings_of_one_listing_at_once_never_wait_in_
         assert (await listing_row(market, listing))["version"] == len(events) + 1
     deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
     assert await market.pool.fetchval(deadlocks) == 0
+
+
+async def test_more_sales_than_one_statement_takes_are_all_made(market, seller, ann):
+    end = now_instant() + HOUR_MS
+    listings = await market.new_listings(seller, 60)
+    auctions = [(await market.open(seller, listing, ends_at=moment(end))).id for listing in listings]
+    await asyncio.gather(*(market.bid(auction, ann, 20_00) for auction in auctions))
+    market.clock_ms = end + CLOSE_GRACE_MS
+    await market.run_timers()
+    sold = "SELECT count(*) FROM listings WHERE status = 'sold' AND listing_id = ANY($1)"
+    assert await market.pool.fetchval(sold, listings) == 60
+    told = "SELECT count(*) FROM events WHERE type = 'listing_sold' AND stream = ANY($1)"
+    assert await market.pool.fetchval(told, [f"listings:{listing}" for listing in listings]) == 60
