@@ -1,6 +1,6 @@
 """The words of auctions' guards on the wire: exposure, approved bidders, blocked bidders, a sale before the end."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -238,12 +238,14 @@ class ExposureExceeded(Refusal):
     """The maxima you lead with in guarded auctions would exceed your limit; bid less, or wait until some are free."""
 
     code, number, status = "exposure_exceeded", 720, 409
+    example: ClassVar[dict[str, Any]] = {"limit": 10_000_00, "used": 9_500_00, "free": 500_00}
 
 
 class BidderNotApproved(Refusal):
     """The seller lets approved bidders alone bid here; ask with `auctions.request_approval`."""
 
     code, number, status = "bidder_not_approved", 721, 403
+    example: ClassVar[dict[str, Any]] = {"approval": "requested"}
 
 
 class BidderIsBlocked(Refusal):
@@ -283,6 +285,6 @@ class TooManyBlocks(Refusal):
 
 
 class AuctionNotEndable(Refusal):
-    """Only an English auction with a high bidder can be ended by a sale; cancel it instead."""
+    """Only an English auction of one unit with a high bidder can be ended by a sale; cancel it instead."""
 
     code, number, status = "auction_not_endable", 728, 409

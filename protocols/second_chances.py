@@ -1,6 +1,6 @@
 """The words of second-chance offers on the wire: a closed auction's seller offers to those who did not get it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -132,6 +132,7 @@ class SecondChanceNotOpen(Refusal):
     """This offer was decided, has expired, or there is nothing left to sell."""
 
     code, number, status = "second_chance_not_open", 730, 409
+    example: ClassVar[dict[str, Any]] = {"offer_status": "withdrawn"}
 
 
 class SecondChanceNotFound(Refusal):

@@ -1,7 +1,7 @@
 """The whole object graph of a process, by hand, on one screen: a server process and a worker process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -9,12 +9,15 @@ from pathlib import Path
 
 from handlers.auth.tokens import TokenVerifier
 from handlers.auth.tools import KeyedAuthTools
-from handlers.auth.watch import SessionWatch
+from handlers.auth.watch import SessionWatch, tells_of_access
 from handlers.contract import Caller
-from protocols.topics import Entry, Kind
+from handlers.listings.photo_tools import PhotoTools
+from protocols.topics import PERSONAL_PREFIX, Entry, Kind
+from realtime.control import Controls
 from realtime.emulation import Emulation, new_node
 from realtime.endpoint import SocketEndpoint
 from realtime.hub import Hub
+from realtime.limits import Limits
 from server.backlog import BidBacklog
 from server.channel_log import ChannelLog
 from server.channels import ChannelRules
@@ -23,6 +26,7 @@ from server.gate import AppGate, CheckedToken
 from server.http.app import DoorParts, create_app
 from server.http.channels import ChannelSource
 from server.http.door import Door
+from server.http.photos import PhotoPages
 from server.metrics import Metrics
 from server.pipeline import Pipeline
 from server.polls import HubWatch
@@ -37,9 +41,11 @@ from storage.auctions.lookups import read_ticker
 from storage.auth.sessions_postgres import Revocation
 from storage.bus_redis import RedisBus
 from storage.engines.nats import NatsLink
+from storage.engines.objects import open_objects
 from storage.engines.postgres import Database, open_database
 from storage.engines.redis import open_redis, ping_redis
 from storage.events_postgres import read_epoch
+from storage.listings.lookups import read_stock
 from storage.mailbox_redis import RedisMailbox
 from storage.presence_redis import RedisPresence
 from storage.ratelimits_redis import RateLimitStore
@@ -82,6 +88,7 @@ class _Foundation:
     epoch: str
     auth: KeyedAuthTools
     pipeline: Pipeline
+    photos: PhotoTools
     metrics: Metrics
 
 
@@ -107,19 +114,28 @@ async def _lay_foundation(settings: Settings, name: str) -> AsyncIterator[_Found
         )
         stack.callback(auth.close)
         vault = Vault(settings.secrets_folder)
+        photos = PhotoTools(open_objects(settings.photos_place))
         pipeline = Pipeline(
-            database, redis, epoch, bus.publish, ROUTES, auth, metrics.commit_observer, vault=vault
+            database,
+            redis,
+            epoch,
+            bus.publish,
+            ROUTES,
+            auth,
+            metrics.commit_observer,
+            vault=vault,
+            photos=photos,
         )
         pipeline.start()
         stack.push_async_callback(pipeline.close)
-        yield _Foundation(database, bus, nats, epoch, auth, pipeline, metrics)
+        yield _Foundation(database, bus, nats, epoch, auth, pipeline, photos, metrics)
 
 
 @asynccontextmanager
 async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
     """Build a server process: both doors on one pipeline."""
     async with _lay_foundation(settings, "server") as base, AsyncExitStack() as stack:
-        log = ChannelLog(base.database, base.epoch, {Kind.TICKER: read_ticker})
+        log = ChannelLog(base.database, base.epoch, {Kind.TICKER: read_ticker, Kind.STOCK: read_stock})
         rules = ChannelRules(log)
         watch = SessionWatch(base.database, settings.access_token_s)
         verifier = TokenVerifier(base.auth.keys, settings.url, watch)
@@ -134,16 +150,19 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
 
         redis = open_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
-        hub = Hub(base.bus, log, presence=RedisPresence(redis))
+        bounds = Limits() if settings.rate_limits else Limits(commands=None, refusals=None)
+        hub = Hub(base.bus, log, bounds, RedisPresence(redis))
 
         def leaving() -> bool:
             return hub.draining
 
         watch.on_revoked = lambda revoked: close_sockets(hub, revoked)
+        hub.observe(PERSONAL_PREFIX, lambda _, entry: watch.hint() if tells_of_access(entry.data) else None)
         polls = HubWatch(hub)
         limits = LocalLimits() if settings.rate_limits else None
         table = CommandTable(ROUTES, base.pipeline, limits, base.metrics)
         gate = AppGate(check_token, rules, table)
+        Controls(hub, gate)
         endpoint = SocketEndpoint(hub, gate, settings.origins)
         node = new_node()
         mailbox = RedisMailbox(settings.redis_url, node)
@@ -164,6 +183,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
                     "nats": base.nats.ping,
                 },
                 leaving=leaving,
+                photos=partial(PhotoPages, base.database.connection, base.photos),
                 extra_handlers=[mount_sockets(endpoint), *mount_emulation(emulation, base.metrics)],
             )
         )
@@ -174,12 +194,11 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
         await mailbox.start(emulation.deliver)
         stack.push_async_callback(mailbox.close)
         base.nats.when_connected(lambda client: follow_heads(client, hub.announce_heads))
+        base.metrics.follow_hooks(hub.hooks)
         base.metrics.follow_sockets(lambda: socket_figures(hub, emulation))
-        bids = base.pipeline.groups["auctions.place_bid"]
-        backlog = asyncio.create_task(BidBacklog(bids, BacklogStore(redis, node)).run(), name="bid-backlog")
-        stack.callback(backlog.cancel)
-        sampling = asyncio.create_task(base.metrics.run(), name="metrics")
-        stack.callback(sampling.cancel)
+        bids = BidBacklog(base.pipeline.groups["auctions.place_bid"], BacklogStore(redis, node))
+        _run_beside(stack, bids.run(), "bid-backlog")
+        _run_beside(stack, base.metrics.run(), "metrics")
         yield ServerProcess(app, hub, base.metrics)
 
 
@@ -195,6 +214,12 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerProcess]:
             yield WorkerProcess(base.database, relay, timers, base.metrics)
         finally:
             await base.bus.close()
+
+
+def _run_beside(stack: AsyncExitStack, work: Coroutine[object, object, None], name: str) -> None:
+    """Run something until the stack closes."""
+    task = asyncio.create_task(work, name=name)
+    stack.callback(task.cancel)
 
 
 def close_sockets(hub: Hub, revoked: Sequence[Revocation]) -> None:
@@ -219,6 +244,7 @@ def socket_figures(hub: Hub, emulation: Emulation) -> dict[str, float]:
         "queue_bytes": hub.bytes_queued(),
         "deliveries": counters.deliveries,
         "slow_cuts": counters.slow_cuts,
+        **{f"refused_{reason}": count for reason, count in counters.refused.items()},
     }
 
 

@@ -21,7 +21,9 @@ from handlers.auctions.set_increments import set_increments
 from handlers.auctions.signal_routes import SIGNAL_ROUTES
 from handlers.auctions.tell_losers import tell_losers
 from handlers.contract import Permission, Route, TimerHandler
+from protocols import auction_audits as audit_words
 from protocols import auctions as words
+from protocols import increments as increment_words
 from protocols.errors import InvalidInput, NotAllowed
 
 ROUTES: tuple[Route, ...] = (
@@ -79,6 +81,9 @@ ROUTES: tuple[Route, ...] = (
             words.AuctionNotFound,
             words.AuctionNotLive,
             words.BidTooLow,
+            words.BidTooHigh,
+            words.TooManyUnits,
+            words.UnitsReduced,
             words.OwnAuction,
             *ADMISSION,
         ),
@@ -96,8 +101,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         domain="auctions",
-        command=words.GetAudit,
-        reply=words.AuctionAudit,
+        command=audit_words.GetAudit,
+        reply=audit_words.AuctionAudit,
         function=get_audit,
         method="GET",
         path="/v1/auctions/{auction_id}/audit",
@@ -107,8 +112,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         domain="auctions",
-        command=words.GetIncrements,
-        reply=words.IncrementTable,
+        command=increment_words.GetIncrements,
+        reply=increment_words.IncrementTable,
         function=get_increments,
         method="GET",
         path="/v1/increments/{currency}",
@@ -117,8 +122,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         domain="auctions",
-        command=words.SetIncrements,
-        reply=words.IncrementVersion,
+        command=increment_words.SetIncrements,
+        reply=increment_words.IncrementVersion,
         function=set_increments,
         method="PUT",
         path="/v1/increments/{currency}",

@@ -2,10 +2,10 @@
 
 from handlers.auctions.exposure import lock_cover
 from handlers.auctions.lots import Held
-from handlers.auctions.sales import sell_pieces
+from handlers.auctions.sales import Sale, add_sales, sell_units
 from handlers.auctions.second_chance_rules import ANOTHER, check_open, superseded
 from handlers.auctions.second_chances import end_offers, hold_offer, reread, to_offer
-from handlers.contract import Caller, Event, Outcome, Stores
+from handlers.contract import Caller, Outcome, Stores
 from protocols.second_chances import AcceptSecondChance, SecondChanceNotOpen
 from storage.auctions.auctions_postgres import Row
 from storage.auctions.lookups import read_open_auction
@@ -32,20 +32,18 @@ async def accept_second_chance(
         *await end_offers(
             stores, lots, [one for one in rows if one["offer_id"] in gone], "withdrawn", now_ms
         ),
-        *sold,
     ]
-    return Outcome(await reread(stores, held, command.offer_id, caller), events)
+    return add_sales(Outcome(await reread(stores, held, command.offer_id, caller), events), sold)
 
 
-async def _sell_piece(held: Held, row: Row, stores: Stores, now_ms: int) -> list[Event]:
+async def _sell_piece(held: Held, row: Row, stores: Stores, now_ms: int) -> list[Sale]:
     """Take the piece off the listing, unless it is the one that the auction took. Raises SecondChanceNotOpen."""
     if held.state.status == "sold" and row["piece"] != ANOTHER:
         return []
     lot = held.lot
-    sold = await sell_pieces(stores.db, {lot.listing_id: lot.auction_id}, now_ms)
+    sold = await sell_units(stores.db, {lot.listing_id: (lot.auction_id, 1)}, now_ms)
     if not sold:
         raise SecondChanceNotOpen("The listing is not for sale any more")
-    event = sold[lot.auction_id]
-    if event.data.left == 0 and await read_open_auction(stores.db, lot.listing_id) is not None:  # type: ignore[union-attr]
+    if not sold[lot.auction_id].left and await read_open_auction(stores.db, lot.listing_id) is not None:
         raise SecondChanceNotOpen("The last piece of the listing is in another auction")
-    return [event]
+    return list(sold.values())

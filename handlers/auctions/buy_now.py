@@ -3,15 +3,13 @@
 Rules: rules.py `buy_now`, dutch_rules.py `accept`.
 """
 
-from msgspec.structs import replace
-
 from handlers.auctions.closing import announce_close
 from handlers.auctions.dutch_bids import BidRow, accept_price
 from handlers.auctions.dutch_rules import price_at
 from handlers.auctions.guards import open_guards
 from handlers.auctions.lots import Held, hold_one, save
 from handlers.auctions.rules import buy_now as judge_purchase
-from handlers.auctions.sales import sell_listings
+from handlers.auctions.sales import add_sales, sell_listings
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auctions import BidReceipt, BuyNow
 from protocols.values import new_id, to_timestamp
@@ -26,7 +24,7 @@ async def buy_now(command: BuyNow, caller: Caller, stores: Stores, now_ms: int) 
     held = await hold_one(stores.db, command.auction_id)
     lot = held.lot
     guards = await open_guards(stores.db, {lot.auction_id: held}, [(lot.auction_id, caller.id)])
-    if lot.terms.format == "dutch":
+    if lot.rules.way == "clock":
         if guards is not None:
             guards.admit(held, caller.id, price_at(lot.terms, now_ms))
         rows: list[BidRow] = []
@@ -51,4 +49,4 @@ async def _sell(held: Held, outcome: Outcome, stores: Stores, now_ms: int) -> Ou
     """Write the sale, of the listing too."""
     sold = await sell_listings(stores.db, [held], now_ms)
     await save(stores.db, [held])
-    return replace(outcome, events=[*outcome.events, *sold.values()])
+    return add_sales(outcome, sold.values())

@@ -1,11 +1,9 @@
 """End an own auction early by selling to the one who leads. Rules: rules.py `end_early`."""
 
-from msgspec.structs import replace
-
 from handlers.auctions.closing import announce_close
 from handlers.auctions.lots import hold_one, save
 from handlers.auctions.rules import end_early as judge_ending
-from handlers.auctions.sales import sell_listings
+from handlers.auctions.sales import add_sales, sell_listings
 from handlers.auctions.views import to_auction
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auction_guards import EndEarly
@@ -21,5 +19,4 @@ async def end_early(command: EndEarly, caller: Caller, stores: Stores, now_ms: i
     row = await read_auction(stores.db, command.auction_id)
     assert row is not None, "this transaction holds it"
     reply = to_auction(row, caller, stores.epoch, now_ms)
-    outcome = announce_close(held, now_ms, reply=reply, ended_early=True)
-    return replace(outcome, events=[*outcome.events, *sold.values()])
+    return add_sales(announce_close(held, now_ms, reply=reply, ended_early=True), sold.values())

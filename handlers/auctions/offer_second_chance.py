@@ -8,7 +8,7 @@ from handlers.auctions.second_chance_rules import Ranked, check_offer, choose_bi
 from handlers.auctions.second_chances import reread, to_offer
 from handlers.contract import Caller, Event, Outcome, Stores, Timer
 from protocols.errors import NotAllowed
-from protocols.second_chances import OfferSecondChance, SecondChanceOffered
+from protocols.second_chances import OfferSecondChance, SecondChanceOffered, SecondChanceUnavailable
 from protocols.topics import personal_channel
 from protocols.values import new_id, to_timestamp
 from storage.auctions import second_chances_postgres
@@ -29,6 +29,10 @@ async def offer_second_chance(
     lot = held.lot
     if lot.terms.seller_id != caller.id:
         raise NotAllowed("Only the seller can offer a second chance")
+    if lot.rules.descending or lot.terms.quantity > 1:
+        raise SecondChanceUnavailable(
+            "Offers are made after auctions that sell one unit to the highest bidder"
+        )
     chosen, piece = await _judge(command, held, stores, now_ms)
     offer_id, expires_at_ms = new_id(), now_ms + command.expires_in_s * 1000
     await second_chances_postgres.insert_offer(

@@ -1,8 +1,7 @@
-"""Take bids back. Rules: rules.py `choose_retracted`, `retract`; take_backs.py."""
+"""Take bids back. Rules: rules.py `choose_retracted`, the auction's row of formats.py; take_backs.py."""
 
 from handlers.auctions.lots import Held, hold_one, save
 from handlers.auctions.rules import StandingBid, choose_retracted, reserve_met
-from handlers.auctions.sealed_bids import SEALED
 from handlers.auctions.take_backs import take_back
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auctions import BidNotRetractable, RetractBid, Retraction
@@ -17,7 +16,7 @@ async def retract_bid(command: RetractBid, caller: Caller, stores: Stores, now_m
     Raises: AuctionNotFound, AuctionNotLive, NotAllowed, BidNotRetractable.
     """
     held = await hold_one(stores.db, command.auction_id)
-    if held.lot.terms.format in SEALED:
+    if held.lot.rules.retract is None:
         raise BidNotRetractable("A sealed bid can be replaced by another, not taken back")
     found = await find_bid(stores.db, command.auction_id, command.bid_id)
     if found is None:

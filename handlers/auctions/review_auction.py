@@ -58,7 +58,7 @@ async def _review(auction_id: UUID, stores: Stores, now_ms: int) -> list[Event]:
     for bidder_id, *facts in conducts:
         findings = find_signals(
             Conduct(*facts),
-            retracted[bidder_id],
+            [] if lot.rules.descending else retracted[bidder_id],
             row["price"],
             row["ends_at_ms"],
             count_public(shared.get(bidder_id, ())),

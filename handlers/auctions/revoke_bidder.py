@@ -5,7 +5,6 @@ from msgspec.structs import replace
 from handlers.auctions.approvals import decide, read_own_picky_lot
 from handlers.auctions.guard_rules import OPEN, check_revocation
 from handlers.auctions.lots import Held, hold_one, save
-from handlers.auctions.sealed_bids import SEALED
 from handlers.auctions.take_backs import take_back
 from handlers.contract import Caller, Event, Outcome, Stores
 from protocols.auction_guards import RevokeBidder
@@ -32,7 +31,7 @@ async def revoke_bidder(command: RevokeBidder, caller: Caller, stores: Stores, n
 async def _cancel_bids(held: Held, command: RevokeBidder, stores: Stores, now_ms: int) -> list[Event]:
     """Take the bidder's standing bids out of an open auction. Raises BidderNotRevocable."""
     auction_id, bidder_id = command.auction_id, command.bidder_id
-    if held.lot.terms.format in SEALED:
+    if held.lot.rules.way == "sealed":
         closed = await find_bidders(stores.db, [(auction_id, bidder_id)])
         check_revocation(held.state, len(closed), now_ms, sealed=True)
         return []

@@ -1,10 +1,16 @@
 """Listings: offers of goods, the category tree, search. The table of contents of the domain."""
 
-from handlers.contract import Permission, Route
+from handlers.contract import Permission, Route, TimerHandler
+from handlers.listings import photo_routes, stock_routes
 from handlers.listings.create_listing import create_listing
+from handlers.listings.delete_draft import delete_draft
+from handlers.listings.expire_reservations import expire_reservations
 from handlers.listings.get_listing import get_listing
 from handlers.listings.list_categories import list_categories
+from handlers.listings.list_own_listings import list_own_listings
+from handlers.listings.publish_listing import publish_listing
 from handlers.listings.search_listings import search_listings
+from handlers.listings.sweep_photos import sweep_photos
 from handlers.listings.update_listing import update_listing
 from handlers.listings.withdraw_listing import withdraw_listing
 from protocols.errors import NotAllowed, Stale
@@ -12,19 +18,25 @@ from protocols.listings import (
     Categories,
     CategoryNotFound,
     CreateListing,
+    DeleteDraft,
     FoundListings,
     GetListing,
     ListCategories,
     Listing,
     ListingInAuction,
     ListingNotActive,
+    ListingNotDraft,
     ListingNotFound,
+    ListOwnListings,
+    OwnListings,
+    PublishListing,
     SearchListings,
     UpdateListing,
     WithdrawListing,
 )
+from protocols.stock import StockHeld
 
-ROUTES: tuple[Route, ...] = (
+_ROUTES: tuple[Route, ...] = (
     Route(
         domain="listings",
         command=CreateListing,
@@ -47,6 +59,16 @@ ROUTES: tuple[Route, ...] = (
         permission=Permission.ANYONE,
         cost=5,
         refusals=(CategoryNotFound,),
+    ),
+    Route(
+        domain="listings",
+        command=ListOwnListings,
+        reply=OwnListings,
+        function=list_own_listings,
+        method="GET",
+        path="/v1/listings/own",
+        permission=Permission.SIGNED_IN,
+        cost=2,
     ),
     Route(
         domain="listings",
@@ -76,7 +98,30 @@ ROUTES: tuple[Route, ...] = (
             CategoryNotFound,
             NotAllowed,
             Stale,
+            StockHeld,
         ),
+    ),
+    Route(
+        domain="listings",
+        command=PublishListing,
+        reply=Listing,
+        function=publish_listing,
+        method="POST",
+        path="/v1/listings/{listing_id}/publish",
+        permission=Permission.SIGNED_IN,
+        cost=5,
+        refusals=(ListingNotFound, ListingNotActive, NotAllowed),
+    ),
+    Route(
+        domain="listings",
+        command=DeleteDraft,
+        reply=None,
+        function=delete_draft,
+        method="DELETE",
+        path="/v1/listings/{listing_id}",
+        permission=Permission.SIGNED_IN,
+        status=204,
+        refusals=(ListingNotFound, ListingNotDraft, NotAllowed),
     ),
     Route(
         domain="listings",
@@ -98,3 +143,10 @@ ROUTES: tuple[Route, ...] = (
         permission=Permission.ANYONE,
     ),
 )
+
+ROUTES: tuple[Route, ...] = (*_ROUTES, *stock_routes.ROUTES, *photo_routes.ROUTES)
+
+TIMERS: dict[str, TimerHandler] = {
+    "expire_reservations": expire_reservations,
+    "sweep_photos": sweep_photos,
+}

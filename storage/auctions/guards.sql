@@ -4,7 +4,7 @@ UPDATE auctions SET exposure_guard = $2, bidders = $3, has_blocks = $4 WHERE auc
 
 -- lock_seller --
 -- One row. Locks: what this seller keeps out and what this seller opens, one after the other until commit.
-SELECT pg_advisory_xact_lock(7161962, hashtext($1::uuid::text));
+SELECT pg_advisory_xact_lock(7161963, hashtext($1::uuid::text));
 
 -- has_blocks --
 -- Whether a seller keeps anybody out. One row. Index: bidder_blocks_seller.

@@ -124,10 +124,10 @@ async def test_a_sale_sells_the_listing_in_whichever_way_it_came(market, seller,
     await market.run_timers()
     for kind, listing in listings.items():
         row = await listing_row(market, listing)
-        assert tuple(row) == ("sold", 1, 2), kind
+        assert tuple(row) == ("sold", 0, 2), kind
         ((number, event),) = await listing_events(market, listing)
-        assert (number, event["type"], event["auction_id"]) == (2, "listing_sold", str(auctions[kind]))
-        assert (event["units"], event["left"], event["version"]) == (1, 0, 2)
+        assert (number, event["type"], event["kind"]) == (2, "stock_moved", "sale")
+        assert (event["quantity"], event["on_hand"], event["version"]) == (1, 0, 2)
         with pytest.raises(ListingNotActive):
             await on_listing(market, "update_listing", seller, listing, title="Another")
         with pytest.raises(ListingNotAuctionable):
@@ -159,7 +159,7 @@ async def test_of_several_pieces_one_is_sold_and_the_others_stay(market, seller,
         await market.bid_now(auction, ann, 20_00)
         await market.call("end_early", seller, auction_id=auction)
         assert (await listing_row(market, listing))["status"] == status
-        assert (await listing_events(market, listing))[-1][1]["left"] == left
+        assert (await listing_events(market, listing))[-1][1]["on_hand"] == left
 
 
 async def test_ending_early_tells_everyone_and_is_checked_by_the_auditor(market, seller, ann, bob):
@@ -231,5 +231,5 @@ async def test_more_sales_than_one_statement_takes_are_all_made(market, seller, 
     await market.run_timers()
     sold = "SELECT count(*) FROM listings WHERE status = 'sold' AND listing_id = ANY($1)"
     assert await market.pool.fetchval(sold, listings) == 60
-    told = "SELECT count(*) FROM events WHERE type = 'listing_sold' AND stream = ANY($1)"
+    told = "SELECT count(*) FROM events WHERE type = 'stock_moved' AND stream = ANY($1)"
     assert await market.pool.fetchval(told, [f"listings:{listing}" for listing in listings]) == 60
