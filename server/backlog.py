@@ -6,6 +6,7 @@ said, and nothing costs, while no bid waits for longer than `LOOK_MS`.
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -65,3 +66,8 @@ class BidBacklog:
         self._newest |= fresh
         for auction_id in [i for i, at_ms in self._newest.items() if at_ms < oldest_ms]:
             del self._newest[auction_id]
+
+
+async def watch_bids(groups: Mapping[str, GroupCommit[Call[Any], Any]], store: BacklogStore) -> None:
+    """Speak of the bids of a process that wait, until cancelled."""
+    await BidBacklog(groups["auctions.place_bid"], store).run()

@@ -18,7 +18,7 @@ from realtime.emulation import Emulation, new_node
 from realtime.endpoint import SocketEndpoint
 from realtime.hub import Hub
 from realtime.limits import Limits
-from server.backlog import BidBacklog
+from server.backlog import watch_bids
 from server.channel_log import ChannelLog
 from server.channels import ChannelRules
 from server.commands import CommandTable
@@ -196,8 +196,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
         base.nats.when_connected(lambda client: follow_heads(client, hub.announce_heads))
         base.metrics.follow_hooks(hub.hooks)
         base.metrics.follow_sockets(lambda: socket_figures(hub, emulation))
-        bids = BidBacklog(base.pipeline.groups["auctions.place_bid"], BacklogStore(redis, node))
-        _run_beside(stack, bids.run(), "bid-backlog")
+        _run_beside(stack, watch_bids(base.pipeline.groups, BacklogStore(redis, node)), "bid-backlog")
         _run_beside(stack, base.metrics.run(), "metrics")
         yield ServerProcess(app, hub, base.metrics)
 

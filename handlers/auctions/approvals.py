@@ -13,20 +13,14 @@ from storage.auctions import guards_postgres
 from storage.auctions.auctions_postgres import Row
 
 
-async def read_picky_lot(stores: Stores, auction_id: UUID) -> Lot:
-    """Return an auction of approved bidders. Raises AuctionNotFound, ApprovalNotNeeded."""
-    lot = await read_lot(stores.db, auction_id)
-    if not lot.terms.needs_approval:
-        raise ApprovalNotNeeded
-    return lot
-
-
 async def read_own_picky_lot(stores: Stores, auction_id: UUID, seller_id: UUID) -> Lot:
     """Return the seller's own auction of approved bidders. Raises AuctionNotFound, NotAllowed, ApprovalNotNeeded."""
     lot = await read_lot(stores.db, auction_id)
     if lot.terms.seller_id != seller_id:
         raise NotAllowed("Only the seller decides who may bid")
-    return await read_picky_lot(stores, auction_id)
+    if not lot.terms.needs_approval:
+        raise ApprovalNotNeeded
+    return lot
 
 
 def show_approval(lot: Lot, row: Row) -> Approval:

@@ -21,14 +21,14 @@ async def offer_second_chance(
 ) -> Outcome:
     """Write the offer, tell the bidder alone the price, and have it expire.
 
-    Raises: InvalidInput, AuctionNotFound, NotAllowed, SecondChanceUnavailable.
+    Raises: AuctionNotFound, NotAllowed, InvalidInput, SecondChanceUnavailable.
     """
-    if (command.bid_id is None) == (command.nth is None):
-        raise refuse("nth", "Name the bidder by a bid or by the place, one of them")
     held = await hold_one(stores.db, command.auction_id)
     lot = held.lot
     if lot.terms.seller_id != caller.id:
         raise NotAllowed("Only the seller can offer a second chance")
+    if (command.bid_id is None) == (command.nth is None):
+        raise refuse("nth", "Name the bidder by a bid or by the place, one of them")
     if lot.rules.descending or lot.terms.quantity > 1:
         raise SecondChanceUnavailable(
             "Offers are made after auctions that sell one unit to the highest bidder"
