@@ -1,7 +1,6 @@
 """The words of auctions on the wire. Source: INTERFACE section 5."""
 
-from hashlib import sha256
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -9,8 +8,10 @@ from msgspec import Meta, Struct
 from protocols.errors import Refusal
 from protocols.values import AmountMinor, Currency, Cursor, InputTime, Key, PageLimit, Position, Timestamp
 
-Format = Literal["english", "dutch", "sealed_first_price", "sealed_second_price"]
+Format = Literal["english", "reverse", "dutch", "sealed_first_price", "sealed_second_price"]
 Status = Literal["scheduled", "live", "sold", "unsold", "cancelled"]
+Quantity = Annotated[int, Meta(ge=1, le=100)]
+"""Units of one lot."""
 
 # -- Commands and queries ------------------------------------------------------------------------------------
 
@@ -36,14 +37,19 @@ IncrementRow = tuple[AmountMinor | None, AmountMinor]
 
 
 class OpenAuction(Struct, frozen=True):
-    """Put an own listing up for auction. Amounts are minor units of `currency`."""
+    """Put an own listing up for auction. Amounts are minor units of `currency`.
+
+    Reverse: you ask for what the listing wants (a carriage, say) and pay the price; the lowest bid wins.
+    """
 
     listing_id: UUID
     format: Format
     currency: Currency
     starting_price: AmountMinor
+    """The least that is bid; in a reverse auction the most."""
     ends_at: InputTime
     reserve_price: AmountMinor | None = None
+    """Secret: you sell from this price on; in a reverse auction you pay it at most."""
     buy_now_price: AmountMinor | None = None
     starts_at: InputTime | None = None
     soft_close: SoftClose | None = None
@@ -52,8 +58,10 @@ class OpenAuction(Struct, frozen=True):
     )
     dutch: DutchTerms | None = None
     group_id: UUID | None = None
-    """Your English lots with the same group close together: an extension of one moves earlier ends of others."""
+    """Your lots with the same group close together: an extension of one moves earlier ends of others."""
     key: Key = ""
+    quantity: Quantity = 1
+    """Equal units of the listing, sold together at one price each (English and sealed formats)."""
 
 
 class GetAuction(Struct, frozen=True):
@@ -63,15 +71,19 @@ class GetAuction(Struct, frozen=True):
 
 
 class PlaceBid(Struct, frozen=True):
-    """Bid up to `amount`.
+    """Bid up to `amount`, in a reverse auction down to it.
 
-    English: kept secret, the server bids for you as little as it takes. Dutch: buys at the current price, if that is
-    not above `amount`. Sealed: the bid itself, secret until the close; a second one replaces the first.
+    English: kept secret, the server bids for you as little as it takes. Reverse: the least you would do it for, kept
+    secret, the server asks for as much as it can. Dutch: buys at the current price, if that is not above `amount`.
+    Sealed: the bid itself, secret until the close; a second one replaces the first.
     """
 
     auction_id: UUID
     amount: AmountMinor
+    """For each unit."""
     key: Key = ""
+    quantity: Quantity = 1
+    """Units of a lot of several; the last bid that is served may get fewer."""
 
 
 class ListBids(Struct, frozen=True):
@@ -102,31 +114,6 @@ class CancelAuction(Struct, frozen=True):
     auction_id: UUID
 
 
-class GetAudit(Struct, frozen=True):
-    """Read all that is needed to check an auction's result, its events page by page."""
-
-    auction_id: UUID
-    after: Annotated[int, Meta(ge=0, le=9_007_199_254_740_991)] = 0
-    """Events with higher numbers are returned."""
-    limit: Annotated[int, Meta(ge=1, le=500)] = 500
-
-
-class SetIncrements(Struct, frozen=True):
-    """Replace a currency's increment table; open auctions keep the one they started with."""
-
-    currency: Currency
-    increments: Annotated[list[IncrementRow], Meta(min_length=1, max_length=64)]
-
-
-class GetIncrements(Struct, frozen=True):
-    """Read a currency's increment table and the ones before it."""
-
-    currency: Currency
-    limit: PageLimit = 50
-    before: Annotated[int, Meta(ge=1, le=2_147_483_647)] = 2_147_483_647
-    """Of the history, versions below this number."""
-
-
 class ListAuctions(Struct, frozen=True):
     """Read auctions, the soonest to end first."""
 
@@ -135,19 +122,6 @@ class ListAuctions(Struct, frozen=True):
     sort: Literal["ends_at"] = "ends_at"
     limit: PageLimit = 50
     cursor: Cursor | None = None
-
-
-# -- Sealed bids ---------------------------------------------------------------------------------------------
-
-
-def commitment_of(auction_id: UUID | str, bidder: str, amount: int, nonce: str) -> str:
-    """Return what a sealed bid shows of itself: SHA-256 of five lines of text, in hex.
-
-    The lines: `mnbara-sealed-bid-1`, auction id, the bidder's mask, the amount in digits, the nonce (64 hex digits);
-    joined by line feeds, none at the end. The nonce has 256 random bits, so amounts cannot be tried out.
-    """
-    text = f"mnbara-sealed-bid-1\n{auction_id}\n{bidder}\n{amount}\n{nonce}"
-    return sha256(text.encode()).hexdigest()
 
 
 # -- Replies -------------------------------------------------------------------------------------------------
@@ -165,7 +139,7 @@ class AuctionSummary(Struct, frozen=True, kw_only=True):
     starting_price: int
     price: int
     minimum_bid: int
-    """The least a new bidder has to offer."""
+    """The bid that a new bidder has to reach: the least to offer, in a reverse auction the most to ask for."""
     bid_count: int
     """Standing bids: retracted ones are not counted."""
     leader: str | None
@@ -177,6 +151,10 @@ class AuctionSummary(Struct, frozen=True, kw_only=True):
     starts_at: Timestamp
     ends_at: Timestamp
     version: int
+    quantity: int = 1
+    """Units for sale; `price` is for each."""
+    maximum_bid: int | None = None
+    """The most a new bidder may ask for in a reverse auction (0: nobody can ask for less); None for other formats."""
 
 
 class Auction(AuctionSummary, frozen=True, kw_only=True):
@@ -187,13 +165,15 @@ class Auction(AuctionSummary, frozen=True, kw_only=True):
     extensions: int
     you_lead: bool
     your_maximum: int | None
-    """Your own hidden maximum while you lead; nobody else's is ever shown."""
+    """Your own hidden limit while you lead (reverse: your minimum); nobody else's is ever shown."""
     dutch: DutchTerms | None = None
     """With it the price of any instant can be computed; None for other formats."""
     next_price_at: Timestamp | None = None
     """When the price of a live Dutch auction falls next; None when it does not fall any more."""
     group_id: UUID | None = None
     """The lots of this seller with the same group close together."""
+    your_units: int = 0
+    """Units you would get now."""
 
 
 class AuctionList(Struct, frozen=True):
@@ -216,6 +196,8 @@ class BidReceipt(Struct, frozen=True, gc=False, omit_defaults=True):
     """Of a sealed bid: what everybody sees of it, `commitment_of` its amount and nonce."""
     nonce: str | None = None
     """Of a sealed bid: keep it to prove what you bid; nobody else is told before the close."""
+    units: int | None = None
+    """Of a lot of several: how many units this bid gets as things stand."""
 
 
 class BidRecord(Struct, frozen=True, omit_defaults=True):
@@ -234,6 +216,8 @@ class BidRecord(Struct, frozen=True, omit_defaults=True):
     your_maximum: int | None
     commitment: str | None = None
     """Of a sealed bid."""
+    quantity: int | None = None
+    """Of a lot of several: units asked for; of a sealed bid once it is opened."""
 
 
 class BidList(Struct, frozen=True):
@@ -241,70 +225,6 @@ class BidList(Struct, frozen=True):
 
     items: list[BidRecord]
     next_cursor: str | None
-
-
-class AuditEvent(Struct, frozen=True, omit_defaults=True):
-    """A public event with the facts that the rules judged it by."""
-
-    number: int
-    data: dict[str, Any]
-    """As subscribers saw it: `type`, `at` and its own fields."""
-    received_at: Timestamp | None = None
-    """Of a bid or purchase: when the server received it; prices and ends follow from this instant."""
-    takes_back: list[int] | None = None
-    """Of a retraction: the numbers of the bids that went."""
-
-
-class AuctionAudit(Struct, frozen=True, kw_only=True):
-    """An auction as a third party checks it: terms, rule table, timer facts, public events; no secret maximum."""
-
-    auction_id: UUID
-    listing_id: UUID
-    seller_id: UUID
-    format: Format
-    currency: Currency
-    starting_price: int
-    has_reserve: bool
-    reserve_price: int | None
-    """Told when sealed bids are opened; else None."""
-    buy_now_price: int | None
-    dutch: DutchTerms | None
-    increments: list[IncrementRow]
-    soft_close: SoftClose | None
-    group_id: UUID | None
-    starts_at: Timestamp
-    planned_end: Timestamp
-    """The end before any extension."""
-    ends_at: Timestamp
-    close_grace_ms: int
-    """How long after its end an auction is closed: bids received before the end are in by then."""
-    status: Status
-    price: int
-    winner: str | None
-    """Masked; None unless sold."""
-    bid_count: int
-    version: int
-    """The number of the newest event."""
-    events: list[AuditEvent]
-    next_after: int | None
-    """Ask again with `after` at this number; None when these were the last events."""
-
-
-class IncrementVersion(Struct, frozen=True):
-    """One version of an increment table."""
-
-    version: int
-    """0 is the built-in table."""
-    increments: list[IncrementRow]
-    set_at: Timestamp | None
-
-
-class IncrementTable(Struct, frozen=True):
-    """The table that auctions of a currency get now, and its history, newest first."""
-
-    currency: Currency
-    current: IncrementVersion
-    history: list[IncrementVersion]
 
 
 class Retraction(Struct, frozen=True):
@@ -341,12 +261,20 @@ class AuctionOpened(Struct, frozen=True, omit_defaults=True):
     starts_at: Timestamp
     ends_at: Timestamp
     dutch: DutchTerms | None = None
+    quantity: int = 1
 
 
 class AuctionStarted(Struct, frozen=True):
     """A scheduled auction is live."""
 
     ends_at: Timestamp
+
+
+class UnitsHeld(Struct, frozen=True, gc=False):
+    """How many units a bidder would get now."""
+
+    bidder: str
+    units: int
 
 
 class BidPlaced(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -364,6 +292,10 @@ class BidPlaced(Struct, frozen=True, gc=False, omit_defaults=True):
     reserve_met: bool
     ends_at: Timestamp
     commitment: str | None = None
+    quantity: int = 1
+    """Units asked for; not told of a sealed bid."""
+    units_held: list[UnitsHeld] | None = None
+    """Of an open lot of several: everybody whose units changed, 0 for who gets none any more."""
 
 
 class AuctionExtended(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -375,7 +307,7 @@ class AuctionExtended(Struct, frozen=True, gc=False, omit_defaults=True):
     by_group: bool = False
 
 
-class BidRetracted(Struct, frozen=True):
+class BidRetracted(Struct, frozen=True, omit_defaults=True):
     """Bids were taken back and the price follows the ones that stand."""
 
     bid_id: UUID
@@ -387,9 +319,11 @@ class BidRetracted(Struct, frozen=True):
     bid_count: int
     reserve_met: bool
     ends_at: Timestamp
+    units_held: list[UnitsHeld] | None = None
+    """Of a lot of several: everybody whose units changed."""
 
 
-class BidOpening(Struct, frozen=True, gc=False):
+class BidOpening(Struct, frozen=True, gc=False, omit_defaults=True):
     """What a commitment hid: `commitment_of(auction_id, bidder, amount, nonce)` gives it again."""
 
     offset: int
@@ -398,6 +332,8 @@ class BidOpening(Struct, frozen=True, gc=False):
     bidder: str
     amount: int
     nonce: str
+    quantity: int | None = None
+    """Of a lot of several: units asked for; the commitment covers it."""
 
 
 class BidsOpened(Struct, frozen=True):
@@ -410,14 +346,24 @@ class BidsOpened(Struct, frozen=True):
     """How many are opened by the events after this one."""
 
 
-class AuctionClosed(Struct, frozen=True):
-    """The auction is over; `winner` is masked and None unless sold."""
+class WinnerShare(Struct, frozen=True, gc=False):
+    """What one of several winners (masked) gets: so many units, and the price for each."""
+
+    winner: str
+    quantity: int
+    price: int
+
+
+class AuctionClosed(Struct, frozen=True, omit_defaults=True):
+    """The auction is over; `winner` is masked and None unless one unit was sold."""
 
     outcome: Literal["sold", "unsold", "cancelled"]
     price: int
     winner: str | None
     bid_count: int
-    bought_now: bool = False
+    bought_now: bool
+    winners: list[WinnerShare] | None = None
+    """Of a lot of several that was sold: who gets how many, best bid first."""
 
 
 # -- On `ticker:<auction_id>` --------------------------------------------------------------------------------
@@ -437,28 +383,33 @@ class Ticker(Struct, frozen=True, gc=False):
 # -- Events on `personal:#<user_id>` -------------------------------------------------------------------------
 
 
-class Outbid(Struct, frozen=True, gc=False):
-    """You led this auction and do not any more."""
+class Outbid(Struct, frozen=True, gc=False, omit_defaults=True):
+    """You led this auction and do not any more, or get fewer units of it."""
 
     auction_id: UUID
     price: int
     minimum_bid: int
+    units: int = 0
+    """Of a lot of several: what you still get."""
 
 
-class LeadingAgain(Struct, frozen=True):
-    """Another bidder retracted, and now you lead."""
+class LeadingAgain(Struct, frozen=True, omit_defaults=True):
+    """Another bidder retracted, and now you lead, or get more units."""
 
     auction_id: UUID
     price: int
+    units: int = 1
 
 
-class AuctionWon(Struct, frozen=True):
-    """You bought it."""
+class AuctionWon(Struct, frozen=True, omit_defaults=True):
+    """You bought it; in a reverse auction you have the job, and are paid the price."""
 
     auction_id: UUID
     listing_id: UUID
     price: int
+    """For each unit."""
     currency: Currency
+    quantity: int = 1
 
 
 class AuctionLost(Struct, frozen=True):
@@ -469,14 +420,16 @@ class AuctionLost(Struct, frozen=True):
     outcome: Literal["sold", "unsold", "cancelled"]
 
 
-class AuctionSold(Struct, frozen=True):
-    """Your auction found a buyer."""
+class AuctionSold(Struct, frozen=True, omit_defaults=True):
+    """Your auction found a buyer, in a reverse auction who does it; one of these for each of several."""
 
     auction_id: UUID
     listing_id: UUID
     buyer_id: UUID
     price: int
+    """For each unit."""
     currency: Currency
+    quantity: int = 1
 
 
 class AuctionUnsold(Struct, frozen=True):
@@ -533,6 +486,26 @@ class BidTooLow(Refusal):
     """The bid is below `minimum_bid`."""
 
     code, number, status = "bid_too_low", 702, 422
+    example: ClassVar[dict[str, Any]] = {"minimum_bid": 1250}
+
+
+class BidTooHigh(Refusal):
+    """The bid in a reverse auction is above `maximum_bid`."""
+
+    code, number, status = "bid_too_high", 710, 422
+    example: ClassVar[dict[str, Any]] = {"maximum_bid": 1150}
+
+
+class TooManyUnits(Refusal):
+    """The auction does not have as many units."""
+
+    code, number, status = "too_many_units", 711, 422
+
+
+class UnitsReduced(Refusal):
+    """Another bid of yours has to ask for at least as many units as the one that gets some."""
+
+    code, number, status = "units_reduced", 712, 422
 
 
 class OwnAuction(Refusal):

@@ -1,6 +1,6 @@
 """Goods that may not be brought somewhere: rules as data. Commands, replies, refusals of the listings domain."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -129,6 +129,17 @@ class GoodsProhibited(Refusal):
     """These goods are prohibited everywhere and cannot be listed; `reasons` says why."""
 
     code, number, status = "goods_prohibited", 617, 422
+    example: ClassVar[dict[str, Any]] = {
+        "reasons": [
+            {
+                "rule_id": "019aa100-0000-7000-8000-000000000002",
+                "kind": "prohibited",
+                "country": "*",
+                "reason": "International trade in ivory and rhinoceros horn is banned.",
+                "source": "CITES, Appendix I",
+            }
+        ]
+    }
 
 
 class GoodsRuleNotFound(Refusal):

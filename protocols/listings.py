@@ -4,7 +4,7 @@ Every change of a listing is an audit event numbered by the listing's `version`.
 channel `stock:<listing_id>` shows price, stock and status.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -337,9 +337,11 @@ class ListingNotActive(Refusal):
     """The listing is not on the market: a draft, withdrawn or sold."""
 
     code, number, status = "listing_not_active", 602, 409
+    example: ClassVar[dict[str, Any]] = {"listing_status": "sold"}
 
 
 class ListingNotDraft(Refusal):
     """Only a draft can be deleted; withdraw a listing instead."""
 
     code, number, status = "listing_not_draft", 610, 409
+    example: ClassVar[dict[str, Any]] = {"listing_status": "active"}

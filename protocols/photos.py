@@ -3,7 +3,7 @@
 A photo's id is made of the listing and the picture: the same picture sent twice is one photo. Its files never change.
 """
 
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -111,3 +111,4 @@ class TooManyPhotos(Refusal):
     """The listing has as many photos as one may have; delete one first."""
 
     code, number, status = "too_many_photos", 614, 409
+    example: ClassVar[dict[str, Any]] = {"maximum": 12}

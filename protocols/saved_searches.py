@@ -1,6 +1,6 @@
 """What a search asks for, and searches that users keep: commands, replies, events, refusals of the listings domain."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -124,3 +124,4 @@ class TooManySearches(Refusal):
     """You keep as many searches as one user may; delete one first."""
 
     code, number, status = "too_many_searches", 616, 409
+    example: ClassVar[dict[str, Any]] = {"maximum": SEARCHES_MAX}

@@ -63,9 +63,13 @@ def ticker_channel(auction_id: UUID) -> str:
     return f"ticker:{auction_id}"
 
 
+PERSONAL_PREFIX = "personal:#"
+"""How every personal channel's name begins."""
+
+
 def personal_channel(user_id: UUID) -> str:
     """Return the replayed channel (and stream) of one user."""
-    return f"personal:#{user_id}"
+    return f"{PERSONAL_PREFIX}{user_id}"
 
 
 def listing_stream(listing_id: UUID) -> str:

@@ -9,13 +9,15 @@ from pathlib import Path
 
 from handlers.auth.tokens import TokenVerifier
 from handlers.auth.tools import KeyedAuthTools
-from handlers.auth.watch import SessionWatch
+from handlers.auth.watch import SessionWatch, tells_of_access
 from handlers.contract import Caller
 from handlers.listings.photo_tools import PhotoTools
-from protocols.topics import Entry, Kind
+from protocols.topics import PERSONAL_PREFIX, Entry, Kind
+from realtime.control import Controls
 from realtime.emulation import Emulation, new_node
 from realtime.endpoint import SocketEndpoint
 from realtime.hub import Hub
+from realtime.limits import Limits
 from server.channel_log import ChannelLog
 from server.channels import ChannelRules
 from server.commands import CommandTable
@@ -146,16 +148,19 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
 
         redis = open_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
-        hub = Hub(base.bus, log, presence=RedisPresence(redis))
+        bounds = Limits() if settings.rate_limits else Limits(commands=None, refusals=None)
+        hub = Hub(base.bus, log, bounds, RedisPresence(redis))
 
         def leaving() -> bool:
             return hub.draining
 
         watch.on_revoked = lambda revoked: close_sockets(hub, revoked)
+        hub.observe(PERSONAL_PREFIX, lambda _, entry: watch.hint() if tells_of_access(entry.data) else None)
         polls = HubWatch(hub)
         limits = LocalLimits() if settings.rate_limits else None
         table = CommandTable(ROUTES, base.pipeline, limits, base.metrics)
         gate = AppGate(check_token, rules, table)
+        Controls(hub, gate)
         endpoint = SocketEndpoint(hub, gate, settings.origins)
         node = new_node()
         mailbox = RedisMailbox(settings.redis_url, node)
@@ -187,6 +192,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
         await mailbox.start(emulation.deliver)
         stack.push_async_callback(mailbox.close)
         base.nats.when_connected(lambda client: follow_heads(client, hub.announce_heads))
+        base.metrics.follow_hooks(hub.hooks)
         base.metrics.follow_sockets(lambda: socket_figures(hub, emulation))
         sampling = asyncio.create_task(base.metrics.run(), name="metrics")
         stack.callback(sampling.cancel)
@@ -229,6 +235,7 @@ def socket_figures(hub: Hub, emulation: Emulation) -> dict[str, float]:
         "queue_bytes": hub.bytes_queued(),
         "deliveries": counters.deliveries,
         "slow_cuts": counters.slow_cuts,
+        **{f"refused_{reason}": count for reason, count in counters.refused.items()},
     }
 
 

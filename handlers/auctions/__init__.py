@@ -16,7 +16,9 @@ from handlers.auctions.retract_bid import retract_bid
 from handlers.auctions.set_increments import set_increments
 from handlers.auctions.tell_losers import tell_losers
 from handlers.contract import Permission, Route, TimerHandler
+from protocols import auction_audits as audit_words
 from protocols import auctions as words
+from protocols import increments as increment_words
 from protocols.errors import InvalidInput, NotAllowed
 
 ROUTES: tuple[Route, ...] = (
@@ -70,7 +72,15 @@ ROUTES: tuple[Route, ...] = (
         status=201,
         key="required",
         grouped=True,
-        refusals=(words.AuctionNotFound, words.AuctionNotLive, words.BidTooLow, words.OwnAuction),
+        refusals=(
+            words.AuctionNotFound,
+            words.AuctionNotLive,
+            words.BidTooLow,
+            words.BidTooHigh,
+            words.TooManyUnits,
+            words.UnitsReduced,
+            words.OwnAuction,
+        ),
     ),
     Route(
         domain="auctions",
@@ -85,8 +95,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         domain="auctions",
-        command=words.GetAudit,
-        reply=words.AuctionAudit,
+        command=audit_words.GetAudit,
+        reply=audit_words.AuctionAudit,
         function=get_audit,
         method="GET",
         path="/v1/auctions/{auction_id}/audit",
@@ -96,8 +106,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         domain="auctions",
-        command=words.GetIncrements,
-        reply=words.IncrementTable,
+        command=increment_words.GetIncrements,
+        reply=increment_words.IncrementTable,
         function=get_increments,
         method="GET",
         path="/v1/increments/{currency}",
@@ -106,8 +116,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         domain="auctions",
-        command=words.SetIncrements,
-        reply=words.IncrementVersion,
+        command=increment_words.SetIncrements,
+        reply=increment_words.IncrementVersion,
         function=set_increments,
         method="PUT",
         path="/v1/increments/{currency}",

@@ -20,7 +20,7 @@ async def buy_now(command: BuyNow, caller: Caller, stores: Stores, now_ms: int) 
     """
     held = await hold_one(stores.db, command.auction_id)
     lot = held.lot
-    if lot.terms.format == "dutch":
+    if lot.rules.way == "clock":
         rows: list[BidRow] = []
         outcome = accept_price(held, caller.id, None, now_ms, rows)
         await insert_bids(stores.db, rows)

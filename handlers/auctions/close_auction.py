@@ -6,10 +6,9 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from handlers.auctions.closing import announce_close
-from handlers.auctions.dutch_rules import stop_clock
 from handlers.auctions.lots import Held, hold, save
-from handlers.auctions.rules import close, closing_time
-from handlers.auctions.sealed_bids import SEALED, Opened, open_all, read_opened, write_opened
+from handlers.auctions.rules import closing_time
+from handlers.auctions.sealed_bids import Opened, open_all, read_opened, write_opened
 from handlers.contract import Outcome, Stores, Timer
 
 UNREADABLE_WAIT_MS = 60_000
@@ -30,10 +29,10 @@ async def close_auction(refs: Sequence[UUID], stores: Stores, now_ms: int) -> li
             outcomes.append(Outcome(None, timers=[timer]))
             continue
         due.append(one)
-    opened = await read_opened(stores, [one for one in due if one.lot.terms.format in SEALED])
+    opened = await read_opened(stores, [one for one in due if one.lot.rules.way == "sealed"])
     for one in due:
         bids = opened.get(one.lot.auction_id)
-        if one.lot.terms.format in SEALED and bids is None:  # nobody may win before all bids are known
+        if one.lot.rules.way == "sealed" and bids is None:  # nobody may win before all bids are known
             timer = Timer("close_auction", one.lot.auction_id, now_ms + UNREADABLE_WAIT_MS)
             outcomes.append(Outcome(None, timers=[timer]))
             continue
@@ -45,12 +44,10 @@ async def close_auction(refs: Sequence[UUID], stores: Stores, now_ms: int) -> li
 
 def _close(held: Held, bids: Sequence[Opened], now_ms: int) -> Outcome:
     """End one auction by the rules of its format."""
-    terms = held.lot.terms
-    if terms.format in SEALED:
+    end = held.lot.rules.end
+    if end is None:
         events = open_all(held, bids)
         outcome = announce_close(held, now_ms)
         return replace(outcome, events=[*events, *outcome.events])
-    held.state = close(terms, held.state)
-    if terms.format == "dutch":
-        held.state = stop_clock(terms, held.state, terms.ends_at_ms)
+    held.state = end(held.lot.terms, held.state)
     return announce_close(held, now_ms)

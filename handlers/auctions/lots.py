@@ -6,14 +6,16 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
-from handlers.auctions.rules import AuctionState, Fall, SoftCloseTerms, Steps, Terms, reserve_met
+from handlers.auctions.formats import rules_of
+from handlers.auctions.rules import AuctionState, Fall, Place, SoftCloseTerms, Steps, Terms, reserve_met
 from handlers.contract import Event, Latest
 from protocols.auctions import AuctionNotFound, Ticker
 from protocols.topics import auction_channel, ticker_channel
 from protocols.values import to_timestamp
 from storage.auctions.auctions_postgres import Row, find_group_lots, lock_states, read_terms, update_states
+from storage.auctions.places_postgres import read_places, replace_places
 from storage.engines.postgres import Connection
 
 LOTS_MAX = 20_000
@@ -36,6 +38,7 @@ class Lot:
         "cipher",
         "currency",
         "listing_id",
+        "rules",
         "salt",
         "sealed_key",
         "terms",
@@ -57,6 +60,7 @@ class Lot:
         self.currency = currency
         self.salt = salt
         self.terms = terms
+        self.rules = rules_of(terms.format, terms.quantity)
         self.sealed_key = sealed_key
         self.cipher: AESGCM | None = None
         """The sealed key decrypted, once it was needed."""
@@ -129,10 +133,19 @@ def _make_room_for_mask() -> None:
 
 
 async def hold(db: Connection, auction_ids: Iterable[UUID]) -> dict[UUID, Held]:
-    """Lock auctions in id order and return those that exist. Cost: one round trip, two when a lot is new here."""
+    """Lock auctions in id order and return those that exist.
+
+    Cost: one round trip, one more when a lot is new here, one more when there are lots of several units.
+    """
     rows = await lock_states(db, auction_ids)
     lots = await read_lots(db, [row[0] for row in rows])
-    return {row[0]: Held(lots[row[0]], AuctionState(*row[1:])) for row in rows}
+    held = {row[0]: Held(lots[row[0]], AuctionState(*row[1:])) for row in rows}
+    several = [auction_id for auction_id, lot in lots.items() if lot.terms.quantity > 1]
+    if several:
+        for auction_id, places in (await read_places(db, several)).items():
+            one = held[auction_id]
+            one.loaded = one.state = replace(one.state, places=tuple(Place(*place) for place in places))
+    return held
 
 
 async def hold_with_groups(db: Connection, auction_ids: Iterable[UUID]) -> dict[UUID, Held]:
@@ -177,11 +190,11 @@ async def read_lot(db: Connection, auction_id: UUID) -> Lot:
 
 
 async def save(db: Connection, held: Iterable[Held]) -> None:
-    """Write the states that changed. Cost: one round trip, none when nothing changed."""
-    await update_states(
-        db,
-        [(h.lot.auction_id, *astuple(h.state), h.leader) for h in held if h.state is not h.loaded],
-    )
+    """Write the states that changed. Cost: one round trip, none when nothing changed; two more for changed places."""
+    changed = [h for h in held if h.state is not h.loaded]
+    await update_states(db, [(h.lot.auction_id, *astuple(h.state)[:-1], h.leader) for h in changed])
+    moved = [h for h in changed if h.state.places != h.loaded.places]
+    await replace_places(db, {h.lot.auction_id: [astuple(place) for place in h.state.places] for h in moved})
 
 
 def _to_lot(row: Row) -> Lot:
@@ -198,6 +211,7 @@ def _to_lot(row: Row) -> Lot:
         format=row["format"],
         fall=Fall(*row["fall"]) if row["fall"] else None,
         group_id=row["group_id"],
+        quantity=row["quantity"],
     )
     return Lot(
         row["auction_id"], row["listing_id"], row["currency"], row["mask_salt"], terms, row["sealed_key"]

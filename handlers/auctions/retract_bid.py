@@ -1,14 +1,22 @@
-"""Take bids back. Rules: rules.py `choose_retracted`, `retract`."""
+"""Take bids back. Rules: rules.py `choose_retracted`, and `retract` in the auction's row of formats.py."""
+
+from uuid import UUID
 
 from handlers.auctions.lots import Held, hold_one, save
-from handlers.auctions.rules import StandingBid, choose_retracted, reserve_met, retract
-from handlers.auctions.sealed_bids import SEALED
+from handlers.auctions.rules import AuctionState, StandingBid, choose_retracted, reserve_met, units_of
+from handlers.auctions.units import changes_of
 from handlers.contract import Caller, Event, Outcome, Stores
 from protocols.auctions import BidNotRetractable, BidRetracted, LeadingAgain, RetractBid, Retraction
 from protocols.errors import NotAllowed
 from protocols.topics import personal_channel
 from protocols.values import to_timestamp
-from storage.auctions.bids_postgres import find_bid, insert_retractions, read_deciding_bids, read_own_bids
+from storage.auctions.bids_postgres import (
+    find_bid,
+    insert_retractions,
+    read_best_bids,
+    read_deciding_bids,
+    read_own_bids,
+)
 
 
 async def retract_bid(command: RetractBid, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
@@ -17,7 +25,8 @@ async def retract_bid(command: RetractBid, caller: Caller, stores: Stores, now_m
     Raises: AuctionNotFound, AuctionNotLive, NotAllowed, BidNotRetractable.
     """
     held = await hold_one(stores.db, command.auction_id)
-    if held.lot.terms.format in SEALED:
+    retract = held.lot.rules.retract
+    if retract is None:
         raise BidNotRetractable("A sealed bid can be replaced by another, not taken back")
     found = await find_bid(stores.db, command.auction_id, command.bid_id)
     if found is None:
@@ -28,15 +37,34 @@ async def retract_bid(command: RetractBid, caller: Caller, stores: Stores, now_m
     gone = choose_retracted(held.state, own, found["number"], now_ms)
     before = held.state
     await insert_retractions(stores.db, command.auction_id, gone, before.event_number + 1)
-    deciding = [StandingBid(*row) for row in await read_deciding_bids(stores.db, command.auction_id)]
-    held.state = retract(held.lot.terms, before, deciding, before.bid_count - len(gone))
+    held.state = retract(
+        held.lot.terms, before, await _read_remaining(held, stores), before.bid_count - len(gone)
+    )
     await save(stores.db, [held])
-    events = [_event(held, command, caller, len(gone))]
-    leader_id = held.state.leader_id
-    if leader_id is not None and leader_id != before.leader_id:
-        notice = LeadingAgain(command.auction_id, held.state.price)
-        events.append(Event(personal_channel(leader_id), "leading_again", notice))
+    events = [_event(held, before, command, caller, len(gone))]
+    for user_id, units in _who_gained(before, held.state):
+        notice = LeadingAgain(command.auction_id, held.state.price, units)
+        events.append(Event(personal_channel(user_id), "leading_again", notice))
     return Outcome(_reply(held, len(gone)), events, [held.latest()])
+
+
+async def _read_remaining(held: Held, stores: Stores) -> list[StandingBid]:
+    """Return the standing bids that leader and price follow from, as the format's `retract` takes them."""
+    lot = held.lot
+    if lot.terms.quantity > 1:
+        rows = await read_best_bids(stores.db, lot.auction_id, lot.terms.quantity)
+    else:
+        rows = await read_deciding_bids(stores.db, lot.auction_id, descending=lot.rules.descending)
+    return [StandingBid(*row) for row in rows]
+
+
+def _who_gained(before: AuctionState, after: AuctionState) -> list[tuple[UUID, int]]:
+    """Return who leads, or has more units, because others went."""
+    if after.leader_id is None:
+        return []
+    leaders = [place.bidder_id for place in after.places] or [after.leader_id]
+    held = [(user_id, units_of(after, user_id)) for user_id in leaders]
+    return [(user_id, units) for user_id, units in held if units > units_of(before, user_id)]
 
 
 def _reply(held: Held, count: int) -> Retraction:
@@ -54,7 +82,7 @@ def _reply(held: Held, count: int) -> Retraction:
     )
 
 
-def _event(held: Held, command: RetractBid, caller: Caller, count: int) -> Event:
+def _event(held: Held, before: AuctionState, command: RetractBid, caller: Caller, count: int) -> Event:
     state = held.state
     retracted = BidRetracted(
         bid_id=command.bid_id,
@@ -66,5 +94,6 @@ def _event(held: Held, command: RetractBid, caller: Caller, count: int) -> Event
         bid_count=state.bid_count,
         reserve_met=reserve_met(held.lot.terms, state),
         ends_at=to_timestamp(state.ends_at_ms),
+        units_held=changes_of(held, before) if held.lot.terms.quantity > 1 else None,
     )
     return held.event("bid_retracted", retracted)

@@ -1,6 +1,6 @@
 """The rules of an English auction, and the life that all formats share, as pure functions: state in, next state out.
 
-Other formats: dutch_rules.py, sealed_rules.py; they use the same `Terms` and `AuctionState`.
+Other formats: the table in formats.py; all use the same `Terms` and `AuctionState`.
 
 Amounts are minor units, instants milliseconds. A function that returns a state has decided one command; the events it
 stands for take the numbers after the old state's `event_number`, in order: the change itself, then the extension if
@@ -96,6 +96,22 @@ class Terms(Struct, frozen=True):
     """Given for Dutch auctions, and for these alone."""
     group_id: UUID | None = None
     """Lots of this seller that close together."""
+    quantity: int = 1
+    """Equal units for sale; one price for all of them."""
+
+
+class Place(Struct, frozen=True, gc=False):
+    """A bid that gets units of a lot of several."""
+
+    bidder_id: UUID
+    amount: int
+    """Offered for each unit."""
+    quantity: int
+    """Units asked for."""
+    units: int
+    """Units it gets: fewer than asked for only in the last place."""
+    number: int
+    """The event of the bid; of equal amounts the earlier is served first."""
 
 
 class AuctionState(Struct, frozen=True, gc=False):
@@ -107,10 +123,12 @@ class AuctionState(Struct, frozen=True, gc=False):
     minimum_bid: int
     leader_id: UUID | None
     leader_max: int
-    """The leader's hidden maximum; 0 without a leader."""
+    """The leader's hidden limit: the maximum, in a reverse auction the minimum; 0 without a leader."""
     bid_count: int
     ends_at_ms: int
     extensions: int
+    places: tuple[Place, ...] = ()
+    """Who gets the units of a lot of several, best first; the first is the leader. Empty for one unit."""
 
 
 # -- Increment tables ----------------------------------------------------------------------------------------
@@ -200,8 +218,20 @@ def cancel(terms: Terms, state: AuctionState, caller: UUID, at_ms: int) -> Aucti
 
 
 def reserve_met(terms: Terms, state: AuctionState) -> bool:
-    """Return whether the leader may buy: no reserve, or a maximum that reaches it."""
-    return terms.reserve_price is None or state.leader_max >= terms.reserve_price
+    """Return whether the leader may buy: no reserve, or a limit that reaches it."""
+    reserve = terms.reserve_price
+    if reserve is None:
+        return True
+    if terms.format == "reverse":
+        return state.leader_id is not None and state.leader_max <= reserve
+    return state.leader_max >= reserve
+
+
+def units_of(state: AuctionState, bidder: UUID) -> int:
+    """Return how many units a bidder would get if the auction ended now."""
+    if not state.places:
+        return int(bidder == state.leader_id)
+    return sum(place.units for place in state.places if place.bidder_id == bidder)
 
 
 def buy_now_price(terms: Terms, state: AuctionState) -> int | None:
@@ -213,20 +243,32 @@ def buy_now_price(terms: Terms, state: AuctionState) -> int | None:
 # -- Bids ----------------------------------------------------------------------------------------------------
 
 
-def judge_bid(terms: Terms, state: AuctionState, bidder: UUID, amount: int, at_ms: int) -> AuctionState:
-    """Return the auction after a bid with this hidden maximum, received at this instant.
-
-    Raises: AuctionNotLive, OwnAuction, BidTooLow (carries the bidder's own `minimum_bid`).
-    """
+def check_bidder(terms: Terms, state: AuctionState, bidder: UUID, at_ms: int) -> None:
+    """Let a bid received at this instant through. Raises AuctionNotLive, OwnAuction."""
     if state.status != "live" or at_ms >= state.ends_at_ms:
         raise AuctionNotLive
     if bidder == terms.seller_id:
         raise OwnAuction
+
+
+def judge_bid(
+    terms: Terms,
+    state: AuctionState,
+    bidder: UUID,
+    amount: int,
+    at_ms: int,
+    quantity: int = 1,  # noqa: ARG001 - a lot of one unit
+) -> AuctionState:
+    """Return the auction after a bid with this hidden maximum, received at this instant.
+
+    Raises: AuctionNotLive, OwnAuction, BidTooLow (carries the bidder's own `minimum_bid`).
+    """
+    check_bidder(terms, state, bidder, at_ms)
     minimum = state.leader_max + 1 if bidder == state.leader_id else state.minimum_bid
     if amount < minimum:
         raise BidTooLow(f"The least you can bid now is {minimum}", minimum_bid=minimum)
     price, leader_id, leader_max = _contest(terms, state, bidder, amount)
-    ends_at_ms, extensions = _soft_close(terms, state, at_ms)
+    ends_at_ms, extensions = soft_close(terms, state, at_ms)
     return AuctionState(
         "live",
         state.event_number + (1 if extensions == state.extensions else 2),
@@ -259,7 +301,7 @@ def _contest(terms: Terms, state: AuctionState, bidder: UUID, amount: int) -> tu
     return price, leader_id, leader_max
 
 
-def _soft_close(terms: Terms, state: AuctionState, at_ms: int) -> tuple[int, int]:
+def soft_close(terms: Terms, state: AuctionState, at_ms: int) -> tuple[int, int]:
     """Rule 4: return the end and the count of extensions after a bid; at exactly end - window it counts as late."""
     soft, ends_at_ms = terms.soft_close, state.ends_at_ms
     if soft is None or at_ms < ends_at_ms - soft.window_ms or state.extensions >= soft.max_extensions:
@@ -281,10 +323,7 @@ def follow_group(state: AuctionState, ends_at_ms: int, at_ms: int) -> AuctionSta
 
 def buy_now(terms: Terms, state: AuctionState, buyer: UUID, at_ms: int) -> AuctionState:
     """Return the auction sold at the buy-now price. Raises AuctionNotLive, OwnAuction, BuyNowUnavailable."""
-    if state.status != "live" or at_ms >= state.ends_at_ms:
-        raise AuctionNotLive
-    if buyer == terms.seller_id:
-        raise OwnAuction
+    check_bidder(terms, state, buyer, at_ms)
     price = buy_now_price(terms, state)
     if price is None:
         raise BuyNowUnavailable
@@ -309,6 +348,7 @@ class StandingBid(Struct, frozen=True, gc=False):
     bidder_id: UUID
     amount: int
     at_ms: int
+    quantity: int = 1
 
 
 def choose_retracted(state: AuctionState, own: Sequence[StandingBid], number: int, at_ms: int) -> set[int]:

@@ -38,7 +38,7 @@ def change_listing(row: ListingRow, command: UpdateListing, now_ms: int) -> List
     if command.if_match is not None and command.if_match != row.version:
         raise Stale(version=row.version)
     if row.status not in {"draft", "active"}:
-        raise ListingNotActive(status=row.status)
+        raise ListingNotActive(listing_status=row.status)
     changed = replace(row, **_given_columns(command))
     if changed == row:
         return row

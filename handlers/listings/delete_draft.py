@@ -12,7 +12,7 @@ async def delete_draft(command: DeleteDraft, caller: Caller, stores: Stores, now
     """Delete it for good; its audit events stay. Raises ListingNotFound, NotAllowed, ListingNotDraft."""
     row = own_listing(await lock_listing(stores.db, command.listing_id), caller.id)
     if row.status != "draft":
-        raise ListingNotDraft(status=row.status)
+        raise ListingNotDraft(listing_status=row.status)
     await delete_listing(stores.db, row.listing_id)
     deleted = DraftDeleted(by=caller.id, version=row.version + 1)
     event = Event(listing_stream(row.listing_id), "draft_deleted", deleted, deleted.version)

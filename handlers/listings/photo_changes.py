@@ -20,7 +20,7 @@ def changeable(row: ListingRow | None, user_id: UUID) -> ListingRow:
     """Return the listing when this user may change its photos. Raises ListingNotFound, NotAllowed, ListingNotActive."""
     row = own_listing(row, user_id)
     if row.status not in {"draft", "active"}:
-        raise ListingNotActive(status=row.status)
+        raise ListingNotActive(listing_status=row.status)
     return row
 
 

@@ -19,7 +19,7 @@ async def withdraw_listing(command: WithdrawListing, caller: Caller, stores: Sto
     if before.status == "withdrawn":
         return Outcome(reply=show_listing(before))
     if before.status != "active":
-        raise ListingNotActive(status=before.status)
+        raise ListingNotActive(listing_status=before.status)
     updated_at_ms = max(now_ms, before.updated_at_ms)
     row = replace(before, status="withdrawn", version=before.version + 1, updated_at_ms=updated_at_ms)
     await update_listing_row(stores.db, row)

@@ -22,7 +22,7 @@ class AuctionFacts:
     currency: str
     price: int
     winner_id: UUID | None
-    """Unmasked; None unless the auction is sold."""
+    """Unmasked; None unless one unit was sold: several have their winners in `auction_places`."""
     ends_at_ms: int
 
 

@@ -253,7 +253,7 @@ async def test_a_withdrawn_listing_is_readable_not_found_by_search_and_fixed(sho
     assert listing["id"] not in [item["id"] for item in found["items"]]
     with pytest.raises(ListingNotActive) as refused:
         await shop.call("update_listing", seller, listing_id=listing["id"], title="Back")
-    assert refused.value.facts == {"status": "withdrawn"}
+    assert refused.value.facts == {"listing_status": "withdrawn"}
 
 
 async def test_a_sold_listing_cannot_be_withdrawn(shop, seller):

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from handlers.auctions import dutch_rules, rules, sealed_rules
-from protocols.auctions import commitment_of
+from protocols.auction_audits import commitment_of
 from protocols.errors import Refusal
 
 TEXT = (Path(__file__).parents[4] / "docs" / "auctions.md").read_text()
