@@ -293,9 +293,11 @@ class CommandDispatcher:
             return
         if name not in connection.channels:  # the server ended it meanwhile
             raise ProtocolError(ErrorCode.PERMISSION_DENIED, "permission denied")
+        if fresh.grant is not None:
+            fresh.grant.confirm()
         known = connection.rules.get(name)
         if known is not None:
-            connection.remember(name, replace(known, expires_at_s=fresh.expires_at_s))
+            connection.remember(name, replace(known, expires_at_s=fresh.expires_at_s, grant=fresh.grant))
         result = SubRefreshResult()
         if fresh.expires_at_s:
             result.expires, result.ttl = True, seconds_left(fresh.expires_at_s)
@@ -369,6 +371,8 @@ class CommandDispatcher:
         if connection.state != OPEN:
             return
         channel, rule = prepared
+        if rule.grant is not None:
+            rule.grant.confirm()  # opening may have taken a while; nothing below waits
         result = join(self._hub, connection, channel, rule, request)
         connection.channels[channel.name] = channel
         connection.answer(connection.codec.reply(command_id, result))

@@ -23,7 +23,7 @@ from realtime.heartbeat import Wheel
 from realtime.hooks import Hooks
 from realtime.latest import LatestChannel
 from realtime.limits import Limits
-from realtime.ports import JOIN, LEAVE, Bus, ChannelRule, Entry, Identity, Lane, Log, Presence
+from realtime.ports import JOIN, LEAVE, Bus, ChannelRule, Entry, Grant, Identity, Lane, Log, Presence
 from realtime.replayed import ReplayedChannel
 from realtime.writer import Counters, Writer
 
@@ -112,6 +112,8 @@ class Hub:
             self.connections, self.fanout.full, lambda: self.draining, self.limits, self.counters
         )
         self._sessions, self._users = _Index(), _Index()
+        self._granted_by_user: dict[str, set[tuple[Member, str]]] = {}
+        self._granted_by_session: dict[str, set[tuple[Member, str]]] = {}
         self._opening: list[Channel] = []
         self._openers = 0
         self._idle: dict[str, Channel] = {}
@@ -393,11 +395,38 @@ class Hub:
     def unsubscribe_user(
         self, user: str, name: str, code: int = UnsubscribeCode.SERVER, reason: str = "server unsubscribe"
     ) -> int:
-        """End a user's subscriptions of a channel in this process; return how many.
+        """End a user's subscriptions of a channel in this process, and others' on the user's word; return how many.
 
         From code 2500 on clients subscribe again at once.
         """
-        return sum(member.unsubscribe_by_server(name, code, reason) for member in self._users.find(user))
+        granted = [member for member, channel in self._granted_by_user.get(user, ()) if channel == name]
+        members = [*self._users.find(user), *granted]
+        return sum(member.unsubscribe_by_server(name, code, reason) for member in members)
+
+    # Subscriptions on somebody's word.
+
+    def grant(self, grant: Grant, member: Member, name: str) -> None:
+        """Remember on whose word a connection follows a channel."""
+        self._granted_by_user.setdefault(grant.user, set()).add((member, name))
+        self._granted_by_session.setdefault(grant.session, set()).add((member, name))
+
+    def forget_grant(self, grant: Grant, member: Member, name: str) -> None:
+        """The subscription ended, or rests on another word now."""
+        by_key = ((self._granted_by_user, grant.user), (self._granted_by_session, grant.session))
+        for index, key in by_key:
+            index[key].discard((member, name))
+            if not index[key]:
+                del index[key]
+
+    def end_grants_of_user(self, user: str, code: int, reason: str) -> None:
+        """End every subscription on this user's word in this process."""
+        for member, name in list(self._granted_by_user.get(user, ())):
+            member.unsubscribe_by_server(name, code, reason)
+
+    def end_grants_of_session(self, session: str, code: int, reason: str) -> None:
+        """End every subscription on the word of this session in this process."""
+        for member, name in list(self._granted_by_session.get(session, ())):
+            member.unsubscribe_by_server(name, code, reason)
 
     # Presence.
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from handlers.contract import Permission, Route
+from protocols.auth import SessionOver, TokenExpired, TokenInvalid
 from protocols.channels import ChannelEvents, PollChannel
 from protocols.errors import (
     Internal,
@@ -244,6 +245,17 @@ def _own_paths(components: Components) -> Schema:
         }
         for name, schema in poll["properties"].items()
     ]
+    parameters.append(
+        {
+            "name": "Channel-Token",
+            "in": "header",
+            "required": False,
+            "description": "A scope token; the answer is what its issuer may read.",
+            "schema": {"type": "string", "maxLength": 4096},
+        }
+    )
+    refusals = [*GENERAL_REFUSALS, Unauthenticated, NotAllowed, UnknownChannel]
+    refusals += [TokenInvalid, TokenExpired, SessionOver]
     events = {"application/json": {"schema": components.schema(ChannelEvents)}}
     return {
         "/v1/channels/{channel}/events": {
@@ -255,7 +267,7 @@ def _own_paths(components: Components) -> Schema:
                 "security": [{}, {"bearer": []}],
                 "responses": {
                     "200": {"description": "OK", "content": events},
-                    **problem_responses([*GENERAL_REFUSALS, Unauthenticated, NotAllowed, UnknownChannel]),
+                    **problem_responses(refusals),
                 },
             }
         },
