@@ -292,6 +292,8 @@ class Connection(Member):
             return False
         channel.remove(self)
         self.hub.left(channel)
+        if self.hub.reports is not None:
+            self.hub.reports.leave(name, self.client)
         if observers := self.hub.hooks.unsubscribed:
             tell(observers, Unsubscribed(self.client, self.identity, name, cause))
         if isinstance(self.rules, dict) and (rule := self.rules.pop(name, None)) is not None:

@@ -23,8 +23,21 @@ from realtime.heartbeat import Wheel
 from realtime.hooks import Hooks
 from realtime.latest import LatestChannel
 from realtime.limits import Limits
-from realtime.ports import JOIN, LEAVE, Bus, ChannelRule, Entry, Grant, Identity, Lane, Log, Presence
+from realtime.ports import (
+    JOIN,
+    LEAVE,
+    Bus,
+    ChannelRule,
+    Entry,
+    Grant,
+    Identity,
+    Lane,
+    Log,
+    Presence,
+    ReportStore,
+)
 from realtime.replayed import ReplayedChannel
+from realtime.reports import Reports
 from realtime.writer import Counters, Writer
 
 _log = logging.getLogger(__name__)
@@ -91,7 +104,12 @@ class Hub:
     """The realtime core of one process."""
 
     def __init__(
-        self, bus: Bus, log: Log, limits: Limits | None = None, presence: Presence | None = None
+        self,
+        bus: Bus,
+        log: Log,
+        limits: Limits | None = None,
+        presence: Presence | None = None,
+        reports: ReportStore | None = None,
     ) -> None:
         """Make it inside the running event loop; `start` before the first connection."""
         self.bus, self.log = bus, log
@@ -102,6 +120,7 @@ class Hub:
         self.wheel = Wheel(self.loop, self.limits.tick_s)
         self.room = Surroundings(log, self.fanout, self.limits, self.counters)
         self.attendance = Attendance(presence, self.room) if presence is not None else None
+        self.reports = Reports(reports, self.room) if reports is not None else None
         self.channels: dict[str, Channel] = {}
         self.connections: set[Member] = set()
         self.draining = False
@@ -130,6 +149,8 @@ class Hub:
         self.room.start(self.admission.watch())
         if self.attendance is not None:
             self.room.start(self.attendance.repeat())
+        if self.reports is not None:
+            self.room.start(self.reports.repeat())
 
     async def drain(self, grace_s: float) -> None:
         """Let no one in and send everybody elsewhere (3001), spread over the grace time against stampedes.
@@ -161,6 +182,8 @@ class Hub:
         self.wheel.stop()
         if self.attendance is not None:
             await self.attendance.finish(1.0)
+        if self.reports is not None:
+            await self.reports.finish(1.0)
         for channel in self.channels.values():
             channel.close()
         tasks = list(self.room.tasks)

@@ -25,9 +25,11 @@ __all__ = [
     "Identity",
     "Lane",
     "Log",
+    "OffsetReport",
     "Presence",
     "PresenceChange",
     "ProtocolError",
+    "ReportStore",
 ]
 
 
@@ -248,6 +250,24 @@ class Presence(Protocol):
 
     async def count(self, channel: str) -> tuple[int, int]:
         """Return how many clients and how many different users are in the channel."""
+        ...
+
+
+class OffsetReport(NamedTuple):
+    """How far a client has processed a channel, and when it said so; offset -1 when it follows it no more."""
+
+    channel: str
+    client: str
+    user: str
+    offset: int
+    at_ms: int
+
+
+class ReportStore(Protocol):
+    """How far clients have got, over all processes. An entry that is not repeated disappears after a while."""
+
+    async def apply(self, changes: Sequence[OffsetReport]) -> None:
+        """Enter, repeat and remove entries, in order. One round trip for all."""
         ...
 
 

@@ -47,6 +47,7 @@ from storage.listings.lookups import read_stock
 from storage.mailbox_redis import RedisMailbox
 from storage.presence_redis import RedisPresence
 from storage.ratelimits_redis import RateLimitStore
+from storage.reports_redis import RedisReports
 from storage.streams_nats import follow_heads
 from storage.vault import Vault
 
@@ -143,7 +144,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
         redis = open_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         bounds = Limits() if settings.rate_limits else Limits(commands=None, refusals=None)
-        hub = Hub(base.bus, log, bounds, RedisPresence(redis))
+        hub = Hub(base.bus, log, bounds, RedisPresence(redis), RedisReports(redis))
 
         def leaving() -> bool:
             return hub.draining

@@ -188,7 +188,9 @@ def words_of_handlers(domain):
                 )
 
 
-@pytest.mark.parametrize("domain", sorted({route.domain for route in REAL_ROUTES}))
+@pytest.mark.parametrize(
+    "domain", sorted({r.domain for r in REAL_ROUTES if Path("handlers", r.domain).is_dir()})
+)
 def test_every_event_that_a_handler_writes_is_in_its_domains_vocabulary(domain):
     words = read_vocabulary([domain])
     listed = {*words.events.get(domain, {}), *words.personal_events.get(domain, {})}
