@@ -33,7 +33,9 @@ _TRANSPORT: Header = (b"strict-transport-security", b"max-age=31536000; includeS
 _EXPOSED = (
     b"ETag, Idempotent-Replay, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id"
 )
-_REQUEST_HEADERS = b"Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id"
+_REQUEST_HEADERS = (
+    b"Authorization, Channel-Token, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id"
+)
 
 
 class Origins:

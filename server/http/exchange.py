@@ -36,7 +36,15 @@ BODY_TIMEOUT_S = 10.0
 """A body that is not there by then ties up nothing longer."""
 
 _SINGLE = frozenset(
-    {b"authorization", b"content-length", b"content-type", b"idempotency-key", b"if-match", b"x-request-id"}
+    {
+        b"authorization",
+        b"channel-token",
+        b"content-length",
+        b"content-type",
+        b"idempotency-key",
+        b"if-match",
+        b"x-request-id",
+    }
 )
 """Headers that mean nothing when they come twice."""
 
