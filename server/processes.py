@@ -19,8 +19,8 @@ import structlog
 import uvicorn
 
 from protocols.values import now_instant
-from realtime.streams import StreamingHttp
 from realtime.wire import LeanWebSocket
+from server.http.protocol import BoundedHttp
 from server.metrics import Metrics
 from server.relay import Relay
 from server.settings import Settings
@@ -61,7 +61,7 @@ async def serve(settings: Settings) -> None:
             uvicorn.Config(
                 process.app,
                 ws=LeanWebSocket,
-                http=StreamingHttp,
+                http=BoundedHttp,
                 lifespan="off",
                 log_config=None,
                 access_log=False,
@@ -146,9 +146,9 @@ def _stop_listening(server: uvicorn.Server, listening: socket.socket) -> None:
             queue.shutdown(socket.SHUT_RDWR)
 
 
-def _protocol_maker(server: uvicorn.Server) -> Callable[[], StreamingHttp]:
+def _protocol_maker(server: uvicorn.Server) -> Callable[[], BoundedHttp]:
     return partial(
-        StreamingHttp, config=server.config, server_state=server.server_state, app_state=server.lifespan.state
+        BoundedHttp, config=server.config, server_state=server.server_state, app_state=server.lifespan.state
     )
 
 

@@ -64,7 +64,7 @@ class Arguments:
         self._query_names = frozenset(fields) - frozenset(self._path) - frozenset(HEADER_FIELDS)
 
     async def read(self, request: Incoming) -> Struct:
-        """Return the command. Raises InvalidInput, PayloadTooLarge, UnsupportedMediaType, Stale."""
+        """Return the command. Raises InvalidInput, PayloadTooLarge, RequestTimeout, UnsupportedMediaType, Stale."""
         values: dict[str, Any] = self._read_query(request)
         if not self._from_query:
             values = await self._read_body(request)

@@ -20,7 +20,7 @@ from protocols.errors import (
     MethodNotAllowed,
     NotFound,
     PayloadTooLarge,
-    TemporarilyUnavailable,
+    RequestTimeout,
 )
 from server.decoding import DATA_BYTES_MAX, invalid
 from server.errors_out import PROBLEM_MEDIA_TYPE, as_refusal, problem_body
@@ -104,7 +104,7 @@ class Incoming:
                 raise invalid("A header that may come once came twice")
 
     async def body(self) -> bytes:
-        """Return the whole body. Raises PayloadTooLarge, InvalidInput, TemporarilyUnavailable when it stalls."""
+        """Return the whole body. Raises PayloadTooLarge, InvalidInput, RequestTimeout when it stalls."""
         announced = self.headers.get(b"content-length", b"0")
         if not announced.isdigit() or int(announced[:12]) > DATA_BYTES_MAX:
             raise PayloadTooLarge(f"A body may have {DATA_BYTES_MAX} bytes", maximum_bytes=DATA_BYTES_MAX)
@@ -112,7 +112,7 @@ class Incoming:
             async with asyncio.timeout(BODY_TIMEOUT_S):
                 return await self._read()
         except TimeoutError:
-            raise TemporarilyUnavailable("The body did not arrive in time") from None
+            raise RequestTimeout("The body did not arrive in time") from None
 
     async def _read(self) -> bytes:
         data = b""
