@@ -93,6 +93,8 @@ class Arguments:
         data = await request.body()
         if data and not _CONTENT_TYPE.fullmatch(request.header(b"content-type")):
             raise UnsupportedMediaType
+        if request.header(b"content-encoding").lower() not in {"", "identity"}:
+            raise UnsupportedMediaType("Send the body as it is: no content coding is taken")
         return decode_object(data)
 
 

@@ -54,6 +54,8 @@ class Reply:
     body: bytes = b""
     headers: list[Header] = field(default_factory=list)
     media_type: bytes = JSON
+    kept: dict[str, bytes] | None = None
+    """Of a body that never changes: its packed forms by coding, kept from answer to answer."""
 
 
 class Incoming:
@@ -154,9 +156,15 @@ def refusal_reply(
     return reply
 
 
-def endpoint(path: str, handlers: Mapping[str, Handler], metrics: Metrics) -> "HTTPRouteHandler":
+Finish = Callable[[Incoming, Reply], Awaitable[None]]
+"""What is done to every answer of a GET before it leaves."""
+
+
+def endpoint(
+    path: str, handlers: Mapping[str, Handler], metrics: Metrics, finish: Finish
+) -> "HTTPRouteHandler":
     """Return the framework's route of one path; `handlers` by HTTP method."""
-    served = _Served(path, handlers, metrics)
+    served = _Served(path, handlers, metrics, finish)
 
     async def serve(request: Request[Any, Any, Any]) -> RawResponse:
         return RawResponse(await served.answer(Incoming(request.scope, request.receive)))
@@ -211,8 +219,9 @@ class FrameworkAnswer(Response[bytes]):
 class _Served:
     """The handlers of one path."""
 
-    def __init__(self, path: str, handlers: Mapping[str, Handler], metrics: Metrics) -> None:
+    def __init__(self, path: str, handlers: Mapping[str, Handler], metrics: Metrics, finish: Finish) -> None:
         self._path = path
+        self._finish = finish
         self._handlers = dict(handlers)
         if "GET" in handlers:
             self._handlers["HEAD"] = handlers["GET"]
@@ -234,6 +243,8 @@ class _Served:
                 request.check_headers()
                 reply = await handler(request)
                 reply.headers += request.answer_headers
+                if method in {"GET", "HEAD"}:
+                    await self._finish(request, reply)
         except Exception as error:  # noqa: BLE001 - every error is answered
             reply = refusal_reply(error, request.trace_id, self._path, request.answer_headers)
             if isinstance(error, MethodNotAllowed):
