@@ -14,7 +14,7 @@ import httpx
 import uvloop
 
 from load.accounts import AccountError
-from load.benchmarks import bids, closing, fanout, idle, rest, rpc, stalled, watch
+from load.benchmarks import bids, closing, fanout, idle, rest, rpc, stalled, storm, watch
 from load.benchmarks.machine import raise_descriptor_limit, unpin
 from load.benchmarks.programs import ROOT, BenchmarkError, System, running_system
 from load.benchmarks.report import Figure, keep, print_table
@@ -33,6 +33,7 @@ OF_SYSTEM: dict[str, Callable[[System], Awaitable[list[Figure]]]] = {
     "watch": watch.measure,
     "close": closing.measure,
     "rest": rest.measure,
+    "storm": storm.measure,
 }
 """Benchmarks of a whole private system."""
 
