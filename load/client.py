@@ -239,15 +239,20 @@ class Socket(WSListener):
 
 
 async def open_socket(
-    url: str, token: str = "", on_publication: OnPublication | None = None, make: type[Socket] = Socket
+    url: str,
+    token: str = "",
+    on_publication: OnPublication | None = None,
+    make: type[Socket] = Socket,
+    local_address: str | None = None,
 ) -> Socket:
-    """Return a connected socket. Raises ServerError, SocketClosedError, OSError."""
+    """Return a connected socket, from an address of our own choice. Raises ServerError, SocketClosedError, OSError."""
     socket = make(on_publication)
     await ws_connect(
         lambda: socket,
         url,
         websocket_handshake_timeout=REPLY_TIMEOUT_S,
         read_buffer_init_size=READ_BUFFER_BYTES,
+        local_addr=(local_address, 0) if local_address else None,
     )
     await socket.ask("connect", msgspec.json.encode({"token": token, "name": "load"} if token else {}))
     return socket

@@ -63,6 +63,22 @@ def memory_kb(pid: int) -> int:
     return 0
 
 
+def shared_memory_kb(pid: int) -> int:
+    """Return the memory of one process in KiB, pages it shares with others divided among them."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    return 0
+
+
+def socket_buffers_kb() -> int:
+    """Return the memory that the kernel holds in buffers of all TCP sockets, in KiB."""
+    for line in Path("/proc/net/sockstat").read_text().splitlines():
+        if line.startswith("TCP:"):
+            return int(line.split()[-1]) * os.sysconf("SC_PAGE_SIZE") // 1024
+    return 0
+
+
 def families(roots: Iterable[int]) -> dict[int, list[int]]:
     """Return each root pid with all its descendants."""
     children: dict[int, list[int]] = {}

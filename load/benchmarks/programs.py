@@ -115,10 +115,14 @@ class System:
         """Return that many signed-in users, the same in every run."""
         return await sign_in_many(self.base_url, count, "bench", self.home / "accounts.json")
 
+    def pids(self) -> dict[str, int]:
+        """Return the process ids of what runs now, by name: server-0 …, worker, postgres, redis, nats."""
+        return dict(_facts(self.home).get("processes", {}))
+
     def groups(self) -> dict[str, list[int]]:
         """Return the root pids of what is measured apart: server, worker, postgres, redis, nats, and ourselves."""
         found: dict[str, list[int]] = {"generator": [os.getpid()]}
-        for name, pid in _facts(self.home).get("processes", {}).items():
+        for name, pid in self.pids().items():
             found.setdefault(name.partition("-")[0], []).append(pid)
         return found
 
