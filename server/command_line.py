@@ -267,7 +267,7 @@ VERBS = {
     "bench": Verb("bench [NAME]", "measure, and print the table with its baseline", _bench),
     "soak": Verb(
         "soak [NAME]",
-        "kill, restart and storm a private system under load; nothing may be lost: [--minutes 2]",
+        "kill, restart and storm a private system under load; nothing may be lost: [--minutes 3]",
         _soak,
     ),
     "conformance": Verb(

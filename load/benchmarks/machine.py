@@ -29,7 +29,8 @@ def free_port() -> int:
 def pin(pid: int, core: int) -> None:
     """Keep a process on one core, where there are two: else generator and server measure each other's moves."""
     if len(_CORES) > 1:
-        os.sched_setaffinity(pid, {_CORES[core]})
+        for thread in os.scandir(f"/proc/{pid or os.getpid()}/task"):
+            os.sched_setaffinity(int(thread.name), {_CORES[core]})
 
 
 def unpin(pid: int) -> None:

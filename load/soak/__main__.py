@@ -27,9 +27,9 @@ from load.waiting import wait_until
 
 PROCESSES = 2
 AUCTIONS = 4
-BIDDERS = 12
-BIDS_PER_S = 240
-"""Aimed at while nothing is away: two minutes bring more than 24,000 events."""
+BIDDERS = 24
+BIDS_PER_S = 400
+"""Aimed at while nothing is away: three minutes bring more than 24,000 events, restarts included."""
 FOLLOWERS = 60
 TELL_EVERY_S = 5.0
 SETTLE_S = 60.0
@@ -179,7 +179,7 @@ def main(arguments: Sequence[str]) -> int:
         description="Disturb a private system under load; nothing may be lost or doubled.",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(SOAKS)}; default: all")
-    parser.add_argument("--minutes", type=float, default=2.0, help="length of each, default 2")
+    parser.add_argument("--minutes", type=float, default=3.0, help="length of each, default 3")
     parser.add_argument(
         "--seed", type=int, default=None, help="of the order of kills; default: another each time"
     )
