@@ -39,10 +39,14 @@ class StreamingHttp(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         """Let the websocket class take over, or tell the client to come again, when it is its turn."""
         if self._admission is None:
-            super().handle_websocket_upgrade()
+            self._hand_over()
         else:
             self.transport.pause_reading()
             self._admission.line_up(partial(self._upgrade, self._admission))
+
+    def _hand_over(self) -> None:
+        super().handle_websocket_upgrade()
+        self.parser = None  # type: ignore[assignment]  # it knows us: both would wait for the collector
 
     def _upgrade(self, admission: Admission) -> None:
         if self.transport.is_closing():
@@ -50,7 +54,7 @@ class StreamingHttp(HttpToolsProtocol):
         self.transport.resume_reading()
         refused = admission.judge()
         if refused is None:
-            super().handle_websocket_upgrade()
+            self._hand_over()
             return
         body = refused.text.encode()
         self.transport.write(
