@@ -15,6 +15,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from protocols.control import Control
 from protocols.errors import Refusal
 from storage.engines.postgres import Connection
 from storage.engines.redis import Redis
@@ -155,6 +156,8 @@ class Outcome(Struct, frozen=True, gc=False):
     events: Sequence[Event] = ()
     latest: Sequence[Latest] = ()
     timers: Sequence[Timer] = ()
+    controls: Sequence[Control] = ()
+    """What every process shall do with users' sockets after the commit: best effort, see `protocols.control`."""
     secret: bool = False
     """The reply is for the caller's eyes: kept under its key, it is encrypted."""
     refusal: Refusal | None = None

@@ -1,6 +1,6 @@
 """The words of auctions on the wire. Source: INTERFACE section 5."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -506,12 +506,14 @@ class BidTooLow(Refusal):
     """The bid is below `minimum_bid`."""
 
     code, number, status = "bid_too_low", 702, 422
+    example: ClassVar[dict[str, Any]] = {"minimum_bid": 1250}
 
 
 class BidTooHigh(Refusal):
     """The bid in a reverse auction is above `maximum_bid`."""
 
     code, number, status = "bid_too_high", 710, 422
+    example: ClassVar[dict[str, Any]] = {"maximum_bid": 1150}
 
 
 class TooManyUnits(Refusal):

@@ -11,7 +11,9 @@ from msgspec import Meta, Struct
 from protocols.errors import Refusal, Unauthenticated
 from protocols.values import Timestamp
 
-Email = Annotated[str, Meta(max_length=254, examples=["amina@example.org"])]
+Email = Annotated[
+    str, Meta(max_length=254, examples=["amina@example.org"], extra_json_schema={"format": "email"})
+]
 """A mail address; case does not matter."""
 
 Password = Annotated[str, Meta(min_length=8, max_length=128, examples=["correct horse battery staple"])]

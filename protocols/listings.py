@@ -1,14 +1,16 @@
 """Listings: what sellers offer. Commands, replies, audit events, refusals.
 
-Every change of a listing is an audit event numbered by the listing's `version`; listings have no channel.
+Every change of a listing is an audit event numbered by the listing's `version`. No channel replays them; the latest
+channel `stock:<listing_id>` shows price, stock and status.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from protocols.errors import Refusal
+from protocols.stock import Stock, StockMoved
 from protocols.values import AmountMinor, Currency, Cursor, GeoPoint, Key, Money, PageLimit, Timestamp
 
 Title = Annotated[str, Meta(min_length=1, max_length=140, examples=["Leather travel bag"])]
@@ -21,7 +23,7 @@ Slug = Annotated[str, Meta(min_length=1, max_length=40, examples=["cycling"])]
 """A category, as `listings.list_categories` names it."""
 
 Condition = Literal["new", "like_new", "used", "for_parts"]
-ListingStatus = Literal["active", "withdrawn", "sold"]
+ListingStatus = Literal["draft", "active", "withdrawn", "sold"]
 Sort = Literal["relevance", "newest", "price_asc", "price_desc", "distance"]
 
 WeightG = Annotated[int, Meta(ge=1, le=100_000_000)]
@@ -66,17 +68,19 @@ class CreateListing(Struct, frozen=True, kw_only=True):
     volume_cm3: VolumeCm3 | None = None
     quantity: Quantity = 1
     attributes: Attributes | None = None
+    draft: bool = False
+    """Keep it to yourself until `listings.publish_listing`."""
     key: Key = ""
 
 
 class GetListing(Struct, frozen=True, kw_only=True):
-    """Read one listing, whatever its status."""
+    """Read one listing, whatever its status; a draft is its owner's alone."""
 
     listing_id: UUID
 
 
 class UpdateListing(Struct, frozen=True, kw_only=True):
-    """Change the given fields of an active listing; null clears price, location, weight, volume or attributes."""
+    """Change the given fields of a draft or active listing; null clears price, location, weight, volume, attributes."""
 
     listing_id: UUID
     title: Title | UnsetType = UNSET
@@ -98,6 +102,27 @@ class WithdrawListing(Struct, frozen=True, kw_only=True):
 
     listing_id: UUID
     key: Key = ""
+
+
+class PublishListing(Struct, frozen=True, kw_only=True):
+    """Put a draft on the market, or a withdrawn listing back on it; repeating it changes nothing."""
+
+    listing_id: UUID
+    key: Key = ""
+
+
+class DeleteDraft(Struct, frozen=True, kw_only=True):
+    """Throw a draft away; what was on the market once can only be withdrawn."""
+
+    listing_id: UUID
+
+
+class ListOwnListings(Struct, frozen=True, kw_only=True):
+    """Read own listings of any status, newest first."""
+
+    status: ListingStatus | None = None
+    limit: PageLimit = 20
+    cursor: Cursor = ""
 
 
 class SearchListings(Struct, frozen=True, kw_only=True):
@@ -143,6 +168,11 @@ class Listing(Struct, frozen=True, kw_only=True):
     weight_g: int | None
     volume_cm3: int | None
     quantity: int
+    """Pieces on hand."""
+    reserved: int
+    """How many of them buyers hold for a while."""
+    saleable: int
+    """How many can be bought now."""
     attributes: dict[str, str | int | float | bool]
     version: int
     created_at: Timestamp
@@ -163,6 +193,7 @@ class FoundListing(Struct, frozen=True, kw_only=True):
     weight_g: int | None
     volume_cm3: int | None
     quantity: int
+    saleable: int
     version: int
     created_at: Timestamp
     updated_at: Timestamp
@@ -216,6 +247,13 @@ class FoundListings(Struct, frozen=True, kw_only=True):
     """No listing has the words asked for; these have titles spelt like them."""
 
 
+class OwnListings(Struct, frozen=True, kw_only=True):
+    """One page of the caller's own listings."""
+
+    items: list[Listing]
+    next_cursor: str | None
+
+
 class Category(Struct, frozen=True, kw_only=True):
     """A category and those below it."""
 
@@ -256,12 +294,32 @@ class ListingWithdrawn(Struct, frozen=True, kw_only=True):
     version: int
 
 
+class ListingPublished(Struct, frozen=True, kw_only=True):
+    """Its owner put it on the market, for the first time or again."""
+
+    by: UUID
+    version: int
+
+
+class DraftDeleted(Struct, frozen=True, kw_only=True):
+    """Its owner threw the draft away."""
+
+    by: UUID
+    version: int
+
+
 EVENTS: dict[str, type[Struct]] = {
     "listing_created": ListingCreated,
     "listing_updated": ListingUpdated,
     "listing_withdrawn": ListingWithdrawn,
+    "listing_published": ListingPublished,
+    "draft_deleted": DraftDeleted,
+    "stock_moved": StockMoved,
 }
-"""Event types of a listing's stream; no channel shows them yet."""
+"""Event types of a listing's stream; no channel replays them."""
+
+LATEST: dict[str, type[Struct]] = {"stock": Stock}
+"""What the latest channel of a listing shows."""
 
 
 # -- Refusals (600-699) ------------------------------------------------------------------------------------------------
@@ -280,6 +338,13 @@ class CategoryNotFound(Refusal):
 
 
 class ListingNotActive(Refusal):
-    """The listing was withdrawn or sold."""
+    """The listing is not on the market: a draft, withdrawn or sold."""
 
     code, number, status = "listing_not_active", 602, 409
+    example: ClassVar[dict[str, Any]] = {"listing_status": "sold"}
+
+
+class ListingNotDraft(Refusal):
+    """Only a draft can be deleted; withdraw a listing instead."""
+
+    code, number, status = "listing_not_draft", 610, 409

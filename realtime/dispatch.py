@@ -31,10 +31,11 @@ from protocols.centrifuge import (
     UnsubscribeRequest,
     UnsubscribeResult,
 )
-from protocols.errors import Fault
+from protocols.errors import Fault, RateLimited
 from protocols.values import new_id
 from realtime.channel import Channel
 from realtime.connection import FAILED, NEW, OPEN, Connection
+from realtime.hooks import Cause
 from realtime.hub import Hub
 from realtime.ports import ChannelRule, DisconnectError, Gate, PendingReply, ProtocolError
 from realtime.questions import ChannelQuestions
@@ -49,6 +50,12 @@ _ANSWER_WITHIN_S = 4.0
 
 _ROW_MAX = 128
 """Subscribes of one client that are prepared at the same time."""
+
+_COSTS = {"connect": 4, "refresh": 4, "history": 4, "presence": 4, "publish": 2, "sub_refresh": 2}
+"""Units of a command by its request: signatures, reads of the log and fan-out cost more than the others' one."""
+
+_SPENT = frozenset({ErrorCode.TOO_MANY_REQUESTS, ErrorCode.METHOD_NOT_FOUND, RateLimited.number})
+"""Error replies that a client cannot go on causing for long."""
 
 
 class _Prepared(NamedTuple):
@@ -80,7 +87,9 @@ class CommandDispatcher:
         if command.connect or command.subscribe:
             return False
         if command.unsubscribe is not None:
-            self._unsubscribe(connection, command.id, command.unsubscribe)
+            with self._answering(connection, command):
+                _charge(connection, command)
+                self._unsubscribe(connection, command.id, command.unsubscribe)
         elif command.id:
             return False
         elif command.send is not None:
@@ -99,6 +108,7 @@ class CommandDispatcher:
             await self._subscribe_in_a_row(connection, command, pending)
             return
         with self._answering(connection, command):
+            _charge(connection, command)
             async with asyncio.timeout(_ANSWER_WITHIN_S):
                 if command.connect is not None:
                     await self._connect(connection, command.id, command.connect)
@@ -148,6 +158,8 @@ class CommandDispatcher:
             return
         refuse = connection.refuse if command.connect is None else connection.fail_connect
         refuse(command.id, error.code, error.message, temporary=error.temporary)
+        if error.code in _SPENT:
+            connection.count_refusal()
 
     def _breaks_protocol(self, connection: Connection, command: Command) -> bool:
         """Disconnect a client that breaks the order of the protocol: connect first and once, ids, known requests."""
@@ -195,6 +207,8 @@ class CommandDispatcher:
     def _call_failed(connection: Connection, command_id: int, error: BaseException) -> None:
         if isinstance(error, ProtocolError):
             connection.refuse(command_id, error.code, error.message, temporary=error.temporary)
+            if error.code in _SPENT:
+                connection.count_refusal()
         elif isinstance(error, DisconnectError):
             connection.disconnect(error.code, error.reason)
         else:
@@ -208,6 +222,10 @@ class CommandDispatcher:
         """Learn who it is and subscribe it to its personal channels; reply and pushes leave in that order."""
         if self._hub.draining:
             raise DisconnectError(DisconnectCode.SHUTDOWN, "shutdown")
+        with self._hub.admission.connecting():
+            await self._enter(connection, command_id, request)
+
+    async def _enter(self, connection: Connection, command_id: int, request: ConnectRequest) -> None:
         identity = await self._gate.authenticate(request.token, connection.context)
         if connection.state != NEW:
             return
@@ -243,6 +261,7 @@ class CommandDispatcher:
         if identity.expires_at_s:
             result.expires, result.ttl = True, seconds_left(identity.expires_at_s)
         connection.answer(connection.codec.reply(command_id, result))
+        connection.welcomed()
         for channel, rule in opened:
             connection.came(channel.name, rule)
 
@@ -320,6 +339,7 @@ class CommandDispatcher:
     async def _prepare_calmly(self, connection: Connection, command: Command) -> "_Prepared | Exception":
         assert command.subscribe is not None
         try:
+            _charge(connection, command)
             async with asyncio.timeout(_ANSWER_WITHIN_S):
                 return await self._prepare(connection, command.subscribe)
         except Exception as error:  # noqa: BLE001 - it is answered in its turn
@@ -371,8 +391,22 @@ class CommandDispatcher:
         if request.channel in connection.server_channels:
             connection.refuse(command_id, ErrorCode.PERMISSION_DENIED, "permission denied")
             return
-        connection.leave(request.channel)
+        connection.leave(request.channel, Cause.CLIENT)
         connection.answer(connection.codec.reply(command_id, UnsubscribeResult()))
+
+
+def _charge(connection: Connection, command: Command) -> None:
+    """Take what a command costs from its connection's budget. Raises ProtocolError 111."""
+    cost = 1
+    if command.subscribe is not None and command.connect is None:
+        cost += command.subscribe.recover
+    else:
+        for name, units in _COSTS.items():
+            if getattr(command, name) is not None:
+                cost = units
+                break
+    if not connection.afford(cost):
+        raise ProtocolError(ErrorCode.TOO_MANY_REQUESTS, "too many requests", temporary=True)
 
 
 def _requests(command: Command) -> bool:

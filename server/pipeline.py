@@ -26,6 +26,7 @@ from handlers.contract import (
     Stores,
     TimerHandler,
 )
+from protocols.control import CONTROL_CHANNEL, encode_controls
 from protocols.errors import (
     Fault,
     Internal,
@@ -253,6 +254,8 @@ class Pipeline:
         publications += [
             (v.channel, [Entry(v.number, to_json(v.data), now_ms, v.key)]) for v in newest.values()
         ]
+        if controls := [control for outcome in outcomes for control in outcome.controls]:
+            publications.append((CONTROL_CHANNEL, [Entry(0, encode_controls(controls), now_ms)]))
         if publications:
             self._publish(publications)
 

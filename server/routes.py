@@ -8,5 +8,5 @@ from handlers.contract import Route, TimerHandler
 ROUTES: tuple[Route, ...] = (*auth.ROUTES, *listings.ROUTES, *auctions.ROUTES)
 """Every command and query, on both doors."""
 
-TIMERS: Mapping[str, TimerHandler] = {**auctions.TIMERS}
+TIMERS: Mapping[str, TimerHandler] = {**auctions.TIMERS, **listings.TIMERS}
 """What runs when a timer of a kind is due."""

@@ -9,12 +9,14 @@ from pathlib import Path
 
 from handlers.auth.tokens import TokenVerifier
 from handlers.auth.tools import KeyedAuthTools
-from handlers.auth.watch import SessionWatch
+from handlers.auth.watch import SessionWatch, tells_of_access
 from handlers.contract import Caller
-from protocols.topics import Entry, Kind
+from protocols.topics import PERSONAL_PREFIX, Entry, Kind
+from realtime.control import Controls
 from realtime.emulation import Emulation, new_node
 from realtime.endpoint import SocketEndpoint
 from realtime.hub import Hub
+from realtime.limits import Limits
 from server.channel_log import ChannelLog
 from server.channels import ChannelRules
 from server.commands import CommandTable
@@ -38,6 +40,7 @@ from storage.engines.nats import NatsLink
 from storage.engines.postgres import Database, open_database
 from storage.engines.redis import open_redis, ping_redis
 from storage.events_postgres import read_epoch
+from storage.listings.lookups import read_stock
 from storage.mailbox_redis import RedisMailbox
 from storage.presence_redis import RedisPresence
 from storage.ratelimits_redis import RateLimitStore
@@ -117,7 +120,7 @@ async def _lay_foundation(settings: Settings, name: str) -> AsyncIterator[_Found
 async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
     """Build a server process: both doors on one pipeline."""
     async with _lay_foundation(settings, "server") as base, AsyncExitStack() as stack:
-        log = ChannelLog(base.database, base.epoch, {Kind.TICKER: read_ticker})
+        log = ChannelLog(base.database, base.epoch, {Kind.TICKER: read_ticker, Kind.STOCK: read_stock})
         rules = ChannelRules(log)
         watch = SessionWatch(base.database, settings.access_token_s)
         verifier = TokenVerifier(base.auth.keys, settings.url, watch)
@@ -132,16 +135,19 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
 
         redis = open_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
-        hub = Hub(base.bus, log, presence=RedisPresence(redis))
+        bounds = Limits() if settings.rate_limits else Limits(commands=None, refusals=None)
+        hub = Hub(base.bus, log, bounds, RedisPresence(redis))
 
         def leaving() -> bool:
             return hub.draining
 
         watch.on_revoked = lambda revoked: close_sockets(hub, revoked)
+        hub.observe(PERSONAL_PREFIX, lambda _, entry: watch.hint() if tells_of_access(entry.data) else None)
         polls = HubWatch(hub)
         limits = LocalLimits() if settings.rate_limits else None
         table = CommandTable(ROUTES, base.pipeline, limits, base.metrics)
         gate = AppGate(check_token, rules, table)
+        Controls(hub, gate)
         endpoint = SocketEndpoint(hub, gate, settings.origins)
         node = new_node()
         mailbox = RedisMailbox(settings.redis_url, node)
@@ -172,6 +178,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
         await mailbox.start(emulation.deliver)
         stack.push_async_callback(mailbox.close)
         base.nats.when_connected(lambda client: follow_heads(client, hub.announce_heads))
+        base.metrics.follow_hooks(hub.hooks)
         base.metrics.follow_sockets(lambda: socket_figures(hub, emulation))
         sampling = asyncio.create_task(base.metrics.run(), name="metrics")
         stack.callback(sampling.cancel)
@@ -214,6 +221,7 @@ def socket_figures(hub: Hub, emulation: Emulation) -> dict[str, float]:
         "queue_bytes": hub.bytes_queued(),
         "deliveries": counters.deliveries,
         "slow_cuts": counters.slow_cuts,
+        **{f"refused_{reason}": count for reason, count in counters.refused.items()},
     }
 
 

@@ -1,9 +1,14 @@
 """Listings: offers of goods, the category tree, search. The table of contents of the domain."""
 
-from handlers.contract import Permission, Route
+from handlers.contract import Permission, Route, TimerHandler
+from handlers.listings import stock_routes
 from handlers.listings.create_listing import create_listing
+from handlers.listings.delete_draft import delete_draft
+from handlers.listings.expire_reservations import expire_reservations
 from handlers.listings.get_listing import get_listing
 from handlers.listings.list_categories import list_categories
+from handlers.listings.list_own_listings import list_own_listings
+from handlers.listings.publish_listing import publish_listing
 from handlers.listings.search_listings import search_listings
 from handlers.listings.update_listing import update_listing
 from handlers.listings.withdraw_listing import withdraw_listing
@@ -12,18 +17,24 @@ from protocols.listings import (
     Categories,
     CategoryNotFound,
     CreateListing,
+    DeleteDraft,
     FoundListings,
     GetListing,
     ListCategories,
     Listing,
     ListingNotActive,
+    ListingNotDraft,
     ListingNotFound,
+    ListOwnListings,
+    OwnListings,
+    PublishListing,
     SearchListings,
     UpdateListing,
     WithdrawListing,
 )
+from protocols.stock import StockHeld
 
-ROUTES: tuple[Route, ...] = (
+_ROUTES: tuple[Route, ...] = (
     Route(
         domain="listings",
         command=CreateListing,
@@ -49,6 +60,16 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         domain="listings",
+        command=ListOwnListings,
+        reply=OwnListings,
+        function=list_own_listings,
+        method="GET",
+        path="/v1/listings/own",
+        permission=Permission.SIGNED_IN,
+        cost=2,
+    ),
+    Route(
+        domain="listings",
         command=GetListing,
         reply=Listing,
         function=get_listing,
@@ -68,7 +89,29 @@ ROUTES: tuple[Route, ...] = (
         permission=Permission.SIGNED_IN,
         cost=5,
         etag=True,
-        refusals=(ListingNotFound, ListingNotActive, CategoryNotFound, NotAllowed, Stale),
+        refusals=(ListingNotFound, ListingNotActive, CategoryNotFound, NotAllowed, Stale, StockHeld),
+    ),
+    Route(
+        domain="listings",
+        command=PublishListing,
+        reply=Listing,
+        function=publish_listing,
+        method="POST",
+        path="/v1/listings/{listing_id}/publish",
+        permission=Permission.SIGNED_IN,
+        cost=5,
+        refusals=(ListingNotFound, ListingNotActive, NotAllowed),
+    ),
+    Route(
+        domain="listings",
+        command=DeleteDraft,
+        reply=None,
+        function=delete_draft,
+        method="DELETE",
+        path="/v1/listings/{listing_id}",
+        permission=Permission.SIGNED_IN,
+        status=204,
+        refusals=(ListingNotFound, ListingNotDraft, NotAllowed),
     ),
     Route(
         domain="listings",
@@ -90,3 +133,7 @@ ROUTES: tuple[Route, ...] = (
         permission=Permission.ANYONE,
     ),
 )
+
+ROUTES: tuple[Route, ...] = (*_ROUTES, *stock_routes.ROUTES)
+
+TIMERS: dict[str, TimerHandler] = {"expire_reservations": expire_reservations}

@@ -15,14 +15,15 @@ from handlers.listings.rules import (
 )
 from protocols.errors import NotAllowed, Stale
 from protocols.listings import ListingNotActive, ListingNotFound, UpdateListing
+from protocols.stock import StockHeld
 from storage.listings.listings_postgres import ListingRow
 
 _CHANGEABLE = ("title", "description", "category", "condition", "weight_g", "volume_cm3", "quantity")
 
 
 def own_listing(row: ListingRow | None, user_id: UUID) -> ListingRow:
-    """Return the listing when it is this user's. Raises ListingNotFound, NotAllowed."""
-    if row is None:
+    """Return the listing when it is this user's; others do not learn of a draft. Raises ListingNotFound, NotAllowed."""
+    if row is None or (row.status == "draft" and row.seller_id != user_id):
         raise ListingNotFound
     if row.seller_id != user_id:
         raise NotAllowed("Only its seller may change a listing")
@@ -32,16 +33,25 @@ def own_listing(row: ListingRow | None, user_id: UUID) -> ListingRow:
 def change_listing(row: ListingRow, command: UpdateListing, now_ms: int) -> ListingRow:
     """Return the listing as the command wants it, one version on; the very same when nothing would change.
 
-    Raises: Stale, ListingNotActive, InvalidInput.
+    Raises: Stale, ListingNotActive, StockHeld, InvalidInput.
     """
     if command.if_match is not None and command.if_match != row.version:
         raise Stale(version=row.version)
-    if row.status != "active":
-        raise ListingNotActive(status=row.status)
+    if row.status not in {"draft", "active"}:
+        raise ListingNotActive(listing_status=row.status)
     changed = replace(row, **_given_columns(command))
     if changed == row:
         return row
-    return replace(changed, version=row.version + 1, updated_at_ms=max(now_ms, row.updated_at_ms))
+    if changed.quantity < row.reserved:
+        raise StockHeld(f"Buyers hold {row.reserved}; leave at least as many", reserved=row.reserved)
+    version = row.version + 1
+    stock_alone = replace(changed, quantity=row.quantity) == row
+    return replace(
+        changed,
+        version=version,
+        terms_version=row.terms_version if stock_alone else version,
+        updated_at_ms=max(now_ms, row.updated_at_ms),
+    )
 
 
 def _given_columns(command: UpdateListing) -> dict[str, Any]:

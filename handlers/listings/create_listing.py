@@ -1,4 +1,4 @@
-"""Offer something: one new listing, one audit event."""
+"""Offer something, or begin a draft of it: one new listing, one audit event."""
 
 from handlers.contract import Caller, Event, Outcome, Stores
 from handlers.listings.rules import (
@@ -16,7 +16,7 @@ from storage.listings.listings_postgres import ListingRow, insert_listing, read_
 
 
 async def create_listing(command: CreateListing, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
-    """List it at once, active, at version 1.
+    """List it at once, or keep it a draft, at version 1.
 
     Raises: InvalidInput, CategoryNotFound.
     """
@@ -25,7 +25,7 @@ async def create_listing(command: CreateListing, caller: Caller, stores: Stores,
     row = ListingRow(
         listing_id=new_id(),
         seller_id=caller.id,
-        status="active",
+        status="draft" if command.draft else "active",
         version=1,
         title=check_title(command.title),
         description=check_description(command.description),

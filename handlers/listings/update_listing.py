@@ -1,22 +1,23 @@
-"""Change a listing: its seller, while it is active; one audit event when anything changed."""
+"""Change a listing: its seller, while it is a draft or active; one audit event when anything changed."""
 
 import msgspec
 
 from handlers.contract import Caller, Event, Outcome, Stores
 from handlers.listings.changes import change_listing, changed_columns, own_listing
-from handlers.listings.showing import show_listing
+from handlers.listings.showing import show_listing, show_shelf
 from protocols.listings import CategoryNotFound, ListingUpdated, UpdateListing
 from protocols.topics import listing_stream
 from storage.listings.listings_postgres import lock_listing, read_branch, update_listing_row
+from storage.listings.stock_postgres import MovementRow, insert_movements
 
 _FIELD_OF_COLUMN = {"price_minor": "price", "currency": "price", "lat": "location", "lon": "location"}
-_BESIDE = {"version", "updated_at_ms"}
+_BESIDE = {"version", "terms_version", "updated_at_ms"}
 
 
 async def update_listing(command: UpdateListing, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
     """Write the given fields and count the version on; a change that changes nothing leaves it as it is.
 
-    Raises: ListingNotFound, NotAllowed, Stale, ListingNotActive, InvalidInput, CategoryNotFound.
+    Raises: ListingNotFound, NotAllowed, Stale, ListingNotActive, StockHeld, InvalidInput, CategoryNotFound.
     """
     before = own_listing(await lock_listing(stores.db, command.listing_id), caller.id)
     row = change_listing(before, command, now_ms)
@@ -26,8 +27,13 @@ async def update_listing(command: UpdateListing, caller: Caller, stores: Stores,
     if row.category != before.category and not await read_branch(stores.db, row.category):
         raise CategoryNotFound
     await update_listing_row(stores.db, row)
+    if moved := row.quantity - before.quantity:
+        adjusted = MovementRow(
+            row.listing_id, row.version, "adjust", moved, row.quantity, row.reserved, None, now_ms
+        )
+        await insert_movements(stores.db, [adjusted])
     fields = {_FIELD_OF_COLUMN.get(name, name) for name in changed_columns(before, row) - _BESIDE}
     changes = {name: msgspec.to_builtins(getattr(shown, name)) for name in sorted(fields)}
     updated = ListingUpdated(by=caller.id, version=row.version, changes=changes)
     event = Event(listing_stream(row.listing_id), "listing_updated", updated, row.version)
-    return Outcome(reply=shown, events=[event])
+    return Outcome(reply=shown, events=[event], latest=[] if row.status == "draft" else [show_shelf(row)])

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 from handlers.contract import Caller, Event, Outcome, Stores
 from handlers.listings.changes import own_listing
-from handlers.listings.showing import show_listing
+from handlers.listings.showing import show_listing, show_shelf
 from protocols.listings import ListingNotActive, ListingWithdrawn, WithdrawListing
 from protocols.topics import listing_stream
 from storage.listings.listings_postgres import lock_listing, update_listing_row
 
 
 async def withdraw_listing(command: WithdrawListing, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
-    """Withdraw it for good; a listing that is withdrawn already stays as it is.
+    """Withdraw it until it is published again; what buyers hold stays theirs. A withdrawn listing stays as it is.
 
     Raises: ListingNotFound, NotAllowed, ListingNotActive.
     """
@@ -19,10 +19,10 @@ async def withdraw_listing(command: WithdrawListing, caller: Caller, stores: Sto
     if before.status == "withdrawn":
         return Outcome(reply=show_listing(before))
     if before.status != "active":
-        raise ListingNotActive(status=before.status)
+        raise ListingNotActive(listing_status=before.status)
     updated_at_ms = max(now_ms, before.updated_at_ms)
     row = replace(before, status="withdrawn", version=before.version + 1, updated_at_ms=updated_at_ms)
     await update_listing_row(stores.db, row)
     withdrawn = ListingWithdrawn(by=caller.id, version=row.version)
     event = Event(listing_stream(row.listing_id), "listing_withdrawn", withdrawn, row.version)
-    return Outcome(reply=show_listing(row), events=[event])
+    return Outcome(reply=show_listing(row), events=[event], latest=[show_shelf(row)])

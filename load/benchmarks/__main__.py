@@ -14,7 +14,7 @@ import httpx
 import uvloop
 
 from load.accounts import AccountError
-from load.benchmarks import bids, closing, fanout, idle, rest, rpc, watch
+from load.benchmarks import bids, closing, fanout, idle, rest, rpc, stalled, watch
 from load.benchmarks.machine import raise_descriptor_limit, unpin
 from load.benchmarks.programs import ROOT, BenchmarkError, System, running_system
 from load.benchmarks.report import Figure, keep, print_table
@@ -22,6 +22,7 @@ from load.client import ServerError, SocketClosedError
 
 OF_CORE: dict[str, Callable[[Path], Awaitable[list[Figure]]]] = {
     "fan-out": fanout.measure,
+    "stalled": stalled.measure,
     "rpc": rpc.measure,
     "idle": idle.measure,
 }

@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from handlers.contract import Route
+from handlers.contract import Permission, Route
 from protocols.errors import Stale, UnsupportedMediaType
 from server.commands import Command
 from server.decoding import convert_text, decode_object, invalid
@@ -38,6 +38,11 @@ def path_fields(route: Route) -> list[str]:
 def reads_query(route: Route) -> bool:
     """Whether the fields of a route come from the query string rather than from a body."""
     return route.method in {"GET", "DELETE"}
+
+
+def reads_token(route: Route) -> bool:
+    """Whether a route looks at the access token; signing in and refreshing begin with an old one or none."""
+    return route.permission is not Permission.ANYONE or route.rpc
 
 
 class Arguments:

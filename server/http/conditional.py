@@ -5,6 +5,7 @@ import re
 
 import msgspec
 
+from handlers.contract import Route
 from server.http.exchange import Header, Incoming, Reply
 
 _TAGS = re.compile(r'(?:W/)?("[\x21\x23-\x7e]*")')
@@ -15,6 +16,11 @@ class _Versioned(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Versioned).decode
+
+
+def is_tagged(route: Route) -> bool:
+    """Whether readers of a route get an ETag: single resources, with a version or without."""
+    return route.is_query and (route.etag or route.path.endswith("}"))
 
 
 def version_tag(body: bytes) -> bytes:

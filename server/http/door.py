@@ -8,7 +8,7 @@ import structlog
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from protocols.values import new_id
-from server.http.exchange import Header, refusal_reply
+from server.http.exchange import METHODS, Header, refusal_reply
 
 PREFLIGHT_KEEP_S = 600
 """How long a browser may remember a preflight answer."""
@@ -95,11 +95,14 @@ class Door:
                 given = value
             elif name == b"access-control-request-method":
                 asked = value
+        request["asked_method"] = request["method"]
+        if request["method"] not in METHODS:
+            request["method"] = "OPTIONS"  # routed like one, so that its path refuses it by naming the others
         trace_id = given.decode() if _SANE_ID.fullmatch(given) else str(new_id())
         request["trace_id"] = trace_id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(trace_id=trace_id)
-        preflight = request["method"] == "OPTIONS" and origin and asked
+        preflight = request["asked_method"] == "OPTIONS" and origin and asked
         extra = self._origins.preflight(origin, asked) if preflight else self._origins.headers(origin)
         if self._leaving():
             extra = [*extra, (b"connection", b"close")]  # the next request shall find a process that stays

@@ -20,9 +20,7 @@ from protocols.errors import (
     MethodNotAllowed,
     NotFound,
     PayloadTooLarge,
-    RateLimited,
     TemporarilyUnavailable,
-    Unauthenticated,
 )
 from server.decoding import DATA_BYTES_MAX, invalid
 from server.errors_out import PROBLEM_MEDIA_TYPE, as_refusal, problem_body
@@ -42,7 +40,8 @@ _SINGLE = frozenset(
 )
 """Headers that mean nothing when they come twice."""
 
-_METHODS = [HttpMethod(m) for m in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")]
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+"""What the framework routes."""
 
 Header = tuple[bytes, bytes]
 
@@ -73,6 +72,12 @@ class Incoming:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.answer_headers: list[Header] = []
         """Sent with whatever answer follows, a refusal too."""
+
+    @property
+    def method(self) -> str:
+        """The method as the client wrote it, also when the framework knows no such method."""
+        method: str = self.scope["asked_method"]
+        return method
 
     @property
     def path_values(self) -> Mapping[str, str]:
@@ -141,9 +146,9 @@ def refusal_reply(
         type(refusal).status, problem_body(refusal, trace_id), list(headers or ()), PROBLEM_MEDIA_TYPE
     )
     names = {name for name, _ in reply.headers}
-    if isinstance(refusal, Unauthenticated) and b"www-authenticate" not in names:
+    if reply.status == HTTPStatus.UNAUTHORIZED and b"www-authenticate" not in names:
         reply.headers.append((b"www-authenticate", b'Bearer realm="mnbara"'))
-    if isinstance(refusal, RateLimited | TemporarilyUnavailable):
+    if refusal.temporary and reply.status != HTTPStatus.INTERNAL_SERVER_ERROR:
         wait_s = int(refusal.facts.get("retry_after_s", 1))
         reply.headers.append((b"retry-after", b"%d" % wait_s))
     return reply
@@ -156,7 +161,9 @@ def endpoint(path: str, handlers: Mapping[str, Handler], metrics: Metrics) -> "H
     async def serve(request: Request[Any, Any, Any]) -> RawResponse:
         return RawResponse(await served.answer(Incoming(request.scope, request.receive)))
 
-    return route(_typed(path), http_method=_METHODS, status_code=200, include_in_schema=False)(serve)
+    return route(
+        _typed(path), http_method=[HttpMethod(m) for m in METHODS], status_code=200, include_in_schema=False
+    )(serve)
 
 
 def _typed(path: str) -> str:
@@ -218,7 +225,7 @@ class _Served:
     async def answer(self, request: Incoming) -> Reply:
         """Return the answer of any method: a handler's, or a refusal."""
         started = perf_counter()
-        method: str = request.scope["method"]
+        method = request.method
         handler = self._handlers.get(method)
         try:
             if handler is None:

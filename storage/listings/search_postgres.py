@@ -103,6 +103,7 @@ class FoundRow:
     weight_g: int | None
     volume_cm3: int | None
     quantity: int
+    reserved: int
     created_at_ms: int
     updated_at_ms: int
     distance_m: float | None

@@ -166,7 +166,7 @@ async def test_an_unknown_id_is_not_found(http):
     assert code(await http.get(f"/v1/notes/{new_id()}")) == (404, "not_found")
 
 
-@pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
+@pytest.mark.parametrize("method", ["PUT", "POST", "DELETE", "TRACE", "LINK"])
 async def test_a_method_the_address_lacks_names_the_others(http, method):
     answer = await http.request(method, f"/v1/notes/{new_id()}")
     assert code(answer) == (405, "method_not_allowed")

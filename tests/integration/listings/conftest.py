@@ -15,7 +15,7 @@ from handlers.listings import ROUTES
 from protocols.values import new_id
 from server.decoding import StructDecoder
 from server.pipeline import Pipeline
-from storage.engines.postgres import open_database
+from storage.engines.postgres import Database, open_database
 
 BAG = {"title": "Leather bag", "description": "Hand made.", "category": "bags", "condition": "used"}
 
@@ -23,15 +23,20 @@ BAG = {"title": "Leather bag", "description": "Hand made.", "category": "bags", 
 class Shop:
     """Calls routes by verb; answers are plain JSON values."""
 
-    def __init__(self, pipeline: Pipeline, pool: asyncpg.Pool) -> None:
-        self.pipeline = pipeline
+    def __init__(self, database: Database, redis: Redis, pool: asyncpg.Pool) -> None:
+        self.published: list[Any] = []
+        """What went to channels: (channel, entries) in order."""
+        self.database = database
+        self.pipeline = Pipeline(database, redis, "epoch", self.published.extend, ROUTES)
         self.pool = pool
         self.routes = {route.verb: route for route in ROUTES}
         self.decoders = {route.verb: StructDecoder(route.command) for route in ROUTES}
 
+    def command(self, verb: str, /, **fields: Any) -> Any:
+        return self.decoders[verb].decode(msgspec.json.encode(fields))
+
     async def call(self, verb: str, caller: Caller = ANONYMOUS, /, **fields: Any) -> Any:
-        command = self.decoders[verb].decode(msgspec.json.encode(fields))
-        answer = await self.pipeline.run(self.routes[verb], command, caller)
+        answer = await self.pipeline.run(self.routes[verb], self.command(verb, **fields), caller)
         assert answer.status == self.routes[verb].status
         return msgspec.json.decode(answer.body)
 
@@ -54,8 +59,9 @@ class Shop:
     async def snapshot(self) -> list[Any]:
         """Everything that a refused command must leave alone."""
         listings = await self.pool.fetch("SELECT l::text FROM listings l ORDER BY listing_id")
+        held = await self.pool.fetch("SELECT r::text FROM stock_reservations r ORDER BY reservation_id")
         events = await self.pool.fetch("SELECT stream, number FROM events ORDER BY stream, number")
-        return [tuple(row) for row in (*listings, *events)]
+        return [tuple(row) for row in (*listings, *held, *events)]
 
     async def events(self, listing_id: str) -> list[Any]:
         rows = await self.pool.fetch(
@@ -68,17 +74,17 @@ class Shop:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shop(database: str, redis: Redis, pool: asyncpg.Pool) -> AsyncIterator[Shop]:
     opened = await open_database(database)
-    pipeline = Pipeline(opened, redis, "epoch", lambda _publications: None, ROUTES)
-    pipeline.start()
-    yield Shop(pipeline, pool)
-    await pipeline.close()
+    made = Shop(opened, redis, pool)
+    made.pipeline.start()
+    yield made
+    await made.pipeline.close()
     await opened.close()
 
 
 @pytest_asyncio.fixture
 async def empty_shop(shop: Shop) -> Shop:
     """The shop with nothing in it."""
-    await shop.pool.execute("TRUNCATE listings, events")
+    await shop.pool.execute("TRUNCATE listings, events CASCADE")
     return shop
 
 
