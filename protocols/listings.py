@@ -10,6 +10,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from protocols.errors import Refusal
+from protocols.photos import Photo, PhotosChanged
 from protocols.stock import Stock, StockMoved
 from protocols.values import AmountMinor, Currency, Cursor, GeoPoint, Key, Money, PageLimit, Timestamp
 
@@ -174,6 +175,7 @@ class Listing(Struct, frozen=True, kw_only=True):
     saleable: int
     """How many can be bought now."""
     attributes: dict[str, str | int | float | bool]
+    photos: list[Photo]
     version: int
     created_at: Timestamp
     updated_at: Timestamp
@@ -194,6 +196,8 @@ class FoundListing(Struct, frozen=True, kw_only=True):
     volume_cm3: int | None
     quantity: int
     saleable: int
+    photo: Photo | None
+    """The first one."""
     version: int
     created_at: Timestamp
     updated_at: Timestamp
@@ -315,6 +319,7 @@ EVENTS: dict[str, type[Struct]] = {
     "listing_published": ListingPublished,
     "draft_deleted": DraftDeleted,
     "stock_moved": StockMoved,
+    "photos_changed": PhotosChanged,
 }
 """Event types of a listing's stream; no channel replays them."""
 
@@ -348,3 +353,4 @@ class ListingNotDraft(Refusal):
     """Only a draft can be deleted; withdraw a listing instead."""
 
     code, number, status = "listing_not_draft", 610, 409
+    example: ClassVar[dict[str, Any]] = {"listing_status": "active"}

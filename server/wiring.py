@@ -11,6 +11,7 @@ from handlers.auth.tokens import TokenVerifier
 from handlers.auth.tools import KeyedAuthTools
 from handlers.auth.watch import SessionWatch, tells_of_access
 from handlers.contract import Caller
+from handlers.listings.photo_tools import PhotoTools
 from protocols.topics import PERSONAL_PREFIX, Entry, Kind
 from realtime.control import Controls
 from realtime.emulation import Emulation, new_node
@@ -24,6 +25,7 @@ from server.gate import AppGate, CheckedToken
 from server.http.app import DoorParts, create_app
 from server.http.channels import ChannelSource
 from server.http.door import Door
+from server.http.photos import PhotoPages
 from server.metrics import Metrics
 from server.pipeline import Pipeline
 from server.polls import HubWatch
@@ -37,6 +39,7 @@ from storage.auctions.lookups import read_ticker
 from storage.auth.sessions_postgres import Revocation
 from storage.bus_redis import RedisBus
 from storage.engines.nats import NatsLink
+from storage.engines.objects import open_objects
 from storage.engines.postgres import Database, open_database
 from storage.engines.redis import open_redis, ping_redis
 from storage.events_postgres import read_epoch
@@ -83,6 +86,7 @@ class _Foundation:
     epoch: str
     auth: KeyedAuthTools
     pipeline: Pipeline
+    photos: PhotoTools
     metrics: Metrics
 
 
@@ -108,12 +112,21 @@ async def _lay_foundation(settings: Settings, name: str) -> AsyncIterator[_Found
         )
         stack.callback(auth.close)
         vault = Vault(settings.secrets_folder)
+        photos = PhotoTools(open_objects(settings.photos_place))
         pipeline = Pipeline(
-            database, redis, epoch, bus.publish, ROUTES, auth, metrics.commit_observer, vault=vault
+            database,
+            redis,
+            epoch,
+            bus.publish,
+            ROUTES,
+            auth,
+            metrics.commit_observer,
+            vault=vault,
+            photos=photos,
         )
         pipeline.start()
         stack.push_async_callback(pipeline.close)
-        yield _Foundation(database, bus, nats, epoch, auth, pipeline, metrics)
+        yield _Foundation(database, bus, nats, epoch, auth, pipeline, photos, metrics)
 
 
 @asynccontextmanager
@@ -168,6 +181,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
                     "nats": base.nats.ping,
                 },
                 leaving=leaving,
+                photos=partial(PhotoPages, base.database.connection, base.photos),
                 extra_handlers=[mount_sockets(endpoint), *mount_emulation(emulation, base.metrics)],
             )
         )

@@ -1,7 +1,7 @@
 """Listings: offers of goods, the category tree, search. The table of contents of the domain."""
 
 from handlers.contract import Permission, Route, TimerHandler
-from handlers.listings import stock_routes
+from handlers.listings import photo_routes, stock_routes
 from handlers.listings.create_listing import create_listing
 from handlers.listings.delete_draft import delete_draft
 from handlers.listings.expire_reservations import expire_reservations
@@ -10,6 +10,7 @@ from handlers.listings.list_categories import list_categories
 from handlers.listings.list_own_listings import list_own_listings
 from handlers.listings.publish_listing import publish_listing
 from handlers.listings.search_listings import search_listings
+from handlers.listings.sweep_photos import sweep_photos
 from handlers.listings.update_listing import update_listing
 from handlers.listings.withdraw_listing import withdraw_listing
 from protocols.errors import NotAllowed, Stale
@@ -134,6 +135,9 @@ _ROUTES: tuple[Route, ...] = (
     ),
 )
 
-ROUTES: tuple[Route, ...] = (*_ROUTES, *stock_routes.ROUTES)
+ROUTES: tuple[Route, ...] = (*_ROUTES, *stock_routes.ROUTES, *photo_routes.ROUTES)
 
-TIMERS: dict[str, TimerHandler] = {"expire_reservations": expire_reservations}
+TIMERS: dict[str, TimerHandler] = {
+    "expire_reservations": expire_reservations,
+    "sweep_photos": sweep_photos,
+}

@@ -19,7 +19,7 @@ async def publish_listing(command: PublishListing, caller: Caller, stores: Store
     if before.status == "active":
         return Outcome(reply=show_listing(before))
     if before.status == "sold":
-        raise ListingNotActive("It was sold; make a new listing", status=before.status)
+        raise ListingNotActive("It was sold; make a new listing", listing_status=before.status)
     version, updated_at_ms = before.version + 1, max(now_ms, before.updated_at_ms)
     row = replace(
         before, status="active", version=version, terms_version=version, updated_at_ms=updated_at_ms

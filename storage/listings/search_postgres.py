@@ -17,6 +17,7 @@ import msgspec
 
 from protocols.listings import Condition, ListingStatus
 from storage.engines.postgres import Connection
+from storage.listings.photos_postgres import PhotoRow
 from storage.sql import load, read_statements
 
 if TYPE_CHECKING:
@@ -104,6 +105,8 @@ class FoundRow:
     volume_cm3: int | None
     quantity: int
     reserved: int
+    photo: PhotoRow | None
+    """The first one."""
     created_at_ms: int
     updated_at_ms: int
     distance_m: float | None
@@ -191,6 +194,11 @@ async def _choose_words(db: Connection, text: str, after: After | None) -> _Word
     return _Words(folded=row["folded"]) if similar else _Words(words=row["words"])
 
 
+def _photo(record: "Record") -> dict[str, PhotoRow | None]:
+    text = record["photo"]
+    return {"photo": None if text is None else msgspec.json.decode(text, type=PhotoRow)}
+
+
 class _Search:
     """One search within its snapshot."""
 
@@ -253,7 +261,9 @@ class _Search:
     ) -> FoundPage:
         similar = bool(self._found.folded)
         names = FoundRow.__slots__
-        rows = [FoundRow(**{name: record[name] for name in names}) for record in records[:limit]]
+        rows = [
+            FoundRow(**{name: record[name] for name in names} | _photo(record)) for record in records[:limit]
+        ]
         last = None
         if len(records) > limit:
             record = records[limit - 1]

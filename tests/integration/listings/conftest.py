@@ -10,11 +10,13 @@ import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
-from handlers.contract import ANONYMOUS, Caller
+from handlers.contract import ANONYMOUS, Caller, Photos
 from handlers.listings import ROUTES
+from handlers.listings.photo_tools import PhotoTools
 from protocols.values import new_id
 from server.decoding import StructDecoder
 from server.pipeline import Pipeline
+from storage.engines.objects import Place, open_objects
 from storage.engines.postgres import Database, open_database
 
 BAG = {"title": "Leather bag", "description": "Hand made.", "category": "bags", "condition": "used"}
@@ -23,11 +25,12 @@ BAG = {"title": "Leather bag", "description": "Hand made.", "category": "bags", 
 class Shop:
     """Calls routes by verb; answers are plain JSON values."""
 
-    def __init__(self, database: Database, redis: Redis, pool: asyncpg.Pool) -> None:
+    def __init__(self, database: Database, redis: Redis, pool: asyncpg.Pool, photos: Photos) -> None:
         self.published: list[Any] = []
         """What went to channels: (channel, entries) in order."""
         self.database = database
-        self.pipeline = Pipeline(database, redis, "epoch", self.published.extend, ROUTES)
+        self.photos = photos
+        self.pipeline = Pipeline(database, redis, "epoch", self.published.extend, ROUTES, photos=photos)
         self.pool = pool
         self.routes = {route.verb: route for route in ROUTES}
         self.decoders = {route.verb: StructDecoder(route.command) for route in ROUTES}
@@ -72,9 +75,12 @@ class Shop:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shop(database: str, redis: Redis, pool: asyncpg.Pool) -> AsyncIterator[Shop]:
+async def shop(
+    database: str, redis: Redis, pool: asyncpg.Pool, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Shop]:
     opened = await open_database(database)
-    made = Shop(opened, redis, pool)
+    photos = PhotoTools(open_objects(Place(folder=tmp_path_factory.mktemp("photos"))))
+    made = Shop(opened, redis, pool, photos)
     made.pipeline.start()
     yield made
     await made.pipeline.close()
