@@ -10,7 +10,7 @@ ALTER TABLE auctions DROP CONSTRAINT auctions_check;
 ALTER TABLE auctions
     ADD CONSTRAINT auctions_reserve_check
     CHECK (CASE format WHEN 'reverse' THEN reserve_price BETWEEN 1 AND starting_price ELSE reserve_price >= starting_price END);
-ALTER TABLE auctions DROP CONSTRAINT auctions_check4;
+ALTER TABLE auctions DROP CONSTRAINT auctions_check3;
 ALTER TABLE auctions
     ADD CONSTRAINT auctions_leader_check
     CHECK (

@@ -5,6 +5,7 @@ import copy
 import random
 from collections import Counter
 
+import asyncpg
 import msgspec
 import pytest
 
@@ -151,6 +152,30 @@ async def test_terms_a_lot_of_several_cannot_have_are_refused(market, seller, te
     with pytest.raises(InvalidInput) as refused:
         await new_lot(market, seller, **{"quantity": 3, **terms})
     assert [error["pointer"] for error in refused.value.facts["errors"]] == [pointer]
+
+
+async def test_reserved_pieces_cannot_be_auctioned(market, seller):
+    (listing,) = await market.new_listings(seller, 1)
+    await market.pool.execute("UPDATE listings SET quantity = 5, reserved = 3 WHERE listing_id = $1", listing)
+    with pytest.raises(InvalidInput, match="The listing has 2 to sell"):
+        await market.open(seller, listing, quantity=3)
+    assert (await market.open(seller, listing, quantity=2)).quantity == 2
+
+
+async def test_the_checks_of_the_auctions_table_hold(market, seller):
+    """What a row can never be, whatever wrote it."""
+    auction = await market.new_auction(seller, format="reverse", starting_price=50_00)
+    for change in (
+        "step_limits = '{}'",
+        "reserve_price = 5001",
+        "leader_id = auction_id, leader_mask = 'x', leader_max = price + 1",
+        "quantity = 0",
+    ):
+        with pytest.raises(asyncpg.CheckViolationError):
+            await market.pool.execute(
+                f"UPDATE auctions SET {change} WHERE auction_id = $1",  # noqa: S608 - our own words
+                auction,
+            )
 
 
 @pytest.mark.parametrize("quantity", [0, 101, "2", 1.5])
