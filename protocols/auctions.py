@@ -5,7 +5,11 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from protocols.auction_guards import PERSONAL_EVENTS as GUARD_EVENTS
+from protocols.auction_guards import Bidders
+from protocols.auction_signals import AUDIT_EVENTS as SIGNAL_EVENTS
 from protocols.errors import Refusal
+from protocols.second_chances import PERSONAL_EVENTS as SECOND_CHANCE_EVENTS
 from protocols.values import AmountMinor, Currency, Cursor, InputTime, Key, PageLimit, Position, Timestamp
 
 Format = Literal["english", "reverse", "dutch", "sealed_first_price", "sealed_second_price"]
@@ -68,6 +72,10 @@ class OpenAuction(Struct, frozen=True):
     dutch: DutchTerms | None = None
     group_id: UUID | None = None
     """Your lots with the same group close together: an extension of one moves earlier ends of others."""
+    exposure_guard: bool = False
+    """Take bids only that their bidder's exposure limit covers; English and Dutch auctions of one unit."""
+    bidders: Bidders = "anyone"
+    """`approved`: only those you approved may bid."""
     key: Key = ""
     quantity: Annotated[
         Quantity,
@@ -126,7 +134,7 @@ class RetractBid(Struct, frozen=True):
 
 
 class CancelAuction(Struct, frozen=True):
-    """End an own auction without a sale: at any time without bids, else while more than twelve hours are left."""
+    """End an own auction without a sale: at any time without bids, else while at least twelve hours are left."""
 
     auction_id: UUID
 
@@ -194,6 +202,8 @@ class Auction(AuctionSummary, frozen=True, kw_only=True):
     """The lots of this seller with the same group close together."""
     your_units: int = 0
     """Units you would get now."""
+    exposure_guard: bool = False
+    bidders: Bidders = "anyone"
 
 
 class AuctionList(Struct, frozen=True):
@@ -282,6 +292,8 @@ class AuctionOpened(Struct, frozen=True, omit_defaults=True):
     ends_at: Timestamp
     dutch: DutchTerms | None = None
     quantity: int = 1
+    exposure_guard: bool = False
+    bidders: Bidders = "anyone"
 
 
 class AuctionStarted(Struct, frozen=True):
@@ -341,6 +353,8 @@ class BidRetracted(Struct, frozen=True, omit_defaults=True):
     ends_at: Timestamp
     units_held: list[UnitsHeld] | None = None
     """Of a lot of several: everybody whose units changed."""
+    reason: Literal["retracted", "not_covered", "bidder_revoked"] = "retracted"
+    """`not_covered`: they would lead now, and their bidder has too little free. `bidder_revoked`: by the seller."""
 
 
 class BidOpening(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -384,6 +398,8 @@ class AuctionClosed(Struct, frozen=True, omit_defaults=True):
     bought_now: bool
     winners: list[WinnerShare] | None = None
     """Of a lot of several that was sold: who gets how many, best bid first."""
+    ended_early: bool = False
+    """The seller sold to the leader before the end."""
 
 
 # -- On `ticker:<auction_id>` --------------------------------------------------------------------------------
@@ -478,8 +494,13 @@ PERSONAL_EVENTS: dict[str, type[Struct]] = {
     "auction_lost": AuctionLost,
     "auction_sold": AuctionSold,
     "auction_unsold": AuctionUnsold,
+    **GUARD_EVENTS,
+    **SECOND_CHANCE_EVENTS,
 }
 """Event types on `personal:#<user_id>`."""
+
+AUDIT_EVENTS = SIGNAL_EVENTS
+"""Event types of streams that no channel shows."""
 
 LATEST: dict[str, type[Struct]] = {
     "ticker": Ticker,
@@ -553,7 +574,7 @@ class BuyNowUnavailable(Refusal):
 
 
 class AuctionNotCancellable(Refusal):
-    """With bids, an auction can be cancelled only while more than twelve hours are left."""
+    """With bids, an auction can be cancelled only while at least twelve hours are left."""
 
     code, number, status = "auction_not_cancellable", 708, 409
 

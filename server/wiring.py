@@ -1,7 +1,7 @@
 """The whole object graph of a process, by hand, on one screen: a server process and a worker process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +18,7 @@ from realtime.emulation import Emulation, new_node
 from realtime.endpoint import SocketEndpoint
 from realtime.hub import Hub
 from realtime.limits import Limits
+from server.backlog import watch_bids
 from server.channel_log import ChannelLog
 from server.channels import ChannelRules
 from server.commands import CommandTable
@@ -35,6 +36,7 @@ from server.routes import ROUTES, TIMERS
 from server.settings import Settings
 from server.sockets import mount_emulation, mount_sockets
 from server.timers import Timers
+from storage.auctions.backlog_redis import BacklogStore
 from storage.auctions.lookups import read_ticker
 from storage.auth.sessions_postgres import Revocation
 from storage.bus_redis import RedisBus
@@ -194,8 +196,8 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
         base.nats.when_connected(lambda client: follow_heads(client, hub.announce_heads))
         base.metrics.follow_hooks(hub.hooks)
         base.metrics.follow_sockets(lambda: socket_figures(hub, emulation))
-        sampling = asyncio.create_task(base.metrics.run(), name="metrics")
-        stack.callback(sampling.cancel)
+        _run_beside(stack, watch_bids(base.pipeline.groups, BacklogStore(redis, node)), "bid-backlog")
+        _run_beside(stack, base.metrics.run(), "metrics")
         yield ServerProcess(app, hub, base.metrics)
 
 
@@ -211,6 +213,12 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerProcess]:
             yield WorkerProcess(base.database, relay, timers, base.metrics)
         finally:
             await base.bus.close()
+
+
+def _run_beside(stack: AsyncExitStack, work: Coroutine[object, object, None], name: str) -> None:
+    """Run something until the stack closes."""
+    task = asyncio.create_task(work, name=name)
+    stack.callback(task.cancel)
 
 
 def close_sockets(hub: Hub, revoked: Sequence[Revocation]) -> None:
