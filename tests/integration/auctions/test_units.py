@@ -89,7 +89,8 @@ async def test_the_best_bids_share_the_units_at_the_lowest_winning_price(market,
     sold = [event for event in await market.personal_events(seller) if event["type"] == "auction_sold"]
     assert [(s["buyer_id"], s.get("quantity", 1)) for s in sold] == [(str(ann.id), 2), (str(eve.id), 1)]
     async with market.pool.acquire() as db:
-        assert (await read_auction_facts(db, auction)).winner_id is None
+        facts = await read_auction_facts(db, auction)
+    assert (facts.winner_id, facts.quantity, facts.format) == (None, 3, "english")
     assert await assert_replays(market.pool, [auction]) == 1
     await assert_audited(market, [auction])
 
