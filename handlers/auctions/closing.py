@@ -13,13 +13,19 @@ from protocols.topics import personal_channel
 
 
 def announce_close(
-    held: Held, now_ms: int, *, reply: Struct | None = None, bought_now: bool = False
+    held: Held,
+    now_ms: int,
+    *,
+    reply: Struct | None = None,
+    bought_now: bool = False,
+    ended_early: bool = False,
 ) -> Outcome:
     """Return the outcome of an auction that a command has just ended: to everyone, to the winners and to the seller.
 
     The other bidders are told later, by the timers `queue_losers` and `tell_losers`.
     """
-    events = [_closed(held, bought_now=bought_now), *notices_of_result(held)]
+    closed = _closed(held, bought_now=bought_now, ended_early=ended_early)
+    events = [closed, *notices_of_result(held)]
     return Outcome(reply, events, [held.latest()], timers_for_losers(held, now_ms))
 
 
@@ -32,12 +38,12 @@ def announce_end(held: Held, now_ms: int) -> Outcome:
     return Outcome(None, [_closed(held)], [held.latest()], [timer])
 
 
-def _closed(held: Held, *, bought_now: bool = False) -> Event:
+def _closed(held: Held, *, bought_now: bool = False, ended_early: bool = False) -> Event:
     state = held.state
     outcome = cast("Literal['sold', 'unsold', 'cancelled']", state.status)
     shares = shares_of(held)
     winner = held.leader if outcome == "sold" and shares is None else None
-    closed = AuctionClosed(outcome, state.price, winner, state.bid_count, bought_now, shares)
+    closed = AuctionClosed(outcome, state.price, winner, state.bid_count, bought_now, shares, ended_early)
     return held.event("auction_closed", closed)
 
 

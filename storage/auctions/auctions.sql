@@ -14,14 +14,16 @@ RETURNING auction_id;
 -- lock_states --
 -- The changing columns of auctions, at most one row each, by id. Index: auctions_pkey. Locks: the rows until commit, in
 -- id order, so that two batches cannot wait for each other.
-SELECT auction_id, status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions
+SELECT auction_id, status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions,
+       has_blocks
 FROM auctions WHERE auction_id = ANY($1::uuid[])
 ORDER BY auction_id FOR UPDATE;
 
 -- read_terms --
 -- The columns of auctions that never change, at most one row each. Index: auctions_pkey.
 SELECT auction_id, listing_id, format, currency, mask_salt, seller_id, starting_price, reserve_price, buy_now_price,
-       starts_at_ms, planned_end_ms, step_limits, steps, soft_close_ms, fall, sealed_key, group_id, quantity
+       starts_at_ms, planned_end_ms, step_limits, steps, soft_close_ms, fall, sealed_key, group_id, quantity,
+       exposure_guard, bidders
 FROM auctions WHERE auction_id = ANY($1::uuid[]);
 
 -- update_states --
@@ -47,24 +49,24 @@ SELECT a.auction_id, a.status, a.event_number, a.price, a.minimum_bid, a.leader_
 FROM unnest($1::uuid[], $2::bigint[]) AS known (auction_id, event_number) JOIN auctions AS a USING (auction_id)
 WHERE a.event_number <> known.event_number;
 
--- close_unchanged --
--- End live auctions whose newest event is still the one known ($2, by auction), sold ($3) or else unsold, with an event of
--- the next number; returns their ids. One whose row somebody holds is left out. Index: auctions_pkey, twice: written as
--- joins the planner reads the whole table. Locks: the rows.
-WITH same AS MATERIALIZED (
-    SELECT held.auction_id
-    FROM unnest($1::uuid[], $2::bigint[]) AS known (auction_id, event_number)
-    CROSS JOIN LATERAL (
-        SELECT a.auction_id FROM auctions AS a
-        WHERE a.auction_id = known.auction_id AND a.event_number = known.event_number AND a.status = 'live'
-        FOR UPDATE SKIP LOCKED
-    ) AS held
-)
+-- lock_unchanged --
+-- The ids of live auctions whose newest event is still the one known ($2, by auction), but for those whose row somebody
+-- holds. Index: auctions_pkey, one probe each: written as a join the planner reads the whole table. Locks: the rows.
+SELECT held.auction_id
+FROM unnest($1::uuid[], $2::bigint[]) AS known (auction_id, event_number)
+CROSS JOIN LATERAL (
+    SELECT a.auction_id FROM auctions AS a
+    WHERE a.auction_id = known.auction_id AND a.event_number = known.event_number AND a.status = 'live'
+    FOR UPDATE SKIP LOCKED
+) AS held;
+
+-- end_locked --
+-- End auctions that this transaction holds, sold ($2) or else unsold, with an event of the next number.
+-- Index: auctions_pkey.
 UPDATE auctions
-SET status = CASE WHEN auction_id IN (SELECT unnest($3::uuid[])) THEN 'sold' ELSE 'unsold' END,
+SET status = CASE WHEN auction_id IN (SELECT unnest($2::uuid[])) THEN 'sold' ELSE 'unsold' END,
     event_number = event_number + 1
-WHERE auction_id = ANY(ARRAY(SELECT auction_id FROM same))
-RETURNING auction_id;
+WHERE auction_id = ANY($1::uuid[]);
 
 -- find_group_lots --
 -- The open auctions of these pairs of seller and group. Index: auctions_group.
@@ -76,7 +78,7 @@ WHERE a.group_id IS NOT NULL AND a.status IN ('scheduled', 'live');
 -- One auction as of now. 0 or 1 row. Index: auctions_pkey.
 SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
        status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask,
-       fall, group_id, quantity,
+       fall, group_id, quantity, exposure_guard, bidders,
        (SELECT watchers FROM auction_watch_counts AS c WHERE c.auction_id = a.auction_id) AS watchers
 FROM auctions AS a WHERE auction_id = $1;
 
@@ -84,7 +86,7 @@ FROM auctions AS a WHERE auction_id = $1;
 -- Auctions as of now, at most one row each. Index: auctions_pkey.
 SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
        status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask,
-       fall, group_id, quantity
+       fall, group_id, quantity, exposure_guard, bidders
 FROM auctions WHERE auction_id = ANY($1::uuid[]);
 
 -- list_by_end --

@@ -48,13 +48,18 @@ async def read_changed_states(db: Connection, known: Mapping[UUID, int]) -> list
     return await db.fetch(_sql.read_changed_states, list(known), list(known.values()))
 
 
-async def close_unchanged(db: Connection, known: Mapping[UUID, int], sold: Iterable[UUID]) -> list[UUID]:
-    """End auctions whose newest event is the one known, unless somebody holds them; return which were ended.
+async def lock_unchanged(db: Connection, known: Mapping[UUID, int]) -> list[UUID]:
+    """Lock live auctions whose newest event is the one known, unless somebody holds them; return which.
 
     Cost: one round trip; waits for nobody.
     """
-    rows = await db.fetch(_sql.close_unchanged, list(known), list(known.values()), list(sold))
-    return [row[0] for row in rows]
+    return [row[0] for row in await db.fetch(_sql.lock_unchanged, list(known), list(known.values()))]
+
+
+async def end_locked(db: Connection, auction_ids: Sequence[UUID], sold: Sequence[UUID]) -> None:
+    """End auctions that this transaction holds, some of them sold. Cost: one round trip if any."""
+    if auction_ids:
+        await db.execute(_sql.end_locked, auction_ids, sold)
 
 
 async def read_auction(db: Connection, auction_id: UUID) -> Row | None:

@@ -25,9 +25,9 @@ def under_lock(monkeypatch) -> list[list]:
     asked = []
     decide = close_auction_module._close_others
 
-    async def note(refs, stores, now_ms):
+    async def note(refs, queued, stores, now_ms):
         asked.append(list(refs))
-        return await decide(refs, stores, now_ms)
+        return await decide(refs, queued, stores, now_ms)
 
     monkeypatch.setattr(close_auction_module, "_close_others", note)
     return asked
@@ -61,6 +61,45 @@ async def test_prepared_auctions_close_as_others_do_but_without_being_read_again
     assert kinds == ["auction_sold", "auction_unsold", "auction_unsold"]
     assert await assert_replays(market.pool, [sold, unsold, below]) == 3
     await assert_audited(market, [sold, unsold, below])
+
+
+async def test_a_drafted_sale_takes_its_piece_off_the_listing_and_a_reverse_one_does_not(
+    market, seller, ann, under_lock
+):
+    end = now_instant() + HOUR_MS
+    sold, unsold, bought = [
+        await market.new_auction(seller, ends_at=moment(end), **terms)
+        for terms in ({}, {}, {"format": "reverse", "starting_price": 100_00})
+    ]
+    for auction in (sold, bought):
+        await market.bid_now(auction, ann, 20_00)
+    await prepare(market, end + HOUR_MS)
+    market.clock_ms = end + CLOSE_GRACE_MS
+    await market.run_timers()
+    assert under_lock == []
+    left = [
+        tuple(
+            await market.pool.fetchrow(
+                "SELECT l.status, l.quantity FROM listings AS l JOIN auctions AS a USING (listing_id)"
+                " WHERE a.auction_id = $1",
+                auction,
+            )
+        )
+        for auction in (sold, unsold, bought)
+    ]
+    assert left == [("sold", 0), ("active", 1), ("active", 1)]
+    assert [(await market.row(a))["status"] for a in (sold, unsold, bought)] == ["sold", "unsold", "sold"]
+
+
+async def test_a_guarded_auction_is_decided_under_its_lock(market, seller, ann, under_lock):
+    end = now_instant() + HOUR_MS
+    auction = await market.new_auction(seller, ends_at=moment(end), exposure_guard=True)
+    await market.bid_now(auction, ann, 20_00)
+    await prepare(market, end + HOUR_MS)
+    market.clock_ms = end + CLOSE_GRACE_MS
+    await market.run_timers()
+    assert under_lock == [[auction]]
+    assert (await market.row(auction))["status"] == "sold"
 
 
 async def test_a_bid_after_the_preparation_counts(market, seller, ann, bob, under_lock):

@@ -38,9 +38,10 @@ async def assert_same_as_separate_reads(market, auction, caller):
     [
         ({"reserve_price": 25_00, "buy_now_price": 900_00}, None),
         ({"format": "sealed_second_price"}, None),
+        ({"format": "reverse", "starting_price": 1_000_00}, None),
         ({"quantity": 3}, 2),
     ],
-    ids=["english", "sealed", "units"],
+    ids=["english", "sealed", "reverse", "units"],
 )
 async def test_the_page_says_what_the_separate_reads_say(market, seller, ann, bob, terms, quantity):
     await sign_up(market, seller, "Sally", 1_700_000_000_000)
@@ -48,7 +49,8 @@ async def test_the_page_says_what_the_separate_reads_say(market, seller, ann, bo
     (listing,) = await market.new_listings(seller, 1)
     await market.pool.execute("UPDATE listings SET quantity = 3 WHERE listing_id = $1", listing)
     auction = (await market.open(seller, listing, ends_at=moment(end), **terms)).id
-    for who, amount in ((ann, 30_00), (bob, 40_00), (ann, 50_00)):
+    amounts = (90_00, 80_00, 70_00) if terms.get("format") == "reverse" else (30_00, 40_00, 50_00)
+    for who, amount in zip((ann, bob, ann), amounts, strict=True):
         await market.call(
             "place_bid",
             who,
