@@ -16,6 +16,12 @@ Format = Literal["english", "reverse", "dutch", "sealed_first_price", "sealed_se
 Status = Literal["scheduled", "live", "sold", "unsold", "cancelled"]
 Quantity = Annotated[int, Meta(ge=1, le=100)]
 """Units of one lot."""
+NextBid = Annotated[
+    int,
+    Meta(
+        description="The bid a new bidder has to reach: the least to offer, in a reverse auction the most to ask for."
+    ),
+]
 
 # -- Commands and queries ------------------------------------------------------------------------------------
 
@@ -49,11 +55,14 @@ class OpenAuction(Struct, frozen=True):
     listing_id: UUID
     format: Format
     currency: Currency
-    starting_price: AmountMinor
-    """The least that is bid; in a reverse auction the most."""
+    starting_price: Annotated[
+        AmountMinor, Meta(description="The least that is bid; in a reverse auction the most.")
+    ]
     ends_at: InputTime
-    reserve_price: AmountMinor | None = None
-    """Secret: you sell from this price on; in a reverse auction you pay it at most."""
+    reserve_price: Annotated[
+        AmountMinor | None,
+        Meta(description="Secret: you sell from this price on; in a reverse auction you pay it at most."),
+    ] = None
     buy_now_price: AmountMinor | None = None
     starts_at: InputTime | None = None
     soft_close: SoftClose | None = None
@@ -68,8 +77,10 @@ class OpenAuction(Struct, frozen=True):
     bidders: Bidders = "anyone"
     """`approved`: only those you approved may bid."""
     key: Key = ""
-    quantity: Quantity = 1
-    """Equal units of the listing, sold together at one price each (English and sealed formats)."""
+    quantity: Annotated[
+        Quantity,
+        Meta(description="Equal units of the listing, sold at one price each (English and sealed formats)."),
+    ] = 1
 
 
 class GetAuction(Struct, frozen=True):
@@ -87,11 +98,17 @@ class PlaceBid(Struct, frozen=True):
     """
 
     auction_id: UUID
-    amount: AmountMinor
-    """For each unit."""
+    amount: Annotated[
+        AmountMinor,
+        Meta(
+            description="For each unit. English: your secret maximum; reverse: the least you would do it for, secret; "
+            "Dutch: the most you pay now; sealed: the bid."
+        ),
+    ]
     key: Key = ""
-    quantity: Quantity = 1
-    """Units of a lot of several; the last bid that is served may get fewer."""
+    quantity: Annotated[
+        Quantity, Meta(description="Units of a lot of several; the last bid served may get fewer.")
+    ] = 1
 
 
 class ListBids(Struct, frozen=True):
@@ -146,8 +163,7 @@ class AuctionSummary(Struct, frozen=True, kw_only=True):
     currency: Currency
     starting_price: int
     price: int
-    minimum_bid: int
-    """The bid that a new bidder has to reach: the least to offer, in a reverse auction the most to ask for."""
+    minimum_bid: NextBid
     bid_count: int
     """Standing bids: retracted ones are not counted."""
     leader: str | None
@@ -161,8 +177,12 @@ class AuctionSummary(Struct, frozen=True, kw_only=True):
     version: int
     quantity: int = 1
     """Units for sale; `price` is for each."""
-    maximum_bid: int | None = None
-    """The most a new bidder may ask for in a reverse auction (0: nobody can ask for less); None for other formats."""
+    maximum_bid: Annotated[
+        int | None,
+        Meta(
+            description="Reverse: the most a new bidder may ask for, 0 when nobody can ask for less. Else null.",
+        ),
+    ] = None
 
 
 class Auction(AuctionSummary, frozen=True, kw_only=True):
@@ -200,7 +220,7 @@ class BidReceipt(Struct, frozen=True, gc=False, omit_defaults=True):
     offset: int
     outcome: Literal["leading", "outbid", "sealed", "won"]
     price: int
-    minimum_bid: int
+    minimum_bid: NextBid
     ends_at: Timestamp
     commitment: str | None = None
     """Of a sealed bid: what everybody sees of it, `commitment_of` its amount and nonce."""
@@ -245,7 +265,7 @@ class Retraction(Struct, frozen=True):
     retracted: int
     """How many bids went."""
     price: int
-    minimum_bid: int
+    minimum_bid: NextBid
     leader: str | None
     bid_count: int
     reserve_met: bool
@@ -265,7 +285,7 @@ class AuctionOpened(Struct, frozen=True, omit_defaults=True):
     status: Status
     currency: Currency
     starting_price: int
-    minimum_bid: int
+    minimum_bid: NextBid
     has_reserve: bool
     buy_now_price: int | None
     starts_at: Timestamp
@@ -298,7 +318,7 @@ class BidPlaced(Struct, frozen=True, gc=False, omit_defaults=True):
     bid_id: UUID
     bidder: str
     price: int
-    minimum_bid: int
+    minimum_bid: NextBid
     leader: str | None
     bid_count: int
     reserve_met: bool
@@ -326,7 +346,7 @@ class BidRetracted(Struct, frozen=True, omit_defaults=True):
     bidder: str
     retracted: int
     price: int
-    minimum_bid: int
+    minimum_bid: NextBid
     leader: str | None
     bid_count: int
     reserve_met: bool
@@ -389,7 +409,7 @@ class Ticker(Struct, frozen=True, gc=False):
     """The newest visible state."""
 
     price: int
-    minimum_bid: int
+    minimum_bid: NextBid
     leader: str | None
     bid_count: int
     reserve_met: bool
@@ -404,7 +424,7 @@ class Outbid(Struct, frozen=True, gc=False, omit_defaults=True):
 
     auction_id: UUID
     price: int
-    minimum_bid: int
+    minimum_bid: NextBid
     units: int = 0
     """Of a lot of several: what you still get."""
 

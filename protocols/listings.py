@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from protocols.errors import Refusal
 from protocols.photos import Photo, PhotosChanged
+from protocols.saved_searches import Condition, ListingMatched, SearchFilters
 from protocols.stock import Stock, StockMoved
 from protocols.values import AmountMinor, Currency, Cursor, GeoPoint, Key, Money, PageLimit, Timestamp
 
@@ -23,7 +24,6 @@ Description = Annotated[str, Meta(max_length=10_000)]
 Slug = Annotated[str, Meta(min_length=1, max_length=40, examples=["cycling"])]
 """A category, as `listings.list_categories` names it."""
 
-Condition = Literal["new", "like_new", "used", "for_parts"]
 ListingStatus = Literal["draft", "active", "withdrawn", "sold"]
 Sort = Literal["relevance", "newest", "price_asc", "price_desc", "distance"]
 
@@ -126,21 +126,9 @@ class ListOwnListings(Struct, frozen=True, kw_only=True):
     cursor: Cursor = ""
 
 
-class SearchListings(Struct, frozen=True, kw_only=True):
+class SearchListings(SearchFilters, frozen=True, kw_only=True):
     """Find active listings. Words, filters and order combine freely; `distance` needs `near`."""
 
-    q: Annotated[str, Meta(max_length=200)] = ""
-    category: Annotated[str, Meta(max_length=40)] = ""
-    """A category; its descendants are included."""
-    condition: Condition | None = None
-    min_price: Annotated[int, Meta(ge=0, le=9_007_199_254_740_991)] | None = None
-    max_price: Annotated[int, Meta(ge=0, le=9_007_199_254_740_991)] | None = None
-    """Minor units, compared in `currency` when that is given, else in each listing's own."""
-    currency: Currency | None = None
-    seller_id: UUID | None = None
-    near: Annotated[str, Meta(max_length=64, examples=["52.52,13.405"])] = ""
-    """`lat,lon` in degrees: only listings within `radius_m` of it."""
-    radius_m: Annotated[int, Meta(ge=1, le=20_000_000)] = 50_000
     sort: Sort | None = None
     """Default: relevance with `q`, else newest. Listings without a price come last in both price orders."""
     limit: PageLimit = 20
@@ -322,6 +310,9 @@ EVENTS: dict[str, type[Struct]] = {
     "photos_changed": PhotosChanged,
 }
 """Event types of a listing's stream; no channel replays them."""
+
+PERSONAL_EVENTS: dict[str, type[Struct]] = {"listing_matched": ListingMatched}
+"""What the domain says on personal channels."""
 
 LATEST: dict[str, type[Struct]] = {"stock": Stock}
 """What the latest channel of a listing shows."""

@@ -26,6 +26,9 @@ class Kind(StrEnum):
 
 _KINDS = frozenset(Kind)
 
+SHAREABLE = frozenset({Kind.AUCTIONS, Kind.TICKER, Kind.ORDERS, Kind.TRIPS})
+"""Kinds that a scope token may open for others; a personal channel is for its user alone."""
+
 REPLAYED = frozenset({Kind.AUCTIONS, Kind.PERSONAL, Kind.ORDERS})
 """Kinds whose every event reaches every subscriber."""
 

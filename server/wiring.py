@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from handlers.auth.scope_tokens import ScopeVerifier
 from handlers.auth.tokens import TokenVerifier
 from handlers.auth.tools import KeyedAuthTools
 from handlers.auth.watch import SessionWatch, tells_of_access
 from handlers.contract import Caller
 from handlers.listings.photo_tools import PhotoTools
+from protocols.centrifuge import UnsubscribeCode
 from protocols.topics import PERSONAL_PREFIX, Entry, Kind
 from realtime.control import Controls
 from realtime.emulation import Emulation, new_node
@@ -33,6 +35,7 @@ from server.polls import HubWatch
 from server.ratelimits import LocalLimits, SharedLimits
 from server.relay import Relay
 from server.routes import ROUTES, TIMERS
+from server.scopes import ScopedRules
 from server.settings import Settings
 from server.sockets import mount_emulation, mount_sockets
 from server.timers import Timers
@@ -49,6 +52,7 @@ from storage.listings.lookups import read_stock
 from storage.mailbox_redis import RedisMailbox
 from storage.presence_redis import RedisPresence
 from storage.ratelimits_redis import RateLimitStore
+from storage.reports_redis import RedisReports
 from storage.streams_nats import follow_heads
 from storage.vault import Vault
 
@@ -57,6 +61,9 @@ SESSION_OVER = (4501, "session over")
 
 ACCESS_CHANGED = (4401, "access changed")
 """Close code after a role change: the client reconnects with a refreshed token."""
+
+WORD_OVER = (UnsubscribeCode.EXPIRED, "token expired")
+"""Unsubscribe code for who follows a channel on the word of such an account: clients ask for another token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +143,10 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
     """Build a server process: both doors on one pipeline."""
     async with _lay_foundation(settings, "server") as base, AsyncExitStack() as stack:
         log = ChannelLog(base.database, base.epoch, {Kind.TICKER: read_ticker, Kind.STOCK: read_stock})
-        rules = ChannelRules(log)
         watch = SessionWatch(base.database, settings.access_token_s)
         verifier = TokenVerifier(base.auth.keys, settings.url, watch)
+        scopes = ScopeVerifier(base.auth.keys, settings.url, watch, base.database, settings.access_token_s)
+        rules = ScopedRules(ChannelRules(log), scopes)
 
         async def check_token(token: str) -> CheckedToken:
             verified = await verifier.verify_access_token(token)
@@ -151,13 +159,12 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
         redis = open_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         bounds = Limits() if settings.rate_limits else Limits(commands=None, refusals=None)
-        hub = Hub(base.bus, log, bounds, RedisPresence(redis))
+        hub = Hub(base.bus, log, bounds, RedisPresence(redis), RedisReports(redis))
 
         def leaving() -> bool:
             return hub.draining
 
-        watch.on_revoked = lambda revoked: close_sockets(hub, revoked)
-        hub.observe(PERSONAL_PREFIX, lambda _, entry: watch.hint() if tells_of_access(entry.data) else None)
+        join_watch(hub, watch)
         polls = HubWatch(hub)
         limits = LocalLimits() if settings.rate_limits else None
         table = CommandTable(ROUTES, base.pipeline, limits, base.metrics)
@@ -221,13 +228,21 @@ def _run_beside(stack: AsyncExitStack, work: Coroutine[object, object, None], na
     stack.callback(task.cancel)
 
 
+def join_watch(hub: Hub, watch: SessionWatch) -> None:
+    """Close what lost access, and have the watch look when a personal channel says that some did."""
+    watch.on_revoked = partial(close_sockets, hub)
+    hub.observe(PERSONAL_PREFIX, lambda _, entry: watch.hint() if tells_of_access(entry.data) else None)
+
+
 def close_sockets(hub: Hub, revoked: Sequence[Revocation]) -> None:
     """End the sockets whose access was taken away, in this process."""
     for revocation in revoked:
         if revocation.session_id is not None:
             hub.disconnect_session(str(revocation.session_id), *SESSION_OVER)
+            hub.end_grants_of_session(str(revocation.session_id), *WORD_OVER)
         else:
             hub.disconnect_user(str(revocation.user_id), *ACCESS_CHANGED)
+            hub.end_grants_of_user(str(revocation.user_id), *WORD_OVER)
 
 
 def socket_figures(hub: Hub, emulation: Emulation) -> dict[str, float]:

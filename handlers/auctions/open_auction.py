@@ -79,8 +79,8 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
         raise ListingNotAuctionable
     if listing.seller_id != caller.id:
         raise NotAllowed("Only the owner of the listing can put it up for auction")
-    if listing.quantity < terms.quantity:
-        raise refuse("quantity", f"The listing has {listing.quantity}")
+    if listing.saleable < terms.quantity:
+        raise refuse("quantity", f"The listing has {listing.saleable} to sell")
     await _check_room(stores, caller.id, terms.group_id)
     auction_id = new_id()
     await _insert(command, terms, auction_id, stores, now_ms)

@@ -1,19 +1,22 @@
 """Listings: offers of goods, the category tree, search. The table of contents of the domain."""
 
 from handlers.contract import Permission, Route, TimerHandler
-from handlers.listings import photo_routes, stock_routes
+from handlers.listings import goods_routes, photo_routes, search_routes, stock_routes
 from handlers.listings.create_listing import create_listing
 from handlers.listings.delete_draft import delete_draft
 from handlers.listings.expire_reservations import expire_reservations
 from handlers.listings.get_listing import get_listing
 from handlers.listings.list_categories import list_categories
 from handlers.listings.list_own_listings import list_own_listings
+from handlers.listings.match_searches import match_searches
 from handlers.listings.publish_listing import publish_listing
 from handlers.listings.search_listings import search_listings
 from handlers.listings.sweep_photos import sweep_photos
+from handlers.listings.tell_matches import tell_matches
 from handlers.listings.update_listing import update_listing
 from handlers.listings.withdraw_listing import withdraw_listing
 from protocols.errors import NotAllowed, Stale
+from protocols.goods import GoodsProhibited
 from protocols.listings import (
     Categories,
     CategoryNotFound,
@@ -47,7 +50,7 @@ _ROUTES: tuple[Route, ...] = (
         permission=Permission.SIGNED_IN,
         status=201,
         cost=5,
-        refusals=(CategoryNotFound,),
+        refusals=(CategoryNotFound, GoodsProhibited),
     ),
     Route(
         domain="listings",
@@ -99,6 +102,7 @@ _ROUTES: tuple[Route, ...] = (
             NotAllowed,
             Stale,
             StockHeld,
+            GoodsProhibited,
         ),
     ),
     Route(
@@ -110,7 +114,7 @@ _ROUTES: tuple[Route, ...] = (
         path="/v1/listings/{listing_id}/publish",
         permission=Permission.SIGNED_IN,
         cost=5,
-        refusals=(ListingNotFound, ListingNotActive, NotAllowed),
+        refusals=(ListingNotFound, ListingNotActive, NotAllowed, GoodsProhibited),
     ),
     Route(
         domain="listings",
@@ -144,9 +148,17 @@ _ROUTES: tuple[Route, ...] = (
     ),
 )
 
-ROUTES: tuple[Route, ...] = (*_ROUTES, *stock_routes.ROUTES, *photo_routes.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *_ROUTES,
+    *stock_routes.ROUTES,
+    *photo_routes.ROUTES,
+    *search_routes.ROUTES,
+    *goods_routes.ROUTES,
+)
 
 TIMERS: dict[str, TimerHandler] = {
     "expire_reservations": expire_reservations,
     "sweep_photos": sweep_photos,
+    "match_searches": match_searches,
+    "tell_matches": tell_matches,
 }

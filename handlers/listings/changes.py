@@ -83,3 +83,15 @@ def changed_columns(before: ListingRow, after: ListingRow) -> set[str]:
     """Return the names of the columns that differ."""
     old, new = asdict(before), asdict(after)
     return {name for name, value in new.items() if old[name] != value}
+
+
+def is_cheaper(before: ListingRow, after: ListingRow) -> bool:
+    """Whether the price fell, or there is one now: then it may fit saved searches that it did not.
+
+    Other changes tell nobody, or a seller could tell everybody by changing words until all searches fit.
+    """
+    if after.price_minor is None:
+        return False
+    if before.price_minor is None:
+        return True
+    return before.currency == after.currency and after.price_minor < before.price_minor

@@ -2,14 +2,16 @@
 
 import msgspec
 
-from handlers.contract import Caller, Event, Outcome, Stores
+from handlers.contract import Caller, Event, Outcome, Stores, Timer
 from handlers.listings.changes import (
     FREE_IN_AUCTION,
     change_listing,
     changed_columns,
     check_auction,
+    is_cheaper,
     own_listing,
 )
+from handlers.listings.goods import refuse_prohibited
 from handlers.listings.showing import show_listing, show_shelf
 from protocols.listings import CategoryNotFound, ListingUpdated, UpdateListing
 from protocols.topics import listing_stream
@@ -18,6 +20,7 @@ from storage.listings.listings_postgres import lock_listing, read_branch, update
 from storage.listings.stock_postgres import MovementRow, insert_movements
 
 _FIELD_OF_COLUMN = {"price_minor": "price", "currency": "price", "lat": "location", "lon": "location"}
+_DESCRIBING = {"title", "description", "category"}
 _BESIDE = {"version", "terms_version", "updated_at_ms"}
 
 
@@ -25,7 +28,7 @@ async def update_listing(command: UpdateListing, caller: Caller, stores: Stores,
     """Write the given fields and count the version on; a change that changes nothing leaves it as it is.
 
     Raises: ListingNotFound, NotAllowed, Stale, ListingNotActive, StockHeld, ListingInAuction, InvalidInput,
-    CategoryNotFound.
+    CategoryNotFound, GoodsProhibited.
     """
     before = own_listing(await lock_listing(stores.db, command.listing_id), caller.id)
     row = change_listing(before, command, now_ms)
@@ -37,6 +40,8 @@ async def update_listing(command: UpdateListing, caller: Caller, stores: Stores,
         check_auction(await read_open_auction(stores.db, row.listing_id))
     if row.category != before.category and not await read_branch(stores.db, row.category):
         raise CategoryNotFound
+    if row.status == "active" and changed & _DESCRIBING:
+        await refuse_prohibited(stores.db, row)
     await update_listing_row(stores.db, row)
     if moved := row.quantity - before.quantity:
         adjusted = MovementRow(
@@ -47,4 +52,7 @@ async def update_listing(command: UpdateListing, caller: Caller, stores: Stores,
     changes = {name: msgspec.to_builtins(getattr(shown, name)) for name in sorted(fields)}
     updated = ListingUpdated(by=caller.id, version=row.version, changes=changes)
     event = Event(listing_stream(row.listing_id), "listing_updated", updated, row.version)
-    return Outcome(reply=shown, events=[event], latest=[] if row.status == "draft" else [show_shelf(row)])
+    if row.status == "draft":
+        return Outcome(reply=shown, events=[event])
+    timers = [Timer("match_searches", row.listing_id, now_ms)] if is_cheaper(before, row) else []
+    return Outcome(reply=shown, events=[event], latest=[show_shelf(row)], timers=timers)

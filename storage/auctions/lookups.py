@@ -18,12 +18,16 @@ class AuctionFacts:
     auction_id: UUID
     listing_id: UUID
     seller_id: UUID
+    """Who opened it; in a reverse auction the one who pays."""
     status: str
     currency: str
     price: int
     winner_id: UUID | None
     """Unmasked; None unless one unit was sold: several have their winners in `auction_places`."""
     ends_at_ms: int
+    format: str
+    quantity: int
+    """Units; the price is for each."""
 
 
 async def read_ticker(db: Connection, auction_id: UUID) -> tuple[int, Ticker] | None:

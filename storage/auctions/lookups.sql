@@ -28,5 +28,6 @@ SELECT auction_id, status FROM auctions WHERE listing_id = $1 AND status IN ('sc
 -- read_auction_facts --
 -- What other domains may know of one auction. 0 or 1 row. Index: auctions_pkey.
 SELECT auction_id, listing_id, seller_id, status, currency, price,
-       CASE WHEN status = 'sold' AND quantity = 1 THEN leader_id END AS winner_id, ends_at_ms
+       CASE WHEN status = 'sold' AND quantity = 1 THEN leader_id END AS winner_id, ends_at_ms,
+       format, quantity
 FROM auctions WHERE auction_id = $1;

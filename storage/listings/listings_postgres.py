@@ -6,7 +6,8 @@ from uuid import UUID
 
 import msgspec
 
-from protocols.listings import Condition, ListingStatus
+from protocols.listings import ListingStatus
+from protocols.saved_searches import Condition
 from protocols.values import to_json
 from storage.engines.postgres import Connection
 from storage.listings.photos_postgres import PhotoRow

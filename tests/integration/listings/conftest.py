@@ -41,7 +41,7 @@ class Shop:
     async def call(self, verb: str, caller: Caller = ANONYMOUS, /, **fields: Any) -> Any:
         answer = await self.pipeline.run(self.routes[verb], self.command(verb, **fields), caller)
         assert answer.status == self.routes[verb].status
-        return msgspec.json.decode(answer.body)
+        return None if answer.body == b"null" else msgspec.json.decode(answer.body)
 
     async def create(self, seller: Caller, /, **fields: Any) -> Any:
         return await self.call("create_listing", seller, **{**BAG, **fields})
@@ -90,7 +90,7 @@ async def shop(
 @pytest_asyncio.fixture
 async def empty_shop(shop: Shop) -> Shop:
     """The shop with nothing in it."""
-    await shop.pool.execute("TRUNCATE listings, events CASCADE")
+    await shop.pool.execute("TRUNCATE listings, saved_searches, events, streams, timers CASCADE")
     return shop
 
 

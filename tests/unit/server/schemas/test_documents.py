@@ -266,7 +266,9 @@ THROUGH_DOORS = {"stock_moved": ("auctions", "listings")}
 """Events that a domain writes on another one's stream, beside a write through a door (decision 0062)."""
 
 
-@pytest.mark.parametrize("domain", sorted({route.domain for route in REAL_ROUTES}))
+@pytest.mark.parametrize(
+    "domain", sorted({r.domain for r in REAL_ROUTES if Path("handlers", r.domain).is_dir()})
+)
 def test_every_event_that_a_handler_writes_is_in_its_domains_vocabulary(domain):
     words = read_vocabulary([domain])
     unshown = getattr(import_module(f"protocols.{domain}"), "AUDIT_EVENTS", {})
