@@ -164,7 +164,9 @@ async def test_a_revoked_leaders_bids_go_and_the_runner_up_leads_again(market, s
 
 @pytest.mark.parametrize("terms", [{"format": "reverse", "starting_price": 900_00}, {"quantity": 3}])
 async def test_a_revocation_follows_the_rules_of_the_format(market, seller, ann, bob, terms):
-    auction = await market.new_auction(seller, bidders="approved", **terms)
+    (listing,) = await market.new_listings(seller, 1)
+    await market.pool.execute("UPDATE listings SET quantity = 3 WHERE listing_id = $1", listing)
+    auction = (await market.open(seller, listing, bidders="approved", **terms)).id
     await approve(market, seller, auction, ann, bob)
     for who, amount in ((ann, 800_00), (bob, 700_00)) if "format" in terms else ((ann, 20_00), (bob, 30_00)):
         await market.bid_now(auction, who, amount)
