@@ -74,6 +74,12 @@ class AuthTools(Protocol):
         """Return an access token that expires by `ends_at_ms` at the latest, and its life in seconds."""
         ...
 
+    def sign_scope_token(
+        self, issuer: Caller, access_version: int, channels: Sequence[str], now_ms: int, ends_at_ms: int
+    ) -> str:
+        """Return a token that lends what its issuer may follow of these channels."""
+        ...
+
     def sign_refresh_token(self, session_id: UUID, counter: int) -> str:
         """Return the refresh token of a session at a counter; the same input gives the same token."""
         ...

@@ -128,6 +128,24 @@ class UnknownChannel(Refusal):
     code, number, status = "unknown_channel", 412, 404
 
 
+class HeadTooLarge(Refusal):
+    """The request's headers are larger than the server accepts."""
+
+    code, number, status = "head_too_large", 414, 431
+
+
+class UriTooLong(Refusal):
+    """The request's address is longer than the server accepts."""
+
+    code, number, status = "uri_too_long", 415, 414
+
+
+class RequestTimeout(Refusal):
+    """The request did not arrive in time; send it again."""
+
+    code, number, status, temporary = "request_timeout", 416, 408, True
+
+
 class TemporarilyUnavailable(Fault):
     """A part of the server is out of reach; nothing is known to have changed. Try again with the same key."""
 

@@ -114,7 +114,8 @@ class StockMoved(Struct, frozen=True, kw_only=True):
     quantity: int
     on_hand: int
     reserved: int
-    reservation_id: UUID
+    reservation_id: UUID | None
+    """None for a sale by auction."""
     version: int
 
 

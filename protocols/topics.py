@@ -26,6 +26,9 @@ class Kind(StrEnum):
 
 _KINDS = frozenset(Kind)
 
+SHAREABLE = frozenset({Kind.AUCTIONS, Kind.TICKER, Kind.ORDERS, Kind.TRIPS})
+"""Kinds that a scope token may open for others; a personal channel is for its user alone."""
+
 REPLAYED = frozenset({Kind.AUCTIONS, Kind.PERSONAL, Kind.ORDERS})
 """Kinds whose every event reaches every subscriber."""
 
@@ -75,6 +78,11 @@ def personal_channel(user_id: UUID) -> str:
 def listing_stream(listing_id: UUID) -> str:
     """Return the stream of a listing's audit events; it is no channel, nobody can subscribe to it."""
     return f"listings:{listing_id}"
+
+
+def signal_stream(signal_id: UUID) -> str:
+    """Return the stream of a signal of abuse; it is no channel, nobody can subscribe to it."""
+    return f"signals:{signal_id}"
 
 
 def stock_channel(listing_id: UUID) -> str:

@@ -191,11 +191,17 @@ class Connection(Member):
                     pending.popleft()
             else:
                 self._busy = True
-                self.hub.room.start(self._serve())
+                if self.state == NEW:
+                    self.hub.admission.line_up(self._begin)
+                else:
+                    self._begin()
                 return
         self._pending = _NO_PENDING
         if self.state < CLOSED:
             self.socket.resume_reading()
+
+    def _begin(self) -> None:
+        self.hub.room.start(self._serve())
 
     async def _serve(self) -> None:
         """Serve the first waiting command, and those behind it that have to wait too."""
@@ -292,9 +298,13 @@ class Connection(Member):
             return False
         channel.remove(self)
         self.hub.left(channel)
+        if self.hub.reports is not None:
+            self.hub.reports.leave(name, self.client)
         if observers := self.hub.hooks.unsubscribed:
             tell(observers, Unsubscribed(self.client, self.identity, name, cause))
         if isinstance(self.rules, dict) and (rule := self.rules.pop(name, None)) is not None:
+            if rule.grant is not None:
+                self.hub.forget_grant(rule.grant, self, name)
             self.hub.went(name, rule, self.client, self.describe(rule))
         return True
 
@@ -310,7 +320,11 @@ class Connection(Member):
         """Keep the rule of a subscription as long as that lasts."""
         if not isinstance(self.rules, dict):
             self.rules = {}
+        elif name in self.rules and (old := self.rules[name].grant) is not None:
+            self.hub.forget_grant(old, self, name)
         self.rules[name] = rule
+        if rule.grant is not None:
+            self.hub.grant(rule.grant, self, name)
         if rule.expires_at_s:
             self._place()
 

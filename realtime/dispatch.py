@@ -15,6 +15,8 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
+import msgspec
+
 from protocols.centrifuge import (
     Command,
     ConnectRequest,
@@ -31,8 +33,9 @@ from protocols.centrifuge import (
     UnsubscribeRequest,
     UnsubscribeResult,
 )
+from protocols.channels import REPORT_OFFSET, OffsetReported, ReportOffset
 from protocols.errors import Fault, RateLimited
-from protocols.values import new_id
+from protocols.values import new_id, to_json
 from realtime.channel import Channel
 from realtime.connection import FAILED, NEW, OPEN, Connection
 from realtime.hooks import Cause
@@ -180,6 +183,11 @@ class CommandDispatcher:
 
     def _call(self, connection: Connection, command_id: int, rpc: RPCRequest) -> None:
         """Run an RPC; its answer is written now or by the future's callback."""
+        if rpc.method == REPORT_OFFSET:
+            with self._answering(connection, Command(command_id)):
+                _charge(connection, Command(command_id))
+                self._report_offset(connection, command_id, rpc)
+            return
         try:
             answer = self._gate.call(connection.identity, rpc.method, bytes(rpc.data))
         except Exception as error:  # noqa: BLE001 - every command is answered
@@ -215,6 +223,23 @@ class CommandDispatcher:
             if not isinstance(error, asyncio.CancelledError):
                 _log.error("an RPC failed", exc_info=error)
             connection.refuse_internal(command_id)
+
+    def _report_offset(self, connection: Connection, command_id: int, rpc: RPCRequest) -> None:
+        """Note how far the client has processed a channel it follows. Raises ProtocolError 103, 107, 108."""
+        reports = self._hub.reports
+        if reports is None:
+            raise ProtocolError(ErrorCode.NOT_AVAILABLE, "not available")
+        try:
+            report = msgspec.json.decode(bytes(rpc.data), type=ReportOffset)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise ProtocolError(ErrorCode.BAD_REQUEST, "bad request") from error
+        channel = connection.channels.get(report.channel)
+        if channel is None:
+            raise ProtocolError(ErrorCode.PERMISSION_DENIED, "permission denied")
+        if not isinstance(channel, ReplayedChannel) or report.offset > channel.head:
+            raise ProtocolError(ErrorCode.BAD_REQUEST, "bad request")
+        counts = reports.report(channel.name, connection.client, connection.user, report.offset)
+        connection.answer(connection.codec.rpc_reply(command_id, to_json(OffsetReported(counts))))
 
     # Connect and refresh.
 
@@ -293,9 +318,11 @@ class CommandDispatcher:
             return
         if name not in connection.channels:  # the server ended it meanwhile
             raise ProtocolError(ErrorCode.PERMISSION_DENIED, "permission denied")
+        if fresh.grant is not None:
+            fresh.grant.confirm()
         known = connection.rules.get(name)
         if known is not None:
-            connection.remember(name, replace(known, expires_at_s=fresh.expires_at_s))
+            connection.remember(name, replace(known, expires_at_s=fresh.expires_at_s, grant=fresh.grant))
         result = SubRefreshResult()
         if fresh.expires_at_s:
             result.expires, result.ttl = True, seconds_left(fresh.expires_at_s)
@@ -369,6 +396,8 @@ class CommandDispatcher:
         if connection.state != OPEN:
             return
         channel, rule = prepared
+        if rule.grant is not None:
+            rule.grant.confirm()  # opening may have taken a while; nothing below waits
         result = join(self._hub, connection, channel, rule, request)
         connection.channels[channel.name] = channel
         connection.answer(connection.codec.reply(command_id, result))

@@ -23,8 +23,21 @@ from realtime.heartbeat import Wheel
 from realtime.hooks import Hooks
 from realtime.latest import LatestChannel
 from realtime.limits import Limits
-from realtime.ports import JOIN, LEAVE, Bus, ChannelRule, Entry, Identity, Lane, Log, Presence
+from realtime.ports import (
+    JOIN,
+    LEAVE,
+    Bus,
+    ChannelRule,
+    Entry,
+    Grant,
+    Identity,
+    Lane,
+    Log,
+    Presence,
+    ReportStore,
+)
 from realtime.replayed import ReplayedChannel
+from realtime.reports import Reports
 from realtime.writer import Counters, Writer
 
 _log = logging.getLogger(__name__)
@@ -91,7 +104,12 @@ class Hub:
     """The realtime core of one process."""
 
     def __init__(
-        self, bus: Bus, log: Log, limits: Limits | None = None, presence: Presence | None = None
+        self,
+        bus: Bus,
+        log: Log,
+        limits: Limits | None = None,
+        presence: Presence | None = None,
+        reports: ReportStore | None = None,
     ) -> None:
         """Make it inside the running event loop; `start` before the first connection."""
         self.bus, self.log = bus, log
@@ -102,6 +120,7 @@ class Hub:
         self.wheel = Wheel(self.loop, self.limits.tick_s)
         self.room = Surroundings(log, self.fanout, self.limits, self.counters)
         self.attendance = Attendance(presence, self.room) if presence is not None else None
+        self.reports = Reports(reports, self.room) if reports is not None else None
         self.channels: dict[str, Channel] = {}
         self.connections: set[Member] = set()
         self.draining = False
@@ -112,6 +131,8 @@ class Hub:
             self.connections, self.fanout.full, lambda: self.draining, self.limits, self.counters
         )
         self._sessions, self._users = _Index(), _Index()
+        self._granted_by_user: dict[str, set[tuple[Member, str]]] = {}
+        self._granted_by_session: dict[str, set[tuple[Member, str]]] = {}
         self._opening: list[Channel] = []
         self._openers = 0
         self._idle: dict[str, Channel] = {}
@@ -128,6 +149,8 @@ class Hub:
         self.room.start(self.admission.watch())
         if self.attendance is not None:
             self.room.start(self.attendance.repeat())
+        if self.reports is not None:
+            self.room.start(self.reports.repeat())
 
     async def drain(self, grace_s: float) -> None:
         """Let no one in and send everybody elsewhere (3001), spread over the grace time against stampedes.
@@ -159,6 +182,8 @@ class Hub:
         self.wheel.stop()
         if self.attendance is not None:
             await self.attendance.finish(1.0)
+        if self.reports is not None:
+            await self.reports.finish(1.0)
         for channel in self.channels.values():
             channel.close()
         tasks = list(self.room.tasks)
@@ -393,11 +418,38 @@ class Hub:
     def unsubscribe_user(
         self, user: str, name: str, code: int = UnsubscribeCode.SERVER, reason: str = "server unsubscribe"
     ) -> int:
-        """End a user's subscriptions of a channel in this process; return how many.
+        """End a user's subscriptions of a channel in this process, and others' on the user's word; return how many.
 
         From code 2500 on clients subscribe again at once.
         """
-        return sum(member.unsubscribe_by_server(name, code, reason) for member in self._users.find(user))
+        granted = [member for member, channel in self._granted_by_user.get(user, ()) if channel == name]
+        members = [*self._users.find(user), *granted]
+        return sum(member.unsubscribe_by_server(name, code, reason) for member in members)
+
+    # Subscriptions on somebody's word.
+
+    def grant(self, grant: Grant, member: Member, name: str) -> None:
+        """Remember on whose word a connection follows a channel."""
+        self._granted_by_user.setdefault(grant.user, set()).add((member, name))
+        self._granted_by_session.setdefault(grant.session, set()).add((member, name))
+
+    def forget_grant(self, grant: Grant, member: Member, name: str) -> None:
+        """The subscription ended, or rests on another word now."""
+        by_key = ((self._granted_by_user, grant.user), (self._granted_by_session, grant.session))
+        for index, key in by_key:
+            index[key].discard((member, name))
+            if not index[key]:
+                del index[key]
+
+    def end_grants_of_user(self, user: str, code: int, reason: str) -> None:
+        """End every subscription on this user's word in this process."""
+        for member, name in list(self._granted_by_user.get(user, ())):
+            member.unsubscribe_by_server(name, code, reason)
+
+    def end_grants_of_session(self, session: str, code: int, reason: str) -> None:
+        """End every subscription on the word of this session in this process."""
+        for member, name in list(self._granted_by_session.get(session, ())):
+            member.unsubscribe_by_server(name, code, reason)
 
     # Presence.
 

@@ -26,6 +26,7 @@ from protocols.listings import (
     GetListing,
     ListCategories,
     Listing,
+    ListingInAuction,
     ListingNotActive,
     ListingNotDraft,
     ListingNotFound,
@@ -96,6 +97,7 @@ _ROUTES: tuple[Route, ...] = (
         refusals=(
             ListingNotFound,
             ListingNotActive,
+            ListingInAuction,
             CategoryNotFound,
             NotAllowed,
             Stale,
@@ -133,7 +135,7 @@ _ROUTES: tuple[Route, ...] = (
         method="POST",
         path="/v1/listings/{listing_id}/withdraw",
         permission=Permission.SIGNED_IN,
-        refusals=(ListingNotFound, ListingNotActive, NotAllowed),
+        refusals=(ListingNotFound, ListingNotActive, ListingInAuction, NotAllowed),
     ),
     Route(
         domain="listings",

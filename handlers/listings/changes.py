@@ -14,9 +14,12 @@ from handlers.listings.rules import (
     check_title,
 )
 from protocols.errors import NotAllowed, Stale
-from protocols.listings import ListingNotActive, ListingNotFound, UpdateListing
+from protocols.listings import ListingInAuction, ListingNotActive, ListingNotFound, UpdateListing
 from protocols.stock import StockHeld
 from storage.listings.listings_postgres import ListingRow
+
+FREE_IN_AUCTION = frozenset({"price_minor", "currency", "version", "terms_version", "updated_at_ms"})
+"""Columns that bidders of a live auction do not rely on: an auction has a price of its own."""
 
 _CHANGEABLE = ("title", "description", "category", "condition", "weight_g", "volume_cm3", "quantity")
 
@@ -67,6 +70,13 @@ def _given_columns(command: UpdateListing) -> dict[str, Any]:
     if command.attributes is not UNSET:
         given["attributes"] = check_attributes(command.attributes)
     return given
+
+
+def check_auction(auction: tuple[UUID, str] | None) -> None:
+    """Let a change pass that takes nothing back from those who may have bid. Raises ListingInAuction."""
+    if auction is not None and auction[1] == "live":
+        detail = "Its auction is live: bidders rely on what they read. Only the price can change"
+        raise ListingInAuction(detail, auction_id=str(auction[0]))
 
 
 def changed_columns(before: ListingRow, after: ListingRow) -> set[str]:

@@ -13,6 +13,7 @@ from server.errors_out import list_errors
 from server.http.callers import Callers, Verify
 from server.http.channels import PATH as CHANNELS_PATH
 from server.http.channels import ChannelPolls, ChannelSource
+from server.http.compression import Compressor
 from server.http.door import Door
 from server.http.exchange import (
     FrameworkAnswer,
@@ -61,11 +62,12 @@ class DoorParts:
 def create_app(parts: DoorParts) -> Door:
     """Return the ASGI application; websockets and lifespan go to the framework untouched."""
     callers = Callers(parts.verify, parts.limits)
+    compress = Compressor().apply
     paths: dict[str, Mapping[str, Handler]] = handlers_by_path(parts.table, callers)
     paths.update({path: {"GET": page} for path, page in _pages(parts, callers).items()})
     app = Litestar(
         [
-            *(endpoint(path, handlers, parts.metrics) for path, handlers in paths.items()),
+            *(endpoint(path, handlers, parts.metrics, compress) for path, handlers in paths.items()),
             *parts.extra_handlers,
         ],
         exception_handlers={Exception: _answer_framework_error(parts.metrics)},

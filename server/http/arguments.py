@@ -73,7 +73,7 @@ class Arguments:
         self._query_names = frozenset(fields) - frozenset(self._path) - frozenset(HEADER_FIELDS)
 
     async def read(self, request: Incoming) -> Struct:
-        """Return the command. Raises InvalidInput, PayloadTooLarge, UnsupportedMediaType, Stale."""
+        """Return the command. Raises InvalidInput, PayloadTooLarge, RequestTimeout, UnsupportedMediaType, Stale."""
         values: dict[str, Any] = self._read_query(request)
         if not self._from_query:
             values = await self._read_body(request)
@@ -104,6 +104,8 @@ class Arguments:
         data = await request.body()
         if data and not _CONTENT_TYPE.fullmatch(request.header(b"content-type")):
             raise UnsupportedMediaType
+        if request.header(b"content-encoding").lower() not in {"", "identity"}:
+            raise UnsupportedMediaType("Send the body as it is: no content coding is taken")
         return decode_object(data)
 
     async def _read_upload(self, request: Incoming, upload: Upload) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from protocols.errors import (
     MethodNotAllowed,
     NotFound,
     PayloadTooLarge,
-    TemporarilyUnavailable,
+    RequestTimeout,
 )
 from server.decoding import DATA_BYTES_MAX, invalid
 from server.errors_out import PROBLEM_MEDIA_TYPE, as_refusal, problem_body
@@ -36,7 +36,15 @@ BODY_TIMEOUT_S = 10.0
 """A body that is not there by then ties up nothing longer."""
 
 _SINGLE = frozenset(
-    {b"authorization", b"content-length", b"content-type", b"idempotency-key", b"if-match", b"x-request-id"}
+    {
+        b"authorization",
+        b"channel-token",
+        b"content-length",
+        b"content-type",
+        b"idempotency-key",
+        b"if-match",
+        b"x-request-id",
+    }
 )
 """Headers that mean nothing when they come twice."""
 
@@ -54,6 +62,8 @@ class Reply:
     body: bytes = b""
     headers: list[Header] = field(default_factory=list)
     media_type: bytes = JSON
+    kept: dict[str, bytes] | None = None
+    """Of a body that never changes: its packed forms by coding, kept from answer to answer."""
 
 
 class Incoming:
@@ -104,7 +114,7 @@ class Incoming:
                 raise invalid("A header that may come once came twice")
 
     async def body(self, bytes_max: int = DATA_BYTES_MAX, timeout_s: float = BODY_TIMEOUT_S) -> bytes:
-        """Return the whole body. Raises PayloadTooLarge, InvalidInput, TemporarilyUnavailable when it stalls."""
+        """Return the whole body. Raises PayloadTooLarge, InvalidInput, RequestTimeout when it stalls."""
         announced = self.headers.get(b"content-length", b"0")
         if not announced.isdigit() or int(announced[:12]) > bytes_max:
             raise PayloadTooLarge(f"A body may have {bytes_max} bytes", maximum_bytes=bytes_max)
@@ -112,7 +122,7 @@ class Incoming:
             async with asyncio.timeout(timeout_s):
                 return await self._read(bytes_max)
         except TimeoutError:
-            raise TemporarilyUnavailable("The body did not arrive in time") from None
+            raise RequestTimeout("The body did not arrive in time") from None
 
     async def _read(self, bytes_max: int) -> bytes:
         data = bytearray()
@@ -154,9 +164,15 @@ def refusal_reply(
     return reply
 
 
-def endpoint(path: str, handlers: Mapping[str, Handler], metrics: Metrics) -> "HTTPRouteHandler":
+Finish = Callable[[Incoming, Reply], Awaitable[None]]
+"""What is done to every answer of a GET before it leaves."""
+
+
+def endpoint(
+    path: str, handlers: Mapping[str, Handler], metrics: Metrics, finish: Finish
+) -> "HTTPRouteHandler":
     """Return the framework's route of one path; `handlers` by HTTP method."""
-    served = _Served(path, handlers, metrics)
+    served = _Served(path, handlers, metrics, finish)
 
     async def serve(request: Request[Any, Any, Any]) -> RawResponse:
         return RawResponse(await served.answer(Incoming(request.scope, request.receive)))
@@ -211,8 +227,9 @@ class FrameworkAnswer(Response[bytes]):
 class _Served:
     """The handlers of one path."""
 
-    def __init__(self, path: str, handlers: Mapping[str, Handler], metrics: Metrics) -> None:
+    def __init__(self, path: str, handlers: Mapping[str, Handler], metrics: Metrics, finish: Finish) -> None:
         self._path = path
+        self._finish = finish
         self._handlers = dict(handlers)
         if "GET" in handlers:
             self._handlers["HEAD"] = handlers["GET"]
@@ -234,6 +251,8 @@ class _Served:
                 request.check_headers()
                 reply = await handler(request)
                 reply.headers += request.answer_headers
+                if method in {"GET", "HEAD"}:
+                    await self._finish(request, reply)
         except Exception as error:  # noqa: BLE001 - every error is answered
             reply = refusal_reply(error, request.trace_id, self._path, request.answer_headers)
             if isinstance(error, MethodNotAllowed):

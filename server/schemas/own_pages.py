@@ -8,6 +8,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from handlers.listings.photo_names import SIZES, file_name
+from protocols.auth import SessionOver, TokenExpired, TokenInvalid
 from protocols.channels import ChannelEvents, PollChannel
 from protocols.errors import NotAllowed, Refusal, Unauthenticated, UnknownChannel
 from protocols.photos import PhotoNotFound
@@ -103,11 +104,29 @@ class _OwnPages:
             }
             for name, schema in poll["properties"].items()
         ]
+        parameters.append(
+            {
+                "name": "Channel-Token",
+                "in": "header",
+                "required": False,
+                "description": "A scope token; the answer is what its issuer may read.",
+                "schema": {"type": "string", "maxLength": 4096},
+                "example": "eyJhbGciOiJFZERTQSJ9.eyJhdWQiOiJjaGFubmVscyJ9.c2lnbmF0dXJl",
+            }
+        )
         return self._operation(
             "poll_channel",
             "Events of a replayed channel after an offset; waits up to `wait_s` for the first.",
             {"200": ChannelEvents},
-            refusals=[*GENERAL_REFUSALS, Unauthenticated, NotAllowed, UnknownChannel],
+            refusals=[
+                *GENERAL_REFUSALS,
+                Unauthenticated,
+                NotAllowed,
+                UnknownChannel,
+                TokenInvalid,
+                TokenExpired,
+                SessionOver,
+            ],
             security=[{}, {"bearer": []}],
             parameters=parameters,
         )

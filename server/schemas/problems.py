@@ -16,6 +16,7 @@ from protocols.errors import (
     PayloadTooLarge,
     RateLimited,
     Refusal,
+    RequestTimeout,
     Stale,
     TemporarilyUnavailable,
     Unauthenticated,
@@ -97,7 +98,7 @@ def refusals_of(route: Route) -> list[type[Refusal]]:
     if route.permission in {Permission.SUPPORT, Permission.ADMIN}:
         found.append(NotAllowed)
     if not reads_query(route):
-        found += [PayloadTooLarge, UnsupportedMediaType]
+        found += [PayloadTooLarge, RequestTimeout, UnsupportedMediaType]
     if "key" in route.command.__struct_fields__:
         found += [KeyReused, KeyInFlight]
     if route.key == "required":

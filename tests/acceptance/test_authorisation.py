@@ -4,6 +4,7 @@ What a route's permission says is read from its table. Whom the object lets in b
 route that takes an id must be there: a new one fails until somebody has decided. Each cell acts on things of its own.
 """
 
+import asyncio
 import contextlib
 import json
 import time
@@ -13,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -75,6 +77,20 @@ OBJECTS: dict[str, frozenset[str]] = {
     "auctions.buy_now": NOT_OWNER,
     "auctions.retract_bid": frozenset({"party"}),
     "auctions.cancel_auction": OWNER,
+    "auctions.end_early": OWNER,
+    "auctions.get_exposure": EVERYBODY,
+    "auctions.set_exposure_limit": EVERYBODY,
+    "auctions.request_approval": NOT_OWNER,
+    "auctions.list_bidders": OWNER,
+    "auctions.approve_bidder": OWNER,
+    "auctions.reject_bidder": OWNER,
+    "auctions.revoke_bidder": OWNER,
+    "auctions.unblock_bidder": OWNER,
+    "auctions.offer_second_chance": OWNER,
+    "auctions.accept_second_chance": frozenset({"party"}),
+    "auctions.decline_second_chance": frozenset({"party"}),
+    "auctions.withdraw_second_chance": OWNER,
+    "auctions.resolve_signal": EVERYBODY,
 }
 """Of the people whom the route's permission admits: whom the object lets in. Everybody who calls a route without ids
 acts on what is theirs, so it needs no line."""
@@ -303,6 +319,41 @@ def make_session(house: House) -> dict[str, str]:
     return {"session_id": next(s["id"] for s in sessions if not s["current"])}
 
 
+def make_block(house: House) -> dict[str, str]:
+    """A block of the owner's."""
+    body = {"bidder_id": house.cast.people["ended"].user_id}
+    made = house.http.post("/v1/blocked-bidders", json=body, headers=house.headers("owner"))
+    return {"block_id": made.raise_for_status().json()["id"]}
+
+
+def make_offer(house: House) -> dict[str, str]:
+    """An offer of the owner's to the party, whom another one outbid."""
+    path = f"/v1/auctions/{make_auction(house)['auction_id']}"
+    headers = {who: house.headers(who) | {"Idempotency-Key": str(new_id())} for who in ("owner", "other")}
+    house.http.post(f"{path}/bids", json={"amount": 90_000}, headers=headers["other"]).raise_for_status()
+    house.http.post(f"{path}/end-early", headers=headers["owner"]).raise_for_status()
+    made = house.http.post(f"{path}/second-chances", json={"nth": 1}, headers=headers["owner"])
+    return {"offer_id": made.raise_for_status().json()["id"]}
+
+
+def make_signal(house: House) -> dict[str, str]:
+    """A signal, as the review of an auction raises it."""
+    signal_id, auction_id = new_id(), make_auction(house)["auction_id"]
+
+    async def insert() -> None:
+        db = await asyncpg.connect(house.cast.people["owner"].grants[0])
+        await db.execute(
+            "INSERT INTO auction_signals (signal_id, auction_id, seller_id, bidder_id, kind, score, evidence,"
+            " raised_at_ms) VALUES ($1, $2, $1, $1, 'shielding', 50, '{}', 0)",
+            signal_id,
+            UUID(auction_id),
+        )
+        await db.close()
+
+    asyncio.run(insert())
+    return {"signal_id": str(signal_id)}
+
+
 THINGS: dict[str, Callable[[House], dict[str, str]]] = {
     "auction_id": make_auction,
     "bid_id": make_auction,
@@ -312,6 +363,10 @@ THINGS: dict[str, Callable[[House], dict[str, str]]] = {
     "search_id": make_search,
     "rule_id": make_rule,
     "session_id": make_session,
+    "block_id": make_block,
+    "offer_id": make_offer,
+    "signal_id": make_signal,
+    "bidder_id": lambda house: {"bidder_id": house.cast.people["party"].user_id},
     "user_id": lambda house: {"user_id": house.cast.known["user_id"][0]},
     "currency": lambda _: {"currency": "EUR"},
 }
