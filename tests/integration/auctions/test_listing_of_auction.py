@@ -73,6 +73,22 @@ async def test_what_bidders_rely_on_cannot_change_in_a_live_auction(market, sell
     assert (await listing_row(market, listing))["status"] == "active"
 
 
+async def test_photos_cannot_change_in_a_live_auction(market, seller):
+    (listing,) = await market.new_listings(seller, 1)
+    photo_id = str(new_id())
+    photos = msgspec.json.encode([{"photo_id": photo_id, "width": 4, "height": 3, "caption": ""}]).decode()
+    await market.pool.execute("UPDATE listings SET photos = $2 WHERE listing_id = $1", listing, photos)
+    auction = (await market.open(seller, listing)).id
+    changes = [("caption_photo", {"caption": "Front"}), ("delete_photo", {})]
+    for verb, fields in changes:
+        with pytest.raises(ListingInAuction):
+            await on_listing(market, verb, seller, listing, photo_id=photo_id, **fields)
+    await market.call("cancel_auction", seller, auction_id=auction)
+    for version, (verb, fields) in enumerate(changes, 2):
+        changed = await on_listing(market, verb, seller, listing, photo_id=photo_id, **fields)
+        assert changed["version"] == version
+
+
 async def test_the_price_may_change_and_nothing_else_beside_it(market, seller):
     (listing,) = await market.new_listings(seller, 1)
     await market.open(seller, listing)
