@@ -6,7 +6,7 @@ the handler's transaction, commits, answers, then fans out. A *grouped* handler 
 `async def verb(calls, stores, now_ms) -> list[Outcome | Refusal]`, one answer per call in order.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -90,6 +90,31 @@ class AuthTools(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class RenderedPhoto:
+    """A picture made fit to show: pixels of the full size, and the JPEG of each size by its word."""
+
+    width: int
+    height: int
+    files: Mapping[str, bytes]
+
+
+class Photos(Protocol):
+    """The renderer and the store of photos; `handlers/listings/photo_tools.py` is the real one."""
+
+    async def render(self, content: bytes) -> RenderedPhoto:
+        """Return the sizes of an uploaded picture. Raises PhotoUnreadable, PhotoTooLarge, TemporarilyUnavailable."""
+        ...
+
+    async def keep(self, photo_id: UUID, rendered: RenderedPhoto) -> None:
+        """Store the files of a photo for good. Raises TemporarilyUnavailable."""
+        ...
+
+    async def forget(self, photo_ids: Sequence[UUID]) -> None:
+        """Delete the files of photos. Raises TemporarilyUnavailable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Stores:
     """The machines a handler may reach. `db` is the command's transaction, or a plain connection for a query."""
 
@@ -99,6 +124,14 @@ class Stores:
     """The epoch of every stream of this database; it goes into `Position`."""
     auth_tools: AuthTools | None = None
     master: Vault | None = None
+    photo_tools: Photos | None = None
+
+    @property
+    def photos(self) -> Photos:
+        """The store of photos; only for the listings domain's timers."""
+        if self.photo_tools is None:
+            raise AssertionError("the pipeline was built without a photo store")
+        return self.photo_tools
 
     @property
     def vault(self) -> Vault:
@@ -121,7 +154,22 @@ class Preparation:
 
     connection: Callable[[], AbstractAsyncContextManager[Connection]]
     redis: Redis
-    auth: AuthTools
+    auth_tools: AuthTools | None = None
+    photo_tools: Photos | None = None
+
+    @property
+    def auth(self) -> AuthTools:
+        """Keys and hasher; only for the auth domain's routes."""
+        if self.auth_tools is None:
+            raise AssertionError("the pipeline was built without auth tools")
+        return self.auth_tools
+
+    @property
+    def photos(self) -> Photos:
+        """Renderer and store; only for the listings domain's uploads."""
+        if self.photo_tools is None:
+            raise AssertionError("the pipeline was built without a photo store")
+        return self.photo_tools
 
 
 class Event(Struct, frozen=True, gc=False):
@@ -183,6 +231,14 @@ TimerHandler = Callable[[Sequence[UUID], Stores, int], Awaitable[list[Outcome]]]
 """Called with the refs of due timers of one kind, in one transaction that also deletes the timers."""
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A body that is no JSON: it arrives whole in the command's field `content`."""
+
+    media_types: tuple[str, ...]
+    bytes_max: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One command or query on both doors. RPC name: `<domain>.<function name>`."""
@@ -208,6 +264,8 @@ class Route:
     Only for routes that are neither grouped nor keyed: a key's fingerprint is taken of the command as sent."""
     grouped: bool = False
     rpc: bool = True
+    upload: Upload | None = None
+    """The body is a file rather than JSON; such a route exists over REST alone."""
     etag: bool = False
     """The reply has `version: int`, sent as ETag; a PATCH command has `if_match: int | None`, filled from If-Match."""
     refusals: tuple[type[Refusal], ...] = field(default=())
@@ -216,6 +274,8 @@ class Route:
         """Refuse a combination that cannot work."""
         if self.prepare is not None and (self.grouped or "key" in self.command.__struct_fields__):
             raise AssertionError(f"{self.path}: a prepared route can be neither grouped nor keyed")
+        if self.upload is not None and (self.rpc or "content" not in self.command.__struct_fields__):
+            raise AssertionError(f"{self.path}: an upload is REST only and arrives in `content`")
 
     @property
     def verb(self) -> str:

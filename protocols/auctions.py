@@ -1,17 +1,27 @@
 """The words of auctions on the wire. Source: INTERFACE section 5."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from protocols.auction_guards import PERSONAL_EVENTS as GUARD_EVENTS
+from protocols.auction_guards import Bidders
+from protocols.auction_signals import AUDIT_EVENTS as SIGNAL_EVENTS
 from protocols.errors import Refusal
+from protocols.second_chances import PERSONAL_EVENTS as SECOND_CHANCE_EVENTS
 from protocols.values import AmountMinor, Currency, Cursor, InputTime, Key, PageLimit, Position, Timestamp
 
 Format = Literal["english", "reverse", "dutch", "sealed_first_price", "sealed_second_price"]
 Status = Literal["scheduled", "live", "sold", "unsold", "cancelled"]
 Quantity = Annotated[int, Meta(ge=1, le=100)]
 """Units of one lot."""
+NextBid = Annotated[
+    int,
+    Meta(
+        description="The bid a new bidder has to reach: the least to offer, in a reverse auction the most to ask for."
+    ),
+]
 
 # -- Commands and queries ------------------------------------------------------------------------------------
 
@@ -45,11 +55,14 @@ class OpenAuction(Struct, frozen=True):
     listing_id: UUID
     format: Format
     currency: Currency
-    starting_price: AmountMinor
-    """The least that is bid; in a reverse auction the most."""
+    starting_price: Annotated[
+        AmountMinor, Meta(description="The least that is bid; in a reverse auction the most.")
+    ]
     ends_at: InputTime
-    reserve_price: AmountMinor | None = None
-    """Secret: you sell from this price on; in a reverse auction you pay it at most."""
+    reserve_price: Annotated[
+        AmountMinor | None,
+        Meta(description="Secret: you sell from this price on; in a reverse auction you pay it at most."),
+    ] = None
     buy_now_price: AmountMinor | None = None
     starts_at: InputTime | None = None
     soft_close: SoftClose | None = None
@@ -59,9 +72,15 @@ class OpenAuction(Struct, frozen=True):
     dutch: DutchTerms | None = None
     group_id: UUID | None = None
     """Your lots with the same group close together: an extension of one moves earlier ends of others."""
+    exposure_guard: bool = False
+    """Take bids only that their bidder's exposure limit covers; English and Dutch auctions of one unit."""
+    bidders: Bidders = "anyone"
+    """`approved`: only those you approved may bid."""
     key: Key = ""
-    quantity: Quantity = 1
-    """Equal units of the listing, sold together at one price each (English and sealed formats)."""
+    quantity: Annotated[
+        Quantity,
+        Meta(description="Equal units of the listing, sold at one price each (English and sealed formats)."),
+    ] = 1
 
 
 class GetAuction(Struct, frozen=True):
@@ -79,11 +98,17 @@ class PlaceBid(Struct, frozen=True):
     """
 
     auction_id: UUID
-    amount: AmountMinor
-    """For each unit."""
+    amount: Annotated[
+        AmountMinor,
+        Meta(
+            description="For each unit. English: your secret maximum; reverse: the least you would do it for, secret; "
+            "Dutch: the most you pay now; sealed: the bid."
+        ),
+    ]
     key: Key = ""
-    quantity: Quantity = 1
-    """Units of a lot of several; the last bid that is served may get fewer."""
+    quantity: Annotated[
+        Quantity, Meta(description="Units of a lot of several; the last bid served may get fewer.")
+    ] = 1
 
 
 class ListBids(Struct, frozen=True):
@@ -109,7 +134,7 @@ class RetractBid(Struct, frozen=True):
 
 
 class CancelAuction(Struct, frozen=True):
-    """End an own auction without a sale: at any time without bids, else while more than twelve hours are left."""
+    """End an own auction without a sale: at any time without bids, else while at least twelve hours are left."""
 
     auction_id: UUID
 
@@ -138,8 +163,7 @@ class AuctionSummary(Struct, frozen=True, kw_only=True):
     currency: Currency
     starting_price: int
     price: int
-    minimum_bid: int
-    """The bid that a new bidder has to reach: the least to offer, in a reverse auction the most to ask for."""
+    minimum_bid: NextBid
     bid_count: int
     """Standing bids: retracted ones are not counted."""
     leader: str | None
@@ -153,8 +177,12 @@ class AuctionSummary(Struct, frozen=True, kw_only=True):
     version: int
     quantity: int = 1
     """Units for sale; `price` is for each."""
-    maximum_bid: int | None = None
-    """The most a new bidder may ask for in a reverse auction (0: nobody can ask for less); None for other formats."""
+    maximum_bid: Annotated[
+        int | None,
+        Meta(
+            description="Reverse: the most a new bidder may ask for, 0 when nobody can ask for less. Else null.",
+        ),
+    ] = None
 
 
 class Auction(AuctionSummary, frozen=True, kw_only=True):
@@ -174,6 +202,8 @@ class Auction(AuctionSummary, frozen=True, kw_only=True):
     """The lots of this seller with the same group close together."""
     your_units: int = 0
     """Units you would get now."""
+    exposure_guard: bool = False
+    bidders: Bidders = "anyone"
 
 
 class AuctionList(Struct, frozen=True):
@@ -190,7 +220,7 @@ class BidReceipt(Struct, frozen=True, gc=False, omit_defaults=True):
     offset: int
     outcome: Literal["leading", "outbid", "sealed", "won"]
     price: int
-    minimum_bid: int
+    minimum_bid: NextBid
     ends_at: Timestamp
     commitment: str | None = None
     """Of a sealed bid: what everybody sees of it, `commitment_of` its amount and nonce."""
@@ -235,7 +265,7 @@ class Retraction(Struct, frozen=True):
     retracted: int
     """How many bids went."""
     price: int
-    minimum_bid: int
+    minimum_bid: NextBid
     leader: str | None
     bid_count: int
     reserve_met: bool
@@ -255,13 +285,15 @@ class AuctionOpened(Struct, frozen=True, omit_defaults=True):
     status: Status
     currency: Currency
     starting_price: int
-    minimum_bid: int
+    minimum_bid: NextBid
     has_reserve: bool
     buy_now_price: int | None
     starts_at: Timestamp
     ends_at: Timestamp
     dutch: DutchTerms | None = None
     quantity: int = 1
+    exposure_guard: bool = False
+    bidders: Bidders = "anyone"
 
 
 class AuctionStarted(Struct, frozen=True):
@@ -286,7 +318,7 @@ class BidPlaced(Struct, frozen=True, gc=False, omit_defaults=True):
     bid_id: UUID
     bidder: str
     price: int
-    minimum_bid: int
+    minimum_bid: NextBid
     leader: str | None
     bid_count: int
     reserve_met: bool
@@ -314,13 +346,15 @@ class BidRetracted(Struct, frozen=True, omit_defaults=True):
     bidder: str
     retracted: int
     price: int
-    minimum_bid: int
+    minimum_bid: NextBid
     leader: str | None
     bid_count: int
     reserve_met: bool
     ends_at: Timestamp
     units_held: list[UnitsHeld] | None = None
     """Of a lot of several: everybody whose units changed."""
+    reason: Literal["retracted", "not_covered", "bidder_revoked"] = "retracted"
+    """`not_covered`: they would lead now, and their bidder has too little free. `bidder_revoked`: by the seller."""
 
 
 class BidOpening(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -364,6 +398,8 @@ class AuctionClosed(Struct, frozen=True, omit_defaults=True):
     bought_now: bool
     winners: list[WinnerShare] | None = None
     """Of a lot of several that was sold: who gets how many, best bid first."""
+    ended_early: bool = False
+    """The seller sold to the leader before the end."""
 
 
 # -- On `ticker:<auction_id>` --------------------------------------------------------------------------------
@@ -373,7 +409,7 @@ class Ticker(Struct, frozen=True, gc=False):
     """The newest visible state."""
 
     price: int
-    minimum_bid: int
+    minimum_bid: NextBid
     leader: str | None
     bid_count: int
     reserve_met: bool
@@ -388,7 +424,7 @@ class Outbid(Struct, frozen=True, gc=False, omit_defaults=True):
 
     auction_id: UUID
     price: int
-    minimum_bid: int
+    minimum_bid: NextBid
     units: int = 0
     """Of a lot of several: what you still get."""
 
@@ -458,8 +494,13 @@ PERSONAL_EVENTS: dict[str, type[Struct]] = {
     "auction_lost": AuctionLost,
     "auction_sold": AuctionSold,
     "auction_unsold": AuctionUnsold,
+    **GUARD_EVENTS,
+    **SECOND_CHANCE_EVENTS,
 }
 """Event types on `personal:#<user_id>`."""
+
+AUDIT_EVENTS = SIGNAL_EVENTS
+"""Event types of streams that no channel shows."""
 
 LATEST: dict[str, type[Struct]] = {
     "ticker": Ticker,
@@ -486,12 +527,14 @@ class BidTooLow(Refusal):
     """The bid is below `minimum_bid`."""
 
     code, number, status = "bid_too_low", 702, 422
+    example: ClassVar[dict[str, Any]] = {"minimum_bid": 1250}
 
 
 class BidTooHigh(Refusal):
     """The bid in a reverse auction is above `maximum_bid`."""
 
     code, number, status = "bid_too_high", 710, 422
+    example: ClassVar[dict[str, Any]] = {"maximum_bid": 1150}
 
 
 class TooManyUnits(Refusal):
@@ -531,7 +574,7 @@ class BuyNowUnavailable(Refusal):
 
 
 class AuctionNotCancellable(Refusal):
-    """With bids, an auction can be cancelled only while more than twelve hours are left."""
+    """With bids, an auction can be cancelled only while at least twelve hours are left."""
 
     code, number, status = "auction_not_cancellable", 708, 409
 

@@ -4,12 +4,14 @@ Every change of a listing is an audit event numbered by the listing's `version`.
 channel `stock:<listing_id>` shows price, stock and status.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from protocols.errors import Refusal
+from protocols.photos import Photo, PhotosChanged
+from protocols.saved_searches import Condition, ListingMatched, SearchFilters
 from protocols.stock import Stock, StockMoved
 from protocols.values import AmountMinor, Currency, Cursor, GeoPoint, Key, Money, PageLimit, Timestamp
 
@@ -22,7 +24,6 @@ Description = Annotated[str, Meta(max_length=10_000)]
 Slug = Annotated[str, Meta(min_length=1, max_length=40, examples=["cycling"])]
 """A category, as `listings.list_categories` names it."""
 
-Condition = Literal["new", "like_new", "used", "for_parts"]
 ListingStatus = Literal["draft", "active", "withdrawn", "sold"]
 Sort = Literal["relevance", "newest", "price_asc", "price_desc", "distance"]
 
@@ -125,21 +126,9 @@ class ListOwnListings(Struct, frozen=True, kw_only=True):
     cursor: Cursor = ""
 
 
-class SearchListings(Struct, frozen=True, kw_only=True):
+class SearchListings(SearchFilters, frozen=True, kw_only=True):
     """Find active listings. Words, filters and order combine freely; `distance` needs `near`."""
 
-    q: Annotated[str, Meta(max_length=200)] = ""
-    category: Annotated[str, Meta(max_length=40)] = ""
-    """A category; its descendants are included."""
-    condition: Condition | None = None
-    min_price: Annotated[int, Meta(ge=0, le=9_007_199_254_740_991)] | None = None
-    max_price: Annotated[int, Meta(ge=0, le=9_007_199_254_740_991)] | None = None
-    """Minor units, compared in `currency` when that is given, else in each listing's own."""
-    currency: Currency | None = None
-    seller_id: UUID | None = None
-    near: Annotated[str, Meta(max_length=64, examples=["52.52,13.405"])] = ""
-    """`lat,lon` in degrees: only listings within `radius_m` of it."""
-    radius_m: Annotated[int, Meta(ge=1, le=20_000_000)] = 50_000
     sort: Sort | None = None
     """Default: relevance with `q`, else newest. Listings without a price come last in both price orders."""
     limit: PageLimit = 20
@@ -174,6 +163,7 @@ class Listing(Struct, frozen=True, kw_only=True):
     saleable: int
     """How many can be bought now."""
     attributes: dict[str, str | int | float | bool]
+    photos: list[Photo]
     version: int
     created_at: Timestamp
     updated_at: Timestamp
@@ -194,6 +184,8 @@ class FoundListing(Struct, frozen=True, kw_only=True):
     volume_cm3: int | None
     quantity: int
     saleable: int
+    photo: Photo | None
+    """The first one."""
     version: int
     created_at: Timestamp
     updated_at: Timestamp
@@ -315,8 +307,12 @@ EVENTS: dict[str, type[Struct]] = {
     "listing_published": ListingPublished,
     "draft_deleted": DraftDeleted,
     "stock_moved": StockMoved,
+    "photos_changed": PhotosChanged,
 }
 """Event types of a listing's stream; no channel replays them."""
+
+PERSONAL_EVENTS: dict[str, type[Struct]] = {"listing_matched": ListingMatched}
+"""What the domain says on personal channels."""
 
 LATEST: dict[str, type[Struct]] = {"stock": Stock}
 """What the latest channel of a listing shows."""
@@ -341,9 +337,18 @@ class ListingNotActive(Refusal):
     """The listing is not on the market: a draft, withdrawn or sold."""
 
     code, number, status = "listing_not_active", 602, 409
+    example: ClassVar[dict[str, Any]] = {"listing_status": "sold"}
 
 
 class ListingNotDraft(Refusal):
     """Only a draft can be deleted; withdraw a listing instead."""
 
     code, number, status = "listing_not_draft", 610, 409
+    example: ClassVar[dict[str, Any]] = {"listing_status": "active"}
+
+
+class ListingInAuction(Refusal):
+    """In a live auction only the price of a listing can change, and none that is in an auction can be withdrawn."""
+
+    code, number, status = "listing_in_auction", 615, 409
+    example: ClassVar[dict[str, Any]] = {"auction_id": "019ab3c0-7a00-7000-8000-000000000001"}

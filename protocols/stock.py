@@ -3,7 +3,7 @@
 Commands, replies, events, refusals of the listings domain; `protocols/listings.py` joins them to the rest.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -114,7 +114,8 @@ class StockMoved(Struct, frozen=True, kw_only=True):
     quantity: int
     on_hand: int
     reserved: int
-    reservation_id: UUID
+    reservation_id: UUID | None
+    """None for a sale by auction."""
     version: int
 
 
@@ -134,6 +135,7 @@ class InsufficientStock(Refusal):
     """Fewer pieces are left than were asked for; `saleable` says how many."""
 
     code, number, status = "insufficient_stock", 603, 409
+    example: ClassVar[dict[str, Any]] = {"saleable": 2, "version": 7}
 
 
 class ListingHasNoPrice(Refusal):
@@ -152,6 +154,7 @@ class TooManyReservations(Refusal):
     """You hold as many reservations as one user may; release one or wait for one to expire."""
 
     code, number, status = "too_many_reservations", 606, 429
+    example: ClassVar[dict[str, Any]] = {"maximum": 20}
 
 
 class ReservationNotFound(Refusal):
@@ -170,3 +173,4 @@ class StockHeld(Refusal):
     """Buyers hold more pieces than that; `reserved` says how many."""
 
     code, number, status = "stock_held", 609, 409
+    example: ClassVar[dict[str, Any]] = {"reserved": 3}

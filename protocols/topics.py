@@ -80,6 +80,11 @@ def listing_stream(listing_id: UUID) -> str:
     return f"listings:{listing_id}"
 
 
+def signal_stream(signal_id: UUID) -> str:
+    """Return the stream of a signal of abuse; it is no channel, nobody can subscribe to it."""
+    return f"signals:{signal_id}"
+
+
 def stock_channel(listing_id: UUID) -> str:
     """Return the latest-value channel of a listing: price, stock, status."""
     return f"stock:{listing_id}"

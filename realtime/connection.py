@@ -191,11 +191,17 @@ class Connection(Member):
                     pending.popleft()
             else:
                 self._busy = True
-                self.hub.room.start(self._serve())
+                if self.state == NEW:
+                    self.hub.admission.line_up(self._begin)
+                else:
+                    self._begin()
                 return
         self._pending = _NO_PENDING
         if self.state < CLOSED:
             self.socket.resume_reading()
+
+    def _begin(self) -> None:
+        self.hub.room.start(self._serve())
 
     async def _serve(self) -> None:
         """Serve the first waiting command, and those behind it that have to wait too."""

@@ -41,7 +41,7 @@ class Limits:
 
     connections_max: int = 19_500
     """Sockets and streams of one process together; more are refused until some leave (20,000 descriptors)."""
-    lag_max_s: float = 0.25
+    lag_max_s: float = 0.5
     """A process whose event loop is later than this takes nobody new: those it has would notice every one."""
     lag_step_s: float = 0.1
     """How often that is measured."""

@@ -8,6 +8,7 @@ Source: PROTOCOL 11.
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -36,10 +37,24 @@ class StreamingHttp(HttpToolsProtocol):
         self._admission = admission
 
     def handle_websocket_upgrade(self) -> None:
-        """Let the websocket class take over, or tell the client to come again."""
-        refused = self._admission.judge() if self._admission is not None else None
+        """Let the websocket class take over, or tell the client to come again, when it is its turn."""
+        if self._admission is None:
+            self._hand_over()
+        else:
+            self.transport.pause_reading()
+            self._admission.line_up(partial(self._upgrade, self._admission))
+
+    def _hand_over(self) -> None:
+        super().handle_websocket_upgrade()
+        self.parser = None  # type: ignore[assignment]  # it knows us: both would wait for the collector
+
+    def _upgrade(self, admission: Admission) -> None:
+        if self.transport.is_closing():
+            return
+        self.transport.resume_reading()
+        refused = admission.judge()
         if refused is None:
-            super().handle_websocket_upgrade()
+            self._hand_over()
             return
         body = refused.text.encode()
         self.transport.write(

@@ -60,6 +60,11 @@ class _Handshake:
         self.denial: Response | None = None
         """The application's own refusal, which waits for its body."""
 
+    def end(self) -> bytes:
+        """Return what is to be sent; let go of what would keep all this for the collector."""
+        self.protocol.parser.close()
+        return b"".join(self.protocol.data_to_send())
+
 
 class _Inbox:
     """What is needed only by applications that use ASGI `receive` and `send`."""
@@ -392,7 +397,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
             response.headers[name.decode("latin-1")] = value.decode("latin-1")
         handshake.protocol.send_response(response)
         self._handshake = None
-        self.write(b"".join(handshake.protocol.data_to_send()))
+        self.write(handshake.end())
 
     def _deny(self, handshake: _Handshake, kind: str, message: Message) -> None:
         """Refuse in the application's own words: a status and headers first, then one body."""
@@ -418,7 +423,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         if self._lost or self.transport.is_closing():
             return
         handshake.protocol.send_response(response)
-        self.write(b"".join(handshake.protocol.data_to_send()))
+        self.write(handshake.end())
         self._leave(ABNORMAL, "")
         self._finish()
 

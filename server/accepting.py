@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import structlog
 
-ACCEPTS_PER_TURN = 8
-"""A connection costs up to a millisecond until it is open, most of it for its token: a turn stays below ten."""
+ACCEPTS_PER_TURN = 2
+"""A connection costs up to a millisecond until it is open: two per turn delay the others by that."""
 
 EXHAUSTED_PAUSE_S = 0.25
 """How long nobody is taken after the system had no descriptor left."""

@@ -132,11 +132,13 @@ class _Course:
         self.closed = True
         self.expect(data["bid_count"] == self.verdict.bids, number, "another number of bids")
         if data["outcome"] == "cancelled":
-            early = not self.verdict.bids or self.ends_ms - at_ms > 12 * HOUR_MS
+            early = not self.verdict.bids or self.ends_ms - at_ms >= 12 * HOUR_MS
             self.expect(early, number, "cancelled with bids in the last twelve hours")
             outcome, winner = "cancelled", None
         elif data["bought_now"]:
             outcome, winner = self.buy_now(event, data)
+        elif data.get("ended_early"):
+            outcome, winner = self.end_early(event, data)
         else:
             outcome, winner = self.decide(event, at_ms)
         self.verdict.outcome, self.verdict.winner = outcome, winner
@@ -153,6 +155,11 @@ class _Course:
     def buy_now(self, event: AuditEvent, data: dict[str, Any]) -> tuple[str, str | None]:
         """Return outcome and winner of a purchase; formats without a buy-now price have none."""
         self.expect(False, event.number, f"bought now by {data['winner']}, which this format does not know")
+        return "unsold", None
+
+    def end_early(self, event: AuditEvent, data: dict[str, Any]) -> tuple[str, str | None]:
+        """Return outcome and winner of a sale by the seller's wish; one format alone has a leader before the end."""
+        self.expect(False, event.number, f"ended early for {data['winner']}, which this format does not know")
         return "unsold", None
 
     def decide(self, event: AuditEvent, at_ms: int) -> tuple[str, str | None]:
@@ -269,7 +276,9 @@ class _English(_Course):
     def on_bid_retracted(self, event: AuditEvent, data: dict[str, Any]) -> None:
         number, at_ms, gone = event.number, instant(data["at"]), set(event.takes_back or ())
         own = {place: at for place, (bidder, at) in self.standing.items() if bidder == data["bidder"]}
-        if self.ends_ms - at_ms > 12 * HOUR_MS:
+        if data.get("reason", "retracted") != "retracted":
+            self._check_taken(number, data["reason"], gone, own, at_ms)
+        elif self.ends_ms - at_ms > 12 * HOUR_MS:
             self.expect(gone == set(own), number, "with more than twelve hours left all own bids go")
         else:
             last = gone == {max(own, default=0)} and at_ms - own[max(own)] <= HOUR_MS
@@ -294,6 +303,13 @@ class _English(_Course):
         self.price, self.leader, self.met = data["price"], data["leader"], data["reserve_met"]
         self._check_shown(number, data)
 
+    def _check_taken(self, number: int, reason: str, gone: set[int], own: dict[int, int], at_ms: int) -> None:
+        """Bids that went without their bidder's wish."""
+        self.expect(bool(gone) and gone <= set(own), number, "bids of somebody else went")
+        if reason == "bidder_revoked":
+            early = gone == set(own) and self.ends_ms - at_ms >= 12 * HOUR_MS
+            self.expect(early, number, "a bidder was revoked in the last twelve hours, or kept bids")
+
     def buy_now(self, event: AuditEvent, data: dict[str, Any]) -> tuple[str, str | None]:
         self.check_receipt(event)
         offered = self.told.buy_now_price
@@ -302,6 +318,11 @@ class _English(_Course):
         )
         self.price = offered or self.price
         return "sold", data["winner"]
+
+    def end_early(self, event: AuditEvent, data: dict[str, Any]) -> tuple[str, str | None]:
+        self.expect(self.leader is not None, event.number, "sold early to nobody")
+        self.expect(instant(data["at"]) < self.ends_ms, event.number, "ended early after the end")
+        return "sold", self.leader
 
     def decide(self, event: AuditEvent, at_ms: int) -> tuple[str, str | None]:
         self.check_end(event.number, at_ms)

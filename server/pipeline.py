@@ -21,6 +21,7 @@ from handlers.contract import (
     Event,
     Outcome,
     Permission,
+    Photos,
     Preparation,
     Route,
     Stores,
@@ -68,7 +69,7 @@ class _KeyRaceError(Exception):
 class Pipeline:
     """Runs routes and timers against one database."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a process
         self,
         database: Database,
         redis: Redis,
@@ -81,6 +82,7 @@ class Pipeline:
         ),
         *,
         vault: Vault | None = None,
+        photos: Photos | None = None,
     ) -> None:
         """Prepare; `start` begins the group commits."""
         self._database = database
@@ -89,6 +91,7 @@ class Pipeline:
         self._publish = publish
         self._auth = auth
         self._vault = vault
+        self._photos = photos
         self._observer = observer
         self._running_keys: set[tuple[UUID, str]] = set()
         self.groups: dict[str, GroupCommit[Call[Any], Answer]] = {}
@@ -225,12 +228,17 @@ class Pipeline:
     # -- shared -----------------------------------------------------------------------------------------------------
 
     def _stores(self, db: Connection) -> Stores:
-        return Stores(db=db, redis=self._redis, epoch=self._epoch, auth_tools=self._auth, master=self._vault)
+        return Stores(
+            db=db,
+            redis=self._redis,
+            epoch=self._epoch,
+            auth_tools=self._auth,
+            master=self._vault,
+            photo_tools=self._photos,
+        )
 
     def _preparation(self) -> Preparation:
-        if self._auth is None:
-            raise AssertionError("the pipeline was built without auth tools")
-        return Preparation(self._database.connection, self._redis, self._auth)
+        return Preparation(self._database.connection, self._redis, self._auth, self._photos)
 
     async def _write(self, db: Connection, outcomes: Sequence[Outcome], now_ms: int) -> list[StoredEvent]:
         timers = [(t.due_at_ms, t.kind, t.ref) for outcome in outcomes for t in outcome.timers]

@@ -7,7 +7,6 @@ step it is in.
 
 import asyncio
 import contextlib
-import gc
 import resource
 import signal
 import socket
@@ -20,9 +19,10 @@ import structlog
 import uvicorn
 
 from protocols.values import now_instant
-from realtime.streams import StreamingHttp
 from realtime.wire import LeanWebSocket
 from server.accepting import Acceptor
+from server.garbage import GarbageKeeper
+from server.http.protocol import BoundedHttp
 from server.metrics import Metrics
 from server.relay import Relay
 from server.settings import Settings
@@ -75,7 +75,7 @@ async def serve(settings: Settings) -> None:
             uvicorn.Config(
                 process.app,
                 ws=LeanWebSocket,
-                http=partial(StreamingHttp, admission=process.hub.admission),  # type: ignore[arg-type]
+                http=partial(BoundedHttp, admission=process.hub.admission),  # type: ignore[arg-type]
                 lifespan="off",
                 log_config=None,
                 access_log=False,
@@ -86,8 +86,7 @@ async def serve(settings: Settings) -> None:
             ),
             listening,
         )
-        gc.collect()
-        gc.freeze()  # what lives as long as the process need not be looked at again
+        collecting = asyncio.create_task(GarbageKeeper().run(), name="garbage")
         serving = asyncio.create_task(server.serve(sockets=[]), name="serve")
         _log.info("serving", url=settings.url)
         await asyncio.wait({serving, asyncio.create_task(ending.wait())}, return_when=asyncio.FIRST_COMPLETED)
@@ -97,6 +96,7 @@ async def serve(settings: Settings) -> None:
         await process.hub.drain(settings.drain_s if process.hub.connections else 0)
         server.should_exit = True
         await serving
+        collecting.cancel()
     _log.info("ended")
 
 

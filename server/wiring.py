@@ -1,7 +1,7 @@
 """The whole object graph of a process, by hand, on one screen: a server process and a worker process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +12,7 @@ from handlers.auth.tokens import TokenVerifier
 from handlers.auth.tools import KeyedAuthTools
 from handlers.auth.watch import SessionWatch, tells_of_access
 from handlers.contract import Caller
+from handlers.listings.photo_tools import PhotoTools
 from protocols.centrifuge import UnsubscribeCode
 from protocols.topics import PERSONAL_PREFIX, Entry, Kind
 from realtime.control import Controls
@@ -19,6 +20,7 @@ from realtime.emulation import Emulation, new_node
 from realtime.endpoint import SocketEndpoint
 from realtime.hub import Hub
 from realtime.limits import Limits
+from server.backlog import watch_bids
 from server.channel_log import ChannelLog
 from server.channels import ChannelRules
 from server.commands import CommandTable
@@ -26,6 +28,7 @@ from server.gate import AppGate, CheckedToken
 from server.http.app import DoorParts, create_app
 from server.http.channels import ChannelSource
 from server.http.door import Door
+from server.http.photos import PhotoPages
 from server.metrics import Metrics
 from server.pipeline import Pipeline
 from server.polls import HubWatch
@@ -36,10 +39,12 @@ from server.scopes import ScopedRules
 from server.settings import Settings
 from server.sockets import mount_emulation, mount_sockets
 from server.timers import Timers
+from storage.auctions.backlog_redis import BacklogStore
 from storage.auctions.lookups import read_ticker
 from storage.auth.sessions_postgres import Revocation
 from storage.bus_redis import RedisBus
 from storage.engines.nats import NatsLink
+from storage.engines.objects import open_objects
 from storage.engines.postgres import Database, open_database
 from storage.engines.redis import open_redis, ping_redis
 from storage.events_postgres import read_epoch
@@ -90,6 +95,7 @@ class _Foundation:
     epoch: str
     auth: KeyedAuthTools
     pipeline: Pipeline
+    photos: PhotoTools
     metrics: Metrics
 
 
@@ -115,12 +121,21 @@ async def _lay_foundation(settings: Settings, name: str) -> AsyncIterator[_Found
         )
         stack.callback(auth.close)
         vault = Vault(settings.secrets_folder)
+        photos = PhotoTools(open_objects(settings.photos_place))
         pipeline = Pipeline(
-            database, redis, epoch, bus.publish, ROUTES, auth, metrics.commit_observer, vault=vault
+            database,
+            redis,
+            epoch,
+            bus.publish,
+            ROUTES,
+            auth,
+            metrics.commit_observer,
+            vault=vault,
+            photos=photos,
         )
         pipeline.start()
         stack.push_async_callback(pipeline.close)
-        yield _Foundation(database, bus, nats, epoch, auth, pipeline, metrics)
+        yield _Foundation(database, bus, nats, epoch, auth, pipeline, photos, metrics)
 
 
 @asynccontextmanager
@@ -175,6 +190,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
                     "nats": base.nats.ping,
                 },
                 leaving=leaving,
+                photos=partial(PhotoPages, base.database.connection, base.photos),
                 extra_handlers=[mount_sockets(endpoint), *mount_emulation(emulation, base.metrics)],
             )
         )
@@ -187,8 +203,8 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
         base.nats.when_connected(lambda client: follow_heads(client, hub.announce_heads))
         base.metrics.follow_hooks(hub.hooks)
         base.metrics.follow_sockets(lambda: socket_figures(hub, emulation))
-        sampling = asyncio.create_task(base.metrics.run(), name="metrics")
-        stack.callback(sampling.cancel)
+        _run_beside(stack, watch_bids(base.pipeline.groups, BacklogStore(redis, node)), "bid-backlog")
+        _run_beside(stack, base.metrics.run(), "metrics")
         yield ServerProcess(app, hub, base.metrics)
 
 
@@ -204,6 +220,12 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerProcess]:
             yield WorkerProcess(base.database, relay, timers, base.metrics)
         finally:
             await base.bus.close()
+
+
+def _run_beside(stack: AsyncExitStack, work: Coroutine[object, object, None], name: str) -> None:
+    """Run something until the stack closes."""
+    task = asyncio.create_task(work, name=name)
+    stack.callback(task.cancel)
 
 
 def join_watch(hub: Hub, watch: SessionWatch) -> None:

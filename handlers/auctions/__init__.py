@@ -3,9 +3,11 @@
 from handlers.auctions.buy_now import buy_now
 from handlers.auctions.cancel_auction import cancel_auction
 from handlers.auctions.close_auction import close_auction
+from handlers.auctions.expire_second_chance import expire_second_chance
 from handlers.auctions.get_auction import get_auction
 from handlers.auctions.get_audit import get_audit
 from handlers.auctions.get_increments import get_increments
+from handlers.auctions.guard_routes import ADMISSION, GUARD_ROUTES
 from handlers.auctions.list_auctions import list_auctions
 from handlers.auctions.list_bids import list_bids
 from handlers.auctions.open_auction import open_auction
@@ -13,7 +15,10 @@ from handlers.auctions.open_scheduled_auction import open_scheduled_auction
 from handlers.auctions.place_bid import place_bid
 from handlers.auctions.queue_losers import queue_losers
 from handlers.auctions.retract_bid import retract_bid
+from handlers.auctions.review_auction import review_auction
+from handlers.auctions.second_chance_routes import SECOND_CHANCE_ROUTES
 from handlers.auctions.set_increments import set_increments
+from handlers.auctions.signal_routes import SIGNAL_ROUTES
 from handlers.auctions.tell_losers import tell_losers
 from handlers.contract import Permission, Route, TimerHandler
 from protocols import auction_audits as audit_words
@@ -80,6 +85,7 @@ ROUTES: tuple[Route, ...] = (
             words.TooManyUnits,
             words.UnitsReduced,
             words.OwnAuction,
+            *ADMISSION,
         ),
     ),
     Route(
@@ -134,7 +140,13 @@ ROUTES: tuple[Route, ...] = (
         path="/v1/auctions/{auction_id}/buy-now",
         permission=Permission.SIGNED_IN,
         key="required",
-        refusals=(words.AuctionNotFound, words.AuctionNotLive, words.OwnAuction, words.BuyNowUnavailable),
+        refusals=(
+            words.AuctionNotFound,
+            words.AuctionNotLive,
+            words.OwnAuction,
+            words.BuyNowUnavailable,
+            *ADMISSION,
+        ),
     ),
     Route(
         domain="auctions",
@@ -158,6 +170,9 @@ ROUTES: tuple[Route, ...] = (
         cost=5,
         refusals=(words.AuctionNotFound, words.AuctionNotLive, words.AuctionNotCancellable, NotAllowed),
     ),
+    *GUARD_ROUTES,
+    *SECOND_CHANCE_ROUTES,
+    *SIGNAL_ROUTES,
 )
 
 TIMERS: dict[str, TimerHandler] = {
@@ -165,4 +180,6 @@ TIMERS: dict[str, TimerHandler] = {
     "close_auction": close_auction,
     "queue_losers": queue_losers,
     "tell_losers": tell_losers,
+    "expire_second_chance": expire_second_chance,
+    "review_auction": review_auction,
 }

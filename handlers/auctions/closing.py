@@ -13,7 +13,12 @@ from protocols.topics import personal_channel
 
 
 def announce_close(
-    held: Held, now_ms: int, *, reply: Struct | None = None, bought_now: bool = False
+    held: Held,
+    now_ms: int,
+    *,
+    reply: Struct | None = None,
+    bought_now: bool = False,
+    ended_early: bool = False,
 ) -> Outcome:
     """Return the outcome of an auction that has just ended: to everyone, to the winners and to the seller.
 
@@ -24,7 +29,7 @@ def announce_close(
     winners = _winners(held)
     shares = shares_of(held)
     winner = held.leader if winners and shares is None else None
-    closed = AuctionClosed(outcome, state.price, winner, state.bid_count, bought_now, shares)
+    closed = AuctionClosed(outcome, state.price, winner, state.bid_count, bought_now, shares, ended_early)
     events = [held.event("auction_closed", closed)]
     to_seller = personal_channel(lot.terms.seller_id)
     for winner_id, units in winners:

@@ -21,7 +21,15 @@ Retract = Callable[[Terms, AuctionState, Iterable[StandingBid], int], AuctionSta
 End = Callable[[Terms, AuctionState], AuctionState]
 """The state after the end."""
 
-_EVERY_TERM = ("reserve_price", "buy_now_price", "soft_close", "increments", "dutch", "quantity")
+_EVERY_TERM = (
+    "reserve_price",
+    "buy_now_price",
+    "soft_close",
+    "increments",
+    "dutch",
+    "quantity",
+    "exposure_guard",
+)
 
 
 class FormatRules(Struct, frozen=True):
@@ -52,12 +60,12 @@ _SEALED = FormatRules("A sealed", "sealed", frozenset({"reserve_price", "quantit
 
 FORMATS: dict[str, FormatRules] = {
     "english": FormatRules(
-        "An English", "open", _OPEN_TERMS | {"buy_now_price", "quantity"}, rules.judge_bid
+        "An English", "open", _OPEN_TERMS | {"buy_now_price", "quantity", "exposure_guard"}, rules.judge_bid
     ),
     "reverse": FormatRules(
         "A reverse", "open", _OPEN_TERMS, reverse_rules.judge_bid, reverse_rules.retract, descending=True
     ),
-    "dutch": FormatRules("A Dutch", "clock", frozenset({"dutch"}), end=dutch_rules.end),
+    "dutch": FormatRules("A Dutch", "clock", frozenset({"dutch", "exposure_guard"}), end=dutch_rules.end),
     "sealed_first_price": _SEALED,
     "sealed_second_price": _SEALED,
 }

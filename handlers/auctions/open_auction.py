@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from handlers.auctions.formats import rules_of
+from handlers.auctions.guards import write_guards
 from handlers.auctions.increments import UNKNOWN_CURRENCY, read_table, refuse
 from handlers.auctions.rules import (
     Fall,
@@ -32,6 +33,7 @@ from protocols.errors import InvalidInput, NotAllowed
 from protocols.topics import auction_channel
 from protocols.values import new_id, to_instant, to_timestamp
 from storage.auctions.auctions_postgres import find_group_lots, insert_auction, read_auction
+from storage.auctions.guards_postgres import lock_seller
 from storage.listings.lookups import share_listing
 
 DAY_MS = 86_400_000
@@ -56,6 +58,7 @@ _UNKNOWN_TERMS = {
     "increments": "has no increments",
     "dutch": "has no falling price",
     "quantity": "is about one unit",
+    "exposure_guard": "cannot guard exposure",
 }
 """What is said of a term that a format does not know, after its name and "auction"."""
 
@@ -70,16 +73,18 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
     """
     table = await read_table(stores.db, command.currency) if command.currency in EXPONENTS else None
     terms = _check(command, caller.id, table.steps if table else None, now_ms)
+    await lock_seller(stores.db, caller.id)
     listing = await share_listing(stores.db, command.listing_id)
     if listing is None or listing.status != "active":
         raise ListingNotAuctionable
     if listing.seller_id != caller.id:
         raise NotAllowed("Only the owner of the listing can put it up for auction")
-    if listing.quantity < terms.quantity:
-        raise refuse("quantity", f"The listing has {listing.quantity}")
+    if listing.saleable < terms.quantity:
+        raise refuse("quantity", f"The listing has {listing.saleable} to sell")
     await _check_room(stores, caller.id, terms.group_id)
     auction_id = new_id()
     await _insert(command, terms, auction_id, stores, now_ms)
+    await write_guards(command, terms, auction_id, stores)
     row = await read_auction(stores.db, auction_id)
     assert row is not None, "this transaction wrote it"
     view = to_auction(row, caller, stores.epoch, now_ms)
@@ -98,6 +103,8 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
         ends_at=to_timestamp(terms.ends_at_ms),
         dutch=command.dutch,
         quantity=terms.quantity,
+        exposure_guard=terms.exposure_guard,
+        bidders=command.bidders,
     )
     timers = [Timer("close_auction", auction_id, closing_time(terms.ends_at_ms))]
     if view.status == "scheduled":
@@ -179,6 +186,8 @@ def _check(command: OpenAuction, seller_id: UUID, default: Steps | None, now_ms:
         fall=Fall(dutch.floor_price, dutch.step, dutch.tick_s * 1000) if dutch else None,
         group_id=command.group_id,
         quantity=command.quantity,
+        exposure_guard=command.exposure_guard,
+        needs_approval=command.bidders == "approved",
     )
 
 
@@ -213,7 +222,7 @@ def _check_format(command: OpenAuction) -> Iterator[Error]:
             yield "dutch", "A Dutch auction needs the terms of its fall"
         elif command.dutch.floor_price >= command.starting_price:
             yield "dutch/floor_price", "The floor must be below the starting price"
-    unset = {"increments": "default", "quantity": 1}
+    unset = {"increments": "default", "quantity": 1, "exposure_guard": False}
     for term in rules.refuses:
         if getattr(command, term) != unset.get(term):
             yield term, f"{rules.name} auction {_UNKNOWN_TERMS[term]}"

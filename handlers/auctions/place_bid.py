@@ -9,9 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from handlers.auctions.dutch_bids import BidRow, accept_price
+from handlers.auctions.dutch_rules import price_at
+from handlers.auctions.guards import Guards, open_guards
 from handlers.auctions.lots import Held, hold_with_groups, save
 from handlers.auctions.rules import AuctionState, follow_group, reserve_met, units_of
+from handlers.auctions.sales import sell_listings
 from handlers.auctions.sealed_bids import SealedBook, open_book
 from handlers.auctions.units import changes_of
 from handlers.contract import Call, Event, Latest, Outcome, Stores
@@ -53,15 +58,17 @@ class _Bidding:
 async def place_bid(
     calls: Sequence[Call[PlaceBid]],
     stores: Stores,
-    now_ms: int,  # noqa: ARG001 - bids are judged by their receipt
+    now_ms: int,
 ) -> list[Outcome | Refusal]:
-    """Judge each bid in the order given and record the accepted ones; a refused one leaves no trace.
+    """Judge each bid in the order given, by its receipt, and record the accepted ones; a refused one leaves no trace.
 
-    Answers with: AuctionNotFound, AuctionNotLive, OwnAuction, BidTooLow, BidTooHigh, TooManyUnits, UnitsReduced.
+    Answers with: AuctionNotFound, AuctionNotLive, OwnAuction, BidTooLow, BidTooHigh, TooManyUnits, UnitsReduced, and
+    those of guards.py `admit`.
     """
     held = await hold_with_groups(stores.db, {call.command.auction_id for call in calls})
     biddings = {auction_id: _Bidding(one) for auction_id, one in held.items()}
-    batch = _Batch(await open_book(stores, held, calls))
+    attempts = ((call.command.auction_id, call.caller.id) for call in calls)
+    batch = _Batch(await open_book(stores, held, calls), await open_guards(stores.db, held, attempts))
     answers: list[Outcome | Refusal] = []
     for call in calls:
         bidding = biddings.get(call.command.auction_id)
@@ -77,7 +84,11 @@ async def place_bid(
     await insert_bids(stores.db, batch.rows)
     await insert_units_bids(stores.db, batch.units_rows)
     await batch.book.write(stores)
+    sold = await sell_listings(stores.db, held.values(), now_ms)
     await save(stores.db, held.values())
+    for auction_id, sale in sold.items():
+        biddings[auction_id].events.append(sale.event)
+        biddings[auction_id].latest.append(sale.latest)
     for bidding in biddings.values():
         _announce(bidding)
     return answers
@@ -86,10 +97,11 @@ async def place_bid(
 class _Batch:
     """What the bids of all auctions of the batch are written to."""
 
-    __slots__ = ("book", "rows", "units_rows")
+    __slots__ = ("book", "guards", "rows", "units_rows")
 
-    def __init__(self, book: SealedBook) -> None:
+    def __init__(self, book: SealedBook, guards: Guards | None) -> None:
         self.book = book
+        self.guards = guards
         self.rows: list[BidRow] = []
         self.units_rows: list[UnitsBidRow] = []
 
@@ -97,12 +109,19 @@ class _Batch:
 def _accept(bidding: _Bidding, call: Call[PlaceBid], batch: _Batch) -> Outcome:
     """Buy at the price of the clock."""
     _check_quantity(bidding, call)
-    return accept_price(bidding.held, call.caller.id, call.command.amount, call.at_ms, batch.rows)
+    held = bidding.held
+    if batch.guards is not None:
+        batch.guards.admit(held, call.caller.id, price_at(held.lot.terms, call.at_ms))
+    outcome = accept_price(held, call.caller.id, call.command.amount, call.at_ms, batch.rows)
+    bidding.events, bidding.latest = list(outcome.events), list(outcome.latest)
+    return replace(outcome, events=bidding.events, latest=bidding.latest)
 
 
 def _seal(bidding: _Bidding, call: Call[PlaceBid], batch: _Batch) -> Outcome:
     """Close one bid."""
     _check_quantity(bidding, call)
+    if batch.guards is not None:
+        batch.guards.admit(bidding.held, call.caller.id)
     bidding.latest = []
     return batch.book.place(bidding.held, call, bidding.latest)
 
@@ -121,7 +140,10 @@ def _place(bidding: _Bidding, call: Call[PlaceBid], batch: _Batch) -> Outcome:
     judge = lot.rules.judge
     assert judge is not None, "open formats have a judge"
     _check_quantity(bidding, call)
-    held.state = after = judge(lot.terms, before, bidder, amount, call.at_ms, quantity)
+    after = judge(lot.terms, before, bidder, amount, call.at_ms, quantity)
+    if batch.guards is not None:
+        batch.guards.admit(held, bidder, amount, after)
+    held.state = after
     if before.leader_id is not None and after.leader_id != before.leader_id and not after.places:
         bidding.displaced[before.leader_id] = 1
     number = before.event_number + 1

@@ -15,6 +15,7 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
+from protocols.auction_guards import AuctionNotEndable
 from protocols.auctions import (
     AuctionNotCancellable,
     AuctionNotLive,
@@ -28,7 +29,7 @@ from protocols.errors import NotAllowed
 HOUR_MS = 3_600_000
 
 LATE_PHASE_MS = 12 * HOUR_MS
-"""With this much time left or less, retraction and cancellation are narrowed (rule 5, early end)."""
+"""Retraction is narrowed with this much time left or less (rule 5), cancellation with less (early end)."""
 
 LATE_RETRACTION_MS = HOUR_MS
 """How old a bid may be that is retracted in the late phase (rule 5)."""
@@ -36,6 +37,13 @@ LATE_RETRACTION_MS = HOUR_MS
 CLOSE_GRACE_MS = 25
 """How long after its end an auction is closed: a bid received before the end is judged by its receipt, and one commit
 (about 20 ms) may be under way before it. Part of the 100 ms that a closing may be late."""
+
+CLOSE_WAIT_MAX_MS = 1_000
+"""How long an auction waits for bids that a server received before the end and has not committed: twice the longest
+queue."""
+
+CLOSE_RETRY_MS = 20
+"""When a closing that waits looks again."""
 
 EBAY_STEPS: tuple[tuple[int | None, int], ...] = (
     (1_00, 5),
@@ -98,6 +106,10 @@ class Terms(Struct, frozen=True):
     """Lots of this seller that close together."""
     quantity: int = 1
     """Equal units for sale; one price for all of them."""
+    exposure_guard: bool = False
+    """Bids have to be covered by what their bidder has free; guard_rules.py."""
+    needs_approval: bool = False
+    """Bidders have to be approved by the seller."""
 
 
 class Place(Struct, frozen=True, gc=False):
@@ -206,15 +218,38 @@ def closing_time(ends_at_ms: int) -> int:
     return ends_at_ms + CLOSE_GRACE_MS
 
 
+def must_wait(ends_at_ms: int, oldest_queued_ms: int | None, now_ms: int) -> bool:
+    """Return whether a closing has to wait: a server that holds bids on the auction holds some of before the end.
+
+    `oldest_queued_ms` is the receipt of the oldest bid of such a server, None when there is none.
+    """
+    queued = oldest_queued_ms is not None and oldest_queued_ms < ends_at_ms
+    return queued and now_ms < ends_at_ms + CLOSE_WAIT_MAX_MS
+
+
 def cancel(terms: Terms, state: AuctionState, caller: UUID, at_ms: int) -> AuctionState:
     """Return the auction cancelled by its seller. Raises NotAllowed, AuctionNotLive, AuctionNotCancellable."""
     if caller != terms.seller_id:
         raise NotAllowed("Only the seller can cancel this auction")
     if state.status not in {"scheduled", "live"}:
         raise AuctionNotLive("The auction is over")
-    if state.bid_count and state.ends_at_ms - at_ms <= LATE_PHASE_MS:
+    if state.bid_count and state.ends_at_ms - at_ms < LATE_PHASE_MS:
         raise AuctionNotCancellable
     return replace(state, status="cancelled", event_number=state.event_number + 1)
+
+
+def end_early(terms: Terms, state: AuctionState, caller: UUID, at_ms: int) -> AuctionState:
+    """Return the auction sold to its leader at the price of now, by its seller's wish, who gives up the reserve.
+
+    Raises: NotAllowed, AuctionNotLive, AuctionNotEndable.
+    """
+    if caller != terms.seller_id:
+        raise NotAllowed("Only the seller can end this auction")
+    if state.status != "live" or at_ms >= state.ends_at_ms:
+        raise AuctionNotLive
+    if terms.format != "english" or terms.quantity > 1 or state.leader_id is None:
+        raise AuctionNotEndable
+    return replace(state, status="sold", event_number=state.event_number + 1)
 
 
 def reserve_met(terms: Terms, state: AuctionState) -> bool:

@@ -94,6 +94,8 @@ def to_auction(row: Row, caller: Caller, epoch: str, now_ms: int, own: Place | N
         your_maximum=own.amount if own else None,
         your_units=own.units if own else 0,
         group_id=row["group_id"],
+        exposure_guard=row["exposure_guard"],
+        bidders=row["bidders"],
         dutch=to_dutch(dutch.fall) if dutch and dutch.fall else None,
         next_price_at=None if falls_at_ms is None else to_timestamp(falls_at_ms),
     )

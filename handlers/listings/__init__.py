@@ -1,18 +1,22 @@
 """Listings: offers of goods, the category tree, search. The table of contents of the domain."""
 
 from handlers.contract import Permission, Route, TimerHandler
-from handlers.listings import stock_routes
+from handlers.listings import goods_routes, photo_routes, search_routes, stock_routes
 from handlers.listings.create_listing import create_listing
 from handlers.listings.delete_draft import delete_draft
 from handlers.listings.expire_reservations import expire_reservations
 from handlers.listings.get_listing import get_listing
 from handlers.listings.list_categories import list_categories
 from handlers.listings.list_own_listings import list_own_listings
+from handlers.listings.match_searches import match_searches
 from handlers.listings.publish_listing import publish_listing
 from handlers.listings.search_listings import search_listings
+from handlers.listings.sweep_photos import sweep_photos
+from handlers.listings.tell_matches import tell_matches
 from handlers.listings.update_listing import update_listing
 from handlers.listings.withdraw_listing import withdraw_listing
 from protocols.errors import NotAllowed, Stale
+from protocols.goods import GoodsProhibited
 from protocols.listings import (
     Categories,
     CategoryNotFound,
@@ -22,6 +26,7 @@ from protocols.listings import (
     GetListing,
     ListCategories,
     Listing,
+    ListingInAuction,
     ListingNotActive,
     ListingNotDraft,
     ListingNotFound,
@@ -45,7 +50,7 @@ _ROUTES: tuple[Route, ...] = (
         permission=Permission.SIGNED_IN,
         status=201,
         cost=5,
-        refusals=(CategoryNotFound,),
+        refusals=(CategoryNotFound, GoodsProhibited),
     ),
     Route(
         domain="listings",
@@ -89,7 +94,16 @@ _ROUTES: tuple[Route, ...] = (
         permission=Permission.SIGNED_IN,
         cost=5,
         etag=True,
-        refusals=(ListingNotFound, ListingNotActive, CategoryNotFound, NotAllowed, Stale, StockHeld),
+        refusals=(
+            ListingNotFound,
+            ListingNotActive,
+            ListingInAuction,
+            CategoryNotFound,
+            NotAllowed,
+            Stale,
+            StockHeld,
+            GoodsProhibited,
+        ),
     ),
     Route(
         domain="listings",
@@ -100,7 +114,7 @@ _ROUTES: tuple[Route, ...] = (
         path="/v1/listings/{listing_id}/publish",
         permission=Permission.SIGNED_IN,
         cost=5,
-        refusals=(ListingNotFound, ListingNotActive, NotAllowed),
+        refusals=(ListingNotFound, ListingNotActive, NotAllowed, GoodsProhibited),
     ),
     Route(
         domain="listings",
@@ -121,7 +135,7 @@ _ROUTES: tuple[Route, ...] = (
         method="POST",
         path="/v1/listings/{listing_id}/withdraw",
         permission=Permission.SIGNED_IN,
-        refusals=(ListingNotFound, ListingNotActive, NotAllowed),
+        refusals=(ListingNotFound, ListingNotActive, ListingInAuction, NotAllowed),
     ),
     Route(
         domain="listings",
@@ -134,6 +148,17 @@ _ROUTES: tuple[Route, ...] = (
     ),
 )
 
-ROUTES: tuple[Route, ...] = (*_ROUTES, *stock_routes.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *_ROUTES,
+    *stock_routes.ROUTES,
+    *photo_routes.ROUTES,
+    *search_routes.ROUTES,
+    *goods_routes.ROUTES,
+)
 
-TIMERS: dict[str, TimerHandler] = {"expire_reservations": expire_reservations}
+TIMERS: dict[str, TimerHandler] = {
+    "expire_reservations": expire_reservations,
+    "sweep_photos": sweep_photos,
+    "match_searches": match_searches,
+    "tell_matches": tell_matches,
+}

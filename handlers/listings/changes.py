@@ -14,9 +14,12 @@ from handlers.listings.rules import (
     check_title,
 )
 from protocols.errors import NotAllowed, Stale
-from protocols.listings import ListingNotActive, ListingNotFound, UpdateListing
+from protocols.listings import ListingInAuction, ListingNotActive, ListingNotFound, UpdateListing
 from protocols.stock import StockHeld
 from storage.listings.listings_postgres import ListingRow
+
+FREE_IN_AUCTION = frozenset({"price_minor", "currency", "version", "terms_version", "updated_at_ms"})
+"""Columns that bidders of a live auction do not rely on: an auction has a price of its own."""
 
 _CHANGEABLE = ("title", "description", "category", "condition", "weight_g", "volume_cm3", "quantity")
 
@@ -38,7 +41,7 @@ def change_listing(row: ListingRow, command: UpdateListing, now_ms: int) -> List
     if command.if_match is not None and command.if_match != row.version:
         raise Stale(version=row.version)
     if row.status not in {"draft", "active"}:
-        raise ListingNotActive(status=row.status)
+        raise ListingNotActive(listing_status=row.status)
     changed = replace(row, **_given_columns(command))
     if changed == row:
         return row
@@ -69,7 +72,26 @@ def _given_columns(command: UpdateListing) -> dict[str, Any]:
     return given
 
 
+def check_auction(auction: tuple[UUID, str] | None) -> None:
+    """Let a change pass that takes nothing back from those who may have bid. Raises ListingInAuction."""
+    if auction is not None and auction[1] == "live":
+        detail = "Its auction is live: bidders rely on what they read. Only the price can change"
+        raise ListingInAuction(detail, auction_id=str(auction[0]))
+
+
 def changed_columns(before: ListingRow, after: ListingRow) -> set[str]:
     """Return the names of the columns that differ."""
     old, new = asdict(before), asdict(after)
     return {name for name, value in new.items() if old[name] != value}
+
+
+def is_cheaper(before: ListingRow, after: ListingRow) -> bool:
+    """Whether the price fell, or there is one now: then it may fit saved searches that it did not.
+
+    Other changes tell nobody, or a seller could tell everybody by changing words until all searches fit.
+    """
+    if after.price_minor is None:
+        return False
+    if before.price_minor is None:
+        return True
+    return before.currency == after.currency and after.price_minor < before.price_minor

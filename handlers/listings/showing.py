@@ -1,11 +1,14 @@
 """Listings as clients see them."""
 
 from handlers.contract import Latest
+from handlers.listings.photo_names import file_path
 from protocols.listings import FoundListing, Listing
+from protocols.photos import Photo
 from protocols.stock import Stock
 from protocols.topics import stock_channel
 from protocols.values import GeoPoint, Money, to_timestamp
 from storage.listings.listings_postgres import ListingRow
+from storage.listings.photos_postgres import PhotoRow
 from storage.listings.search_postgres import FoundRow
 
 
@@ -27,6 +30,7 @@ def show_listing(row: ListingRow) -> Listing:
         reserved=row.reserved,
         saleable=_saleable(row),
         attributes=row.attributes,
+        photos=[_show_photo(photo) for photo in row.photos],
         version=row.version,
         created_at=to_timestamp(row.created_at_ms),
         updated_at=to_timestamp(row.updated_at_ms),
@@ -48,6 +52,7 @@ def show_found(row: FoundRow) -> FoundListing:
         volume_cm3=row.volume_cm3,
         quantity=row.quantity,
         saleable=_saleable(row),
+        photo=_show_photo(row.photo) if row.photo else None,
         version=row.version,
         created_at=to_timestamp(row.created_at_ms),
         updated_at=to_timestamp(row.updated_at_ms),
@@ -64,6 +69,18 @@ def show_shelf(row: ListingRow) -> Latest:
         status=row.status,
     )
     return Latest(stock_channel(row.listing_id), row.version, value)
+
+
+def _show_photo(row: PhotoRow) -> Photo:
+    return Photo(
+        id=row.photo_id,
+        width=row.width,
+        height=row.height,
+        caption=row.caption,
+        full=file_path(row.photo_id, "full"),
+        medium=file_path(row.photo_id, "medium"),
+        small=file_path(row.photo_id, "small"),
+    )
 
 
 def _saleable(row: ListingRow | FoundRow) -> int:

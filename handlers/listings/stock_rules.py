@@ -34,7 +34,7 @@ def judge_reservation(row: StockRow | None, command: ReserveStock, buyer_id: UUI
     if row.seller_id == buyer_id:
         raise OwnListing
     if row.status != "active":
-        raise ListingNotActive(status=row.status)
+        raise ListingNotActive(listing_status=row.status)
     if command.version is not None and not row.terms_version <= command.version <= row.version:
         raise Stale(
             "The seller changed the price or the terms since; look at the listing again",

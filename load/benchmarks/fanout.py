@@ -8,7 +8,7 @@ the generator is on another; the medians of all rounds count.
 import asyncio
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,8 +16,10 @@ from pathlib import Path
 from picows import WSFrame, WSTransport
 
 from load.benchmarks.machine import exact_cpu_s
+from load.benchmarks.nats_fanout import find_nats_server, nats_stage
 from load.benchmarks.programs import BenchmarkError, SmallServer
 from load.benchmarks.report import Figure
+from load.benchmarks.stage import SUBSCRIBERS, Counter, Stage
 from load.benchmarks.turns import (
     CORE,
     FLOOR,
@@ -32,8 +34,9 @@ from load.client import OnPublication, Reply, Socket, gather_some, open_socket, 
 from load.latencies import Latencies
 from load.waiting import wait_until
 
+NATS = "nats-server"
+IS_NATS = "nats-server's own websockets, the same payload"
 CHANNEL = "auctions:measured"
-SUBSCRIBERS = 1_000
 FIXED_RATE = 50
 """Messages a second; times the subscribers: deliveries a second."""
 JOINED = 10
@@ -46,15 +49,6 @@ LAUNCHES = 2
 """Processes of one program differ a little by where their memory came to lie."""
 PING_BYTES_MAX = 16
 """Frames up to this size are pings: they go the ordinary way."""
-
-
-class Counter:
-    """Deliveries of all subscribers together."""
-
-    def __init__(self) -> None:
-        """Start at zero."""
-        self.deliveries = self.frames = 0
-        self.on_progress: Callable[[], None] | None = None
 
 
 class Subscriber(Socket):
@@ -98,14 +92,17 @@ def message(number: int, size: int = 200) -> bytes:
 
 
 async def measure(home: Path) -> list[Figure]:
-    """Run both ways on all servers."""
-    measured = {module: Measured() for module in (FLOOR, CORE, STOCK)}
+    """Run both ways on all servers; nats-server, where it is installed, takes part one message at a time."""
+    measured = {module: Measured() for module in (FLOOR, CORE, STOCK, NATS)}
     for _ in range(LAUNCHES):
-        async with servers_on_one_core(home, tuple(measured)) as servers:
-            stages = {module: await fill(server) for module, server in servers.items()}
-            for stage in stages.values():
+        async with servers_on_one_core(home, (FLOOR, CORE, STOCK)) as servers, AsyncExitStack() as stack:
+            stages: dict[str, Stage] = {module: await fill(server) for module, server in servers.items()}
+            foreign: dict[str, Stage] = {}
+            if (program := find_nats_server()) is not None:
+                foreign[NATS] = await stack.enter_async_context(nats_stage(home, program))
+            for stage in (stages | foreign).values():
                 await one_at_a_time(stage, 0.5)  # warm-up
-            for module, stage in take_turns(stages, ROUNDS):
+            for module, stage in take_turns(stages | foreign, ROUNDS):
                 cpu_us, spread = await one_at_a_time(stage, SECONDS)
                 measured[module].cpu_us.append(cpu_us)
                 measured[module].spread.samples.extend(spread.samples)
@@ -113,44 +110,54 @@ async def measure(home: Path) -> list[Figure]:
                 joined_per_s, joined_cpu_us = await _joined(stage, SECONDS)
                 measured[module].joined_per_s.append(joined_per_s)
                 measured[module].joined_cpu_us.append(joined_cpu_us)
-            for stage in stages.values():
+            for stage in (stages | foreign).values():
                 stage.leave()
     return [
-        *_one_at_a_time_figures(measured[CORE], measured[FLOOR], measured[STOCK]),
+        *_one_at_a_time_figures(measured),
         *_joined_figures(measured[CORE], measured[FLOOR], measured[STOCK]),
     ]
 
 
-def _one_at_a_time_figures(core: Measured, floor: Measured, stock: Measured) -> list[Figure]:
-    what = f"CPU per delivery at {FIXED_RATE * SUBSCRIBERS:,}/s, one message at a time"
-    against_floor = Figure(
-        benchmark="fan-out",
-        what=what,
-        value=statistics.median(core.cpu_us),
-        unit="µs",
-        baseline=statistics.median(floor.cpu_us),
-        baseline_is=IS_FLOOR,
-        target=1.1,
-        against="ratio",
-        notes={
-            "ratio": ratios_in_words(core.cpu_us, floor.cpu_us),
-            "publish to last of 1,000": core.spread.in_words(),
-            "floor": floor.spread.in_words(),
-        },
-    )
-    against_stock = Figure(
-        benchmark="fan-out",
-        what="the same, against the ordinary way",
-        value=statistics.median(core.cpu_us),
-        unit="µs",
-        baseline=statistics.median(stock.cpu_us),
-        baseline_is=IS_STOCK,
-        notes={
-            "ratio": ratios_in_words(core.cpu_us, stock.cpu_us),
-            "publish to last of 1,000, baseline": stock.spread.in_words(),
-        },
-    )
-    return [against_floor, against_stock]
+def _one_at_a_time_figures(measured: dict[str, Measured]) -> list[Figure]:
+    core, floor = measured[CORE], measured[FLOOR]
+    figures = [
+        Figure(
+            benchmark="fan-out",
+            what=f"CPU per delivery at {FIXED_RATE * SUBSCRIBERS:,}/s, one message at a time",
+            value=statistics.median(core.cpu_us),
+            unit="µs",
+            baseline=statistics.median(floor.cpu_us),
+            baseline_is=IS_FLOOR,
+            target=1.1,
+            against="ratio",
+            notes={
+                "ratio": ratios_in_words(core.cpu_us, floor.cpu_us),
+                "publish to last of 1,000": core.spread.in_words(),
+                "floor": floor.spread.in_words(),
+            },
+        )
+    ]
+    for module, words, target in ((STOCK, "the ordinary way", None), (NATS, "nats-server", 1.0)):
+        other = measured[module]
+        if not other.cpu_us:
+            continue
+        figures.append(
+            Figure(
+                benchmark="fan-out",
+                what=f"the same, against {words}",
+                value=statistics.median(core.cpu_us),
+                unit="µs",
+                baseline=statistics.median(other.cpu_us),
+                baseline_is=IS_STOCK if module == STOCK else IS_NATS,
+                target=target,
+                against="ratio",
+                notes={
+                    "ratio": ratios_in_words(core.cpu_us, other.cpu_us),
+                    "publish to last of 1,000, baseline": other.spread.in_words(),
+                },
+            )
+        )
+    return figures
 
 
 def _joined_figures(core: Measured, floor: Measured, stock: Measured) -> list[Figure]:
@@ -197,21 +204,13 @@ def _joined_figures(core: Measured, floor: Measured, stock: Measured) -> list[Fi
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """A server with a publisher and its audience."""
+class CoreStage(Stage):
+    """A server that speaks our protocol."""
 
-    pid: int
     publisher: Socket
-    subscribers: Sequence[Socket]
-    counter: Counter
-
-    def leave(self) -> None:
-        """Close all sockets."""
-        for socket in (self.publisher, *self.subscribers):
-            socket.close()
 
 
-async def fill(server: SmallServer) -> Stage:
+async def fill(server: SmallServer) -> CoreStage:
     """Open the publisher and everybody's subscription."""
     publisher = await open_socket(server.url)
     subscribers = await open_sockets(server.url, [""] * SUBSCRIBERS, make=Subscriber)
@@ -220,7 +219,8 @@ async def fill(server: SmallServer) -> Stage:
     for subscriber in subscribers:
         assert isinstance(subscriber, Subscriber)
         subscriber.counter = counter
-    return Stage(server.pid, publisher, subscribers, counter)
+    sockets = (publisher, *subscribers)
+    return CoreStage(server.pid, partial(_publish, publisher), counter, sockets, publisher)
 
 
 def _publish(publisher: Socket, *items: bytes) -> None:
@@ -251,7 +251,7 @@ async def one_at_a_time(stage: Stage, seconds: float) -> tuple[float, Latencies]
         # A late server would join two messages into one write, and the figure would flatter it.
         await _await_deliveries(counter, before + number * SUBSCRIBERS)
         sent_at.append(time.monotonic())
-        _publish(stage.publisher, message(number))
+        stage.publish(message(number))
     await _await_deliveries(counter, before + len(sent_at) * SUBSCRIBERS)
     counter.on_progress = None
     return (exact_cpu_s(stage.pid) - cpu_before) * 1e6 / (counter.deliveries - before), spread
@@ -271,7 +271,7 @@ async def _joined(stage: Stage, seconds: float) -> tuple[float, float]:
             and time.monotonic() < stop_at
         ):
             sent += 1
-            _publish(stage.publisher, *items)
+            stage.publish(*items)
 
     counter.on_progress = keep_going
     keep_going()
@@ -289,7 +289,7 @@ async def _joined(stage: Stage, seconds: float) -> tuple[float, float]:
 async def flood(stage: Stage) -> None:
     """Publish ten large messages and wait until everybody who reads has them."""
     wanted = stage.counter.deliveries + JOINED * SUBSCRIBERS
-    _publish(stage.publisher, *(message(number, 2_000) for number in range(JOINED)))
+    stage.publish(*(message(number, 2_000) for number in range(JOINED)))
     await _await_deliveries(stage.counter, wanted)
 
 

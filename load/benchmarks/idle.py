@@ -10,7 +10,7 @@ from load.benchmarks.report import Figure
 from load.benchmarks.turns import CORE, FLOOR, IS_FLOOR, IS_STOCK, STOCK
 from load.client import Socket, gather_some, open_sockets
 
-CONNECTIONS_MAX = 10_000
+CONNECTIONS_MAX = 19_000
 SPARE_DESCRIPTORS = 500
 CHANNELS = 100
 """The connections share this many channels, as watchers share auctions."""

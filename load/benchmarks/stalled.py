@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 
 from websockets.speedups import apply_mask
 
-from load.benchmarks.fanout import CHANNEL, SUBSCRIBERS, Stage, fill, flood, one_at_a_time
+from load.benchmarks.fanout import CHANNEL, CoreStage, fill, flood, one_at_a_time
 from load.benchmarks.programs import BenchmarkError, SmallServer
 from load.benchmarks.report import Figure
+from load.benchmarks.stage import SUBSCRIBERS
 from load.benchmarks.turns import CORE, ratios_in_words, servers_on_one_core
 from load.latencies import Latencies
 
@@ -68,7 +69,7 @@ async def measure(home: Path) -> list[Figure]:
     ]
 
 
-async def _stall(server: SmallServer, stage: Stage) -> list[socket.socket]:
+async def _stall(server: SmallServer, stage: CoreStage) -> list[socket.socket]:
     """Return sockets that subscribed and stopped reading, once the server can write to none of them."""
     stalled = [await asyncio.to_thread(_subscribe_raw, server.url) for _ in range(STALLED)]
     for _ in range(FLOODS_MAX):
@@ -109,7 +110,7 @@ def _read_until(raw: socket.socket, words: bytes) -> None:
         seen += more
 
 
-async def _await_cuts(stage: Stage, stalled: list[socket.socket]) -> None:
+async def _await_cuts(stage: CoreStage, stalled: list[socket.socket]) -> None:
     """Publish on until the server has given up on every stalled reader. Raises BenchmarkError."""
     try:
         for _ in range(FLOODS_MAX):

@@ -15,14 +15,16 @@ PREFLIGHT_KEEP_S = 600
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
-_ALWAYS: list[Header] = [
+ALWAYS: list[Header] = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
 ]
+"""Headers of every answer."""
+
 _UNLESS_SET: list[Header] = [
+    (b"cross-origin-resource-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
     (
         b"content-security-policy",
@@ -81,7 +83,7 @@ class Door:
         self._app: Any = app
         self._leaving = leaving
         self._origins = Origins(allowed_origins)
-        self._always = [*_ALWAYS, _TRANSPORT] if secure else _ALWAYS
+        self._always = [*ALWAYS, _TRANSPORT] if secure else ALWAYS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""

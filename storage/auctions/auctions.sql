@@ -14,14 +14,16 @@ RETURNING auction_id;
 -- lock_states --
 -- The changing columns of auctions, at most one row each, by id. Index: auctions_pkey. Locks: the rows until commit, in
 -- id order, so that two batches cannot wait for each other.
-SELECT auction_id, status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions
+SELECT auction_id, status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions,
+       has_blocks
 FROM auctions WHERE auction_id = ANY($1::uuid[])
 ORDER BY auction_id FOR UPDATE;
 
 -- read_terms --
 -- The columns of auctions that never change, at most one row each. Index: auctions_pkey.
 SELECT auction_id, listing_id, format, currency, mask_salt, seller_id, starting_price, reserve_price, buy_now_price,
-       starts_at_ms, planned_end_ms, step_limits, steps, soft_close_ms, fall, sealed_key, group_id, quantity
+       starts_at_ms, planned_end_ms, step_limits, steps, soft_close_ms, fall, sealed_key, group_id, quantity,
+       exposure_guard, bidders
 FROM auctions WHERE auction_id = ANY($1::uuid[]);
 
 -- update_states --
@@ -49,7 +51,7 @@ WHERE a.group_id IS NOT NULL AND a.status IN ('scheduled', 'live');
 -- One auction as of now. 0 or 1 row. Index: auctions_pkey.
 SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
        status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask,
-       fall, group_id, quantity
+       fall, group_id, quantity, exposure_guard, bidders
 FROM auctions WHERE auction_id = $1;
 
 -- list_by_end --

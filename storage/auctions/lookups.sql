@@ -21,8 +21,13 @@ LEFT JOIN LATERAL (
 ) AS d ON true
 WHERE a.auction_id = $1;
 
+-- read_open_auction --
+-- The open auction of one listing and its status. 0 or 1 row. Index: auctions_open_listing. Locks: none.
+SELECT auction_id, status FROM auctions WHERE listing_id = $1 AND status IN ('scheduled', 'live');
+
 -- read_auction_facts --
 -- What other domains may know of one auction. 0 or 1 row. Index: auctions_pkey.
 SELECT auction_id, listing_id, seller_id, status, currency, price,
-       CASE WHEN status = 'sold' AND quantity = 1 THEN leader_id END AS winner_id, ends_at_ms
+       CASE WHEN status = 'sold' AND quantity = 1 THEN leader_id END AS winner_id, ends_at_ms,
+       format, quantity
 FROM auctions WHERE auction_id = $1;

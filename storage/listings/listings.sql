@@ -14,14 +14,14 @@ RETURNING 1;
 -- One listing in full. 0 or 1 row. Index: listings_pkey. Locks: none.
 SELECT listing_id, seller_id, status, version, title, description, category, condition, price_minor, currency,
        ST_Y(location::geometry) AS lat, ST_X(location::geometry) AS lon, weight_g, volume_cm3, quantity, attributes,
-       created_at_ms, updated_at_ms, reserved, terms_version
+       created_at_ms, updated_at_ms, reserved, terms_version, photos
 FROM listings WHERE listing_id = $1;
 
 -- lock_listing --
 -- One listing in full. 0 or 1 row. Index: listings_pkey. Locks: the row until commit.
 SELECT listing_id, seller_id, status, version, title, description, category, condition, price_minor, currency,
        ST_Y(location::geometry) AS lat, ST_X(location::geometry) AS lon, weight_g, volume_cm3, quantity, attributes,
-       created_at_ms, updated_at_ms, reserved, terms_version
+       created_at_ms, updated_at_ms, reserved, terms_version, photos
 FROM listings WHERE listing_id = $1 FOR UPDATE;
 
 -- update_listing --
@@ -29,7 +29,8 @@ FROM listings WHERE listing_id = $1 FOR UPDATE;
 UPDATE listings SET
     status = $2, version = $3, title = $4, description = $5, category = $6, condition = $7, price_minor = $8,
     currency = $9, location = ST_SetSRID(ST_MakePoint($10, $11), 4326)::geography, weight_g = $12, volume_cm3 = $13,
-    quantity = $14, attributes = $15, updated_at_ms = $16, terms_version = $17
+    quantity = $14, attributes = $15, updated_at_ms = $16, terms_version = $17,
+    photos = $18
 WHERE listing_id = $1;
 
 -- delete_listing --
@@ -41,7 +42,7 @@ DELETE FROM listings WHERE listing_id = $1;
 -- Index: listings_seller, backward.
 SELECT listing_id, seller_id, status, version, title, description, category, condition, price_minor, currency,
        ST_Y(location::geometry) AS lat, ST_X(location::geometry) AS lon, weight_g, volume_cm3, quantity, attributes,
-       created_at_ms, updated_at_ms, reserved, terms_version
+       created_at_ms, updated_at_ms, reserved, terms_version, photos
 FROM listings
 WHERE seller_id = $1 AND listing_id < $2 AND ($4::text IS NULL OR status = $4)
 ORDER BY listing_id DESC LIMIT $3;

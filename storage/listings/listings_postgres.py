@@ -6,9 +6,11 @@ from uuid import UUID
 
 import msgspec
 
-from protocols.listings import Condition, ListingStatus
+from protocols.listings import ListingStatus
+from protocols.saved_searches import Condition
 from protocols.values import to_json
 from storage.engines.postgres import Connection
+from storage.listings.photos_postgres import PhotoRow
 from storage.sql import load
 
 if TYPE_CHECKING:
@@ -43,6 +45,8 @@ class ListingRow:
     """Pieces of `quantity` that buyers hold; written by `stock_postgres` alone."""
     terms_version: int = 1
     """The version in which the seller last changed what a buyer agrees to."""
+    photos: tuple[PhotoRow, ...] = ()
+    """In their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,7 @@ async def update_listing_row(db: Connection, row: ListingRow) -> None:
         to_json(row.attributes).decode(),
         row.updated_at_ms,
         row.terms_version,
+        to_json(row.photos).decode(),
     )
 
 
@@ -137,4 +142,6 @@ async def read_branch(db: Connection, slug: str) -> list[str]:
 
 
 def _to_row(record: "Record") -> ListingRow:
-    return ListingRow(**{**dict(record), "attributes": msgspec.json.decode(record["attributes"])})
+    attributes = msgspec.json.decode(record["attributes"])
+    photos = msgspec.json.decode(record["photos"], type=tuple[PhotoRow, ...])
+    return ListingRow(**{**dict(record), "attributes": attributes, "photos": photos})

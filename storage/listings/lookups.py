@@ -22,7 +22,8 @@ class ListingFacts:
     title: str
     price_minor: int | None
     currency: str | None
-    quantity: int
+    saleable: int
+    """What is on hand and not reserved by anybody."""
 
 
 async def read_listing(db: Connection, listing_id: UUID) -> ListingFacts | None:

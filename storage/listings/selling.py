@@ -1,5 +1,6 @@
-"""The door through which another domain turns a reservation into a sale, in its own transaction."""
+"""The door through which other domains sell pieces, in their own transaction: reserved ones, or off the shelf."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -14,6 +15,18 @@ from storage.listings.stock_postgres import (
     read_reservations,
     update_stock,
 )
+
+SALES_CHUNK = 50
+"""Listings per statement: a sale that leaves the index of active ones rewrites the words of its description, up to 9 ms
+(1.3 ms for 300 words, measured); a statement may take 1.5 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class PiecesSold:
+    """A listing's stock after pieces went off the shelf, and the movement to announce."""
+
+    stock: StockRow
+    movement: MovementRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +68,28 @@ async def sell_reserved(db: Connection, reservation_id: UUID, buyer_id: UUID, no
     await update_stock(db, [after], now_ms)
     await insert_movements(db, [movement])
     return Sale(replace(held, status="sold"), after, movement)
+
+
+async def sell_pieces(db: Connection, pieces: Mapping[UUID, int], now_ms: int) -> list[PiecesSold]:
+    """Take so many pieces that nobody holds off active listings; those without any left are left out.
+
+    The last piece sold makes the listing `sold`. The caller announces `movement` as the listing's event of its version.
+    Cost: three round trips, one more for every fifty. Locks: the listings by id; after auctions are locked and before
+    they are written, because whoever opens an auction holds its listing and looks at auctions that were written.
+    """
+    if not pieces:
+        return []
+    sold: list[PiecesSold] = []
+    for before in (await lock_stock(db, pieces)).values():
+        taken = min(pieces[before.listing_id], before.quantity - before.reserved)
+        if before.status != "active" or not taken:
+            continue
+        left, version = before.quantity - taken, before.version + 1
+        status = before.status if left else "sold"
+        after = replace(before, version=version, quantity=left, status=status)
+        movement = MovementRow(after.listing_id, version, "sale", taken, left, after.reserved, None, now_ms)
+        sold.append(PiecesSold(after, movement))
+    for start in range(0, len(sold), SALES_CHUNK):
+        await update_stock(db, [one.stock for one in sold[start : start + SALES_CHUNK]], now_ms)
+    await insert_movements(db, [one.movement for one in sold])
+    return sold

@@ -1,6 +1,7 @@
 """A process without budget on a real socket: it says so before the upgrade, and those who are in notice nothing."""
 
 import asyncio
+import gc
 import json
 import time
 
@@ -8,8 +9,12 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
+from websockets.server import ServerProtocol
 
+from realtime.connection import Connection
 from realtime.limits import Limits
+from realtime.streams import StreamingHttp
+from realtime.wire import LeanWebSocket
 from tests.support.realtime_app import running_app
 
 UPGRADE = (
@@ -94,3 +99,32 @@ async def test_a_client_that_offers_no_denial_extension_is_refused_as_its_server
     async with running_app(Limits(connections_max=0)) as app:
         await app.endpoint.serve_socket({"type": "websocket", "headers": [], "extensions": {}}, receive, send)
     assert sent == [{"type": "websocket.close", "code": 1013, "reason": "try again later"}]
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["before the application", "by the endpoint"])
+async def test_a_connection_that_ended_leaves_nothing_to_the_collector(early):
+    """Full collections are rare: what waits for one would pile up."""
+
+    def alive():
+        kinds = (StreamingHttp, LeanWebSocket, Connection, ServerProtocol)
+        return [one for one in gc.get_objects() if issubclass(type(one), kinds)]
+
+    async with running_app(early=early) as app:
+        gc.collect()
+        before = len(alive())
+        gc.disable()
+        try:
+            for number in range(5):
+                async with connect(app.url) as ws:
+                    await ws.send('{"id":1,"connect":{"token":"u:s"}}')
+                    await ws.send('{"id":2,"subscribe":{"channel":"auctions:a"}}')
+                    await ws.recv()
+                    await ws.recv()
+                    if number % 2:
+                        ws.transport.abort()
+            del ws
+            async with asyncio.timeout(5):
+                while len(alive()) > before:
+                    await asyncio.sleep(0.02)
+        finally:
+            gc.enable()

@@ -231,6 +231,10 @@ class App:
         self.bus, self.log, self.gate = MemoryBus(), MemoryLog(), SmallGate()
         self.presence = MemoryPresence()
         self.reports = MemoryReports()
+        # tests share their event loop and a busy machine with the server: lateness is judged where it is the subject
+        limits = limits or Limits()
+        if limits.lag_max_s == Limits().lag_max_s:
+            limits = replace(limits, lag_max_s=60)
         self.hub = Hub(self.bus, self.log, limits, self.presence, self.reports)
         Controls(self.hub, self.gate)
         self.endpoint = SocketEndpoint(self.hub, self.gate, ["https://friend.example"])

@@ -107,7 +107,7 @@ def rebuild(lot: Any, events: list[tuple[int, dict[str, Any], int]], bids: dict,
             assert (event["bid_id"], event["price"]) == (str(bid["bid_id"]), bid["price"])
             assert event["bidder"] == mask_bidder(lot.salt, bid["bidder_id"])
         elif kind == "bid_retracted":
-            after = _take_back(lot, state, standing, gone.pop(number), at_ms)
+            after = _take_back(event, lot, state, standing, gone.pop(number), at_ms)
         else:
             after = _apply_other(terms, state, event, at_ms, bids)
         assert_units_shown(event, lot, state, after)
@@ -118,11 +118,14 @@ def rebuild(lot: Any, events: list[tuple[int, dict[str, Any], int]], bids: dict,
     return state
 
 
-def _take_back(lot: Any, state: Any, standing: dict, taken: set[int], at_ms: int) -> Any:
+def _take_back(
+    event: dict[str, Any], lot: Any, state: Any, standing: dict, taken: set[int], at_ms: int
+) -> Any:
     """Return the state after a retraction by the rules, from all bids that stand."""
     (whose,) = {standing[place].bidder_id for place in taken}
     own = [bid for bid in standing.values() if bid.bidder_id == whose]
-    assert taken == rules.choose_retracted(state, own, max(taken), at_ms)
+    if "reason" not in event:
+        assert taken == rules.choose_retracted(state, own, max(taken), at_ms)
     for place in taken:
         del standing[place]
     deciding = standing.values()
@@ -204,6 +207,8 @@ def _apply_other(terms: Any, state: Any, event: dict[str, Any], at_ms: int, bids
     if event["bought_now"]:
         bought = bids.pop(state.event_number + 1)
         return rules.buy_now(terms, state, bought["bidder_id"], bought["at_ms"])
+    if event.get("ended_early"):
+        return rules.end_early(terms, state, terms.seller_id, at_ms)
     assert at_ms >= state.ends_at_ms, "an auction must never close early"
     return rules.close(terms, state)
 

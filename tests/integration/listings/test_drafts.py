@@ -76,7 +76,7 @@ async def test_a_withdrawn_listing_comes_back_and_a_sold_one_does_not(shop, sell
     await shop.pool.execute("UPDATE listings SET status = 'sold' WHERE listing_id = $1", listing["id"])
     with pytest.raises(ListingNotActive) as refused:
         await shop.call("publish_listing", seller, listing_id=listing["id"])
-    assert refused.value.facts == {"status": "sold"}
+    assert refused.value.facts == {"listing_status": "sold"}
 
 
 async def test_publishing_at_once_twice_counts_one_version(shop, seller):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from realtime.admission import Admission
+from realtime.admission import STEPS_PER_TURN, Admission
 from realtime.limits import Limits
 from realtime.writer import Counters
 
@@ -101,3 +101,27 @@ async def test_unsent_bytes_of_all_readers_together_are_bounded(watched):
     watched.full.pop()
     await asyncio.sleep(0.05)
     assert watched.reason() is None
+
+
+async def test_new_connections_take_their_steps_in_order_a_few_per_turn(watched):
+    done, per_turn = [], []
+    for number in range(3 * STEPS_PER_TURN + 1):
+        watched.admission.line_up(lambda number=number: done.append(number))
+    while len(done) <= 3 * STEPS_PER_TURN:
+        before = len(done)
+        await asyncio.sleep(0)
+        per_turn.append(len(done) - before)
+    assert done == list(range(3 * STEPS_PER_TURN + 1))
+    assert max(per_turn) == STEPS_PER_TURN
+    watched.admission.line_up(lambda: done.append("later"))
+    await asyncio.sleep(0.01)
+    assert done[-1] == "later"
+
+
+async def test_a_step_that_fails_does_not_hold_up_the_line(watched, caplog):
+    done = []
+    watched.admission.line_up(lambda: 1 / 0)
+    watched.admission.line_up(lambda: done.append(1))
+    await asyncio.sleep(0.01)
+    assert done == [1]
+    assert "a new connection failed" in caplog.text
