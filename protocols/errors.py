@@ -20,6 +20,8 @@ class Refusal(Exception):  # noqa: N818 - an expected "no" is not an error
     number: ClassVar[int] = 0
     status: ClassVar[int] = 400
     temporary: ClassVar[bool] = False
+    example: ClassVar[dict[str, Any]] = {}
+    """The facts it carries, each with a value as the interface documents show it."""
 
     def __init__(self, detail: str = "", /, **facts: Any) -> None:  # noqa: ANN401 - facts are any JSON values
         """Keep the sentence shown to the caller and the named facts that travel beside it (`minimum_bid=…`)."""
@@ -48,6 +50,7 @@ class InvalidInput(Refusal):
     """The input does not fit the schema; `errors` names each place."""
 
     code, number, status = "invalid_input", 400, 400
+    example: ClassVar[dict[str, Any]] = {"errors": [{"pointer": "/limit", "detail": "Expected `int` <= 100"}]}
 
 
 class Unauthenticated(Refusal):
@@ -78,6 +81,7 @@ class PayloadTooLarge(Refusal):
     """The request is larger than the server accepts."""
 
     code, number, status = "payload_too_large", 405, 413
+    example: ClassVar[dict[str, Any]] = {"maximum_bytes": 262_144}
 
 
 class UnsupportedMediaType(Refusal):
@@ -108,18 +112,38 @@ class Stale(Refusal):
     """The resource changed since you read it; read it again and repeat."""
 
     code, number, status = "stale", 410, 412
+    example: ClassVar[dict[str, Any]] = {"version": 4}
 
 
 class RateLimited(Refusal):
     """Too many requests; wait `retry_after_s`."""
 
     code, number, status, temporary = "rate_limited", 411, 429, True
+    example: ClassVar[dict[str, Any]] = {"retry_after_s": 2}
 
 
 class UnknownChannel(Refusal):
     """There is no such channel."""
 
     code, number, status = "unknown_channel", 412, 404
+
+
+class HeadTooLarge(Refusal):
+    """The request's headers are larger than the server accepts."""
+
+    code, number, status = "head_too_large", 414, 431
+
+
+class UriTooLong(Refusal):
+    """The request's address is longer than the server accepts."""
+
+    code, number, status = "uri_too_long", 415, 414
+
+
+class RequestTimeout(Refusal):
+    """The request did not arrive in time; send it again."""
+
+    code, number, status, temporary = "request_timeout", 416, 408, True
 
 
 class TemporarilyUnavailable(Fault):

@@ -24,16 +24,16 @@ InputTime = Annotated[datetime, Meta(tz=True, examples=["2026-11-22T18:30:00Z"])
 Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", max_length=3, examples=["EUR"])]
 """ISO 4217 alphabetic code."""
 
-AmountMinor = Annotated[int, Meta(ge=1, le=9_007_199_254_740_991)]
+AmountMinor = Annotated[int, Meta(ge=1, le=9_007_199_254_740_991, examples=[1250])]
 """A positive number of minor units; the upper bound is the largest integer JavaScript keeps exact."""
 
-Key = Annotated[str, Meta(max_length=64)]
+Key = Annotated[str, Meta(max_length=64, examples=["5d2f4c1e-8a0b-4f6e-9c37-2b1a6e0d9f84"])]
 """An idempotency key made by the client; empty means none was given."""
 
-Cursor = Annotated[str, Meta(max_length=512)]
+Cursor = Annotated[str, Meta(max_length=512, examples=["WzE3OTU1MDAwMDAwMDAsIjAxOWFiM2MwIl0"])]
 """An opaque position in a list, as given in `next_cursor`."""
 
-PageLimit = Annotated[int, Meta(ge=1, le=100)]
+PageLimit = Annotated[int, Meta(ge=1, le=100, examples=[20])]
 """How many items one page may carry."""
 
 
@@ -47,8 +47,8 @@ class Money(Struct, frozen=True):
 class GeoPoint(Struct, frozen=True):
     """A WGS 84 position in degrees."""
 
-    lat: Annotated[float, Meta(ge=-90, le=90)]
-    lon: Annotated[float, Meta(ge=-180, le=180)]
+    lat: Annotated[float, Meta(ge=-90, le=90, examples=[52.52])]
+    lon: Annotated[float, Meta(ge=-180, le=180, examples=[13.405])]
 
 
 class Position(Struct, frozen=True):

@@ -2,11 +2,22 @@
 
 from dataclasses import dataclass
 
+from protocols.budgets import Rule
+
 MESSAGE_BYTES_MAX = 65_536
 """The largest message a client may send, over all its fragments, in bytes (PROTOCOL 1)."""
 
 FRAME_BYTES_AIM = 32_768
 """Publications of one tick share a frame up to this size: fewer frames, yet small ones for mobile clients."""
+
+
+COMMANDS_RULE = Rule("commands", count=3000, period_s=60, burst=599)
+"""Units of one connection's commands other than RPC, which has its user's budget: 50 a second, 600 at once. A client
+that reconnects with all its 128 subscriptions to recover takes 260."""
+
+REFUSALS_RULE = Rule("refusals", count=600, period_s=60, burst=255)
+"""Refusals because of a spent budget, and what is worth as little: 10 a second, 256 at once; then the client is sent
+away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +31,9 @@ class Limits:
     """Bytes of a channel's name."""
     rpcs_in_flight_max: int = 64
     """RPCs of one connection that wait for an answer; then its socket is not read."""
+    commands: Rule | None = COMMANDS_RULE
+    refusals: Rule | None = REFUSALS_RULE
+    """None for both lets every connection send as fast as it can."""
     outgoing_bytes_max: int = 1 << 20
     """Bytes of pushes waiting for one slow reader, the transport's buffer included."""
     replies_bytes_max: int = 262_144

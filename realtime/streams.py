@@ -14,7 +14,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from realtime.admission import Admission
-from realtime.frames import split_frames
+from realtime.frames import NO_STATUS, split_frames
 from realtime.limits import Limits
 from realtime.sockets import Receive, Send, SocketUser
 
@@ -175,7 +175,7 @@ class StreamSocket:
             if self._cut is not None and not self._unsent():
                 self._cut.cancel()  # else it ends a connection whose peer may be dead
             if self._user:
-                self._user.socket_lost()
+                self._user.socket_lost(NO_STATUS)  # a client without a websocket leaves by ending its stream
 
     def _unsent(self) -> int:
         """Return the bytes the transport has not sent yet."""

@@ -146,7 +146,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         self.pending, self.fragments = b"", None
         user, self._user = self._user, None
         if user is not None:
-            user.socket_lost()
+            user.socket_lost(ABNORMAL)
         self._leave(NO_STATUS if self._close_sent else ABNORMAL, "")
 
     def pause_writing(self) -> None:
@@ -182,7 +182,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         inbox, self._inbox = self._inbox, None
         if self._lost:
             self._user = None
-            user.socket_lost()
+            user.socket_lost(ABNORMAL)
             return
         if inbox is not None and inbox.writable is not None:
             inbox.writable.set_result(None)
@@ -249,7 +249,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
                 self.write(build_close(code))
                 user, self._user = self._user, None
                 if user is not None:
-                    user.socket_lost()
+                    user.socket_lost(code)
                 self._leave(code, reason)
             self._finish()
 
@@ -261,7 +261,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
             self.write(build_close(code, reason))
         user, self._user = self._user, None
         if user is not None:
-            user.socket_lost()
+            user.socket_lost(code)
         self._leave(code, reason)
         # Closing with unread bytes would reset the connection and the peer might never see the close frame, so the
         # rest is read and dropped until the peer leaves.

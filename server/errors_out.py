@@ -14,7 +14,7 @@ from realtime.ports import ProtocolError
 
 PROBLEM_MEDIA_TYPE = b"application/problem+json"
 
-_MEMBERS = frozenset({"type", "title", "status", "detail", "code", "number", "trace_id"})
+MEMBERS = frozenset({"type", "title", "status", "detail", "code", "number", "trace_id"})
 """Members of a problem that a refusal's facts may not replace."""
 
 _log = structlog.get_logger()
@@ -35,8 +35,8 @@ def title_of(refusal: type[Refusal]) -> str:
     return (refusal.__doc__ or refusal.code).splitlines()[0]
 
 
-def problem_body(refusal: Refusal, trace_id: str) -> bytes:
-    """Return the problem+json document of a refusal; its facts are extension members."""
+def problem_members(refusal: Refusal, trace_id: str) -> dict[str, Any]:
+    """Return the members of a refusal's problem document; its facts are extension members."""
     kind = type(refusal)
     document: dict[str, Any] = {
         "type": f"/v1/errors#{kind.code}",
@@ -47,8 +47,13 @@ def problem_body(refusal: Refusal, trace_id: str) -> bytes:
         "number": kind.number,
         "trace_id": trace_id,
     }
-    document.update((name, value) for name, value in refusal.facts.items() if name not in _MEMBERS)
-    return to_json(document)
+    document.update((name, value) for name, value in refusal.facts.items() if name not in MEMBERS)
+    return document
+
+
+def problem_body(refusal: Refusal, trace_id: str) -> bytes:
+    """Return the problem+json document of a refusal."""
+    return to_json(problem_members(refusal, trace_id))
 
 
 def rpc_error(refusal: Refusal, trace_id: str = "") -> ProtocolError:

@@ -19,10 +19,10 @@ import structlog
 import uvicorn
 
 from protocols.values import now_instant
-from realtime.streams import StreamingHttp
 from realtime.wire import LeanWebSocket
 from server.accepting import Acceptor
 from server.garbage import GarbageKeeper
+from server.http.protocol import BoundedHttp
 from server.metrics import Metrics
 from server.relay import Relay
 from server.settings import Settings
@@ -75,7 +75,7 @@ async def serve(settings: Settings) -> None:
             uvicorn.Config(
                 process.app,
                 ws=LeanWebSocket,
-                http=partial(StreamingHttp, admission=process.hub.admission),  # type: ignore[arg-type]
+                http=partial(BoundedHttp, admission=process.hub.admission),  # type: ignore[arg-type]
                 lifespan="off",
                 log_config=None,
                 access_log=False,

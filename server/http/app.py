@@ -6,12 +6,14 @@ from typing import Any
 
 from litestar import Litestar, Request
 
+from handlers.listings.photo_names import PHOTOS_PATH
 from protocols.values import to_json
 from server.commands import CommandTable
 from server.errors_out import list_errors
 from server.http.callers import Callers, Verify
 from server.http.channels import PATH as CHANNELS_PATH
 from server.http.channels import ChannelPolls, ChannelSource
+from server.http.compression import Compressor
 from server.http.door import Door
 from server.http.exchange import (
     FrameworkAnswer,
@@ -24,6 +26,7 @@ from server.http.exchange import (
 )
 from server.http.ops import Health, MetricsPage, Ping
 from server.http.pages import Page, front_page, schema_page
+from server.http.photos import PhotoPages
 from server.http.routes import handlers_by_path
 from server.metrics import Metrics
 from server.ratelimits import SharedLimits
@@ -48,6 +51,8 @@ class DoorParts:
     jwks: Callable[[], Mapping[str, Any]]
     channels: ChannelSource
     pings: Mapping[str, Ping]
+    photos: Callable[[Callers], PhotoPages] | None = None
+    """Makes the page of photos' files; None where there is no store of them."""
     extra_handlers: Sequence[Any] = field(default=())
     """Further handlers of the framework: the realtime endpoints, webhooks."""
     leaving: Callable[[], bool] = lambda: False
@@ -57,11 +62,12 @@ class DoorParts:
 def create_app(parts: DoorParts) -> Door:
     """Return the ASGI application; websockets and lifespan go to the framework untouched."""
     callers = Callers(parts.verify, parts.limits)
+    compress = Compressor().apply
     paths: dict[str, Mapping[str, Handler]] = handlers_by_path(parts.table, callers)
     paths.update({path: {"GET": page} for path, page in _pages(parts, callers).items()})
     app = Litestar(
         [
-            *(endpoint(path, handlers, parts.metrics) for path, handlers in paths.items()),
+            *(endpoint(path, handlers, parts.metrics, compress) for path, handlers in paths.items()),
             *parts.extra_handlers,
         ],
         exception_handlers={Exception: _answer_framework_error(parts.metrics)},
@@ -86,7 +92,9 @@ def _pages(parts: DoorParts, callers: Callers) -> dict[str, Handler]:
         kept = b"public, max-age=%d" % JWKS_KEPT_S
         return Reply(200, to_json(parts.jwks()), [(b"cache-control", kept)])
 
+    photos = {} if parts.photos is None else {PHOTOS_PATH: parts.photos(callers)}
     return {
+        **photos,
         "/": front_page(),
         "/schema": schema_page(),
         "/schema/openapi.json": Page(to_json(build_openapi(routes, settings.url)), b"application/json"),

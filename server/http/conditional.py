@@ -5,6 +5,7 @@ import re
 
 import msgspec
 
+from handlers.contract import Route
 from server.http.exchange import Header, Incoming, Reply
 
 _TAGS = re.compile(r'(?:W/)?("[\x21\x23-\x7e]*")')
@@ -15,6 +16,11 @@ class _Versioned(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Versioned).decode
+
+
+def is_tagged(route: Route) -> bool:
+    """Whether readers of a route get an ETag: single resources, with a version or without."""
+    return route.is_query and (route.etag or route.path.endswith("}"))
 
 
 def version_tag(body: bytes) -> bytes:
@@ -35,8 +41,13 @@ def answer_tagged(request: Incoming, reply: Reply, tag: bytes) -> Reply:
         (b"cache-control", b"private, no-cache"),
         (b"vary", b"Authorization"),
     ]
-    wanted = request.header(b"if-none-match") if request.scope["method"] in {"GET", "HEAD"} else ""
-    if wanted and (wanted == "*" or tag.decode() in _TAGS.findall(wanted)):
+    if has_tag(request, tag):
         return Reply(304, b"", headers)
     reply.headers = headers
     return reply
+
+
+def has_tag(request: Incoming, tag: bytes) -> bool:
+    """Whether the reader's If-None-Match says that they have what the tag stands for."""
+    wanted = request.header(b"if-none-match") if request.scope["method"] in {"GET", "HEAD"} else ""
+    return bool(wanted) and (wanted == "*" or tag.decode() in _TAGS.findall(wanted))

@@ -8,21 +8,23 @@ import structlog
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from protocols.values import new_id
-from server.http.exchange import Header, refusal_reply
+from server.http.exchange import METHODS, Header, refusal_reply
 
 PREFLIGHT_KEEP_S = 600
 """How long a browser may remember a preflight answer."""
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
-_ALWAYS: list[Header] = [
+ALWAYS: list[Header] = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
 ]
+"""Headers of every answer."""
+
 _UNLESS_SET: list[Header] = [
+    (b"cross-origin-resource-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
     (
         b"content-security-policy",
@@ -33,7 +35,9 @@ _TRANSPORT: Header = (b"strict-transport-security", b"max-age=31536000; includeS
 _EXPOSED = (
     b"ETag, Idempotent-Replay, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id"
 )
-_REQUEST_HEADERS = b"Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id"
+_REQUEST_HEADERS = (
+    b"Authorization, Channel-Token, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id"
+)
 
 
 class Origins:
@@ -79,7 +83,7 @@ class Door:
         self._app: Any = app
         self._leaving = leaving
         self._origins = Origins(allowed_origins)
-        self._always = [*_ALWAYS, _TRANSPORT] if secure else _ALWAYS
+        self._always = [*ALWAYS, _TRANSPORT] if secure else ALWAYS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -95,11 +99,14 @@ class Door:
                 given = value
             elif name == b"access-control-request-method":
                 asked = value
+        request["asked_method"] = request["method"]
+        if request["method"] not in METHODS:
+            request["method"] = "OPTIONS"  # routed like one, so that its path refuses it by naming the others
         trace_id = given.decode() if _SANE_ID.fullmatch(given) else str(new_id())
         request["trace_id"] = trace_id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(trace_id=trace_id)
-        preflight = request["method"] == "OPTIONS" and origin and asked
+        preflight = request["asked_method"] == "OPTIONS" and origin and asked
         extra = self._origins.preflight(origin, asked) if preflight else self._origins.headers(origin)
         if self._leaving():
             extra = [*extra, (b"connection", b"close")]  # the next request shall find a process that stays

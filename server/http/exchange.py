@@ -20,9 +20,7 @@ from protocols.errors import (
     MethodNotAllowed,
     NotFound,
     PayloadTooLarge,
-    RateLimited,
-    TemporarilyUnavailable,
-    Unauthenticated,
+    RequestTimeout,
 )
 from server.decoding import DATA_BYTES_MAX, invalid
 from server.errors_out import PROBLEM_MEDIA_TYPE, as_refusal, problem_body
@@ -38,11 +36,20 @@ BODY_TIMEOUT_S = 10.0
 """A body that is not there by then ties up nothing longer."""
 
 _SINGLE = frozenset(
-    {b"authorization", b"content-length", b"content-type", b"idempotency-key", b"if-match", b"x-request-id"}
+    {
+        b"authorization",
+        b"channel-token",
+        b"content-length",
+        b"content-type",
+        b"idempotency-key",
+        b"if-match",
+        b"x-request-id",
+    }
 )
 """Headers that mean nothing when they come twice."""
 
-_METHODS = [HttpMethod(m) for m in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")]
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+"""What the framework routes."""
 
 Header = tuple[bytes, bytes]
 
@@ -55,6 +62,8 @@ class Reply:
     body: bytes = b""
     headers: list[Header] = field(default_factory=list)
     media_type: bytes = JSON
+    kept: dict[str, bytes] | None = None
+    """Of a body that never changes: its packed forms by coding, kept from answer to answer."""
 
 
 class Incoming:
@@ -73,6 +82,12 @@ class Incoming:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.answer_headers: list[Header] = []
         """Sent with whatever answer follows, a refusal too."""
+
+    @property
+    def method(self) -> str:
+        """The method as the client wrote it, also when the framework knows no such method."""
+        method: str = self.scope["asked_method"]
+        return method
 
     @property
     def path_values(self) -> Mapping[str, str]:
@@ -98,28 +113,28 @@ class Incoming:
             if len(names) != len(set(names)):
                 raise invalid("A header that may come once came twice")
 
-    async def body(self) -> bytes:
-        """Return the whole body. Raises PayloadTooLarge, InvalidInput, TemporarilyUnavailable when it stalls."""
+    async def body(self, bytes_max: int = DATA_BYTES_MAX, timeout_s: float = BODY_TIMEOUT_S) -> bytes:
+        """Return the whole body. Raises PayloadTooLarge, InvalidInput, RequestTimeout when it stalls."""
         announced = self.headers.get(b"content-length", b"0")
-        if not announced.isdigit() or int(announced[:12]) > DATA_BYTES_MAX:
-            raise PayloadTooLarge(f"A body may have {DATA_BYTES_MAX} bytes", maximum_bytes=DATA_BYTES_MAX)
+        if not announced.isdigit() or int(announced[:12]) > bytes_max:
+            raise PayloadTooLarge(f"A body may have {bytes_max} bytes", maximum_bytes=bytes_max)
         try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
-                return await self._read()
+            async with asyncio.timeout(timeout_s):
+                return await self._read(bytes_max)
         except TimeoutError:
-            raise TemporarilyUnavailable("The body did not arrive in time") from None
+            raise RequestTimeout("The body did not arrive in time") from None
 
-    async def _read(self) -> bytes:
-        data = b""
+    async def _read(self, bytes_max: int) -> bytes:
+        data = bytearray()
         while True:
             message: Any = await self._receive()
             if message["type"] == "http.disconnect":
                 raise invalid("The body ended early")
-            data += bytes(message.get("body", b""))
-            if len(data) > DATA_BYTES_MAX:
-                raise PayloadTooLarge(f"A body may have {DATA_BYTES_MAX} bytes", maximum_bytes=DATA_BYTES_MAX)
+            data += message.get("body", b"")
+            if len(data) > bytes_max:
+                raise PayloadTooLarge(f"A body may have {bytes_max} bytes", maximum_bytes=bytes_max)
             if not message.get("more_body", False):
-                return data
+                return bytes(data)
 
     async def disconnected(self) -> None:
         """Return when the client has gone; only for a request whose body was read or is not read."""
@@ -141,22 +156,30 @@ def refusal_reply(
         type(refusal).status, problem_body(refusal, trace_id), list(headers or ()), PROBLEM_MEDIA_TYPE
     )
     names = {name for name, _ in reply.headers}
-    if isinstance(refusal, Unauthenticated) and b"www-authenticate" not in names:
+    if reply.status == HTTPStatus.UNAUTHORIZED and b"www-authenticate" not in names:
         reply.headers.append((b"www-authenticate", b'Bearer realm="mnbara"'))
-    if isinstance(refusal, RateLimited | TemporarilyUnavailable):
+    if refusal.temporary and reply.status != HTTPStatus.INTERNAL_SERVER_ERROR:
         wait_s = int(refusal.facts.get("retry_after_s", 1))
         reply.headers.append((b"retry-after", b"%d" % wait_s))
     return reply
 
 
-def endpoint(path: str, handlers: Mapping[str, Handler], metrics: Metrics) -> "HTTPRouteHandler":
+Finish = Callable[[Incoming, Reply], Awaitable[None]]
+"""What is done to every answer of a GET before it leaves."""
+
+
+def endpoint(
+    path: str, handlers: Mapping[str, Handler], metrics: Metrics, finish: Finish
+) -> "HTTPRouteHandler":
     """Return the framework's route of one path; `handlers` by HTTP method."""
-    served = _Served(path, handlers, metrics)
+    served = _Served(path, handlers, metrics, finish)
 
     async def serve(request: Request[Any, Any, Any]) -> RawResponse:
         return RawResponse(await served.answer(Incoming(request.scope, request.receive)))
 
-    return route(_typed(path), http_method=_METHODS, status_code=200, include_in_schema=False)(serve)
+    return route(
+        _typed(path), http_method=[HttpMethod(m) for m in METHODS], status_code=200, include_in_schema=False
+    )(serve)
 
 
 def _typed(path: str) -> str:
@@ -204,8 +227,9 @@ class FrameworkAnswer(Response[bytes]):
 class _Served:
     """The handlers of one path."""
 
-    def __init__(self, path: str, handlers: Mapping[str, Handler], metrics: Metrics) -> None:
+    def __init__(self, path: str, handlers: Mapping[str, Handler], metrics: Metrics, finish: Finish) -> None:
         self._path = path
+        self._finish = finish
         self._handlers = dict(handlers)
         if "GET" in handlers:
             self._handlers["HEAD"] = handlers["GET"]
@@ -218,7 +242,7 @@ class _Served:
     async def answer(self, request: Incoming) -> Reply:
         """Return the answer of any method: a handler's, or a refusal."""
         started = perf_counter()
-        method: str = request.scope["method"]
+        method = request.method
         handler = self._handlers.get(method)
         try:
             if handler is None:
@@ -227,6 +251,8 @@ class _Served:
                 request.check_headers()
                 reply = await handler(request)
                 reply.headers += request.answer_headers
+                if method in {"GET", "HEAD"}:
+                    await self._finish(request, reply)
         except Exception as error:  # noqa: BLE001 - every error is answered
             reply = refusal_reply(error, request.trace_id, self._path, request.answer_headers)
             if isinstance(error, MethodNotAllowed):

@@ -79,13 +79,14 @@ class Page:
         """Keep its bytes; `keep_s` is how long anybody may cache it."""
         self._body = body
         self._media_type = media_type
+        self._packed: dict[str, bytes] = {}
         self._headers = [(b"content-security-policy", policy)] if policy else []
         if keep_s:
             self._headers.append((b"cache-control", b"public, max-age=%d" % keep_s))
 
     async def __call__(self, _request: Incoming) -> Reply:
         """Return it."""
-        return Reply(200, self._body, list(self._headers), self._media_type)
+        return Reply(200, self._body, list(self._headers), self._media_type, self._packed)
 
 
 def front_page() -> Page:

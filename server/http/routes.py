@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from time import perf_counter
 
-from handlers.contract import Permission
 from protocols.errors import Refusal
 from server.commands import Command, CommandTable, outcome
 from server.errors_out import as_refusal
-from server.http.arguments import Arguments
+from server.http.arguments import Arguments, reads_token
 from server.http.callers import Callers
-from server.http.conditional import answer_tagged, digest_tag, version_tag
+from server.http.conditional import answer_tagged, digest_tag, is_tagged, version_tag
 from server.http.exchange import Handler, Incoming, Reply
 from server.pipeline import Answer, check_permission
 
@@ -25,10 +24,9 @@ class RouteHandler:
         self._table = table
         self._arguments = Arguments(command)
         route = command.route
-        signs_in = route.permission is Permission.ANYONE and not route.rpc
-        self._admit = callers.admit_anonymous if signs_in else callers.admit
+        self._admit = callers.admit if reads_token(route) else callers.admit_anonymous
         self._versioned = route.etag and route.method in {"GET", "PATCH", "PUT"}
-        self._digested = route.is_query and not route.etag and route.path.endswith("}")
+        self._digested = is_tagged(route) and not route.etag
 
     async def __call__(self, request: Incoming) -> Reply:
         """Run the route's command. Raises its refusals."""

@@ -15,8 +15,13 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from handlers.contract import Route
+from protocols.channels import REPORT_OFFSET, OffsetReported, ReportOffset
+from protocols.errors import RateLimited
+from server.errors_out import rpc_error
 from server.schemas.components import Components, Schema
-from server.schemas.openapi import VERSION, refusals_of
+from server.schemas.examples import Examples
+from server.schemas.openapi import VERSION
+from server.schemas.problems import refusals_of
 
 Words = Mapping[str, Mapping[str, type[Struct]]]
 """Structs by word, by domain."""
@@ -51,6 +56,7 @@ class Channel:
 CHANNELS = (
     Channel("auctions", "auctions:{auction_id}", "anyone", True, "auctions"),
     Channel("ticker", "ticker:{auction_id}", "anyone", False, "auctions"),
+    Channel("stock", "stock:{listing_id}", "anyone, once it was published", False, "listings"),
     Channel("personal", "personal:#{user_id}", "that user", True),
     Channel(
         "orders", "orders:{order_id}", "buyer, seller and traveller of the order, support", True, "orders"
@@ -67,7 +73,10 @@ def build_asyncapi(routes: Sequence[Route], url: str, vocabulary: Vocabulary | N
     vocabulary = vocabulary or read_vocabulary(sorted({route.domain for route in routes}))
     calls = [route for route in routes if route.rpc]
     types = (
-        [r.command for r in calls] + [r.reply for r in calls if r.reply is not None] + vocabulary.structs()
+        [r.command for r in calls]
+        + [r.reply for r in calls if r.reply is not None]
+        + [ReportOffset, OffsetReported]
+        + vocabulary.structs()
     )
     document = _Document(Components(types))
     for channel in CHANNELS:
@@ -125,6 +134,7 @@ class _Document:
 
     def __init__(self, components: Components) -> None:
         self.components = components
+        self._examples = Examples(components)
         self.channels: Schema = {}
         self.operations: Schema = {}
         self.messages: Schema = {}
@@ -135,7 +145,7 @@ class _Document:
             names = [self._add_event(word, kind) for word, kind in _events_of(channel, vocabulary)]
         else:
             kind = vocabulary.latest.get(channel.domain, {}).get(channel.kind)
-            names = [] if kind is None else [self._add_message(channel.kind, self.components.schema(kind))]
+            names = [] if kind is None else [self._add_answer(channel.kind, kind)]
         if not names:
             return
         how = (
@@ -163,14 +173,23 @@ class _Document:
                 "temporary": {"type": "boolean"},
             },
         }
-        names = [self._add_message("refusal", refusal)]
+        error = rpc_error(RateLimited(**RateLimited.example))
+        example = {"code": error.code, "message": error.message, "temporary": error.temporary}
+        names = [self._add_message("refusal", refusal, example)]
         for route in routes:
-            names.append(self._add_message(f"{route.name}.request", self.components.schema(route.command)))
-            reply = {"type": "null"} if route.reply is None else self.components.schema(route.reply)
-            names.append(self._add_message(f"{route.name}.reply", reply))
+            names.append(self._add_request(route))
+            if route.reply is None:
+                names.append(self._add_message(f"{route.name}.reply", {"type": "null"}, None))
+            else:
+                names.append(self._add_answer(f"{route.name}.reply", route.reply))
+        names.append(self._add_answer(f"{REPORT_OFFSET}.request", ReportOffset))
+        names.append(self._add_answer(f"{REPORT_OFFSET}.reply", OffsetReported))
         self._open("rpc", None, "RPC commands of a connection and their replies.", names)
         for route in routes:
             self.operations[route.name] = _call(route)
+        summary = (ReportOffset.__doc__ or "").splitlines()[0]
+        note = "Served by the connection itself, so there is no REST route. Errors: 103, 107, 111."
+        self.operations[REPORT_OFFSET] = _operation(REPORT_OFFSET, summary, note)
 
     def _open(self, name: str, address: str | None, text: str, messages: Sequence[str]) -> None:
         self.channels[name] = {
@@ -188,10 +207,26 @@ class _Document:
                 "at": {"type": "string", "format": "date-time"},
             },
         }
-        return self._add_message(word, {"allOf": [head, self.components.schema(kind)]})
+        schema = self.components.schema(kind)
+        example = {**self._examples.answer(head), **self._examples.answer(schema)}
+        return self._add_message(word, {"allOf": [head, schema]}, example)
 
-    def _add_message(self, name: str, payload: Schema) -> str:
+    def _add_request(self, route: Route) -> str:
+        schema = self.components.schema(route.command)
+        fields = self.components.resolve(schema)
+        example = self._examples.body(fields)
+        if route.key == "required":
+            example["key"] = self._examples.field("key", fields["properties"]["key"])
+        return self._add_message(f"{route.name}.request", schema, example)
+
+    def _add_answer(self, name: str, kind: Any) -> str:  # noqa: ANN401 - any type
+        schema = self.components.schema(kind)
+        return self._add_message(name, schema, self._examples.answer(schema))
+
+    def _add_message(self, name: str, payload: Schema, example: Any) -> str:  # noqa: ANN401 - any JSON value
         self.messages[name] = {"name": name, "payload": payload}
+        if isinstance(example, dict):  # the specification allows no other examples
+            self.messages[name]["examples"] = [{"payload": example}]
         return name
 
 
@@ -206,17 +241,22 @@ def _refs(channel: str, messages: Sequence[str]) -> list[dict[str, str]]:
     return [{"$ref": f"#/channels/{channel}/messages/{name}"} for name in messages]
 
 
-def _call(route: Route) -> dict[str, Any]:
+def _call(route: Route) -> Schema:
     doc = (route.function.__doc__ or route.name).strip().splitlines()[0]
     refusals = ", ".join(f"{kind.number} {kind.code}" for kind in refusals_of(route))
+    note = f"RPC `{route.name}`. Permission: {route.permission.value}. Refusals: {refusals}."
+    return _operation(route.name, doc, note)
+
+
+def _operation(name: str, summary: str, description: str) -> Schema:
     return {
         "action": "receive",
-        "summary": doc,
-        "description": f"RPC `{route.name}`. Permission: {route.permission.value}. Refusals: {refusals}.",
+        "summary": summary,
+        "description": description,
         "channel": {"$ref": "#/channels/rpc"},
-        "messages": _refs("rpc", [f"{route.name}.request"]),
+        "messages": _refs("rpc", [f"{name}.request"]),
         "reply": {
             "channel": {"$ref": "#/channels/rpc"},
-            "messages": _refs("rpc", [f"{route.name}.reply", "refusal"]),
+            "messages": _refs("rpc", [f"{name}.reply", "refusal"]),
         },
     }

@@ -13,7 +13,9 @@ import uvicorn
 from litestar import Litestar, Response, asgi
 from litestar.types import Receive, Scope, Send
 
+from protocols.control import CONTROL_CHANNEL, Control, encode_controls
 from protocols.errors import Refusal
+from realtime.control import Controls
 from realtime.emulation import EMULATION_PATH, HTTP_STREAM_PATH, SSE_PATH, Emulation, new_node
 from realtime.endpoint import SocketEndpoint
 from realtime.hub import Hub
@@ -26,6 +28,7 @@ from realtime.ports import (
     Entry,
     Identity,
     Lane,
+    OffsetReport,
     ProtocolError,
 )
 from realtime.streams import StreamingHttp
@@ -181,11 +184,31 @@ class SmallGate:
             return answer
         if method == "refuse":
             raise ProtocolError(602, "bid_too_low: too low", temporary=False)
+        if method == "busy":
+            raise ProtocolError(411, "rate_limited: wait", temporary=True)
         if method == "break":
             raise ZeroDivisionError
         if method == "big":
             return json.dumps("x" * int(data)).encode()
         raise ProtocolError(104, "method not found")
+
+
+class MemoryReports:
+    """How far clients have got, as the store of all processes keeps it."""
+
+    def __init__(self):
+        self.offsets: dict[tuple[str, str], int] = {}
+        self.batches: list[int] = []
+        self.failing = False
+
+    async def apply(self, changes: Sequence[OffsetReport]) -> None:
+        if self.failing:
+            raise ConnectionError("reports are away")
+        self.batches.append(len(changes))
+        for change in changes:
+            self.offsets.pop((change.channel, change.client), None)
+            if change.offset >= 0:
+                self.offsets[change.channel, change.client] = change.offset
 
 
 class MemoryMailbox:
@@ -207,11 +230,13 @@ class App:
     def __init__(self, limits: Limits | None = None):
         self.bus, self.log, self.gate = MemoryBus(), MemoryLog(), SmallGate()
         self.presence = MemoryPresence()
+        self.reports = MemoryReports()
         # tests share their event loop and a busy machine with the server: lateness is judged where it is the subject
         limits = limits or Limits()
         if limits.lag_max_s == Limits().lag_max_s:
             limits = replace(limits, lag_max_s=60)
-        self.hub = Hub(self.bus, self.log, limits, self.presence)
+        self.hub = Hub(self.bus, self.log, limits, self.presence, self.reports)
+        Controls(self.hub, self.gate)
         self.endpoint = SocketEndpoint(self.hub, self.gate, ["https://friend.example"])
         self.mailbox = MemoryMailbox()
         self.emulation = Emulation(self.endpoint, self.mailbox, new_node())
@@ -241,6 +266,10 @@ class App:
         entry = Entry(number, text.encode(), time.time_ns() // 1_000_000, key)
         self.log.values.setdefault(channel, {})[key] = entry
         self.bus.publish([(channel, [entry])])
+
+    def control(self, *controls: Control) -> None:
+        """Tell every process, as the outcome of a command would."""
+        self.bus.publish([(CONTROL_CHANNEL, [Entry(0, encode_controls(controls), 0)])])
 
     def litestar(self) -> Litestar:
         return Litestar(

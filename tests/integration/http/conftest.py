@@ -24,6 +24,7 @@ from server.channel_log import ChannelLog
 from server.commands import CommandTable
 from server.http.app import DoorParts, create_app
 from server.http.channels import ChannelSource
+from server.http.protocol import BoundedHttp
 from server.metrics import Metrics
 from server.pipeline import Pipeline
 from server.ratelimits import LocalLimits, SharedLimits
@@ -104,7 +105,16 @@ class House:
 async def serving(app: object) -> AsyncIterator[str]:
     """Serve an ASGI application on a free loopback port."""
     server = uvicorn.Server(
-        uvicorn.Config(app, port=0, log_config=None, proxy_headers=False, access_log=False, lifespan="off")
+        uvicorn.Config(
+            app,
+            port=0,
+            http=BoundedHttp,
+            log_config=None,
+            proxy_headers=False,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+        )
     )
     task = asyncio.create_task(server.serve())
     while not server.started:
@@ -142,7 +152,7 @@ async def house(database: str, redis_url: str, pool: asyncpg.Pool, **changes: ob
             raise Unauthenticated("This token is not valid")
         return callers[token]
 
-    async def authorize(caller: Caller, channel: str) -> ChannelRule:
+    async def authorize(caller: Caller, channel: str, _token: str) -> ChannelRule:
         if channel.startswith("ticker:"):
             return ChannelRule(Lane.LATEST)
         if channel.startswith("personal:#") and channel != f"personal:#{caller.user_id}":

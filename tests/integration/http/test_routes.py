@@ -79,6 +79,10 @@ BAD_BODIES = [
     (b'{"text":"a\\u0000"}', 400, "invalid_input", ""),
     (b'{"text":"\xff"}', 400, "invalid_input", ""),
     (b'{"text":"a"}garbage', 400, "invalid_input", ""),
+    (b'{"text":NaN}', 400, "invalid_input", ""),
+    (b'{"text":"a","stars":Infinity}', 400, "invalid_input", ""),
+    (b'{"text":"a","stars":1e999}', 400, "invalid_input", None),
+    (b'{"text":"a","stars":99999999999999999999999999}', 400, "invalid_input", "/stars"),
     (b'{"text":"a","attributes":' + b"[" * 5000 + b"]" * 5000 + b"}", 400, "invalid_input", ""),
     (b'{"text":"a","attributes":' + b'{"a":' * 60 + b"1" + b"}" * 60 + b"}", 400, "invalid_input", ""),
     (b'{"text":"a","attributes":{"n":' + b"9" * 6000 + b"}}", 400, "invalid_input", None),
@@ -96,6 +100,17 @@ async def test_a_bad_body_is_refused_and_changes_nothing(http, door, key, body, 
     if pointer is not None:
         assert answer.json()["errors"][0]["pointer"] == pointer
     assert await door.pool.fetchval("SELECT count(*) FROM notes") == before
+
+
+async def test_of_a_member_that_comes_twice_the_last_counts_on_both_doors(http, door, key):
+    caller, me = door.sign_in()
+    body = b'{"text":"first","text":"last"}'
+    answer = await http.post(
+        "/v1/notes", content=body, headers={**me, **key, "Content-Type": "application/json"}
+    )
+    assert answer.json()["text"] == "last"
+    over_rpc = await door.table.call("notes.write_note", body[:-1] + b',"key":"other"}', caller)
+    assert msgspec.json.decode(over_rpc)["text"] == "last"
 
 
 async def test_a_body_that_lies_about_its_length_is_still_bounded(http, door, key):
@@ -166,7 +181,7 @@ async def test_an_unknown_id_is_not_found(http):
     assert code(await http.get(f"/v1/notes/{new_id()}")) == (404, "not_found")
 
 
-@pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
+@pytest.mark.parametrize("method", ["PUT", "POST", "DELETE", "TRACE", "LINK"])
 async def test_a_method_the_address_lacks_names_the_others(http, method):
     answer = await http.request(method, f"/v1/notes/{new_id()}")
     assert code(answer) == (405, "method_not_allowed")

@@ -191,7 +191,8 @@ async def test_an_update_changes_what_is_given_and_null_clears(shop, seller):
         attributes=None,
         quantity=3,
     )
-    expected = {**listing, "title": "New", "price": None, "attributes": {}, "quantity": 3, "version": 2}
+    expected = {**listing, "title": "New", "price": None, "attributes": {}, "version": 2}
+    expected |= {"quantity": 3, "saleable": 3}
     assert {**changed, "updated_at": listing["updated_at"]} == expected
     assert changed["updated_at"] >= listing["updated_at"]
     cleared = await shop.call(
@@ -252,7 +253,7 @@ async def test_a_withdrawn_listing_is_readable_not_found_by_search_and_fixed(sho
     assert listing["id"] not in [item["id"] for item in found["items"]]
     with pytest.raises(ListingNotActive) as refused:
         await shop.call("update_listing", seller, listing_id=listing["id"], title="Back")
-    assert refused.value.facts == {"status": "withdrawn"}
+    assert refused.value.facts == {"listing_status": "withdrawn"}
 
 
 async def test_a_sold_listing_cannot_be_withdrawn(shop, seller):
@@ -313,7 +314,7 @@ async def test_other_domains_read_the_facts_of_a_listing(shop, seller):
         assert facts == await read_listing(db, listing["id"])
         assert isinstance(facts, ListingFacts)
         assert (str(facts.listing_id), facts.seller_id, facts.status) == (listing["id"], seller.id, "active")
-        assert (facts.title, facts.price_minor, facts.currency, facts.quantity) == (
+        assert (facts.title, facts.price_minor, facts.currency, facts.saleable) == (
             "Leather bag",
             700,
             "EUR",

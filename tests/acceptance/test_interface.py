@@ -1,0 +1,225 @@
+"""The running server does what its own OpenAPI document says, whatever is sent: Schemathesis over every operation.
+
+Per operation: the deterministic boundary cases of its schema, then random ones, half of them made to be refused; each
+as a caller of some role. No 5xx, no undocumented status, no body outside its schema. Operations come from the document,
+ids from the answers, so a new route is covered as it stands. `FUZZ_EXAMPLES` sets how many random cases an operation
+gets; with it every run draws others.
+"""
+
+import json
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema_rs import Draft202012Validator
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import load_all_checks, not_a_server_error
+from schemathesis.core.failures import FailureGroup
+from schemathesis.generation.meta import TestPhase
+from schemathesis.specs.openapi import checks
+
+from protocols.values import new_id, to_json
+from server.routes import ROUTES
+from server.schemas.openapi import build_openapi
+from tests.support.cast import ROLES, Cast, assemble
+from tests.support.system import System, running_system, scratch_home
+
+
+def read_document():
+    """The document as the server serves it."""
+    return json.loads(to_json(build_openapi(ROUTES, "http://127.0.0.1:8080")))
+
+
+def operations_of(document):
+    """Operations by id."""
+    schema = schemathesis.openapi.from_dict(document)
+    rejecting = schema.config.checks.negative_data_rejection.expected_statuses
+    schema.config.checks.negative_data_rejection.expected_statuses = [*rejecting, "412"]
+    found = (result.ok() for result in schema.get_all_operations())
+    return {operation.definition.raw["operationId"]: operation for operation in found}
+
+
+OPERATIONS = operations_of(read_document())
+LAST = ("auth.logout", "auth.end_session")
+"""They end what the others stand on."""
+
+DEEP = int(os.environ.get("FUZZ_EXAMPLES", "0"))
+EXAMPLES = DEEP or max(6, 1200 // len(OPERATIONS))
+BOUNDARY_CASES = 10_000 if DEEP else max(12, 4000 // len(OPERATIONS))
+"""So many of each kind and operation, spread evenly over those there are; a normal run takes half a minute."""
+MODES = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
+STATUSES: dict[str, Counter[int]] = defaultdict(Counter)
+VALIDATORS: dict[tuple[int, str, str], Draft202012Validator] = {}
+
+
+def validator_of(operation, status):
+    """Validator of the answers of one status, formats included."""
+    key = (id(operation.schema), operation.label, status)
+    if key not in VALIDATORS:
+        (content,) = operation.definition.raw["responses"][status]["content"].values()
+        schema = {**content["schema"], "components": operation.schema.raw_schema["components"]}
+        VALIDATORS[key] = Draft202012Validator(schema, validate_formats=True)
+    return VALIDATORS[key]
+
+
+def answer_fits_its_schema(ctx, response, case):
+    """Schemathesis's own check misreads tuples (`prefixItems`) of answers."""
+    if response.content and str(response.status_code) in case.operation.definition.raw["responses"]:
+        validator = validator_of(case.operation, str(response.status_code))
+        errors = [
+            f"{error.instance_path}: {error.message}" for error in validator.iter_errors(response.json())
+        ]
+        assert not errors, errors
+
+
+CHECKS = [
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    answer_fits_its_schema,
+    checks.negative_data_rejection,
+    checks.missing_required_header,
+    checks.unsupported_method,
+    checks.allow_header_conformance,
+]
+
+
+class Asker:
+    """Sends cases as people of the cast and holds the answers against the document."""
+
+    def __init__(self, system: System, cast: Cast, session: requests.Session) -> None:
+        self.cast = cast
+        self._base_url = system.base_url
+        self._session = session
+
+    def ask(self, case: Case, role: str) -> None:
+        path, words = case.operation.path, case.meta.generation.mode.is_positive
+        case.path_parameters = self.cast.replace(path, case.path_parameters or {}, words=words)
+        case.query = self.cast.replace(path, case.query or {}, words=words)
+        if isinstance(case.query.get("wait_s"), float | int):
+            case.query["wait_s"] = min(case.query["wait_s"], 0.01)  # nobody waits for an event here
+        if isinstance(case.body, dict):
+            case.body = self.cast.replace(path, case.body, words=words)
+        answer, headers = self._send(case, role)
+        name = case.operation.definition.raw["operationId"]
+        STATUSES[name][answer.status_code] += 1
+        if answer.status_code in {200, 201} and case.method != "OPTIONS":
+            self.cast.learn(path, answer.json())
+        case.validate_response(answer, CHECKS, headers=headers, transport_kwargs={"base_url": self._base_url})
+
+    def _send(self, case, role):
+        headers = self.cast.headers(role)
+        answer = case.call(base_url=self._base_url, session=self._session, headers=headers)
+        if answer.status_code == 401 and headers and answer.json()["code"] != "bad_credentials":
+            self.cast.people[role].sign_in()  # another case ended the session
+            headers = self.cast.headers(role)
+            answer = case.call(base_url=self._base_url, session=self._session, headers=headers)
+        return answer, headers
+
+
+@pytest.fixture(scope="module")
+def system(engines, database, redis_url) -> Iterator[System]:
+    environment = {
+        "MNBARA_POSTGRES_URL": database,
+        "MNBARA_REDIS_URL": redis_url,
+        "MNBARA_NATS_URL": engines.nats_url,
+        "MNBARA_RATE_LIMITS": "off",
+        "MNBARA_DRAIN_S": "1",
+    }
+    with scratch_home() as home, running_system(home, environment=environment) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    with requests.Session() as opened:
+        opened.trust_env = False
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def asker(system, session, database, redis_url) -> Iterator[Asker]:
+    load_all_checks()
+    with httpx.Client(base_url=system.base_url, timeout=20, trust_env=False) as http:
+        yield Asker(system, assemble(http, database, redis_url), session)
+
+
+def order(name: str) -> tuple[bool, int, str]:
+    """What makes things comes first, what ends sessions last."""
+    operation = OPERATIONS[name]
+    return name in LAST, operation.path.count("{") + (operation.method != "post"), name
+
+
+def boundary_cases(operation):
+    generation = operation.schema.config.generation
+    for mode in MODES:
+        cases = operation.schema.iter_coverage_cases(
+            operation, generation_modes=[mode], generation_config=generation
+        )
+        every = list(cases)
+        yield from every[:: -(-len(every) // BOUNDARY_CASES) or 1]
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS, key=order))
+def test_operation_answers_as_documented(asker, name):
+    operation = OPERATIONS[name]
+    for number, case in enumerate(boundary_cases(operation)):
+        good = case.meta.generation.mode.is_positive
+        for role in ROLES if good else [ROLES[number % len(ROLES)]]:
+            asker.ask(case, role)
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        derandomize=not DEEP,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(
+        case=st.one_of(
+            operation.as_strategy(generation_mode=mode, phase=TestPhase.FUZZING) for mode in MODES
+        ),
+        role=st.sampled_from(ROLES),
+    )
+    def ask_at_random(case, role):
+        asker.ask(case, role)
+
+    ask_at_random()
+
+
+def test_most_operations_were_seen_to_succeed():
+    """Refusals alone would prove little: the cases must reach what they are made for."""
+    asked = {name: sorted(statuses) for name, statuses in STATUSES.items() if name in OPERATIONS}
+    if len(asked) < len(OPERATIONS):
+        pytest.skip("only some of the operations were run")
+    failed = {name: found for name, found in asked.items() if not {200, 201} & set(found)}
+    assert len(failed) <= len(asked) // 4, failed
+
+
+def undocument(document):
+    document["paths"]["/v1/listings/{listing_id}"]["get"]["responses"].pop("404")
+
+
+def require_more(document):
+    document["components"]["schemas"]["Listing"]["required"].append("colour")
+
+
+@pytest.mark.parametrize("lie", [undocument, require_more])
+def test_a_document_that_lies_is_found_out(system, session, asker, lie):
+    """The checks themselves: what the server does not do must not pass."""
+    document = read_document()
+    lie(document)
+    operation = operations_of(document)["listings.get_listing"]
+    listing_id = asker.cast.known["listing_id"][0] if lie is require_more else str(new_id())
+    forgetful = Asker(system, Cast(asker.cast.people), session)  # it replaces no id
+    case = next(iter(boundary_cases(operation)))
+    case.path_parameters = {"listing_id": listing_id}
+    with pytest.raises((FailureGroup, AssertionError)):
+        forgetful.ask(case, "user")

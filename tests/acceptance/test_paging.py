@@ -1,0 +1,158 @@
+"""Lists page by page: cursors that were tampered with, and rows that come and go between two pages."""
+
+import base64
+import itertools
+import json
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from protocols.values import new_id
+from server.http.arguments import path_fields
+from server.routes import ROUTES
+from tests.support.cast import Cast, assemble, open_auction
+from tests.support.system import System, running_system, scratch_home
+
+LISTS = {route.name: route for route in ROUTES if "cursor" in route.command.__struct_fields__}
+ROWS = 7
+_titles = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def system(engines, database, redis_url) -> Iterator[System]:
+    environment = {
+        "MNBARA_POSTGRES_URL": database,
+        "MNBARA_REDIS_URL": redis_url,
+        "MNBARA_NATS_URL": engines.nats_url,
+        "MNBARA_RATE_LIMITS": "off",
+        "MNBARA_DRAIN_S": "1",
+    }
+    with scratch_home() as home, running_system(home, environment=environment) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shop(system, database, redis_url) -> Iterator["Shop"]:
+    with httpx.Client(base_url=system.base_url, timeout=20, trust_env=False) as http:
+        yield Shop(http, assemble(http, database, redis_url))
+
+
+class Shop:
+    """Somebody who lists, auctions, bids and takes back."""
+
+    def __init__(self, http: httpx.Client, cast: Cast) -> None:
+        self.http, self.cast = http, cast
+        self.auction_id = open_auction(http, cast)["id"]
+        self._amounts = itertools.count(1_000_000, 1_000_000)
+
+    def post(self, path, body, who="owner"):
+        headers = self.cast.headers(who) | {"Idempotency-Key": str(new_id())}
+        answer = self.http.post(path, json=body, headers=headers)
+        assert answer.status_code in {200, 201}, answer.text
+        return answer.json()
+
+    def add_listing(self) -> str:
+        title = f"Lamp {next(_titles)}"
+        body = {"title": title, "description": "", "category": "other", "condition": "used"}
+        return self.post("/v1/listings", body)["id"]
+
+    def drop_listing(self, listing_id: str) -> None:
+        self.post(f"/v1/listings/{listing_id}/withdraw", {})
+
+    def add_auction(self) -> str:
+        return open_auction(self.http, self.cast)["id"]
+
+    def add_bid(self) -> str:
+        """Bids of two people in turn, each above the last."""
+        amount = next(self._amounts)
+        who = "user" if amount % 2_000_000 else "support"
+        return self.post(f"/v1/auctions/{self.auction_id}/bids", {"amount": amount}, who)["bid_id"]
+
+    def page(self, path, **asked) -> dict:
+        answer = self.http.get(path, params=asked)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+
+def keep(_row: str) -> None:
+    """Rows of this list stay."""
+
+
+PAGED = {
+    "listings": ("/v1/listings", "id", "add_listing", "drop_listing"),
+    "auctions": ("/v1/auctions", "id", "add_auction", None),
+    "bids": ("/v1/auctions/{auction_id}/bids", "bid_id", "add_bid", None),
+}
+
+
+@pytest.mark.parametrize("name", PAGED)
+@settings(
+    max_examples=8,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+    derandomize=True,
+)
+@given(data=st.data())
+def test_what_was_there_comes_exactly_once_whatever_comes_and_goes(shop, name, data):
+    path, field, add, drop = PAGED[name]
+    path = path.format(auction_id=shop.auction_id)
+    remove = getattr(shop, drop) if drop else keep
+    there = {getattr(shop, add)() for _ in range(ROWS)}
+    seen, gone, cursor, added = [], set(), "", 0
+    while cursor is not None:
+        page = shop.page(path, limit=data.draw(st.integers(2, 9)), **({"cursor": cursor} if cursor else {}))
+        seen += [item[field] for item in page["items"]]
+        cursor = page["next_cursor"]
+        if added < ROWS and data.draw(st.booleans()):
+            getattr(shop, add)()
+            added += 1
+        if drop and data.draw(st.booleans()):
+            lost = data.draw(st.sampled_from(sorted(there - gone)))
+            remove(lost)
+            gone.add(lost)
+        assert len(seen) < 2000, "the list never ends"
+    assert len(seen) == len(set(seen)), "a row came twice"
+    assert there - gone <= set(seen), "a row that was there all the time was skipped"
+
+
+def forgeries(cursor: str) -> Iterator[str]:
+    """Cursors like this one that the server did not make."""
+    yield cursor[:-1]
+    yield cursor[1:]
+    yield cursor + "A"
+    yield cursor[::-1]
+    yield cursor.swapcase()
+    try:
+        place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except ValueError:
+        return  # more than text in disguise: nothing to forge
+    wrong = [None, "", "x", True, 0, -1, 1.5, 2**63, -(2**63) - 1, 10**40, [], {}, "\x00", "0" * 300]
+    for at, value in itertools.product(range(len(place)), wrong):
+        forged = [*place[:at], value, *place[at + 1 :]]
+        yield base64.urlsafe_b64encode(json.dumps(forged).encode()).decode().rstrip("=")
+    for forged in ([], [*place, *place], place[:-1], {"0": place}, place[0]):
+        yield base64.urlsafe_b64encode(json.dumps(forged).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_forged_cursor_is_refused_or_harmless(shop, name):
+    path = LISTS[name].path
+    if missing := [field for field in path_fields(LISTS[name]) if field != "auction_id"]:
+        pytest.skip(f"no {missing} here")
+    path = path.format(auction_id=shop.auction_id)
+    for _ in range(3):
+        shop.add_bid()
+    shop.add_listing()
+    headers = shop.cast.headers("owner")
+    first = shop.http.get(path, params={"limit": 1}, headers=headers).raise_for_status().json()
+    if first["next_cursor"] is None:
+        pytest.skip("this list has one page here")
+    for forged in forgeries(first["next_cursor"]):
+        answer = shop.http.get(path, params={"limit": 1, "cursor": forged}, headers=headers)
+        assert answer.status_code in {200, 400}, (forged, answer.text)
+        if answer.status_code == 400:
+            assert answer.json()["errors"][0]["pointer"] == "/cursor"

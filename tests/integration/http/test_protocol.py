@@ -1,0 +1,149 @@
+"""Bounds on raw connections: heads that are too large, too slow or no HTTP, bodies that never end, pipelining."""
+
+import asyncio
+import json
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+from protocols.errors import CATALOGUE
+from server.http import exchange, protocol
+from server.http.protocol import HEAD_BYTES_MAX, HEADERS_MAX, URL_BYTES_MAX
+
+
+@pytest.fixture
+async def connection(door):
+    parts = urlsplit(door.url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    yield reader, writer
+    writer.close()
+
+
+async def answer_of(reader):
+    """Read one answer; return status, headers and problem."""
+    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)).decode()
+    first, *lines = head.strip().split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in lines)
+    body = await reader.readexactly(int(headers.get("content-length", 0)))
+    return int(first.split()[1]), headers, json.loads(body or b"{}")
+
+
+async def refusal_of(reader):
+    """Read an answer after which the connection ends; return the code word."""
+    status, headers, problem = await answer_of(reader)
+    assert headers["content-type"] == "application/problem+json"
+    assert headers["connection"] == "close"
+    assert headers["x-request-id"] == problem["trace_id"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert CATALOGUE[problem["code"]].status == status == problem["status"]
+    assert await asyncio.wait_for(reader.read(), 10) == b""
+    return problem["code"]
+
+
+GET = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "word"),
+    [
+        (b"NONSENSE\r\n\r\n", "invalid_input"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "invalid_input"),
+        (GET + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", "invalid_input"),
+        (b"GET /" + b"a" * URL_BYTES_MAX + b" HTTP/1.1\r\nHost: x\r\n\r\n", "uri_too_long"),
+        (b"GET /" + b"a" * 200_000, "uri_too_long"),
+        (GET + b"X-A: " + b"a" * HEAD_BYTES_MAX + b"\r\n\r\n", "head_too_large"),
+        (GET + b"X-A: " + b"a" * 600_000, "head_too_large"),
+        (GET + b"X-A: b\r\n" * (HEADERS_MAX + 1) + b"\r\n", "head_too_large"),
+        (GET + b"X-A: " + b"a" * 1000 + b"\r\n" + (b"X-B: " + b"b" * 1000 + b"\r\n") * 40, "head_too_large"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else f"{len(value)} bytes",
+)
+async def test_a_bad_head_is_a_problem_and_ends_the_connection(connection, request_bytes, word):
+    reader, writer = connection
+    writer.write(request_bytes)
+    assert await refusal_of(reader) == word
+
+
+async def test_a_head_that_is_dripped_is_bounded_too(connection):
+    reader, writer = connection
+    writer.write(GET + b"X-A: ")
+    answer = asyncio.create_task(refusal_of(reader))
+    while not answer.done():
+        writer.write(b"a" * 1000)
+        await asyncio.sleep(0.002)
+    assert await answer == "head_too_large"
+
+
+async def test_the_largest_allowed_head_is_served(connection):
+    reader, writer = connection
+    writer.write(GET + b"X-A: " + b"a" * (HEAD_BYTES_MAX - 100) + b"\r\n\r\n")
+    assert (await answer_of(reader))[0] == 200
+
+
+async def test_a_slow_head_is_given_up(connection, monkeypatch):
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT_S", 0.3)
+    reader, writer = connection
+    writer.write(GET + b"\r\n")
+    assert (await answer_of(reader))[0] == 200
+    started = time.monotonic()
+    writer.write(GET)  # a further request on the same connection
+    assert await refusal_of(reader) == "request_timeout"
+    assert time.monotonic() - started < 2
+
+
+async def test_a_connection_that_says_nothing_is_closed(door, monkeypatch):
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT_S", 0.2)
+    parts = urlsplit(door.url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+
+
+async def test_a_kept_connection_outlives_the_time_for_a_head(connection, monkeypatch):
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT_S", 0.2)
+    reader, writer = connection
+    for _ in range(2):
+        writer.write(GET + b"\r\n")
+        assert (await answer_of(reader))[0] == 200
+        await asyncio.sleep(0.5)
+
+
+def post(door, length):
+    token = door.sign_in()[1]["Authorization"]
+    return (
+        f"POST /v1/notes HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nIdempotency-Key: k\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    ).encode()
+
+
+async def test_a_slow_body_is_given_up_and_its_connection_cut(connection, door, monkeypatch):
+    monkeypatch.setattr(exchange, "BODY_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(protocol, "LINGER_S", 0.3)
+    reader, writer = connection
+    writer.write(post(door, 100) + b'{"text":')
+    status, _, problem = await answer_of(reader)
+    assert (status, problem["code"]) == (408, "request_timeout")
+    started = time.monotonic()
+    while not reader.at_eof() and time.monotonic() - started < 5:
+        writer.write(b" ")  # it goes on dripping
+        await asyncio.sleep(0.05)
+    assert time.monotonic() - started < 2
+
+
+async def test_the_rest_of_a_refused_body_does_not_hide_the_answer(connection, door):
+    reader, writer = connection
+    writer.write(post(door, 2_000_000))
+    writer.write(b" " * 2_000_000)
+    status, _, problem = await answer_of(reader)
+    assert (status, problem["code"]) == (413, "payload_too_large")
+    writer.write(GET + b"\r\n")  # all of it was thrown away: the connection serves on
+    assert (await answer_of(reader))[0] == 200
+
+
+async def test_pipelined_requests_are_answered_in_order(connection, door):
+    reader, writer = connection
+    note = b'{"text":"' + b"a" * 150 + b'"}'
+    writer.write(post(door, len(note)) + note + GET + b"\r\n" + b"GET /nope HTTP/1.1\r\nHost: x\r\n\r\n")
+    statuses = [(await answer_of(reader))[0] for _ in range(3)]
+    assert statuses == [201, 200, 404]
