@@ -350,5 +350,5 @@ class ListingNotDraft(Refusal):
 class ListingInAuction(Refusal):
     """In a live auction only the price of a listing can change, and none that is in an auction can be withdrawn."""
 
-    code, number, status = "listing_in_auction", 620, 409
+    code, number, status = "listing_in_auction", 615, 409
     example: ClassVar[dict[str, Any]] = {"auction_id": "019ab3c0-7a00-7000-8000-000000000001"}
