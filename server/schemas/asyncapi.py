@@ -20,7 +20,7 @@ from server.errors_out import rpc_error
 from server.schemas.components import Components, Schema
 from server.schemas.examples import Examples
 from server.schemas.openapi import VERSION
-from server.schemas.problems import refusals_of
+from server.schemas.problems import describe, refusals_of
 
 Words = Mapping[str, Mapping[str, type[Struct]]]
 """Structs by word, by domain."""
@@ -237,7 +237,7 @@ def _call(route: Route) -> dict[str, Any]:
     return {
         "action": "receive",
         "summary": doc,
-        "description": f"RPC `{route.name}`. Permission: {route.permission.value}. Refusals: {refusals}.",
+        "description": f"RPC `{route.name}`. {describe(route)} Refusals: {refusals}.",
         "channel": {"$ref": "#/channels/rpc"},
         "messages": _refs("rpc", [f"{route.name}.request"]),
         "reply": {
