@@ -6,7 +6,7 @@ the handler's transaction, commits, answers, then fans out. A *grouped* handler 
 `async def verb(calls, stores, now_ms) -> list[Outcome | Refusal]`, one answer per call in order.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date
@@ -16,6 +16,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from protocols.control import Control
 from protocols.errors import Refusal
 from storage.engines.postgres import Connection
 from storage.engines.redis import Redis
@@ -74,12 +75,43 @@ class AuthTools(Protocol):
         """Return an access token that expires by `ends_at_ms` at the latest, and its life in seconds."""
         ...
 
+    def sign_scope_token(
+        self, issuer: Caller, access_version: int, channels: Sequence[str], now_ms: int, ends_at_ms: int
+    ) -> str:
+        """Return a token that lends what its issuer may follow of these channels."""
+        ...
+
     def sign_refresh_token(self, session_id: UUID, counter: int) -> str:
         """Return the refresh token of a session at a counter; the same input gives the same token."""
         ...
 
     def read_refresh_token(self, token: str) -> tuple[UUID, int]:
         """Return session and counter of a refresh token of ours. Raises TokenInvalid."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedPhoto:
+    """A picture made fit to show: pixels of the full size, and the JPEG of each size by its word."""
+
+    width: int
+    height: int
+    files: Mapping[str, bytes]
+
+
+class Photos(Protocol):
+    """The renderer and the store of photos; `handlers/listings/photo_tools.py` is the real one."""
+
+    async def render(self, content: bytes) -> RenderedPhoto:
+        """Return the sizes of an uploaded picture. Raises PhotoUnreadable, PhotoTooLarge, TemporarilyUnavailable."""
+        ...
+
+    async def keep(self, photo_id: UUID, rendered: RenderedPhoto) -> None:
+        """Store the files of a photo for good. Raises TemporarilyUnavailable."""
+        ...
+
+    async def forget(self, photo_ids: Sequence[UUID]) -> None:
+        """Delete the files of photos. Raises TemporarilyUnavailable."""
         ...
 
 
@@ -93,6 +125,14 @@ class Stores:
     """The epoch of every stream of this database; it goes into `Position`."""
     auth_tools: AuthTools | None = None
     master: Vault | None = None
+    photo_tools: Photos | None = None
+
+    @property
+    def photos(self) -> Photos:
+        """The store of photos; only for the listings domain's timers."""
+        if self.photo_tools is None:
+            raise AssertionError("the pipeline was built without a photo store")
+        return self.photo_tools
 
     @property
     def vault(self) -> Vault:
@@ -115,7 +155,22 @@ class Preparation:
 
     connection: Callable[[], AbstractAsyncContextManager[Connection]]
     redis: Redis
-    auth: AuthTools
+    auth_tools: AuthTools | None = None
+    photo_tools: Photos | None = None
+
+    @property
+    def auth(self) -> AuthTools:
+        """Keys and hasher; only for the auth domain's routes."""
+        if self.auth_tools is None:
+            raise AssertionError("the pipeline was built without auth tools")
+        return self.auth_tools
+
+    @property
+    def photos(self) -> Photos:
+        """Renderer and store; only for the listings domain's uploads."""
+        if self.photo_tools is None:
+            raise AssertionError("the pipeline was built without a photo store")
+        return self.photo_tools
 
 
 class Event(Struct, frozen=True, gc=False):
@@ -156,6 +211,8 @@ class Outcome(Struct, frozen=True, gc=False):
     events: Sequence[Event] = ()
     latest: Sequence[Latest] = ()
     timers: Sequence[Timer] = ()
+    controls: Sequence[Control] = ()
+    """What every process shall do with users' sockets after the commit: best effort, see `protocols.control`."""
     secret: bool = False
     """The reply is for the caller's eyes: kept under its key, it is encrypted."""
     refusal: Refusal | None = None
@@ -173,6 +230,14 @@ class Call(Struct, Generic[C], frozen=True, gc=False):
 
 TimerHandler = Callable[[Sequence[UUID], Stores, int], Awaitable[list[Outcome]]]
 """Called with the refs of due timers of one kind, in one transaction that also deletes the timers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A body that is no JSON: it arrives whole in the command's field `content`."""
+
+    media_types: tuple[str, ...]
+    bytes_max: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +281,8 @@ class Route:
     Only for routes that are neither grouped nor keyed: a key's fingerprint is taken of the command as sent."""
     grouped: bool = False
     rpc: bool = True
+    upload: Upload | None = None
+    """The body is a file rather than JSON; such a route exists over REST alone."""
     etag: bool = False
     """The reply has `version: int`, sent as ETag; a PATCH command has `if_match: int | None`, filled from If-Match."""
     refusals: tuple[type[Refusal], ...] = field(default=())
@@ -225,6 +292,8 @@ class Route:
         """Refuse a combination that cannot work."""
         if self.prepare is not None and (self.grouped or "key" in self.command.__struct_fields__):
             raise AssertionError(f"{self.path}: a prepared route can be neither grouped nor keyed")
+        if self.upload is not None and (self.rpc or "content" not in self.command.__struct_fields__):
+            raise AssertionError(f"{self.path}: an upload is REST only and arrives in `content`")
 
     @property
     def verb(self) -> str:

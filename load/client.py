@@ -30,10 +30,10 @@ T = TypeVar("T")
 class ServerError(Exception):
     """The server answered a command with an error; `word` is its code word in the error catalogue."""
 
-    def __init__(self, code: int, message: str) -> None:
-        """Keep the number and the sentence."""
+    def __init__(self, code: int, message: str, *, is_temporary: bool = False) -> None:
+        """Keep the number and the sentence; what is temporary may be tried again."""
         super().__init__(f"{code} {message}")
-        self.code, self.message = code, message
+        self.code, self.message, self.is_temporary = code, message, is_temporary
         self.word = message.partition(":")[0]
 
 
@@ -46,6 +46,7 @@ class ErrorBody(Struct):
 
     code: int
     message: str = ""
+    temporary: bool = False
 
 
 class Publication(Struct):
@@ -69,6 +70,8 @@ class Subscribed(Struct):
 
     epoch: str = ""
     offset: int = 0
+    recovered: bool = False
+    was_recovering: bool = False
     publications: list[Publication] = []
 
 
@@ -200,11 +203,16 @@ class Socket(WSListener):
         reply = await self.ask("subscribe", msgspec.json.encode({"channel": channel, "flag": 1}))
         return reply.subscribe or Subscribed()
 
-    async def ask(self, kind: str, body: bytes) -> Reply:
-        """Return the reply to one command. Raises ServerError, SocketClosedError, TimeoutError."""
+    async def ask(self, kind: str, body: bytes, on_reply: OnReply | None = None) -> Reply:
+        """Return the reply to one command; `on_reply` sees it before any push behind it.
+
+        Raises: ServerError, SocketClosedError, TimeoutError.
+        """
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
 
         def answer(reply: Reply) -> None:
+            if on_reply is not None:
+                on_reply(reply)
             if not future.done():
                 future.set_result(reply)
 
@@ -215,7 +223,7 @@ class Socket(WSListener):
             return reply
         if not reply.error.code:
             raise SocketClosedError(self.closed)
-        raise ServerError(reply.error.code, reply.error.message)
+        raise ServerError(reply.error.code, reply.error.message, is_temporary=reply.error.temporary)
 
     def close(self) -> None:
         """Close the socket in order; the server sees 1000."""
@@ -231,15 +239,20 @@ class Socket(WSListener):
 
 
 async def open_socket(
-    url: str, token: str = "", on_publication: OnPublication | None = None, make: type[Socket] = Socket
+    url: str,
+    token: str = "",
+    on_publication: OnPublication | None = None,
+    make: type[Socket] = Socket,
+    local_address: str | None = None,
 ) -> Socket:
-    """Return a connected socket. Raises ServerError, SocketClosedError, OSError."""
+    """Return a connected socket, from an address of our own choice. Raises ServerError, SocketClosedError, OSError."""
     socket = make(on_publication)
     await ws_connect(
         lambda: socket,
         url,
         websocket_handshake_timeout=REPLY_TIMEOUT_S,
         read_buffer_init_size=READ_BUFFER_BYTES,
+        local_addr=(local_address, 0) if local_address else None,
     )
     await socket.ask("connect", msgspec.json.encode({"token": token, "name": "load"} if token else {}))
     return socket

@@ -1,16 +1,27 @@
 """The words of auctions on the wire. Source: INTERFACE section 5."""
 
-from hashlib import sha256
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from protocols.auction_guards import PERSONAL_EVENTS as GUARD_EVENTS
+from protocols.auction_guards import Bidders
+from protocols.auction_signals import AUDIT_EVENTS as SIGNAL_EVENTS
 from protocols.errors import Refusal
+from protocols.second_chances import PERSONAL_EVENTS as SECOND_CHANCE_EVENTS
 from protocols.values import AmountMinor, Currency, Cursor, InputTime, Key, PageLimit, Position, Timestamp
 
-Format = Literal["english", "dutch", "sealed_first_price", "sealed_second_price"]
+Format = Literal["english", "reverse", "dutch", "sealed_first_price", "sealed_second_price"]
 Status = Literal["scheduled", "live", "sold", "unsold", "cancelled"]
+Quantity = Annotated[int, Meta(ge=1, le=100)]
+"""Units of one lot."""
+NextBid = Annotated[
+    int,
+    Meta(
+        description="The bid a new bidder has to reach: the least to offer, in a reverse auction the most to ask for."
+    ),
+]
 
 # -- Commands and queries ------------------------------------------------------------------------------------
 
@@ -36,14 +47,22 @@ IncrementRow = tuple[AmountMinor | None, AmountMinor]
 
 
 class OpenAuction(Struct, frozen=True):
-    """Put an own listing up for auction. Amounts are minor units of `currency`."""
+    """Put an own listing up for auction. Amounts are minor units of `currency`.
+
+    Reverse: you ask for what the listing wants (a carriage, say) and pay the price; the lowest bid wins.
+    """
 
     listing_id: UUID
     format: Format
     currency: Currency
-    starting_price: AmountMinor
+    starting_price: Annotated[
+        AmountMinor, Meta(description="The least that is bid; in a reverse auction the most.")
+    ]
     ends_at: InputTime
-    reserve_price: AmountMinor | None = None
+    reserve_price: Annotated[
+        AmountMinor | None,
+        Meta(description="Secret: you sell from this price on; in a reverse auction you pay it at most."),
+    ] = None
     buy_now_price: AmountMinor | None = None
     starts_at: InputTime | None = None
     soft_close: SoftClose | None = None
@@ -52,8 +71,16 @@ class OpenAuction(Struct, frozen=True):
     )
     dutch: DutchTerms | None = None
     group_id: UUID | None = None
-    """Your English lots with the same group close together: an extension of one moves earlier ends of others."""
+    """Your lots with the same group close together: an extension of one moves earlier ends of others."""
+    exposure_guard: bool = False
+    """Take bids only that their bidder's exposure limit covers; English and Dutch auctions of one unit."""
+    bidders: Bidders = "anyone"
+    """`approved`: only those you approved may bid."""
     key: Key = ""
+    quantity: Annotated[
+        Quantity,
+        Meta(description="Equal units of the listing, sold at one price each (English and sealed formats)."),
+    ] = 1
 
 
 class GetAuction(Struct, frozen=True):
@@ -63,15 +90,25 @@ class GetAuction(Struct, frozen=True):
 
 
 class PlaceBid(Struct, frozen=True):
-    """Bid up to `amount`.
+    """Bid up to `amount`, in a reverse auction down to it.
 
-    English: kept secret, the server bids for you as little as it takes. Dutch: buys at the current price, if that is
-    not above `amount`. Sealed: the bid itself, secret until the close; a second one replaces the first.
+    English: kept secret, the server bids for you as little as it takes. Reverse: the least you would do it for, kept
+    secret, the server asks for as much as it can. Dutch: buys at the current price, if that is not above `amount`.
+    Sealed: the bid itself, secret until the close; a second one replaces the first.
     """
 
     auction_id: UUID
-    amount: AmountMinor
+    amount: Annotated[
+        AmountMinor,
+        Meta(
+            description="For each unit. English: your secret maximum; reverse: the least you would do it for, secret; "
+            "Dutch: the most you pay now; sealed: the bid."
+        ),
+    ]
     key: Key = ""
+    quantity: Annotated[
+        Quantity, Meta(description="Units of a lot of several; the last bid served may get fewer.")
+    ] = 1
 
 
 class ListBids(Struct, frozen=True):
@@ -97,34 +134,9 @@ class RetractBid(Struct, frozen=True):
 
 
 class CancelAuction(Struct, frozen=True):
-    """End an own auction without a sale: at any time without bids, else while more than twelve hours are left."""
+    """End an own auction without a sale: at any time without bids, else while at least twelve hours are left."""
 
     auction_id: UUID
-
-
-class GetAudit(Struct, frozen=True):
-    """Read all that is needed to check an auction's result, its events page by page."""
-
-    auction_id: UUID
-    after: Annotated[int, Meta(ge=0, le=9_007_199_254_740_991)] = 0
-    """Events with higher numbers are returned."""
-    limit: Annotated[int, Meta(ge=1, le=500)] = 500
-
-
-class SetIncrements(Struct, frozen=True):
-    """Replace a currency's increment table; open auctions keep the one they started with."""
-
-    currency: Currency
-    increments: Annotated[list[IncrementRow], Meta(min_length=1, max_length=64)]
-
-
-class GetIncrements(Struct, frozen=True):
-    """Read a currency's increment table and the ones before it."""
-
-    currency: Currency
-    limit: PageLimit = 50
-    before: Annotated[int, Meta(ge=1, le=2_147_483_647)] = 2_147_483_647
-    """Of the history, versions below this number."""
 
 
 class ListAuctions(Struct, frozen=True):
@@ -135,19 +147,6 @@ class ListAuctions(Struct, frozen=True):
     sort: Literal["ends_at"] = "ends_at"
     limit: PageLimit = 50
     cursor: Cursor | None = None
-
-
-# -- Sealed bids ---------------------------------------------------------------------------------------------
-
-
-def commitment_of(auction_id: UUID | str, bidder: str, amount: int, nonce: str) -> str:
-    """Return what a sealed bid shows of itself: SHA-256 of five lines of text, in hex.
-
-    The lines: `mnbara-sealed-bid-1`, auction id, the bidder's mask, the amount in digits, the nonce (64 hex digits);
-    joined by line feeds, none at the end. The nonce has 256 random bits, so amounts cannot be tried out.
-    """
-    text = f"mnbara-sealed-bid-1\n{auction_id}\n{bidder}\n{amount}\n{nonce}"
-    return sha256(text.encode()).hexdigest()
 
 
 # -- Replies -------------------------------------------------------------------------------------------------
@@ -164,8 +163,7 @@ class AuctionSummary(Struct, frozen=True, kw_only=True):
     currency: Currency
     starting_price: int
     price: int
-    minimum_bid: int
-    """The least a new bidder has to offer."""
+    minimum_bid: NextBid
     bid_count: int
     """Standing bids: retracted ones are not counted."""
     leader: str | None
@@ -177,6 +175,14 @@ class AuctionSummary(Struct, frozen=True, kw_only=True):
     starts_at: Timestamp
     ends_at: Timestamp
     version: int
+    quantity: int = 1
+    """Units for sale; `price` is for each."""
+    maximum_bid: Annotated[
+        int | None,
+        Meta(
+            description="Reverse: the most a new bidder may ask for, 0 when nobody can ask for less. Else null.",
+        ),
+    ] = None
 
 
 class Auction(AuctionSummary, frozen=True, kw_only=True):
@@ -187,13 +193,17 @@ class Auction(AuctionSummary, frozen=True, kw_only=True):
     extensions: int
     you_lead: bool
     your_maximum: int | None
-    """Your own hidden maximum while you lead; nobody else's is ever shown."""
+    """Your own hidden limit while you lead (reverse: your minimum); nobody else's is ever shown."""
     dutch: DutchTerms | None = None
     """With it the price of any instant can be computed; None for other formats."""
     next_price_at: Timestamp | None = None
     """When the price of a live Dutch auction falls next; None when it does not fall any more."""
     group_id: UUID | None = None
     """The lots of this seller with the same group close together."""
+    your_units: int = 0
+    """Units you would get now."""
+    exposure_guard: bool = False
+    bidders: Bidders = "anyone"
 
 
 class AuctionList(Struct, frozen=True):
@@ -210,12 +220,14 @@ class BidReceipt(Struct, frozen=True, gc=False, omit_defaults=True):
     offset: int
     outcome: Literal["leading", "outbid", "sealed", "won"]
     price: int
-    minimum_bid: int
+    minimum_bid: NextBid
     ends_at: Timestamp
     commitment: str | None = None
     """Of a sealed bid: what everybody sees of it, `commitment_of` its amount and nonce."""
     nonce: str | None = None
     """Of a sealed bid: keep it to prove what you bid; nobody else is told before the close."""
+    units: int | None = None
+    """Of a lot of several: how many units this bid gets as things stand."""
 
 
 class BidRecord(Struct, frozen=True, omit_defaults=True):
@@ -234,6 +246,8 @@ class BidRecord(Struct, frozen=True, omit_defaults=True):
     your_maximum: int | None
     commitment: str | None = None
     """Of a sealed bid."""
+    quantity: int | None = None
+    """Of a lot of several: units asked for; of a sealed bid once it is opened."""
 
 
 class BidList(Struct, frozen=True):
@@ -241,70 +255,6 @@ class BidList(Struct, frozen=True):
 
     items: list[BidRecord]
     next_cursor: str | None
-
-
-class AuditEvent(Struct, frozen=True, omit_defaults=True):
-    """A public event with the facts that the rules judged it by."""
-
-    number: int
-    data: dict[str, Any]
-    """As subscribers saw it: `type`, `at` and its own fields."""
-    received_at: Timestamp | None = None
-    """Of a bid or purchase: when the server received it; prices and ends follow from this instant."""
-    takes_back: list[int] | None = None
-    """Of a retraction: the numbers of the bids that went."""
-
-
-class AuctionAudit(Struct, frozen=True, kw_only=True):
-    """An auction as a third party checks it: terms, rule table, timer facts, public events; no secret maximum."""
-
-    auction_id: UUID
-    listing_id: UUID
-    seller_id: UUID
-    format: Format
-    currency: Currency
-    starting_price: int
-    has_reserve: bool
-    reserve_price: int | None
-    """Told when sealed bids are opened; else None."""
-    buy_now_price: int | None
-    dutch: DutchTerms | None
-    increments: list[IncrementRow]
-    soft_close: SoftClose | None
-    group_id: UUID | None
-    starts_at: Timestamp
-    planned_end: Timestamp
-    """The end before any extension."""
-    ends_at: Timestamp
-    close_grace_ms: int
-    """How long after its end an auction is closed: bids received before the end are in by then."""
-    status: Status
-    price: int
-    winner: str | None
-    """Masked; None unless sold."""
-    bid_count: int
-    version: int
-    """The number of the newest event."""
-    events: list[AuditEvent]
-    next_after: int | None
-    """Ask again with `after` at this number; None when these were the last events."""
-
-
-class IncrementVersion(Struct, frozen=True):
-    """One version of an increment table."""
-
-    version: int
-    """0 is the built-in table."""
-    increments: list[IncrementRow]
-    set_at: Timestamp | None
-
-
-class IncrementTable(Struct, frozen=True):
-    """The table that auctions of a currency get now, and its history, newest first."""
-
-    currency: Currency
-    current: IncrementVersion
-    history: list[IncrementVersion]
 
 
 class Retraction(Struct, frozen=True):
@@ -315,7 +265,7 @@ class Retraction(Struct, frozen=True):
     retracted: int
     """How many bids went."""
     price: int
-    minimum_bid: int
+    minimum_bid: NextBid
     leader: str | None
     bid_count: int
     reserve_met: bool
@@ -335,18 +285,28 @@ class AuctionOpened(Struct, frozen=True, omit_defaults=True):
     status: Status
     currency: Currency
     starting_price: int
-    minimum_bid: int
+    minimum_bid: NextBid
     has_reserve: bool
     buy_now_price: int | None
     starts_at: Timestamp
     ends_at: Timestamp
     dutch: DutchTerms | None = None
+    quantity: int = 1
+    exposure_guard: bool = False
+    bidders: Bidders = "anyone"
 
 
 class AuctionStarted(Struct, frozen=True):
     """A scheduled auction is live."""
 
     ends_at: Timestamp
+
+
+class UnitsHeld(Struct, frozen=True, gc=False):
+    """How many units a bidder would get now."""
+
+    bidder: str
+    units: int
 
 
 class BidPlaced(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -358,12 +318,16 @@ class BidPlaced(Struct, frozen=True, gc=False, omit_defaults=True):
     bid_id: UUID
     bidder: str
     price: int
-    minimum_bid: int
+    minimum_bid: NextBid
     leader: str | None
     bid_count: int
     reserve_met: bool
     ends_at: Timestamp
     commitment: str | None = None
+    quantity: int = 1
+    """Units asked for; not told of a sealed bid."""
+    units_held: list[UnitsHeld] | None = None
+    """Of an open lot of several: everybody whose units changed, 0 for who gets none any more."""
 
 
 class AuctionExtended(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -375,21 +339,25 @@ class AuctionExtended(Struct, frozen=True, gc=False, omit_defaults=True):
     by_group: bool = False
 
 
-class BidRetracted(Struct, frozen=True):
+class BidRetracted(Struct, frozen=True, omit_defaults=True):
     """Bids were taken back and the price follows the ones that stand."""
 
     bid_id: UUID
     bidder: str
     retracted: int
     price: int
-    minimum_bid: int
+    minimum_bid: NextBid
     leader: str | None
     bid_count: int
     reserve_met: bool
     ends_at: Timestamp
+    units_held: list[UnitsHeld] | None = None
+    """Of a lot of several: everybody whose units changed."""
+    reason: Literal["retracted", "not_covered", "bidder_revoked"] = "retracted"
+    """`not_covered`: they would lead now, and their bidder has too little free. `bidder_revoked`: by the seller."""
 
 
-class BidOpening(Struct, frozen=True, gc=False):
+class BidOpening(Struct, frozen=True, gc=False, omit_defaults=True):
     """What a commitment hid: `commitment_of(auction_id, bidder, amount, nonce)` gives it again."""
 
     offset: int
@@ -398,6 +366,8 @@ class BidOpening(Struct, frozen=True, gc=False):
     bidder: str
     amount: int
     nonce: str
+    quantity: int | None = None
+    """Of a lot of several: units asked for; the commitment covers it."""
 
 
 class BidsOpened(Struct, frozen=True):
@@ -410,14 +380,26 @@ class BidsOpened(Struct, frozen=True):
     """How many are opened by the events after this one."""
 
 
-class AuctionClosed(Struct, frozen=True):
-    """The auction is over; `winner` is masked and None unless sold."""
+class WinnerShare(Struct, frozen=True, gc=False):
+    """What one of several winners (masked) gets: so many units, and the price for each."""
+
+    winner: str
+    quantity: int
+    price: int
+
+
+class AuctionClosed(Struct, frozen=True, omit_defaults=True):
+    """The auction is over; `winner` is masked and None unless one unit was sold."""
 
     outcome: Literal["sold", "unsold", "cancelled"]
     price: int
     winner: str | None
     bid_count: int
-    bought_now: bool = False
+    bought_now: bool
+    winners: list[WinnerShare] | None = None
+    """Of a lot of several that was sold: who gets how many, best bid first."""
+    ended_early: bool = False
+    """The seller sold to the leader before the end."""
 
 
 # -- On `ticker:<auction_id>` --------------------------------------------------------------------------------
@@ -427,7 +409,7 @@ class Ticker(Struct, frozen=True, gc=False):
     """The newest visible state."""
 
     price: int
-    minimum_bid: int
+    minimum_bid: NextBid
     leader: str | None
     bid_count: int
     reserve_met: bool
@@ -437,28 +419,33 @@ class Ticker(Struct, frozen=True, gc=False):
 # -- Events on `personal:#<user_id>` -------------------------------------------------------------------------
 
 
-class Outbid(Struct, frozen=True, gc=False):
-    """You led this auction and do not any more."""
+class Outbid(Struct, frozen=True, gc=False, omit_defaults=True):
+    """You led this auction and do not any more, or get fewer units of it."""
 
     auction_id: UUID
     price: int
-    minimum_bid: int
+    minimum_bid: NextBid
+    units: int = 0
+    """Of a lot of several: what you still get."""
 
 
-class LeadingAgain(Struct, frozen=True):
-    """Another bidder retracted, and now you lead."""
+class LeadingAgain(Struct, frozen=True, omit_defaults=True):
+    """Another bidder retracted, and now you lead, or get more units."""
 
     auction_id: UUID
     price: int
+    units: int = 1
 
 
-class AuctionWon(Struct, frozen=True):
-    """You bought it."""
+class AuctionWon(Struct, frozen=True, omit_defaults=True):
+    """You bought it; in a reverse auction you have the job, and are paid the price."""
 
     auction_id: UUID
     listing_id: UUID
     price: int
+    """For each unit."""
     currency: Currency
+    quantity: int = 1
 
 
 class AuctionLost(Struct, frozen=True):
@@ -469,14 +456,16 @@ class AuctionLost(Struct, frozen=True):
     outcome: Literal["sold", "unsold", "cancelled"]
 
 
-class AuctionSold(Struct, frozen=True):
-    """Your auction found a buyer."""
+class AuctionSold(Struct, frozen=True, omit_defaults=True):
+    """Your auction found a buyer, in a reverse auction who does it; one of these for each of several."""
 
     auction_id: UUID
     listing_id: UUID
     buyer_id: UUID
     price: int
+    """For each unit."""
     currency: Currency
+    quantity: int = 1
 
 
 class AuctionUnsold(Struct, frozen=True):
@@ -505,8 +494,13 @@ PERSONAL_EVENTS: dict[str, type[Struct]] = {
     "auction_lost": AuctionLost,
     "auction_sold": AuctionSold,
     "auction_unsold": AuctionUnsold,
+    **GUARD_EVENTS,
+    **SECOND_CHANCE_EVENTS,
 }
 """Event types on `personal:#<user_id>`."""
+
+AUDIT_EVENTS = SIGNAL_EVENTS
+"""Event types of streams that no channel shows."""
 
 LATEST: dict[str, type[Struct]] = {
     "ticker": Ticker,
@@ -536,6 +530,25 @@ class BidTooLow(Refusal):
     example: ClassVar[dict[str, Any]] = {"minimum_bid": 1250}
 
 
+class BidTooHigh(Refusal):
+    """The bid in a reverse auction is above `maximum_bid`."""
+
+    code, number, status = "bid_too_high", 710, 422
+    example: ClassVar[dict[str, Any]] = {"maximum_bid": 1150}
+
+
+class TooManyUnits(Refusal):
+    """The auction does not have as many units."""
+
+    code, number, status = "too_many_units", 711, 422
+
+
+class UnitsReduced(Refusal):
+    """Another bid of yours has to ask for at least as many units as the one that gets some."""
+
+    code, number, status = "units_reduced", 712, 422
+
+
 class OwnAuction(Refusal):
     """You cannot bid on or buy from your own auction."""
 
@@ -561,7 +574,7 @@ class BuyNowUnavailable(Refusal):
 
 
 class AuctionNotCancellable(Refusal):
-    """With bids, an auction can be cancelled only while more than twelve hours are left."""
+    """With bids, an auction can be cancelled only while at least twelve hours are left."""
 
     code, number, status = "auction_not_cancellable", 708, 409
 

@@ -91,6 +91,25 @@ class UnbanUser(Struct, frozen=True, kw_only=True):
     user_id: UUID
 
 
+ScopeChannel = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z]{1,20}:(\*|#?[0-9A-Za-z-]{1,64})$",
+        max_length=90,
+        examples=["orders:019ab3c0-0000-7000-8000-000000000000", "auctions:*"],
+    ),
+]
+"""A channel by name, or `<kind>:*` for all of its kind."""
+
+
+class CreateScopeToken(Struct, frozen=True, kw_only=True):
+    """Make a token by which whoever holds it may follow some of the channels that the caller may follow."""
+
+    channels: Annotated[list[ScopeChannel], Meta(min_length=1, max_length=32)]
+    ttl_s: Annotated[int, Meta(ge=1, le=86_400)] = 3_600
+    """Seconds until it expires; it never outlives the caller's session."""
+
+
 # -- Replies ----------------------------------------------------------------------------------------------------------
 
 
@@ -154,6 +173,13 @@ class Sessions(Struct, frozen=True, kw_only=True):
 
     items: list[Session]
     next_cursor: str | None = None
+
+
+class ScopeToken(Struct, frozen=True, kw_only=True):
+    """A token to pass on: for `subscribe.token`, or the header `Channel-Token` of a long poll."""
+
+    token: str
+    expires_at: Timestamp
 
 
 # -- Events, all on the user's personal channel -----------------------------------------------------------------------
@@ -248,3 +274,9 @@ class SessionOver(Unauthenticated):
     """This session has ended; sign in again."""
 
     code, number, status = "session_over", 509, 401
+
+
+class NotShareable(Refusal):
+    """A channel of this kind cannot be shared by a scope token."""
+
+    code, number, status = "not_shareable", 540, 422

@@ -1,6 +1,7 @@
 """Listings: what sellers offer. Commands, replies, audit events, refusals.
 
-Every change of a listing is an audit event numbered by the listing's `version`; listings have no channel.
+Every change of a listing is an audit event numbered by the listing's `version`. No channel replays them; the latest
+channel `stock:<listing_id>` shows price, stock and status.
 """
 
 from typing import Annotated, Any, ClassVar, Literal
@@ -9,6 +10,9 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from protocols.errors import Refusal
+from protocols.photos import Photo, PhotosChanged
+from protocols.saved_searches import Condition, ListingMatched, SearchFilters
+from protocols.stock import Stock, StockMoved
 from protocols.values import AmountMinor, Currency, Cursor, GeoPoint, Key, Money, PageLimit, Timestamp
 
 Title = Annotated[str, Meta(min_length=1, max_length=140, examples=["Leather travel bag"])]
@@ -20,8 +24,7 @@ Description = Annotated[str, Meta(max_length=10_000)]
 Slug = Annotated[str, Meta(min_length=1, max_length=40, examples=["cycling"])]
 """A category, as `listings.list_categories` names it."""
 
-Condition = Literal["new", "like_new", "used", "for_parts"]
-ListingStatus = Literal["active", "withdrawn", "sold"]
+ListingStatus = Literal["draft", "active", "withdrawn", "sold"]
 Sort = Literal["relevance", "newest", "price_asc", "price_desc", "distance"]
 
 WeightG = Annotated[int, Meta(ge=1, le=100_000_000)]
@@ -66,17 +69,19 @@ class CreateListing(Struct, frozen=True, kw_only=True):
     volume_cm3: VolumeCm3 | None = None
     quantity: Quantity = 1
     attributes: Attributes | None = None
+    draft: bool = False
+    """Keep it to yourself until `listings.publish_listing`."""
     key: Key = ""
 
 
 class GetListing(Struct, frozen=True, kw_only=True):
-    """Read one listing, whatever its status."""
+    """Read one listing, whatever its status; a draft is its owner's alone."""
 
     listing_id: UUID
 
 
 class UpdateListing(Struct, frozen=True, kw_only=True):
-    """Change the given fields of an active listing; null clears price, location, weight, volume or attributes."""
+    """Change the given fields of a draft or active listing; null clears price, location, weight, volume, attributes."""
 
     listing_id: UUID
     title: Title | UnsetType = UNSET
@@ -100,21 +105,30 @@ class WithdrawListing(Struct, frozen=True, kw_only=True):
     key: Key = ""
 
 
-class SearchListings(Struct, frozen=True, kw_only=True):
+class PublishListing(Struct, frozen=True, kw_only=True):
+    """Put a draft on the market, or a withdrawn listing back on it; repeating it changes nothing."""
+
+    listing_id: UUID
+    key: Key = ""
+
+
+class DeleteDraft(Struct, frozen=True, kw_only=True):
+    """Throw a draft away; what was on the market once can only be withdrawn."""
+
+    listing_id: UUID
+
+
+class ListOwnListings(Struct, frozen=True, kw_only=True):
+    """Read own listings of any status, newest first."""
+
+    status: ListingStatus | None = None
+    limit: PageLimit = 20
+    cursor: Cursor = ""
+
+
+class SearchListings(SearchFilters, frozen=True, kw_only=True):
     """Find active listings. Words, filters and order combine freely; `distance` needs `near`."""
 
-    q: Annotated[str, Meta(max_length=200)] = ""
-    category: Annotated[str, Meta(max_length=40)] = ""
-    """A category; its descendants are included."""
-    condition: Condition | None = None
-    min_price: Annotated[int, Meta(ge=0, le=9_007_199_254_740_991)] | None = None
-    max_price: Annotated[int, Meta(ge=0, le=9_007_199_254_740_991)] | None = None
-    """Minor units, compared in `currency` when that is given, else in each listing's own."""
-    currency: Currency | None = None
-    seller_id: UUID | None = None
-    near: Annotated[str, Meta(max_length=64, examples=["52.52,13.405"])] = ""
-    """`lat,lon` in degrees: only listings within `radius_m` of it."""
-    radius_m: Annotated[int, Meta(ge=1, le=20_000_000)] = 50_000
     sort: Sort | None = None
     """Default: relevance with `q`, else newest. Listings without a price come last in both price orders."""
     limit: PageLimit = 20
@@ -143,7 +157,13 @@ class Listing(Struct, frozen=True, kw_only=True):
     weight_g: int | None
     volume_cm3: int | None
     quantity: int
+    """Pieces on hand."""
+    reserved: int
+    """How many of them buyers hold for a while."""
+    saleable: int
+    """How many can be bought now."""
     attributes: dict[str, str | int | float | bool]
+    photos: list[Photo]
     version: int
     created_at: Timestamp
     updated_at: Timestamp
@@ -163,6 +183,9 @@ class FoundListing(Struct, frozen=True, kw_only=True):
     weight_g: int | None
     volume_cm3: int | None
     quantity: int
+    saleable: int
+    photo: Photo | None
+    """The first one."""
     version: int
     created_at: Timestamp
     updated_at: Timestamp
@@ -216,6 +239,13 @@ class FoundListings(Struct, frozen=True, kw_only=True):
     """No listing has the words asked for; these have titles spelt like them."""
 
 
+class OwnListings(Struct, frozen=True, kw_only=True):
+    """One page of the caller's own listings."""
+
+    items: list[Listing]
+    next_cursor: str | None
+
+
 class Category(Struct, frozen=True, kw_only=True):
     """A category and those below it."""
 
@@ -256,12 +286,36 @@ class ListingWithdrawn(Struct, frozen=True, kw_only=True):
     version: int
 
 
+class ListingPublished(Struct, frozen=True, kw_only=True):
+    """Its owner put it on the market, for the first time or again."""
+
+    by: UUID
+    version: int
+
+
+class DraftDeleted(Struct, frozen=True, kw_only=True):
+    """Its owner threw the draft away."""
+
+    by: UUID
+    version: int
+
+
 EVENTS: dict[str, type[Struct]] = {
     "listing_created": ListingCreated,
     "listing_updated": ListingUpdated,
     "listing_withdrawn": ListingWithdrawn,
+    "listing_published": ListingPublished,
+    "draft_deleted": DraftDeleted,
+    "stock_moved": StockMoved,
+    "photos_changed": PhotosChanged,
 }
-"""Event types of a listing's stream; no channel shows them yet."""
+"""Event types of a listing's stream; no channel replays them."""
+
+PERSONAL_EVENTS: dict[str, type[Struct]] = {"listing_matched": ListingMatched}
+"""What the domain says on personal channels."""
+
+LATEST: dict[str, type[Struct]] = {"stock": Stock}
+"""What the latest channel of a listing shows."""
 
 
 # -- Refusals (600-699) ------------------------------------------------------------------------------------------------
@@ -280,7 +334,21 @@ class CategoryNotFound(Refusal):
 
 
 class ListingNotActive(Refusal):
-    """The listing was withdrawn or sold."""
+    """The listing is not on the market: a draft, withdrawn or sold."""
 
     code, number, status = "listing_not_active", 602, 409
     example: ClassVar[dict[str, Any]] = {"listing_status": "sold"}
+
+
+class ListingNotDraft(Refusal):
+    """Only a draft can be deleted; withdraw a listing instead."""
+
+    code, number, status = "listing_not_draft", 610, 409
+    example: ClassVar[dict[str, Any]] = {"listing_status": "active"}
+
+
+class ListingInAuction(Refusal):
+    """In a live auction only the price of a listing can change, and none that is in an auction can be withdrawn."""
+
+    code, number, status = "listing_in_auction", 615, 409
+    example: ClassVar[dict[str, Any]] = {"auction_id": "019ab3c0-7a00-7000-8000-000000000001"}

@@ -17,6 +17,7 @@ class Kind(StrEnum):
 
     AUCTIONS = "auctions"
     TICKER = "ticker"
+    STOCK = "stock"
     PERSONAL = "personal"
     ORDERS = "orders"
     TRIPS = "trips"
@@ -25,10 +26,13 @@ class Kind(StrEnum):
 
 _KINDS = frozenset(Kind)
 
+SHAREABLE = frozenset({Kind.AUCTIONS, Kind.TICKER, Kind.ORDERS, Kind.TRIPS})
+"""Kinds that a scope token may open for others; a personal channel is for its user alone."""
+
 REPLAYED = frozenset({Kind.AUCTIONS, Kind.PERSONAL, Kind.ORDERS})
 """Kinds whose every event reaches every subscriber."""
 
-LATEST = frozenset({Kind.TICKER, Kind.TRIPS, Kind.CELLS})
+LATEST = frozenset({Kind.TICKER, Kind.STOCK, Kind.TRIPS, Kind.CELLS})
 """Kinds of which only the newest value per key matters."""
 
 
@@ -62,14 +66,28 @@ def ticker_channel(auction_id: UUID) -> str:
     return f"ticker:{auction_id}"
 
 
+PERSONAL_PREFIX = "personal:#"
+"""How every personal channel's name begins."""
+
+
 def personal_channel(user_id: UUID) -> str:
     """Return the replayed channel (and stream) of one user."""
-    return f"personal:#{user_id}"
+    return f"{PERSONAL_PREFIX}{user_id}"
 
 
 def listing_stream(listing_id: UUID) -> str:
     """Return the stream of a listing's audit events; it is no channel, nobody can subscribe to it."""
     return f"listings:{listing_id}"
+
+
+def signal_stream(signal_id: UUID) -> str:
+    """Return the stream of a signal of abuse; it is no channel, nobody can subscribe to it."""
+    return f"signals:{signal_id}"
+
+
+def stock_channel(listing_id: UUID) -> str:
+    """Return the latest-value channel of a listing: price, stock, status."""
+    return f"stock:{listing_id}"
 
 
 def parse_channel(channel: str) -> tuple[Kind, str] | None:

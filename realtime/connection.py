@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from protocols.budgets import decide
 from protocols.centrifuge import (
     NO_DATA,
     ClientInfo,
@@ -26,6 +27,17 @@ from protocols.centrifuge import (
 )
 from realtime.channel import Channel
 from realtime.frames import BINARY, TEXT, build_frame
+from realtime.hooks import (
+    Cause,
+    Connected,
+    Disconnected,
+    Subscribed,
+    Unsubscribed,
+    cause_of_disconnect,
+    cause_of_loss,
+    cause_of_unsubscribe,
+    tell,
+)
 from realtime.hub import Hub, Member
 from realtime.latest import LatestChannel
 from realtime.ports import ChannelRule, ConnectRequestContext, Identity
@@ -62,10 +74,12 @@ class Connection(Member):
 
     __slots__ = (
         "_busy",
+        "_commands_tat_us",
         "_dispatcher",
         "_pending",
         "_ping_at_s",
         "_pong_by_s",
+        "_refusals_tat_us",
         "channels",
         "client",
         "context",
@@ -98,6 +112,8 @@ class Connection(Member):
         self._pending = _NO_PENDING
         self._busy = False
         """A task serves a command of this connection."""
+        self._commands_tat_us = self._refusals_tat_us = 0
+        """Where its budgets stand (`protocols.budgets`)."""
         self.slot = -1
         self._pong_by_s = 0.0
         self._ping_at_s = hub.loop.time() + hub.limits.connect_timeout_s
@@ -175,11 +191,17 @@ class Connection(Member):
                     pending.popleft()
             else:
                 self._busy = True
-                self.hub.room.start(self._serve())
+                if self.state == NEW:
+                    self.hub.admission.line_up(self._begin)
+                else:
+                    self._begin()
                 return
         self._pending = _NO_PENDING
         if self.state < CLOSED:
             self.socket.resume_reading()
+
+    def _begin(self) -> None:
+        self.hub.room.start(self._serve())
 
     async def _serve(self) -> None:
         """Serve the first waiting command, and those behind it that have to wait too."""
@@ -209,6 +231,26 @@ class Connection(Member):
         self.in_flight -= 1
         if self._pending and not self._busy:
             self._go_on()
+
+    def afford(self, cost: int) -> bool:
+        """Take `cost` units from the budget of commands; False, taking nothing, when it has fewer."""
+        rule = self.hub.limits.commands
+        if rule is None:
+            return True
+        verdict, self._commands_tat_us = decide(self._commands_tat_us, self._now_us(), cost, rule)
+        return verdict.allowed
+
+    def count_refusal(self) -> None:
+        """The client sent what it should not have; disconnect one that does not stop."""
+        rule = self.hub.limits.refusals
+        if rule is None or self.state == CLOSED:
+            return
+        verdict, self._refusals_tat_us = decide(self._refusals_tat_us, self._now_us(), 1, rule)
+        if not verdict.allowed:
+            self.disconnect(DisconnectCode.TOO_MANY_REQUESTS, "too many requests")
+
+    def _now_us(self) -> int:
+        return int(self.hub.loop.time() * 1_000_000)
 
     # Answers out.
 
@@ -244,14 +286,25 @@ class Connection(Member):
         self._ping_at_s = self.hub.loop.time() + limits.ping_s * random.uniform(0.5, 1.0)
         self._place()
 
-    def leave(self, name: str) -> bool:
+    def welcomed(self) -> None:
+        """The connect is answered: let observers know."""
+        if observers := self.hub.hooks.connected:
+            tell(observers, Connected(self.client, self.identity, self.context))
+
+    def leave(self, name: str, cause: Cause) -> bool:
         """End a subscription; False when there was none."""
         channel = self.channels.pop(name, None)
         if channel is None:
             return False
         channel.remove(self)
         self.hub.left(channel)
+        if self.hub.reports is not None:
+            self.hub.reports.leave(name, self.client)
+        if observers := self.hub.hooks.unsubscribed:
+            tell(observers, Unsubscribed(self.client, self.identity, name, cause))
         if isinstance(self.rules, dict) and (rule := self.rules.pop(name, None)) is not None:
+            if rule.grant is not None:
+                self.hub.forget_grant(rule.grant, self, name)
             self.hub.went(name, rule, self.client, self.describe(rule))
         return True
 
@@ -260,12 +313,18 @@ class Connection(Member):
         if rule.remembered:
             self.remember(name, rule)
             self.hub.came(name, rule, self.client, self.user, self.describe(rule))
+        if observers := self.hub.hooks.subscribed:
+            tell(observers, Subscribed(self.client, self.identity, name))
 
     def remember(self, name: str, rule: ChannelRule) -> None:
         """Keep the rule of a subscription as long as that lasts."""
         if not isinstance(self.rules, dict):
             self.rules = {}
+        elif name in self.rules and (old := self.rules[name].grant) is not None:
+            self.hub.forget_grant(old, self, name)
         self.rules[name] = rule
+        if rule.grant is not None:
+            self.hub.grant(rule.grant, self, name)
         if rule.expires_at_s:
             self._place()
 
@@ -289,7 +348,7 @@ class Connection(Member):
 
     def unsubscribe_by_server(self, name: str, code: int, reason: str) -> bool:
         """End a subscription; False when there was none."""
-        if not self.leave(name):
+        if not self.leave(name, cause_of_unsubscribe(code)):
             return False
         self.server_channels = tuple(known for known in self.server_channels if known != name)
         if self.state == OPEN:
@@ -356,8 +415,11 @@ class Connection(Member):
         return delay_s
 
     def pong(self) -> None:
-        """The client lives."""
-        self._pong_by_s = 0.0
+        """The client lives; an answer to no ping says nothing."""
+        if self._pong_by_s:
+            self._pong_by_s = 0.0
+        else:
+            self.count_refusal()
 
     # The socket's news.
 
@@ -391,9 +453,11 @@ class Connection(Member):
             self.disconnect(DisconnectCode.SHUTDOWN, "shutdown")
         return True
 
-    def socket_lost(self) -> None:
+    def socket_lost(self, code: int) -> None:
         """The socket is gone."""
-        self._forget()
+        if self.state != CLOSED:
+            self._forget()
+            self._tell_end(cause_of_loss(code), code, "")
         self.out = None
 
     # The end.
@@ -409,22 +473,24 @@ class Connection(Member):
         """End the connection with a disconnect push and a close frame; the code carries the reconnect policy."""
         if self.state == CLOSED:
             return
-        disconnects = self.hub.counters.disconnects
-        disconnects[code] = disconnects.get(code, 0) + 1
         self._forget()
         push = build_frame(self.codec.push_disconnect(code, reason), BINARY if self.codec.binary else TEXT)
         out, self.out = self.out, None
         self.write(joined(out) + push)
         self.socket.close(code, reason)
+        self._tell_end(cause_of_disconnect(code), code, reason)
+
+    def _tell_end(self, cause: Cause, code: int, reason: str) -> None:
+        if observers := self.hub.hooks.disconnected:
+            fact = Disconnected(self.client, self.identity, self.context, cause, code, reason)
+            tell(observers, fact)
 
     def _forget(self) -> None:
         """Leave hub, wheel and channels."""
-        if self.state == CLOSED:
-            return
         self.state = CLOSED
         self.flusher.full.discard(self)
         self._pending.clear()
         self.hub.wheel.remove(self)
         for name in list(self.channels):
-            self.leave(name)
+            self.leave(name, Cause.CONNECTION)
         self.hub.leave(self)

@@ -15,6 +15,8 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
+import msgspec
+
 from protocols.centrifuge import (
     Command,
     ConnectRequest,
@@ -31,10 +33,12 @@ from protocols.centrifuge import (
     UnsubscribeRequest,
     UnsubscribeResult,
 )
-from protocols.errors import Fault
-from protocols.values import new_id
+from protocols.channels import REPORT_OFFSET, OffsetReported, ReportOffset
+from protocols.errors import Fault, RateLimited
+from protocols.values import new_id, to_json
 from realtime.channel import Channel
 from realtime.connection import FAILED, NEW, OPEN, Connection
+from realtime.hooks import Cause
 from realtime.hub import Hub
 from realtime.ports import ChannelRule, DisconnectError, Gate, PendingReply, ProtocolError
 from realtime.questions import ChannelQuestions
@@ -49,6 +53,12 @@ _ANSWER_WITHIN_S = 4.0
 
 _ROW_MAX = 128
 """Subscribes of one client that are prepared at the same time."""
+
+_COSTS = {"connect": 4, "refresh": 4, "history": 4, "presence": 4, "publish": 2, "sub_refresh": 2}
+"""Units of a command by its request: signatures, reads of the log and fan-out cost more than the others' one."""
+
+_SPENT = frozenset({ErrorCode.TOO_MANY_REQUESTS, ErrorCode.METHOD_NOT_FOUND, RateLimited.number})
+"""Error replies that a client cannot go on causing for long."""
 
 
 class _Prepared(NamedTuple):
@@ -80,7 +90,9 @@ class CommandDispatcher:
         if command.connect or command.subscribe:
             return False
         if command.unsubscribe is not None:
-            self._unsubscribe(connection, command.id, command.unsubscribe)
+            with self._answering(connection, command):
+                _charge(connection, command)
+                self._unsubscribe(connection, command.id, command.unsubscribe)
         elif command.id:
             return False
         elif command.send is not None:
@@ -99,6 +111,7 @@ class CommandDispatcher:
             await self._subscribe_in_a_row(connection, command, pending)
             return
         with self._answering(connection, command):
+            _charge(connection, command)
             async with asyncio.timeout(_ANSWER_WITHIN_S):
                 if command.connect is not None:
                     await self._connect(connection, command.id, command.connect)
@@ -148,6 +161,8 @@ class CommandDispatcher:
             return
         refuse = connection.refuse if command.connect is None else connection.fail_connect
         refuse(command.id, error.code, error.message, temporary=error.temporary)
+        if error.code in _SPENT:
+            connection.count_refusal()
 
     def _breaks_protocol(self, connection: Connection, command: Command) -> bool:
         """Disconnect a client that breaks the order of the protocol: connect first and once, ids, known requests."""
@@ -168,6 +183,11 @@ class CommandDispatcher:
 
     def _call(self, connection: Connection, command_id: int, rpc: RPCRequest) -> None:
         """Run an RPC; its answer is written now or by the future's callback."""
+        if rpc.method == REPORT_OFFSET:
+            with self._answering(connection, Command(command_id)):
+                _charge(connection, Command(command_id))
+                self._report_offset(connection, command_id, rpc)
+            return
         try:
             answer = self._gate.call(connection.identity, rpc.method, bytes(rpc.data))
         except Exception as error:  # noqa: BLE001 - every command is answered
@@ -195,6 +215,8 @@ class CommandDispatcher:
     def _call_failed(connection: Connection, command_id: int, error: BaseException) -> None:
         if isinstance(error, ProtocolError):
             connection.refuse(command_id, error.code, error.message, temporary=error.temporary)
+            if error.code in _SPENT:
+                connection.count_refusal()
         elif isinstance(error, DisconnectError):
             connection.disconnect(error.code, error.reason)
         else:
@@ -202,12 +224,33 @@ class CommandDispatcher:
                 _log.error("an RPC failed", exc_info=error)
             connection.refuse_internal(command_id)
 
+    def _report_offset(self, connection: Connection, command_id: int, rpc: RPCRequest) -> None:
+        """Note how far the client has processed a channel it follows. Raises ProtocolError 103, 107, 108."""
+        reports = self._hub.reports
+        if reports is None:
+            raise ProtocolError(ErrorCode.NOT_AVAILABLE, "not available")
+        try:
+            report = msgspec.json.decode(bytes(rpc.data), type=ReportOffset)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise ProtocolError(ErrorCode.BAD_REQUEST, "bad request") from error
+        channel = connection.channels.get(report.channel)
+        if channel is None:
+            raise ProtocolError(ErrorCode.PERMISSION_DENIED, "permission denied")
+        if not isinstance(channel, ReplayedChannel) or report.offset > channel.head:
+            raise ProtocolError(ErrorCode.BAD_REQUEST, "bad request")
+        counts = reports.report(channel.name, connection.client, connection.user, report.offset)
+        connection.answer(connection.codec.rpc_reply(command_id, to_json(OffsetReported(counts))))
+
     # Connect and refresh.
 
     async def _connect(self, connection: Connection, command_id: int, request: ConnectRequest) -> None:
         """Learn who it is and subscribe it to its personal channels; reply and pushes leave in that order."""
         if self._hub.draining:
             raise DisconnectError(DisconnectCode.SHUTDOWN, "shutdown")
+        with self._hub.admission.connecting():
+            await self._enter(connection, command_id, request)
+
+    async def _enter(self, connection: Connection, command_id: int, request: ConnectRequest) -> None:
         identity = await self._gate.authenticate(request.token, connection.context)
         if connection.state != NEW:
             return
@@ -243,6 +286,7 @@ class CommandDispatcher:
         if identity.expires_at_s:
             result.expires, result.ttl = True, seconds_left(identity.expires_at_s)
         connection.answer(connection.codec.reply(command_id, result))
+        connection.welcomed()
         for channel, rule in opened:
             connection.came(channel.name, rule)
 
@@ -274,9 +318,11 @@ class CommandDispatcher:
             return
         if name not in connection.channels:  # the server ended it meanwhile
             raise ProtocolError(ErrorCode.PERMISSION_DENIED, "permission denied")
+        if fresh.grant is not None:
+            fresh.grant.confirm()
         known = connection.rules.get(name)
         if known is not None:
-            connection.remember(name, replace(known, expires_at_s=fresh.expires_at_s))
+            connection.remember(name, replace(known, expires_at_s=fresh.expires_at_s, grant=fresh.grant))
         result = SubRefreshResult()
         if fresh.expires_at_s:
             result.expires, result.ttl = True, seconds_left(fresh.expires_at_s)
@@ -320,6 +366,7 @@ class CommandDispatcher:
     async def _prepare_calmly(self, connection: Connection, command: Command) -> "_Prepared | Exception":
         assert command.subscribe is not None
         try:
+            _charge(connection, command)
             async with asyncio.timeout(_ANSWER_WITHIN_S):
                 return await self._prepare(connection, command.subscribe)
         except Exception as error:  # noqa: BLE001 - it is answered in its turn
@@ -349,6 +396,8 @@ class CommandDispatcher:
         if connection.state != OPEN:
             return
         channel, rule = prepared
+        if rule.grant is not None:
+            rule.grant.confirm()  # opening may have taken a while; nothing below waits
         result = join(self._hub, connection, channel, rule, request)
         connection.channels[channel.name] = channel
         connection.answer(connection.codec.reply(command_id, result))
@@ -371,8 +420,22 @@ class CommandDispatcher:
         if request.channel in connection.server_channels:
             connection.refuse(command_id, ErrorCode.PERMISSION_DENIED, "permission denied")
             return
-        connection.leave(request.channel)
+        connection.leave(request.channel, Cause.CLIENT)
         connection.answer(connection.codec.reply(command_id, UnsubscribeResult()))
+
+
+def _charge(connection: Connection, command: Command) -> None:
+    """Take what a command costs from its connection's budget. Raises ProtocolError 111."""
+    cost = 1
+    if command.subscribe is not None and command.connect is None:
+        cost += command.subscribe.recover
+    else:
+        for name, units in _COSTS.items():
+            if getattr(command, name) is not None:
+                cost = units
+                break
+    if not connection.afford(cost):
+        raise ProtocolError(ErrorCode.TOO_MANY_REQUESTS, "too many requests", temporary=True)
 
 
 def _requests(command: Command) -> bool:

@@ -130,8 +130,8 @@ class Emulation:
     def _admit(self, headers: dict[bytes, bytes]) -> None:
         """Raise NotAllowed for a foreign origin, TemporarilyUnavailable when this process takes no more."""
         self._check_origin(headers)
-        if not self._endpoint.has_room():
-            raise TemporarilyUnavailable("This process takes no more connections; connect again")
+        if self._endpoint.hub.admission.judge() is not None:
+            raise TemporarilyUnavailable("This process takes no new connections now; connect again")
 
     def _check_origin(self, headers: dict[bytes, bytes]) -> None:
         origin, host = (headers.get(name, b"").decode("latin-1") for name in (b"origin", b"host"))

@@ -7,12 +7,16 @@ extension it returns at once and the connection lives on without a task. Source:
 from collections.abc import Iterable
 from urllib.parse import parse_qs, urlsplit
 
+from realtime.admission import RefusedEntry
 from realtime.connection import Connection
 from realtime.dispatch import CommandDispatcher
 from realtime.hub import Hub
 from realtime.ports import ConnectRequestContext, Gate
 from realtime.publication import JSON, PROTOBUF, Codec
 from realtime.sockets import EXTENSION, AsgiSocket, Receive, Scope, Send, Socket
+
+_DENIAL = "websocket.http.response"
+"""The ASGI extension with which a handshake is answered by an HTTP response of the application's own."""
 
 
 class SocketEndpoint:
@@ -25,14 +29,17 @@ class SocketEndpoint:
         self._origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
 
     async def serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Accept a websocket and make it a connection; refuse (HTTP 403) a foreign origin, or when there is no room."""
+        """Accept a websocket and make it a connection; refuse a foreign origin (HTTP 403), or for now (503)."""
         assert scope["type"] == "websocket"
         await receive()  # websocket.connect
         headers = dict(scope["headers"])
         origin = headers.get(b"origin", b"").decode("latin-1")
         host = headers.get(b"host", b"").decode("latin-1")
-        if not self.has_room() or not self.origin_allowed(origin, host):
+        if not self.origin_allowed(origin, host):
             await send({"type": "websocket.close", "code": 1008, "reason": "not allowed"})
+            return
+        if (refused := self.hub.admission.judge()) is not None:
+            await _refuse(scope, send, refused)
             return
         codec, subprotocol = _negotiate(scope)
         await send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": []})
@@ -51,15 +58,25 @@ class SocketEndpoint:
         """Make an accepted socket a connection of the hub."""
         return Connection(self.hub, self._dispatcher, socket, codec, context)
 
-    def has_room(self) -> bool:
-        """Whether this process takes another connection: it stays, and is not full."""
-        return not self.hub.draining and len(self.hub.connections) < self.hub.limits.connections_max
-
     def origin_allowed(self, origin: str, host: str) -> bool:
         """Browsers always send Origin; native apps do not, and are not what the check protects from."""
         if not origin or "*" in self._origins or origin.lower() in self._origins:
             return True
         return bool(host) and urlsplit(origin).netloc.lower() == host.lower()
+
+
+async def _refuse(scope: Scope, send: Send, refused: RefusedEntry) -> None:
+    """Answer the handshake with 503 where the server can, else as it refuses (403)."""
+    if _DENIAL not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 1013, "reason": "try again later"})
+        return
+    headers = [
+        (b"retry-after", b"%d" % refused.retry_after_s),
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"connection", b"close"),
+    ]
+    await send({"type": f"{_DENIAL}.start", "status": 503, "headers": headers})
+    await send({"type": f"{_DENIAL}.body", "body": refused.text.encode()})
 
 
 def _negotiate(scope: Scope) -> tuple[Codec, str | None]:

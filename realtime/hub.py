@@ -10,18 +10,34 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 
 from protocols.centrifuge import UnsubscribeCode
+from protocols.control import CONTROL_CHANNEL
+from realtime.admission import Admission
 from realtime.attendance import Attendance
 from realtime.channel import Channel, Observer, Surroundings
 from realtime.fanout import Fanout
 from realtime.heartbeat import Wheel
+from realtime.hooks import Hooks
 from realtime.latest import LatestChannel
 from realtime.limits import Limits
-from realtime.ports import JOIN, LEAVE, Bus, ChannelRule, Entry, Lane, Log, Presence
+from realtime.ports import (
+    JOIN,
+    LEAVE,
+    Bus,
+    ChannelRule,
+    Entry,
+    Grant,
+    Identity,
+    Lane,
+    Log,
+    Presence,
+    ReportStore,
+)
 from realtime.replayed import ReplayedChannel
+from realtime.reports import Reports
 from realtime.writer import Counters, Writer
 
 _log = logging.getLogger(__name__)
@@ -36,6 +52,7 @@ class Member(Writer):
 
     session: str
     user: str
+    identity: Identity
 
     def disconnect(self, code: int, reason: str) -> None:
         """End the connection; the code carries the reconnect policy."""
@@ -87,7 +104,12 @@ class Hub:
     """The realtime core of one process."""
 
     def __init__(
-        self, bus: Bus, log: Log, limits: Limits | None = None, presence: Presence | None = None
+        self,
+        bus: Bus,
+        log: Log,
+        limits: Limits | None = None,
+        presence: Presence | None = None,
+        reports: ReportStore | None = None,
     ) -> None:
         """Make it inside the running event loop; `start` before the first connection."""
         self.bus, self.log = bus, log
@@ -98,11 +120,21 @@ class Hub:
         self.wheel = Wheel(self.loop, self.limits.tick_s)
         self.room = Surroundings(log, self.fanout, self.limits, self.counters)
         self.attendance = Attendance(presence, self.room) if presence is not None else None
+        self.reports = Reports(reports, self.room) if reports is not None else None
         self.channels: dict[str, Channel] = {}
         self.connections: set[Member] = set()
         self.draining = False
+        self.on_control: Callable[[Sequence[Entry]], None] = lambda _entries: None
+        """Told what code of any process wants done with users' sockets; see `realtime.control`."""
+        self.hooks = Hooks()
+        self.admission = Admission(
+            self.connections, self.fanout.full, lambda: self.draining, self.limits, self.counters
+        )
         self._sessions, self._users = _Index(), _Index()
+        self._granted_by_user: dict[str, set[tuple[Member, str]]] = {}
+        self._granted_by_session: dict[str, set[tuple[Member, str]]] = {}
         self._opening: list[Channel] = []
+        self._openers = 0
         self._idle: dict[str, Channel] = {}
 
     # Life.
@@ -110,11 +142,15 @@ class Hub:
     async def start(self) -> None:
         """Begin to deliver."""
         await self.bus.start(self.deliver, self.bus_reconnected)
+        await self.bus.subscribe(CONTROL_CHANNEL)
         self.wheel.start()
         self.room.start(self._sweep())
         self.room.start(self._tidy())
+        self.room.start(self.admission.watch())
         if self.attendance is not None:
             self.room.start(self.attendance.repeat())
+        if self.reports is not None:
+            self.room.start(self.reports.repeat())
 
     async def drain(self, grace_s: float) -> None:
         """Let no one in and send everybody elsewhere (3001), spread over the grace time against stampedes.
@@ -146,6 +182,8 @@ class Hub:
         self.wheel.stop()
         if self.attendance is not None:
             await self.attendance.finish(1.0)
+        if self.reports is not None:
+            await self.reports.finish(1.0)
         for channel in self.channels.values():
             channel.close()
         tasks = list(self.room.tasks)
@@ -162,6 +200,8 @@ class Hub:
         channel = self.channels.get(name)
         if channel is not None:
             channel.deliver(entries)
+        elif name == CONTROL_CHANNEL:
+            self.on_control(entries)
 
     def announce_heads(self, heads: Mapping[str, int]) -> None:
         """The relay saw these numbers in the log; what has not come by itself shortly is read from there."""
@@ -189,9 +229,10 @@ class Hub:
         if channel is None:
             kind = ReplayedChannel if lane is Lane.REPLAYED else LatestChannel
             channel = self.channels[name] = kind(name, self.room)
-            if not self._opening:
-                self.room.start(self._open_waiting())
             self._opening.append(channel)
+            if self._openers < self.limits.opens_at_once:
+                self._openers += 1
+                self.room.start(self._open_waiting())
         channel.pins += 1
         try:
             if channel.ready is not None:
@@ -213,14 +254,14 @@ class Hub:
             self._idle[channel.name] = channel
 
     async def _open_waiting(self) -> None:
-        """Open what gathered since the last tick: bus first, then the log, one query for all."""
-        await asyncio.sleep(0)
-        while self._opening:
-            batch, self._opening = self._opening[:_OPEN_BATCH], self._opening[_OPEN_BATCH:]
-            if self._opening:
-                self.room.start(self._open(batch))
-            else:
+        """Open what gathered since the last batch left: bus first, then the log, one query for all."""
+        try:
+            await asyncio.sleep(0)
+            while self._opening:
+                batch, self._opening = self._opening[:_OPEN_BATCH], self._opening[_OPEN_BATCH:]
                 await self._open(batch)
+        finally:
+            self._openers -= 1
 
     async def _open(self, batch: list[Channel]) -> None:
         try:
@@ -362,28 +403,53 @@ class Hub:
             member.disconnect(code, reason)
         return len(members)
 
-    async def subscribe_user(self, user: str, name: str, rule: ChannelRule) -> int:
-        """Subscribe every connection of a user in this process to a channel; return how many there are.
+    def connections_of(self, user: str) -> list[Member]:
+        """Return the connections of a user in this process."""
+        return self._users.find(user)
 
-        Raises what bus and log raise. A connection that opens later is not subscribed.
-        """
+    async def subscribe(self, member: Member, name: str, rule: ChannelRule) -> None:
+        """Subscribe a connection to a channel it did not ask for. Raises what bus and log raise."""
         channel = await self.open(name, rule.lane)
         try:
-            members = self._users.find(user)
-            for member in members:
-                member.subscribe_by_server(channel, rule)
+            member.subscribe_by_server(channel, rule)
         finally:
             self.release(channel)
-        return len(members)
 
     def unsubscribe_user(
         self, user: str, name: str, code: int = UnsubscribeCode.SERVER, reason: str = "server unsubscribe"
     ) -> int:
-        """End a user's subscriptions of a channel in this process; return how many.
+        """End a user's subscriptions of a channel in this process, and others' on the user's word; return how many.
 
         From code 2500 on clients subscribe again at once.
         """
-        return sum(member.unsubscribe_by_server(name, code, reason) for member in self._users.find(user))
+        granted = [member for member, channel in self._granted_by_user.get(user, ()) if channel == name]
+        members = [*self._users.find(user), *granted]
+        return sum(member.unsubscribe_by_server(name, code, reason) for member in members)
+
+    # Subscriptions on somebody's word.
+
+    def grant(self, grant: Grant, member: Member, name: str) -> None:
+        """Remember on whose word a connection follows a channel."""
+        self._granted_by_user.setdefault(grant.user, set()).add((member, name))
+        self._granted_by_session.setdefault(grant.session, set()).add((member, name))
+
+    def forget_grant(self, grant: Grant, member: Member, name: str) -> None:
+        """The subscription ended, or rests on another word now."""
+        by_key = ((self._granted_by_user, grant.user), (self._granted_by_session, grant.session))
+        for index, key in by_key:
+            index[key].discard((member, name))
+            if not index[key]:
+                del index[key]
+
+    def end_grants_of_user(self, user: str, code: int, reason: str) -> None:
+        """End every subscription on this user's word in this process."""
+        for member, name in list(self._granted_by_user.get(user, ())):
+            member.unsubscribe_by_server(name, code, reason)
+
+    def end_grants_of_session(self, session: str, code: int, reason: str) -> None:
+        """End every subscription on the word of this session in this process."""
+        for member, name in list(self._granted_by_session.get(session, ())):
+            member.unsubscribe_by_server(name, code, reason)
 
     # Presence.
 
@@ -411,11 +477,8 @@ class Hub:
             "channels": len(self.channels),
             "subscriptions": self.subscriptions(),
             "queue_bytes": self.bytes_queued(),
-            **{
-                name: getattr(counters, name)
-                for name in counters.__slots__
-                if name != "disconnects"  # by code: `counters.disconnects`
-            },
+            **{name: getattr(counters, name) for name in counters.__slots__},
+            "refused": sum(counters.refused.values()),
         }
 
     def subscriptions(self) -> int:

@@ -2,11 +2,22 @@
 
 from dataclasses import dataclass
 
+from protocols.budgets import Rule
+
 MESSAGE_BYTES_MAX = 65_536
 """The largest message a client may send, over all its fragments, in bytes (PROTOCOL 1)."""
 
 FRAME_BYTES_AIM = 32_768
 """Publications of one tick share a frame up to this size: fewer frames, yet small ones for mobile clients."""
+
+
+COMMANDS_RULE = Rule("commands", count=3000, period_s=60, burst=599)
+"""Units of one connection's commands other than RPC, which has its user's budget: 50 a second, 600 at once. A client
+that reconnects with all its 128 subscriptions to recover takes 260."""
+
+REFUSALS_RULE = Rule("refusals", count=600, period_s=60, burst=255)
+"""Refusals because of a spent budget, and what is worth as little: 10 a second, 256 at once; then the client is sent
+away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +31,9 @@ class Limits:
     """Bytes of a channel's name."""
     rpcs_in_flight_max: int = 64
     """RPCs of one connection that wait for an answer; then its socket is not read."""
+    commands: Rule | None = COMMANDS_RULE
+    refusals: Rule | None = REFUSALS_RULE
+    """None for both lets every connection send as fast as it can."""
     outgoing_bytes_max: int = 1 << 20
     """Bytes of pushes waiting for one slow reader, the transport's buffer included."""
     replies_bytes_max: int = 262_144
@@ -27,6 +41,16 @@ class Limits:
 
     connections_max: int = 19_500
     """Sockets and streams of one process together; more are refused until some leave (20,000 descriptors)."""
+    lag_max_s: float = 0.5
+    """A process whose event loop is later than this takes nobody new: those it has would notice every one."""
+    lag_step_s: float = 0.1
+    """How often that is measured."""
+    unsent_bytes_max: int = 256 << 20
+    """Bytes waiting for all slow readers together; above it nobody new, until they read or are cut."""
+    connects_at_once_max: int = 1_000
+    """Connects that wait for the database or the bus: with both in health, tens of thousands a second."""
+    opens_at_once: int = 2
+    """Batches of channels being opened at the same time; who comes meanwhile shares the next batch's query."""
     stream_high_water_bytes: int = 65_536
     """Unsent bytes of a streamed answer above which its connection waits, as a websocket's transport makes it."""
     stream_inbox_bytes_max: int = 262_144

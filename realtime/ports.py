@@ -21,12 +21,15 @@ __all__ = [
     "DisconnectError",
     "Entry",
     "Gate",
+    "Grant",
     "Identity",
     "Lane",
     "Log",
+    "OffsetReport",
     "Presence",
     "PresenceChange",
     "ProtocolError",
+    "ReportStore",
 ]
 
 
@@ -67,6 +70,16 @@ class ConnectRequestContext:
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """On whose word somebody else follows a channel: the subscription ends with that session, or when it is told to."""
+
+    user: str
+    session: str
+    confirm: Callable[[], None]
+    """Raises ProtocolError when the word is good no more; asked in the step in which the subscription begins."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelRule:
     """How one channel behaves for one identity."""
 
@@ -98,10 +111,20 @@ class ChannelRule:
     info: bytes = b""
     """JSON of the subscription that others see beside the client; may be empty."""
 
+    grant: Grant | None = None
+    """Set when the client follows the channel on somebody's word."""
+
     @property
     def remembered(self) -> bool:
         """Whether the connection has to know the rule as long as the subscription lasts."""
-        return bool(self.publish or self.presence or self.join_leave or self.expires_at_s or self.info)
+        return bool(
+            self.publish
+            or self.presence
+            or self.join_leave
+            or self.expires_at_s
+            or self.info
+            or self.grant is not None
+        )
 
 
 class ProtocolError(Exception):
@@ -227,6 +250,24 @@ class Presence(Protocol):
 
     async def count(self, channel: str) -> tuple[int, int]:
         """Return how many clients and how many different users are in the channel."""
+        ...
+
+
+class OffsetReport(NamedTuple):
+    """How far a client has processed a channel, and when it said so; offset -1 when it follows it no more."""
+
+    channel: str
+    client: str
+    user: str
+    offset: int
+    at_ms: int
+
+
+class ReportStore(Protocol):
+    """How far clients have got, over all processes. An entry that is not repeated disappears after a while."""
+
+    async def apply(self, changes: Sequence[OffsetReport]) -> None:
+        """Enter, repeat and remove entries, in order. One round trip for all."""
         ...
 
 

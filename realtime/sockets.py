@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
-from realtime.frames import NO_STATUS, TEXT, split_frames
+from realtime.frames import ABNORMAL, NO_STATUS, TEXT, split_frames
 
 EXTENSION = "mnbara.socket"
 
@@ -34,8 +34,12 @@ class SocketUser(Protocol):
         """The transport's buffer has drained."""
         ...
 
-    def socket_lost(self) -> None:
-        """The connection is gone; nothing written from now on arrives."""
+    def socket_lost(self, code: int) -> None:
+        """The connection is gone; nothing written from now on arrives.
+
+        `code` is that of the close frame by which the client left, `NO_STATUS` for a close without one, `ABNORMAL` for
+        a connection that broke; one that was closed for what it sent has the code it was closed with.
+        """
         ...
 
     def server_stopping(self) -> None:
@@ -124,11 +128,13 @@ class AsgiSocket:
     async def run(self) -> None:
         """Carry messages both ways until the socket is closed or lost."""
         sender = asyncio.get_running_loop().create_task(self._send_queued())
+        code = ABNORMAL
         try:
             while self._closing is None:
                 await self._may_read.wait()
                 message = await self._receive()
                 if message["type"] == "websocket.disconnect":
+                    code = message.get("code", NO_STATUS)
                     break
                 text = message.get("text")
                 payload = text.encode() if text is not None else message.get("bytes") or b""
@@ -139,7 +145,7 @@ class AsgiSocket:
         finally:
             sender.cancel()
             if self._user:
-                self._user.socket_lost()
+                self._user.socket_lost(code)
 
     async def _send_queued(self) -> None:
         """Pass on what `write` queued, then the close."""

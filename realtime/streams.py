@@ -8,10 +8,13 @@ Source: PROTOCOL 11.
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from realtime.frames import split_frames
+from realtime.admission import Admission
+from realtime.frames import NO_STATUS, split_frames
 from realtime.limits import Limits
 from realtime.sockets import Receive, Send, SocketUser
 
@@ -22,7 +25,44 @@ Framing = Callable[[bytes], bytes]
 
 
 class StreamingHttp(HttpToolsProtocol):
-    """uvicorn's HTTP protocol, which shows the application its transport: what is unsent, and how to cut it."""
+    """uvicorn's HTTP protocol, which shows the application its transport: what is unsent, and how to cut it.
+
+    With an admission it answers websocket handshakes that have to wait by itself: a process that is out of budget has
+    none for running an application to say so.
+    """
+
+    def __init__(self, *words: Any, admission: Admission | None = None, **named: Any) -> None:  # noqa: ANN401 - uvicorn's
+        """Signature given by uvicorn, and who judges new websockets."""
+        super().__init__(*words, **named)
+        self._admission = admission
+
+    def handle_websocket_upgrade(self) -> None:
+        """Let the websocket class take over, or tell the client to come again, when it is its turn."""
+        if self._admission is None:
+            self._hand_over()
+        else:
+            self.transport.pause_reading()
+            self._admission.line_up(partial(self._upgrade, self._admission))
+
+    def _hand_over(self) -> None:
+        super().handle_websocket_upgrade()
+        self.parser = None  # type: ignore[assignment]  # it knows us: both would wait for the collector
+
+    def _upgrade(self, admission: Admission) -> None:
+        if self.transport.is_closing():
+            return
+        self.transport.resume_reading()
+        refused = admission.judge()
+        if refused is None:
+            self._hand_over()
+            return
+        body = refused.text.encode()
+        self.transport.write(
+            b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\nConnection: close\r\n"
+            b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n\r\n%b"
+            % (refused.retry_after_s, len(body), body)
+        )
+        self.transport.close()
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -135,7 +175,7 @@ class StreamSocket:
             if self._cut is not None and not self._unsent():
                 self._cut.cancel()  # else it ends a connection whose peer may be dead
             if self._user:
-                self._user.socket_lost()
+                self._user.socket_lost(NO_STATUS)  # a client without a websocket leaves by ending its stream
 
     def _unsent(self) -> int:
         """Return the bytes the transport has not sent yet."""

@@ -8,6 +8,7 @@ coroutine. No permessage-deflate: it costs 53 KB a connection. Source: RFC 6455,
 """
 
 import asyncio
+import http
 import logging
 from collections import deque
 from typing import Any, cast
@@ -16,6 +17,7 @@ from urllib.parse import unquote
 from uvicorn.config import Config
 from uvicorn.protocols.utils import ClientDisconnected, get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
+from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
@@ -38,6 +40,9 @@ from realtime.sockets import EXTENSION, Message, Scope, SocketUser
 
 _log = logging.getLogger(__name__)
 
+_DENIAL = "websocket.http.response"
+"""The ASGI extension with which an application answers a handshake by an HTTP response of its own."""
+
 _CLOSE_TIMEOUT_S = Limits().close_timeout_s
 _MESSAGES_QUEUED_MAX = 16
 """Messages an ASGI application may leave unread before the socket is not read."""
@@ -46,12 +51,19 @@ _MESSAGES_QUEUED_MAX = 16
 class _Handshake:
     """What is needed only until the application has accepted or refused."""
 
-    __slots__ = ("app_state", "config", "protocol", "response")
+    __slots__ = ("app_state", "config", "denial", "protocol", "response")
 
     def __init__(self, config: Config, app_state: dict[str, Any]) -> None:
         self.config, self.app_state = config, app_state
         self.protocol = ServerProtocol()
         self.response: Response | None = None
+        self.denial: Response | None = None
+        """The application's own refusal, which waits for its body."""
+
+    def end(self) -> bytes:
+        """Return what is to be sent; let go of what would keep all this for the collector."""
+        self.protocol.parser.close()
+        return b"".join(self.protocol.data_to_send())
 
 
 class _Inbox:
@@ -134,7 +146,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         self.pending, self.fragments = b"", None
         user, self._user = self._user, None
         if user is not None:
-            user.socket_lost()
+            user.socket_lost(ABNORMAL)
         self._leave(NO_STATUS if self._close_sent else ABNORMAL, "")
 
     def pause_writing(self) -> None:
@@ -170,7 +182,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         inbox, self._inbox = self._inbox, None
         if self._lost:
             self._user = None
-            user.socket_lost()
+            user.socket_lost(ABNORMAL)
             return
         if inbox is not None and inbox.writable is not None:
             inbox.writable.set_result(None)
@@ -237,7 +249,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
                 self.write(build_close(code))
                 user, self._user = self._user, None
                 if user is not None:
-                    user.socket_lost()
+                    user.socket_lost(code)
                 self._leave(code, reason)
             self._finish()
 
@@ -249,7 +261,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
             self.write(build_close(code, reason))
         user, self._user = self._user, None
         if user is not None:
-            user.socket_lost()
+            user.socket_lost(code)
         self._leave(code, reason)
         # Closing with unread bytes would reset the connection and the peer might never see the close frame, so the
         # rest is read and dropped until the peer leaves.
@@ -319,7 +331,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
             "headers": [(k.lower().encode(), v.encode("latin-1")) for k, v in request.headers.raw_items()],
             "subprotocols": [word.strip() for word in offered.split(",") if word.strip()],
             "state": handshake.app_state.copy(),
-            "extensions": {EXTENSION: {"socket": self}},
+            "extensions": {EXTENSION: {"socket": self}, _DENIAL: {}},
         }
 
     async def _run(self, app: Any, scope: Scope) -> None:  # noqa: ANN401 - uvicorn's own type is private
@@ -374,6 +386,9 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         if kind == "websocket.close":
             self._refuse(403)
             return
+        if kind.startswith(_DENIAL):
+            self._deny(handshake, kind, message)
+            return
         if kind != "websocket.accept":
             raise RuntimeError(f"unexpected ASGI message {kind} before accept")
         if message.get("subprotocol"):
@@ -382,7 +397,21 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
             response.headers[name.decode("latin-1")] = value.decode("latin-1")
         handshake.protocol.send_response(response)
         self._handshake = None
-        self.write(b"".join(handshake.protocol.data_to_send()))
+        self.write(handshake.end())
+
+    def _deny(self, handshake: _Handshake, kind: str, message: Message) -> None:
+        """Refuse in the application's own words: a status and headers first, then one body."""
+        if kind == f"{_DENIAL}.start" and handshake.denial is None:
+            fields = ((k.decode("latin-1"), v.decode("latin-1")) for k, v in message.get("headers", ()))
+            status = message["status"]
+            handshake.denial = Response(status, http.HTTPStatus(status).phrase, Headers(list(fields)))
+        elif kind == f"{_DENIAL}.body" and handshake.denial is not None and not message.get("more_body"):
+            denial = handshake.denial
+            denial.body = message.get("body", b"")
+            denial.headers["Content-Length"] = str(len(denial.body))
+            self._send_response(handshake, denial)
+        else:
+            raise RuntimeError(f"unexpected ASGI message {kind}")
 
     def _refuse(self, status: int) -> None:
         handshake = self._handshake
@@ -394,7 +423,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         if self._lost or self.transport.is_closing():
             return
         handshake.protocol.send_response(response)
-        self.write(b"".join(handshake.protocol.data_to_send()))
+        self.write(handshake.end())
         self._leave(ABNORMAL, "")
         self._finish()
 

@@ -25,7 +25,6 @@ class Counters:
         "commands",
         "connections_total",
         "deliveries",
-        "disconnects",
         "duplicates",
         "gap_fills",
         "log_failures",
@@ -33,6 +32,7 @@ class Counters:
         "publications",
         "recoveries",
         "recoveries_refused",
+        "refused",
         "slow_cuts",
     )
 
@@ -41,7 +41,8 @@ class Counters:
         self.bytes_sent = self.commands = self.connections_total = self.deliveries = 0
         self.duplicates = self.gap_fills = self.log_failures = self.pongs_missed = 0
         self.publications = self.recoveries = self.recoveries_refused = self.slow_cuts = 0
-        self.disconnects: dict[int, int] = {}
+        self.refused: dict[str, int] = {}
+        """New connections that were told to come again, by `admission.REASONS`."""
 
 
 Outgoing = bytes | list[bytes] | None

@@ -5,7 +5,7 @@ from uuid import UUID
 import httpx
 import msgspec
 
-from protocols.auctions import AuctionAudit, AuditEvent
+from protocols.auction_audits import AuctionAudit, AuditEvent
 from server.auditing import Verdict, audit
 
 TIMEOUT_S = 20.0
@@ -40,7 +40,8 @@ def fetch_audit(url: str, auction_id: UUID) -> tuple[AuctionAudit, list[AuditEve
 
 def describe(told: AuctionAudit, verdict: Verdict) -> str:
     """Return what the auditor says, a line for each fact and fault."""
-    winner = f" to {verdict.winner}" if verdict.winner else ""
+    buyers = [verdict.winner] if verdict.winner else [f"{who} ({units})" for who, units in verdict.winners]
+    winner = f" to {', '.join(buyers)}" if buyers else ""
     lines = [
         f"auction     {told.auction_id} ({told.format}, {told.currency})",
         f"checked     {told.version} events, {verdict.bids} standing bids",

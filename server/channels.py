@@ -12,13 +12,14 @@ from realtime.ports import ChannelRule, Lane
 from server.channel_log import ChannelLog
 
 TICKER_INTERVAL_MS = 100
-"""A ticker shows at most ten values a second to each reader."""
+"""A ticker or a listing's stock shows at most ten values a second to each reader."""
 
 KNOWN_MAX = 100_000
 """Channels remembered to exist; an aggregate that exists stays, so the memory never lies."""
 
 _REPLAYED = ChannelRule(Lane.REPLAYED, delta=True)
 _TICKER = ChannelRule(Lane.LATEST, TICKER_INTERVAL_MS, delta=True)
+_STOCK = ChannelRule(Lane.LATEST, TICKER_INTERVAL_MS)
 
 
 class ChannelRules:
@@ -45,14 +46,31 @@ class ChannelRules:
         if kind in {Kind.AUCTIONS, Kind.TICKER}:
             await self._require(auction_channel(aggregate_id))
             return _REPLAYED if kind is Kind.AUCTIONS else _TICKER
+        if kind is Kind.STOCK:
+            await self._require_value(channel)
+            return _STOCK
         raise UnknownChannel
 
     async def _require(self, stream: str) -> None:
-        if stream in self._known:
-            self._known.move_to_end(stream)
-            return
-        if not (await self._log.heads([stream]))[stream]:
-            raise UnknownChannel
-        self._known[stream] = None
+        if not self._is_known(stream):
+            if not (await self._log.heads([stream]))[stream]:
+                raise UnknownChannel
+            self._know(stream)
+
+    async def _require_value(self, channel: str) -> None:
+        """Let through to a latest channel that has a value: a draft has none, and never loses it once published."""
+        if not self._is_known(channel):
+            if not await self._log.newest(channel):
+                raise UnknownChannel
+            self._know(channel)
+
+    def _is_known(self, name: str) -> bool:
+        if name not in self._known:
+            return False
+        self._known.move_to_end(name)
+        return True
+
+    def _know(self, name: str) -> None:
+        self._known[name] = None
         if len(self._known) > KNOWN_MAX:
             self._known.popitem(last=False)

@@ -143,6 +143,10 @@ def _bench(arguments: Sequence[str]) -> int:
     return _become("load.benchmarks", arguments)
 
 
+def _soak(arguments: Sequence[str]) -> int:
+    return _become("load.soak", arguments)
+
+
 def _conformance(arguments: Sequence[str]) -> int:
     _expect_nothing(arguments)
     return _become("tests.conformance", arguments)
@@ -262,6 +266,11 @@ VERBS = {
     "check": Verb("check", "format, lint, types, import rules, spelling", _check),
     "demo": Verb("demo", "fifty users bid on the running server, shown live", _demo),
     "bench": Verb("bench [NAME]", "measure, and print the table with its baseline", _bench),
+    "soak": Verb(
+        "soak [NAME]",
+        "kill, restart and storm a private system under load; nothing may be lost: [--minutes 3]",
+        _soak,
+    ),
     "conformance": Verb(
         "conformance", "run the official SDK's suite against the realtime core", _conformance
     ),

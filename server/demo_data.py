@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from uuid import UUID
 
-from protocols.listings import Condition
+from protocols.saved_searches import Condition
 from storage.listings.listings_postgres import ListingRow
 
 DEMO_SELLERS: dict[UUID, str] = {

@@ -9,21 +9,23 @@ from asyncio import Future
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from handlers.contract import ANONYMOUS, Caller
-from protocols.auth import TokenExpired
+from protocols.auth import SessionOver, TokenExpired, TokenInvalid
 from protocols.errors import Fault, NotAllowed, Refusal, UnknownChannel
 from protocols.topics import personal_channel
 from realtime.ports import (
     ChannelRule,
     ConnectRequestContext,
     DisconnectError,
+    Grant,
     Identity,
     PendingReply,
     ProtocolError,
 )
-from server.channels import ChannelRules
 from server.commands import CommandTable
+from server.scopes import ScopedRules
 
 INVALID_TOKEN = 3500
 TOKEN_EXPIRED = 109
@@ -54,7 +56,7 @@ CheckToken = Callable[[str], Awaitable[CheckedToken]]
 class AppGate:
     """The gate of one server process."""
 
-    def __init__(self, check_token: CheckToken, rules: ChannelRules, commands: CommandTable) -> None:
+    def __init__(self, check_token: CheckToken, rules: ScopedRules, commands: CommandTable) -> None:
         """Join the three."""
         self._check_token = check_token
         self._rules = rules
@@ -83,16 +85,13 @@ class AppGate:
             with _as_protocol():
                 identity.confirm()
 
-    async def authorize(self, identity: Identity, channel: str, token: str = "") -> ChannelRule:  # noqa: ARG002
-        """Return how the channel behaves for this identity; channels have no tokens of their own."""
-        try:
-            return await self._rules.authorize(_caller_of(identity), channel)
-        except UnknownChannel as unknown:
-            raise ProtocolError(102, "unknown channel") from unknown
-        except NotAllowed as refusal:
-            raise ProtocolError(103, "permission denied") from refusal
-        except Fault as fault:
-            raise ProtocolError(100, fault.detail, temporary=True) from fault
+    async def authorize(self, identity: Identity, channel: str, token: str = "") -> ChannelRule:
+        """Return how the channel behaves for this identity, or for whoever shows this scope token."""
+        with _as_refused_channel():
+            rule = await self._rules.authorize(_caller_of(identity), channel, token)
+        if rule.grant is None:
+            return rule
+        return replace(rule, grant=replace(rule.grant, confirm=partial(_confirm, rule.grant)))
 
     async def publish(self, identity: Identity, channel: str, data: bytes, info: bytes) -> None:  # noqa: ARG002
         """Refuse: clients call commands, and only their events are published. Raises ProtocolError 103."""
@@ -120,6 +119,29 @@ def _as_protocol() -> Iterator[None]:
         raise ProtocolError(100, fault.detail, temporary=True) from fault
     except Refusal as refusal:
         raise DisconnectError(INVALID_TOKEN, "invalid token") from refusal
+
+
+@contextmanager
+def _as_refused_channel() -> Iterator[None]:
+    """Turn a channel, or a token for it, that was refused into the protocol's own words.
+
+    A token that is over is "expired", whatever ended it: the client drops it and asks its app for another.
+    """
+    try:
+        yield
+    except UnknownChannel as unknown:
+        raise ProtocolError(102, "unknown channel") from unknown
+    except (TokenExpired, SessionOver) as over:
+        raise ProtocolError(TOKEN_EXPIRED, "token expired") from over
+    except (NotAllowed, TokenInvalid) as refusal:
+        raise ProtocolError(103, "permission denied") from refusal
+    except Fault as fault:
+        raise ProtocolError(100, fault.detail, temporary=True) from fault
+
+
+def _confirm(grant: Grant) -> None:
+    with _as_refused_channel():
+        grant.confirm()
 
 
 def _caller_of(identity: Identity) -> Caller:

@@ -10,8 +10,9 @@ Source: DESIGN section 5 (measured 10-17 times the throughput of a transaction e
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from typing import Generic, TypeVar
 
 import structlog
@@ -46,6 +47,7 @@ class GroupCommit(Generic[R, A]):
         self._commit = commit
         self._observe = observe
         self._waiting: deque[tuple[R, Settle[A]]] = deque()
+        self._running: Sequence[tuple[R, Settle[A]]] = ()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -76,6 +78,21 @@ class GroupCommit(Generic[R, A]):
         self.submit(request, partial(_resolve, future))
         return future
 
+    async def busy(self) -> None:
+        """Wait until there are requests that are not settled."""
+        await self._wake.wait()
+
+    @property
+    def oldest(self) -> R | None:
+        """The first of the requests that are not settled."""
+        first = self._running or self._waiting
+        return first[0][0] if first else None
+
+    def newest_first(self) -> Iterator[R]:
+        """Return the requests that are not settled, the last one first; only until the next await."""
+        for request, _ in chain(reversed(self._waiting), reversed(self._running)):
+            yield request
+
     async def close(self) -> None:
         """Finish what was submitted, then stop."""
         if self._worker is not None:
@@ -88,6 +105,7 @@ class GroupCommit(Generic[R, A]):
         while True:
             await self._wake.wait()
             batch = [waiting.popleft() for _ in range(min(len(waiting), BATCH_MAX))]
+            self._running = batch
             started = time.perf_counter()
             try:
                 await self._run(batch)
@@ -95,6 +113,7 @@ class GroupCommit(Generic[R, A]):
                 stopping = TemporarilyUnavailable("The server is stopping; try again")
                 _settle_all(batch, [stopping] * len(batch))
                 raise
+            self._running = ()
             self._observe(len(batch), time.perf_counter() - started)
             if not waiting:
                 self._wake.clear()

@@ -15,6 +15,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, valu
 from prometheus_client.exposition import generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from realtime.admission import REASONS
+from realtime.hooks import Cause, Disconnected, Hooks
+
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.2, 0.25, 0.5, 0.75, 1, 2.5, 5, 10)
 """Edges of latency histograms; 0.2 s is the promise for a command's 95th percentile."""
 
@@ -37,6 +40,9 @@ SOCKET_COUNTERS = {
     "slow_cuts": "Connections cut because they read too slowly",
 }
 """Keys of the dict that the realtime core's reader returns; other keys are not shown."""
+
+REFUSALS = {f"refused_{reason}": reason for reason in REASONS}
+"""Likewise, of one counter with a label."""
 
 
 def _share_through(folder: Path) -> None:
@@ -99,6 +105,27 @@ class CommandMetric:
         self._seconds = 0.0
 
 
+class Tally:
+    """A counter with labels that is counted in plain numbers and written at every sample: `add` takes no lock."""
+
+    __slots__ = ("_counted", "_counter")
+
+    def __init__(self, counter: Counter) -> None:
+        """Start at nothing."""
+        self._counter = counter
+        self._counted: dict[tuple[str, ...], int] = {}
+
+    def add(self, *labels: str) -> None:
+        """Count one."""
+        self._counted[labels] = self._counted.get(labels, 0) + 1
+
+    def write(self) -> None:
+        """Add what was counted since the last time to the metric."""
+        counted, self._counted = self._counted, {}
+        for labels, count in counted.items():
+            self._counter.labels(*labels).inc(count)
+
+
 class Metrics:
     """Every metric of one process."""
 
@@ -112,7 +139,7 @@ class Metrics:
         self._register_machinery()
         self._sockets: Callable[[], Mapping[str, float]] | None = None
         self._seen: dict[str, float] = {}
-        self._counted: list[CommandMetric] = []
+        self._counted: list[CommandMetric | Tally] = []
 
     def _register_doors(self) -> None:
         self._commands = self._counter("commands_total", "Commands by outcome", "name", "outcome", "door")
@@ -148,6 +175,29 @@ class Metrics:
         self._socket_counters = {
             name: self._counter(f"{name}_total", text) for name, text in SOCKET_COUNTERS.items()
         }
+        self._refusals = self._counter(
+            "connections_refused_total", "New realtime connections told to come again", "reason"
+        )
+
+    def follow_hooks(self, hooks: Hooks) -> None:
+        """Count who connects and subscribes, and why that ends; codes that clients choose are no labels."""
+        connects = self._tally("connects_total", "Connects answered", "transport")
+        ends = self._tally("disconnects_total", "Connections ended", "cause", "code")
+        subscribes = self._tally("subscribes_total", "Subscriptions begun", "kind")
+        unsubscribes = self._tally("unsubscribes_total", "Subscriptions ended", "kind", "cause")
+
+        def disconnected(fact: Disconnected) -> None:
+            ends.add(fact.cause, "" if fact.cause is Cause.CLIENT else str(fact.code))
+
+        hooks.connected.append(lambda fact: connects.add(fact.context.transport))
+        hooks.subscribed.append(lambda fact: subscribes.add(fact.channel.partition(":")[0]))
+        hooks.unsubscribed.append(lambda fact: unsubscribes.add(fact.channel.partition(":")[0], fact.cause))
+        hooks.disconnected.append(disconnected)
+
+    def _tally(self, name: str, text: str, *labels: str) -> Tally:
+        tally = Tally(self._counter(name, text, *labels))
+        self._counted.append(tally)
+        return tally
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"mnbara_{name}", text, labels, registry=self.registry)
@@ -188,9 +238,14 @@ class Metrics:
         for name, gauge in self._socket_gauges.items():
             gauge.set(now.get(name, 0))
         for name, counter in self._socket_counters.items():
-            value = now.get(name, 0)
-            counter.inc(max(0.0, value - self._seen.get(name, 0)))
-            self._seen[name] = value
+            self._grow(counter, name, now)
+        for name, reason in REFUSALS.items():
+            self._grow(self._refusals.labels(reason), name, now)
+
+    def _grow(self, counter: Counter, name: str, now: Mapping[str, float]) -> None:
+        value = now.get(name, 0)
+        counter.inc(max(0.0, value - self._seen.get(name, 0)))
+        self._seen[name] = value
 
     async def run(self) -> None:
         """Sample until cancelled, so that a scrape of another process sees this one."""

@@ -21,11 +21,13 @@ from handlers.contract import (
     Event,
     Outcome,
     Permission,
+    Photos,
     Preparation,
     Route,
     Stores,
     TimerHandler,
 )
+from protocols.control import CONTROL_CHANNEL, encode_controls
 from protocols.errors import (
     Fault,
     Internal,
@@ -67,7 +69,7 @@ class _KeyRaceError(Exception):
 class Pipeline:
     """Runs routes and timers against one database."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a process
         self,
         database: Database,
         redis: Redis,
@@ -80,6 +82,7 @@ class Pipeline:
         ),
         *,
         vault: Vault | None = None,
+        photos: Photos | None = None,
     ) -> None:
         """Prepare; `start` begins the group commits."""
         self._database = database
@@ -88,6 +91,7 @@ class Pipeline:
         self._publish = publish
         self._auth = auth
         self._vault = vault
+        self._photos = photos
         self._observer = observer
         self._running_keys: set[tuple[UUID, str]] = set()
         self.groups: dict[str, GroupCommit[Call[Any], Answer]] = {}
@@ -224,12 +228,17 @@ class Pipeline:
     # -- shared -----------------------------------------------------------------------------------------------------
 
     def _stores(self, db: Connection) -> Stores:
-        return Stores(db=db, redis=self._redis, epoch=self._epoch, auth_tools=self._auth, master=self._vault)
+        return Stores(
+            db=db,
+            redis=self._redis,
+            epoch=self._epoch,
+            auth_tools=self._auth,
+            master=self._vault,
+            photo_tools=self._photos,
+        )
 
     def _preparation(self) -> Preparation:
-        if self._auth is None:
-            raise AssertionError("the pipeline was built without auth tools")
-        return Preparation(self._database.connection, self._redis, self._auth)
+        return Preparation(self._database.connection, self._redis, self._auth, self._photos)
 
     async def _write(self, db: Connection, outcomes: Sequence[Outcome], now_ms: int) -> list[StoredEvent]:
         timers = [(t.due_at_ms, t.kind, t.ref) for outcome in outcomes for t in outcome.timers]
@@ -253,6 +262,8 @@ class Pipeline:
         publications += [
             (v.channel, [Entry(v.number, to_json(v.data), now_ms, v.key)]) for v in newest.values()
         ]
+        if controls := [control for outcome in outcomes for control in outcome.controls]:
+            publications.append((CONTROL_CHANNEL, [Entry(0, encode_controls(controls), now_ms)]))
         if publications:
             self._publish(publications)
 

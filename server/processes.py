@@ -7,19 +7,21 @@ step it is in.
 
 import asyncio
 import contextlib
-import gc
 import resource
 import signal
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
+from typing import cast
 
 import structlog
 import uvicorn
 
 from protocols.values import now_instant
 from realtime.wire import LeanWebSocket
+from server.accepting import Acceptor
+from server.garbage import GarbageKeeper
 from server.http.protocol import BoundedHttp
 from server.metrics import Metrics
 from server.relay import Relay
@@ -44,7 +46,19 @@ _log = structlog.get_logger()
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: `serve` below decides when to end."""
+    """uvicorn without its own signals and listeners: `serve` decides when to end, `Acceptor` who comes in."""
+
+    def __init__(self, config: uvicorn.Config, listening: socket.socket) -> None:
+        super().__init__(config)
+        self.acceptor = Acceptor(listening, self._make_protocol)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.acceptor.start()
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        make = cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class)
+        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -61,7 +75,7 @@ async def serve(settings: Settings) -> None:
             uvicorn.Config(
                 process.app,
                 ws=LeanWebSocket,
-                http=BoundedHttp,
+                http=partial(BoundedHttp, admission=process.hub.admission),  # type: ignore[arg-type]
                 lifespan="off",
                 log_config=None,
                 access_log=False,
@@ -69,19 +83,20 @@ async def serve(settings: Settings) -> None:
                 proxy_headers=False,  # the peer is whom we see: anybody can write X-Forwarded-For
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=10,
-            )
+            ),
+            listening,
         )
-        gc.collect()
-        gc.freeze()  # what lives as long as the process need not be looked at again
-        serving = asyncio.create_task(server.serve(sockets=[listening]), name="serve")
+        collecting = asyncio.create_task(GarbageKeeper().run(), name="garbage")
+        serving = asyncio.create_task(server.serve(sockets=[]), name="serve")
         _log.info("serving", url=settings.url)
         await asyncio.wait({serving, asyncio.create_task(ending.wait())}, return_when=asyncio.FIRST_COMPLETED)
         _log.info("draining", connections=len(process.hub.connections))
         process.hub.draining = True  # not ready from now on
-        _stop_listening(server, listening)
+        server.acceptor.stop()
         await process.hub.drain(settings.drain_s if process.hub.connections else 0)
         server.should_exit = True
         await serving
+        collecting.cancel()
     _log.info("ended")
 
 
@@ -121,39 +136,6 @@ def _listen(settings: Settings) -> socket.socket:
     listening.listen(BACKLOG)
     listening.setblocking(False)
     return listening
-
-
-def _stop_listening(server: uvicorn.Server, listening: socket.socket) -> None:
-    """Leave the port to the processes that share it; who the kernel has already given to this one is still served.
-
-    A listener that closes resets what waits in its queue, so the queue is emptied first, and only then, in the same
-    breath, the kernel is told to queue nothing more here.
-    """
-    queue = listening.dup()  # the event loop closes its own
-    for accepting in server.servers:
-        accepting.close()
-    listening.close()
-    loop = asyncio.get_running_loop()
-    with contextlib.closing(queue):
-        with contextlib.suppress(OSError):  # BlockingIOError: the queue is empty
-            while True:
-                accepted, _peer = queue.accept()
-                accepted.setblocking(False)
-                task = loop.create_task(loop.connect_accepted_socket(_protocol_maker(server), accepted))
-                _LAST.add(task)
-                task.add_done_callback(_LAST.discard)
-        with contextlib.suppress(OSError):
-            queue.shutdown(socket.SHUT_RDWR)
-
-
-def _protocol_maker(server: uvicorn.Server) -> Callable[[], BoundedHttp]:
-    return partial(
-        BoundedHttp, config=server.config, server_state=server.server_state, app_state=server.lifespan.state
-    )
-
-
-_LAST: set[asyncio.Task[object]] = set()
-"""Connections taken over from the queue, until they have their protocol."""
 
 
 def _raise_descriptor_limit() -> None:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 from handlers import auctions, auth, listings
 from handlers.contract import Route, TimerHandler
+from server import lag
 
-ROUTES: tuple[Route, ...] = (*auth.ROUTES, *listings.ROUTES, *auctions.ROUTES)
+ROUTES: tuple[Route, ...] = (*auth.ROUTES, *listings.ROUTES, *auctions.ROUTES, *lag.ROUTES)
 """Every command and query, on both doors."""
 
-TIMERS: Mapping[str, TimerHandler] = {**auctions.TIMERS}
+TIMERS: Mapping[str, TimerHandler] = {**auctions.TIMERS, **listings.TIMERS}
 """What runs when a timer of a kind is due."""

@@ -10,6 +10,8 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from storage.engines.objects import Place, parse_place
+
 PREFIX = "MNBARA_"
 
 _SCHEMES = {
@@ -41,6 +43,12 @@ class Settings:
     redis_url: str = _setting("an existing Redis to use", "", "URL")
     nats_url: str = _setting("an existing NATS with JetStream to use", "", "URL")
     secrets: str = _setting("folder of signing keys; empty = HOME/secrets", "", "folder")
+    photos_url: str = _setting(
+        "where photos are kept: s3://bucket/prefix?endpoint=URL&region=NAME, or file:///folder; keys of a bucket in"
+        " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; empty = HOME/photos",
+        "",
+        "URL",
+    )
     public_url: str = _setting("how clients reach the server; empty = http://HOST:PORT", "", "URL")
     allowed_origins: str = _setting(
         "browser origins that may open sockets and call REST, comma-separated; * = any", "", "origins"
@@ -69,6 +77,11 @@ class Settings:
     def secrets_folder(self) -> Path:
         """The folder of signing keys."""
         return Path(self.secrets) if self.secrets else self.home / "secrets"
+
+    @property
+    def photos_place(self) -> Place:
+        """Where photos are kept."""
+        return parse_place(self.photos_url, self.home / "photos")
 
     @property
     def origins(self) -> tuple[str, ...]:
@@ -123,4 +136,9 @@ def _parse_text(name: str, spec: "Field[object]", text: str) -> str:
     if text and spec.name in _SCHEMES and not text.startswith(_SCHEMES[spec.name]):
         # The value may hold a password: it is not repeated.
         raise SettingsError(f"{name} must begin with {' or '.join(_SCHEMES[spec.name])}")
+    if spec.name == "photos_url":
+        try:
+            parse_place(text, Path())
+        except ValueError as error:
+            raise SettingsError(f"{name} {error}") from None
     return text

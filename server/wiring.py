@@ -1,20 +1,26 @@
 """The whole object graph of a process, by hand, on one screen: a server process and a worker process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from handlers.auth.scope_tokens import ScopeVerifier
 from handlers.auth.tokens import TokenVerifier
 from handlers.auth.tools import KeyedAuthTools
-from handlers.auth.watch import SessionWatch
+from handlers.auth.watch import SessionWatch, tells_of_access
 from handlers.contract import Caller
-from protocols.topics import Entry, Kind
+from handlers.listings.photo_tools import PhotoTools
+from protocols.centrifuge import UnsubscribeCode
+from protocols.topics import PERSONAL_PREFIX, Entry, Kind
+from realtime.control import Controls
 from realtime.emulation import Emulation, new_node
 from realtime.endpoint import SocketEndpoint
 from realtime.hub import Hub
+from realtime.limits import Limits
+from server.backlog import watch_bids
 from server.channel_log import ChannelLog
 from server.channels import ChannelRules
 from server.commands import CommandTable
@@ -22,25 +28,31 @@ from server.gate import AppGate, CheckedToken
 from server.http.app import DoorParts, create_app
 from server.http.channels import ChannelSource
 from server.http.door import Door
+from server.http.photos import PhotoPages
 from server.metrics import Metrics
 from server.pipeline import Pipeline
 from server.polls import HubWatch
 from server.ratelimits import LocalLimits, SharedLimits
 from server.relay import Relay
 from server.routes import ROUTES, TIMERS
+from server.scopes import ScopedRules
 from server.settings import Settings
 from server.sockets import mount_emulation, mount_sockets
 from server.timers import Timers
+from storage.auctions.backlog_redis import BacklogStore
 from storage.auctions.lookups import read_ticker
 from storage.auth.sessions_postgres import Revocation
 from storage.bus_redis import RedisBus
 from storage.engines.nats import NatsLink
+from storage.engines.objects import open_objects
 from storage.engines.postgres import Database, open_database
 from storage.engines.redis import open_redis, ping_redis
 from storage.events_postgres import read_epoch
+from storage.listings.lookups import read_stock
 from storage.mailbox_redis import RedisMailbox
 from storage.presence_redis import RedisPresence
 from storage.ratelimits_redis import RateLimitStore
+from storage.reports_redis import RedisReports
 from storage.streams_nats import follow_heads
 from storage.vault import Vault
 
@@ -49,6 +61,9 @@ SESSION_OVER = (4501, "session over")
 
 ACCESS_CHANGED = (4401, "access changed")
 """Close code after a role change: the client reconnects with a refreshed token."""
+
+WORD_OVER = (UnsubscribeCode.EXPIRED, "token expired")
+"""Unsubscribe code for who follows a channel on the word of such an account: clients ask for another token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +95,7 @@ class _Foundation:
     epoch: str
     auth: KeyedAuthTools
     pipeline: Pipeline
+    photos: PhotoTools
     metrics: Metrics
 
 
@@ -105,22 +121,32 @@ async def _lay_foundation(settings: Settings, name: str) -> AsyncIterator[_Found
         )
         stack.callback(auth.close)
         vault = Vault(settings.secrets_folder)
+        photos = PhotoTools(open_objects(settings.photos_place))
         pipeline = Pipeline(
-            database, redis, epoch, bus.publish, ROUTES, auth, metrics.commit_observer, vault=vault
+            database,
+            redis,
+            epoch,
+            bus.publish,
+            ROUTES,
+            auth,
+            metrics.commit_observer,
+            vault=vault,
+            photos=photos,
         )
         pipeline.start()
         stack.push_async_callback(pipeline.close)
-        yield _Foundation(database, bus, nats, epoch, auth, pipeline, metrics)
+        yield _Foundation(database, bus, nats, epoch, auth, pipeline, photos, metrics)
 
 
 @asynccontextmanager
 async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
     """Build a server process: both doors on one pipeline."""
     async with _lay_foundation(settings, "server") as base, AsyncExitStack() as stack:
-        log = ChannelLog(base.database, base.epoch, {Kind.TICKER: read_ticker})
-        rules = ChannelRules(log)
+        log = ChannelLog(base.database, base.epoch, {Kind.TICKER: read_ticker, Kind.STOCK: read_stock})
         watch = SessionWatch(base.database, settings.access_token_s)
         verifier = TokenVerifier(base.auth.keys, settings.url, watch)
+        scopes = ScopeVerifier(base.auth.keys, settings.url, watch, base.database, settings.access_token_s)
+        rules = ScopedRules(ChannelRules(log), scopes)
 
         async def check_token(token: str) -> CheckedToken:
             verified = await verifier.verify_access_token(token)
@@ -132,16 +158,18 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
 
         redis = open_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
-        hub = Hub(base.bus, log, presence=RedisPresence(redis))
+        bounds = Limits() if settings.rate_limits else Limits(commands=None, refusals=None)
+        hub = Hub(base.bus, log, bounds, RedisPresence(redis), RedisReports(redis))
 
         def leaving() -> bool:
             return hub.draining
 
-        watch.on_revoked = lambda revoked: close_sockets(hub, revoked)
+        join_watch(hub, watch)
         polls = HubWatch(hub)
         limits = LocalLimits() if settings.rate_limits else None
         table = CommandTable(ROUTES, base.pipeline, limits, base.metrics)
         gate = AppGate(check_token, rules, table)
+        Controls(hub, gate)
         endpoint = SocketEndpoint(hub, gate, settings.origins)
         node = new_node()
         mailbox = RedisMailbox(settings.redis_url, node)
@@ -162,6 +190,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
                     "nats": base.nats.ping,
                 },
                 leaving=leaving,
+                photos=partial(PhotoPages, base.database.connection, base.photos),
                 extra_handlers=[mount_sockets(endpoint), *mount_emulation(emulation, base.metrics)],
             )
         )
@@ -172,9 +201,10 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
         await mailbox.start(emulation.deliver)
         stack.push_async_callback(mailbox.close)
         base.nats.when_connected(lambda client: follow_heads(client, hub.announce_heads))
+        base.metrics.follow_hooks(hub.hooks)
         base.metrics.follow_sockets(lambda: socket_figures(hub, emulation))
-        sampling = asyncio.create_task(base.metrics.run(), name="metrics")
-        stack.callback(sampling.cancel)
+        _run_beside(stack, watch_bids(base.pipeline.groups, BacklogStore(redis, node)), "bid-backlog")
+        _run_beside(stack, base.metrics.run(), "metrics")
         yield ServerProcess(app, hub, base.metrics)
 
 
@@ -192,13 +222,27 @@ async def open_worker(settings: Settings) -> AsyncIterator[WorkerProcess]:
             await base.bus.close()
 
 
+def _run_beside(stack: AsyncExitStack, work: Coroutine[object, object, None], name: str) -> None:
+    """Run something until the stack closes."""
+    task = asyncio.create_task(work, name=name)
+    stack.callback(task.cancel)
+
+
+def join_watch(hub: Hub, watch: SessionWatch) -> None:
+    """Close what lost access, and have the watch look when a personal channel says that some did."""
+    watch.on_revoked = partial(close_sockets, hub)
+    hub.observe(PERSONAL_PREFIX, lambda _, entry: watch.hint() if tells_of_access(entry.data) else None)
+
+
 def close_sockets(hub: Hub, revoked: Sequence[Revocation]) -> None:
     """End the sockets whose access was taken away, in this process."""
     for revocation in revoked:
         if revocation.session_id is not None:
             hub.disconnect_session(str(revocation.session_id), *SESSION_OVER)
+            hub.end_grants_of_session(str(revocation.session_id), *WORD_OVER)
         else:
             hub.disconnect_user(str(revocation.user_id), *ACCESS_CHANGED)
+            hub.end_grants_of_user(str(revocation.user_id), *WORD_OVER)
 
 
 def socket_figures(hub: Hub, emulation: Emulation) -> dict[str, float]:
@@ -214,6 +258,7 @@ def socket_figures(hub: Hub, emulation: Emulation) -> dict[str, float]:
         "queue_bytes": hub.bytes_queued(),
         "deliveries": counters.deliveries,
         "slow_cuts": counters.slow_cuts,
+        **{f"refused_{reason}": count for reason, count in counters.refused.items()},
     }
 
 

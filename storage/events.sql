@@ -18,6 +18,10 @@ CROSS JOIN LATERAL (
 -- Events of a stream after a number, ascending, at most $3. Index: events_pkey.
 SELECT number, data, at_ms FROM events WHERE stream = $1 AND number > $2 ORDER BY number LIMIT $3;
 
+-- read_event_times --
+-- When events of a stream happened, by number. At most one row per number. Index: events_pkey.
+SELECT number, at_ms FROM events WHERE stream = $1 AND number = ANY($2::bigint[]);
+
 -- read_events_backward --
 -- Events of a stream before a number, descending, at most $3. Index: events_pkey.
 SELECT number, data, at_ms FROM events WHERE stream = $1 AND number < $2 ORDER BY number DESC LIMIT $3;

@@ -84,6 +84,12 @@ async def read_events_backward(
     return [tuple(row) for row in await db.fetch(_sql.read_events_backward, stream, before, limit)]
 
 
+async def read_event_times(db: Connection, stream: str, numbers: Sequence[int]) -> dict[int, int]:
+    """Return when each of these events of a stream happened (ms), by number. Cost: one index probe per number."""
+    rows = await db.fetch(_sql.read_event_times, stream, list(numbers))
+    return {row["number"]: row["at_ms"] for row in rows}
+
+
 async def read_epoch(db: Connection) -> str:
     """Return the epoch shared by every stream of this database."""
     return str(await db.fetchval(_sql.read_epoch))

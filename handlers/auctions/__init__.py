@@ -3,9 +3,11 @@
 from handlers.auctions.buy_now import buy_now
 from handlers.auctions.cancel_auction import cancel_auction
 from handlers.auctions.close_auction import close_auction
+from handlers.auctions.expire_second_chance import expire_second_chance
 from handlers.auctions.get_auction import get_auction
 from handlers.auctions.get_audit import get_audit
 from handlers.auctions.get_increments import get_increments
+from handlers.auctions.guard_routes import ADMISSION, GUARD_ROUTES
 from handlers.auctions.list_auctions import list_auctions
 from handlers.auctions.list_bids import list_bids
 from handlers.auctions.open_auction import open_auction
@@ -13,10 +15,15 @@ from handlers.auctions.open_scheduled_auction import open_scheduled_auction
 from handlers.auctions.place_bid import place_bid
 from handlers.auctions.queue_losers import queue_losers
 from handlers.auctions.retract_bid import retract_bid
+from handlers.auctions.review_auction import review_auction
+from handlers.auctions.second_chance_routes import SECOND_CHANCE_ROUTES
 from handlers.auctions.set_increments import set_increments
+from handlers.auctions.signal_routes import SIGNAL_ROUTES
 from handlers.auctions.tell_losers import tell_losers
 from handlers.contract import Permission, Route, TimerHandler
+from protocols import auction_audits as audit_words
 from protocols import auctions as words
+from protocols import increments as increment_words
 from protocols.errors import InvalidInput, NotAllowed
 
 ROUTES: tuple[Route, ...] = (
@@ -70,7 +77,16 @@ ROUTES: tuple[Route, ...] = (
         status=201,
         key="required",
         grouped=True,
-        refusals=(words.AuctionNotFound, words.AuctionNotLive, words.BidTooLow, words.OwnAuction),
+        refusals=(
+            words.AuctionNotFound,
+            words.AuctionNotLive,
+            words.BidTooLow,
+            words.BidTooHigh,
+            words.TooManyUnits,
+            words.UnitsReduced,
+            words.OwnAuction,
+            *ADMISSION,
+        ),
     ),
     Route(
         domain="auctions",
@@ -85,8 +101,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         domain="auctions",
-        command=words.GetAudit,
-        reply=words.AuctionAudit,
+        command=audit_words.GetAudit,
+        reply=audit_words.AuctionAudit,
         function=get_audit,
         method="GET",
         path="/v1/auctions/{auction_id}/audit",
@@ -96,8 +112,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         domain="auctions",
-        command=words.GetIncrements,
-        reply=words.IncrementTable,
+        command=increment_words.GetIncrements,
+        reply=increment_words.IncrementTable,
         function=get_increments,
         method="GET",
         path="/v1/increments/{currency}",
@@ -106,8 +122,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         domain="auctions",
-        command=words.SetIncrements,
-        reply=words.IncrementVersion,
+        command=increment_words.SetIncrements,
+        reply=increment_words.IncrementVersion,
         function=set_increments,
         method="PUT",
         path="/v1/increments/{currency}",
@@ -124,7 +140,13 @@ ROUTES: tuple[Route, ...] = (
         path="/v1/auctions/{auction_id}/buy-now",
         permission=Permission.SIGNED_IN,
         key="required",
-        refusals=(words.AuctionNotFound, words.AuctionNotLive, words.OwnAuction, words.BuyNowUnavailable),
+        refusals=(
+            words.AuctionNotFound,
+            words.AuctionNotLive,
+            words.OwnAuction,
+            words.BuyNowUnavailable,
+            *ADMISSION,
+        ),
     ),
     Route(
         domain="auctions",
@@ -148,6 +170,9 @@ ROUTES: tuple[Route, ...] = (
         cost=5,
         refusals=(words.AuctionNotFound, words.AuctionNotLive, words.AuctionNotCancellable, NotAllowed),
     ),
+    *GUARD_ROUTES,
+    *SECOND_CHANCE_ROUTES,
+    *SIGNAL_ROUTES,
 )
 
 TIMERS: dict[str, TimerHandler] = {
@@ -155,4 +180,6 @@ TIMERS: dict[str, TimerHandler] = {
     "close_auction": close_auction,
     "queue_losers": queue_losers,
     "tell_losers": tell_losers,
+    "expire_second_chance": expire_second_chance,
+    "review_auction": review_auction,
 }

@@ -15,7 +15,7 @@ async def cancel_auction(command: CancelAuction, caller: Caller, stores: Stores,
     held = await hold_one(stores.db, command.auction_id)
     terms, before = held.lot.terms, held.state
     held.state = cancel(terms, before, caller.id, now_ms)
-    if terms.format == "dutch" and before.status == "live":
+    if held.lot.rules.way == "clock" and before.status == "live":
         held.state = stop_clock(terms, held.state, now_ms)
     await save(stores.db, [held])
     row = await read_auction(stores.db, command.auction_id)

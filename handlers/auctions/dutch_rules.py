@@ -8,8 +8,8 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from handlers.auctions.rules import AuctionState, Fall, Terms
-from protocols.auctions import AuctionNotLive, BidTooLow, OwnAuction
+from handlers.auctions.rules import AuctionState, Fall, Terms, check_bidder, close
+from protocols.auctions import BidTooLow
 
 
 def price_at(terms: Terms, at_ms: int) -> int:
@@ -39,10 +39,7 @@ def accept(terms: Terms, state: AuctionState, buyer: UUID, amount: int | None, a
 
     Takes two numbers: the bid, then the close. Raises: AuctionNotLive, OwnAuction, BidTooLow.
     """
-    if state.status != "live" or at_ms >= state.ends_at_ms:
-        raise AuctionNotLive
-    if buyer == terms.seller_id:
-        raise OwnAuction
+    check_bidder(terms, state, buyer, at_ms)
     price = price_at(terms, at_ms)
     if amount is not None and amount < price:
         raise BidTooLow(f"The price is {price} now", minimum_bid=price)
@@ -62,6 +59,11 @@ def stop_clock(terms: Terms, state: AuctionState, at_ms: int) -> AuctionState:
     """Return the state with the price of this instant: what is shown of an auction that ends without a sale."""
     price = price_at(terms, at_ms)
     return replace(state, price=price, minimum_bid=price)
+
+
+def end(terms: Terms, state: AuctionState) -> AuctionState:
+    """Return the auction after its end without a buyer."""
+    return stop_clock(terms, close(terms, state), terms.ends_at_ms)
 
 
 def _fall(terms: Terms) -> Fall:

@@ -7,10 +7,10 @@ import msgspec
 
 from handlers.auctions.lots import Lot, read_lot
 from handlers.auctions.rules import CLOSE_GRACE_MS, SoftCloseTerms, to_rows
-from handlers.auctions.sealed_bids import SEALED
 from handlers.auctions.views import to_dutch
 from handlers.contract import Caller, Outcome, Stores
-from protocols.auctions import AuctionAudit, AuctionNotFound, AuditEvent, GetAudit, SoftClose
+from protocols.auction_audits import AuctionAudit, AuditEvent, GetAudit
+from protocols.auctions import AuctionNotFound, SoftClose
 from protocols.values import to_timestamp
 from storage.auctions.auctions_postgres import Row, read_auction
 from storage.auctions.bids_postgres import read_receipts, read_retractions
@@ -57,7 +57,7 @@ async def _read_page(command: GetAudit, lot: Lot, newest: int, stores: Stores) -
 
 def _to_audit(row: Row, lot: Lot, events: Sequence[AuditEvent], next_after: int | None) -> AuctionAudit:
     terms, status = lot.terms, row["status"]
-    opened = terms.format in SEALED and status in {"sold", "unsold"}
+    opened = lot.rules.way == "sealed" and status in {"sold", "unsold"}
     return AuctionAudit(
         auction_id=lot.auction_id,
         listing_id=lot.listing_id,
@@ -78,11 +78,12 @@ def _to_audit(row: Row, lot: Lot, events: Sequence[AuditEvent], next_after: int 
         close_grace_ms=CLOSE_GRACE_MS,
         status=status,
         price=row["price"],
-        winner=row["leader_mask"] if status == "sold" else None,
+        winner=row["leader_mask"] if status == "sold" and terms.quantity == 1 else None,
         bid_count=row["bid_count"],
         version=row["event_number"],
         events=list(events),
         next_after=next_after,
+        quantity=terms.quantity,
     )
 
 

@@ -6,7 +6,6 @@ from msgspec import Meta, Struct
 
 from handlers.auctions.cursors import read_cursor, write_cursor
 from handlers.auctions.lots import Lot, read_lot
-from handlers.auctions.sealed_bids import SEALED
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auctions import BidList, BidRecord, ListBids
 from protocols.values import to_timestamp
@@ -32,7 +31,7 @@ async def list_bids(
     """Return a page of masked bids; maxima are the caller's own or none. Raises AuctionNotFound, InvalidInput."""
     lot = await read_lot(stores.db, command.auction_id)
     before = _NEWEST if command.cursor is None else read_cursor(command.cursor, _Place)
-    if lot.terms.format in SEALED:
+    if lot.rules.way == "sealed":
         return await _list_sealed(command, lot, stores, before.number)
     rows = await bids_postgres.list_bids(stores.db, command.auction_id, before.number, command.limit + 1)
     page = rows[: command.limit]
@@ -45,6 +44,7 @@ async def list_bids(
             at=to_timestamp(row["at_ms"]),
             retracted=row["retracted"],
             your_maximum=row["amount"] if row["bidder_id"] == caller.user_id else None,
+            quantity=row["quantity"] if lot.terms.quantity > 1 else None,
         )
         for row in page
     ]
@@ -64,6 +64,7 @@ async def _list_sealed(command: ListBids, lot: Lot, stores: Stores, before: int)
             retracted=row["replaced"],
             your_maximum=None,
             commitment=row["commitment"].hex(),
+            quantity=row["quantity"] if lot.terms.quantity > 1 else None,
         )
         for row in rows[: command.limit]
     ]

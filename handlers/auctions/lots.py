@@ -1,19 +1,24 @@
 """Auctions as handlers hold them: terms are kept in memory, states are locked and read per transaction."""
 
+from collections import Counter
 from collections.abc import Iterable
 from hashlib import blake2b
 from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
-from handlers.auctions.rules import AuctionState, Fall, SoftCloseTerms, Steps, Terms, reserve_met
+from handlers.auctions.formats import rules_of
+from handlers.auctions.guard_rules import exposed
+from handlers.auctions.rules import AuctionState, Fall, Place, SoftCloseTerms, Steps, Terms, reserve_met
 from handlers.contract import Event, Latest
 from protocols.auctions import AuctionNotFound, Ticker
 from protocols.topics import auction_channel, ticker_channel
 from protocols.values import to_timestamp
 from storage.auctions.auctions_postgres import Row, find_group_lots, lock_states, read_terms, update_states
+from storage.auctions.exposures_postgres import change_used
+from storage.auctions.places_postgres import read_places, replace_places
 from storage.engines.postgres import Connection
 
 LOTS_MAX = 20_000
@@ -36,6 +41,7 @@ class Lot:
         "cipher",
         "currency",
         "listing_id",
+        "rules",
         "salt",
         "sealed_key",
         "terms",
@@ -57,6 +63,7 @@ class Lot:
         self.currency = currency
         self.salt = salt
         self.terms = terms
+        self.rules = rules_of(terms.format, terms.quantity)
         self.sealed_key = sealed_key
         self.cipher: AESGCM | None = None
         """The sealed key decrypted, once it was needed."""
@@ -85,13 +92,15 @@ def mask_bidder(salt: bytes, user_id: UUID) -> str:
 class Held:
     """An auction whose row this transaction has locked: change `state`, then write with `save`."""
 
-    __slots__ = ("loaded", "lot", "state")
+    __slots__ = ("has_blocks", "loaded", "lot", "state")
 
-    def __init__(self, lot: Lot, state: AuctionState) -> None:
+    def __init__(self, lot: Lot, state: AuctionState, *, has_blocks: bool = False) -> None:
         """Start from the state that was read."""
         self.lot = lot
         self.loaded = state
         self.state = state
+        self.has_blocks = has_blocks
+        """The seller keeps somebody out."""
 
     @property
     def leader(self) -> str | None:
@@ -129,10 +138,19 @@ def _make_room_for_mask() -> None:
 
 
 async def hold(db: Connection, auction_ids: Iterable[UUID]) -> dict[UUID, Held]:
-    """Lock auctions in id order and return those that exist. Cost: one round trip, two when a lot is new here."""
+    """Lock auctions in id order and return those that exist.
+
+    Cost: one round trip, one more when a lot is new here, one more when there are lots of several units.
+    """
     rows = await lock_states(db, auction_ids)
     lots = await read_lots(db, [row[0] for row in rows])
-    return {row[0]: Held(lots[row[0]], AuctionState(*row[1:])) for row in rows}
+    held = {row[0]: Held(lots[row[0]], AuctionState(*row[1:-1]), has_blocks=row[-1]) for row in rows}
+    several = [auction_id for auction_id, lot in lots.items() if lot.terms.quantity > 1]
+    if several:
+        for auction_id, places in (await read_places(db, several)).items():
+            one = held[auction_id]
+            one.loaded = one.state = replace(one.state, places=tuple(Place(*place) for place in places))
+    return held
 
 
 async def hold_with_groups(db: Connection, auction_ids: Iterable[UUID]) -> dict[UUID, Held]:
@@ -177,11 +195,23 @@ async def read_lot(db: Connection, auction_id: UUID) -> Lot:
 
 
 async def save(db: Connection, held: Iterable[Held]) -> None:
-    """Write the states that changed. Cost: one round trip, none when nothing changed."""
-    await update_states(
-        db,
-        [(h.lot.auction_id, *astuple(h.state), h.leader) for h in held if h.state is not h.loaded],
-    )
+    """Write the states that changed, and what that changes for those who lead in guarded auctions.
+
+    Cost: one round trip, none when nothing changed; two more for changed places, one more with guarded auctions.
+    Locks: exposures.
+    """
+    changed = [h for h in held if h.state is not h.loaded]
+    await update_states(db, [(h.lot.auction_id, *astuple(h.state)[:-1], h.leader) for h in changed])
+    moved = [h for h in changed if h.state.places != h.loaded.places]
+    await replace_places(db, {h.lot.auction_id: [astuple(place) for place in h.state.places] for h in moved})
+    used: Counter[tuple[UUID, str]] = Counter()
+    for one in changed:
+        if one.lot.terms.exposure_guard:
+            for state, sign in ((one.loaded, -1), (one.state, 1)):
+                if (holding := exposed(one.lot.terms, state)) is not None:
+                    used[holding[0], one.lot.currency] += sign * holding[1]
+    if used:
+        await change_used(db, used)
 
 
 def _to_lot(row: Row) -> Lot:
@@ -198,6 +228,9 @@ def _to_lot(row: Row) -> Lot:
         format=row["format"],
         fall=Fall(*row["fall"]) if row["fall"] else None,
         group_id=row["group_id"],
+        quantity=row["quantity"],
+        exposure_guard=row["exposure_guard"],
+        needs_approval=row["bidders"] == "approved",
     )
     return Lot(
         row["auction_id"], row["listing_id"], row["currency"], row["mask_salt"], terms, row["sealed_key"]

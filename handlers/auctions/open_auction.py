@@ -7,7 +7,9 @@ import os
 from collections.abc import Iterator
 from uuid import UUID
 
-from handlers.auctions.increments import UNKNOWN_CURRENCY, read_table
+from handlers.auctions.formats import rules_of
+from handlers.auctions.guards import write_guards
+from handlers.auctions.increments import UNKNOWN_CURRENCY, read_table, refuse
 from handlers.auctions.rules import (
     Fall,
     SoftCloseTerms,
@@ -17,7 +19,7 @@ from handlers.auctions.rules import (
     custom_steps,
     open_state,
 )
-from handlers.auctions.sealed_bids import SEALED, new_sealed_key
+from handlers.auctions.sealed_bids import new_sealed_key
 from handlers.auctions.views import to_auction
 from handlers.contract import Caller, Event, Outcome, Stores, Timer
 from protocols.auctions import (
@@ -31,6 +33,7 @@ from protocols.errors import InvalidInput, NotAllowed
 from protocols.topics import auction_channel
 from protocols.values import new_id, to_instant, to_timestamp
 from storage.auctions.auctions_postgres import find_group_lots, insert_auction, read_auction
+from storage.auctions.guards_postgres import lock_seller
 from storage.listings.lookups import share_listing
 
 DAY_MS = 86_400_000
@@ -48,12 +51,16 @@ START_TOLERANCE_MS = 60_000
 """A start this little in the past means now: the client's clock or the network was slow."""
 
 
-_NAMES = {
-    "english": "An English",
-    "dutch": "A Dutch",
-    "sealed_first_price": "A sealed",
-    "sealed_second_price": "A sealed",
+_UNKNOWN_TERMS = {
+    "reserve_price": "has no reserve",
+    "buy_now_price": "has no buy-now price",
+    "soft_close": "ends at its end",
+    "increments": "has no increments",
+    "dutch": "has no falling price",
+    "quantity": "is about one unit",
+    "exposure_guard": "cannot guard exposure",
 }
+"""What is said of a term that a format does not know, after its name and "auction"."""
 
 Error = tuple[str, str]
 """A field and what is wrong with it."""
@@ -66,14 +73,18 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
     """
     table = await read_table(stores.db, command.currency) if command.currency in EXPONENTS else None
     terms = _check(command, caller.id, table.steps if table else None, now_ms)
+    await lock_seller(stores.db, caller.id)
     listing = await share_listing(stores.db, command.listing_id)
     if listing is None or listing.status != "active":
         raise ListingNotAuctionable
     if listing.seller_id != caller.id:
         raise NotAllowed("Only the owner of the listing can put it up for auction")
+    if listing.saleable < terms.quantity:
+        raise refuse("quantity", f"The listing has {listing.saleable} to sell")
     await _check_room(stores, caller.id, terms.group_id)
     auction_id = new_id()
     await _insert(command, terms, auction_id, stores, now_ms)
+    await write_guards(command, terms, auction_id, stores)
     row = await read_auction(stores.db, auction_id)
     assert row is not None, "this transaction wrote it"
     view = to_auction(row, caller, stores.epoch, now_ms)
@@ -91,6 +102,9 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
         starts_at=to_timestamp(terms.starts_at_ms),
         ends_at=to_timestamp(terms.ends_at_ms),
         dutch=command.dutch,
+        quantity=terms.quantity,
+        exposure_guard=terms.exposure_guard,
+        bidders=command.bidders,
     )
     timers = [Timer("close_auction", auction_id, closing_time(terms.ends_at_ms))]
     if view.status == "scheduled":
@@ -102,7 +116,7 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
 async def _insert(command: OpenAuction, terms: Terms, auction_id: UUID, stores: Stores, now_ms: int) -> None:
     """Write the row. Raises ListingAlreadyInAuction."""
     state = open_state(terms, now_ms)
-    soft, fall = terms.soft_close, terms.fall
+    soft, fall, way = terms.soft_close, terms.fall, rules_of(terms.format, terms.quantity).way
     columns = [
         auction_id,
         command.listing_id,
@@ -119,8 +133,9 @@ async def _insert(command: OpenAuction, terms: Terms, auction_id: UUID, stores: 
         [soft.window_ms, soft.extend_ms, soft.max_extensions] if soft else None,
         os.urandom(16),
         [fall.floor_price, fall.step, fall.tick_ms] if fall else None,
-        new_sealed_key(stores.vault, auction_id) if terms.format in SEALED else None,
+        new_sealed_key(stores.vault, auction_id) if way == "sealed" else None,
         terms.group_id,
+        terms.quantity,
         state.status,
         state.event_number,
         state.price,
@@ -170,6 +185,9 @@ def _check(command: OpenAuction, seller_id: UUID, default: Steps | None, now_ms:
         format=command.format,
         fall=Fall(dutch.floor_price, dutch.step, dutch.tick_s * 1000) if dutch else None,
         group_id=command.group_id,
+        quantity=command.quantity,
+        exposure_guard=command.exposure_guard,
+        needs_approval=command.bidders == "approved",
     )
 
 
@@ -186,32 +204,28 @@ def _read_steps(command: OpenAuction, default: Steps | None) -> tuple[Steps | No
 
 
 def _check_prices(command: OpenAuction) -> Iterator[Error]:
-    if command.reserve_price is not None and command.reserve_price < command.starting_price:
+    reserve = command.reserve_price
+    if rules_of(command.format, command.quantity).descending:
+        if reserve is not None and reserve > command.starting_price:
+            yield "reserve_price", "The reserve of a reverse auction must be at most the starting price"
+    elif reserve is not None and reserve < command.starting_price:
         yield "reserve_price", "The reserve must be at least the starting price"
     if command.buy_now_price is not None and command.buy_now_price <= command.starting_price:
         yield "buy_now_price", "The buy-now price must be above the starting price"
 
 
 def _check_format(command: OpenAuction) -> Iterator[Error]:
-    """Yield the terms that another format has, or that this one lacks."""
-    name = _NAMES[command.format]
-    if command.format == "dutch":
+    """Yield the terms that the format does not know, or that it lacks."""
+    rules = rules_of(command.format, command.quantity)
+    if "dutch" in rules.takes:
         if command.dutch is None:
             yield "dutch", "A Dutch auction needs the terms of its fall"
         elif command.dutch.floor_price >= command.starting_price:
             yield "dutch/floor_price", "The floor must be below the starting price"
-        if command.reserve_price is not None:
-            yield "reserve_price", "The floor of a Dutch auction is its reserve"
-    elif command.dutch is not None:
-        yield "dutch", f"{name} auction has no falling price"
-    if command.format == "english":
-        return
-    if command.buy_now_price is not None:
-        yield "buy_now_price", f"{name} auction has no buy-now price"
-    if command.soft_close is not None:
-        yield "soft_close", f"{name} auction ends at its end"
-    if command.increments != "default":
-        yield "increments", f"{name} auction has no increments"
+    unset = {"increments": "default", "quantity": 1, "exposure_guard": False}
+    for term in rules.refuses:
+        if getattr(command, term) != unset.get(term):
+            yield term, f"{rules.name} auction {_UNKNOWN_TERMS[term]}"
 
 
 def _check_times(command: OpenAuction, duration_ms: int, now_ms: int) -> Iterator[Error]:

@@ -1,24 +1,42 @@
 """Place bids: many commands in, one lock, one insert, one update, one answer each.
 
-Rules: rules.py `judge_bid`, dutch_rules.py `accept`, sealed_rules.py `seal`.
-Channels: auctions:<id> every bid, ticker:<id> the last state of the batch, personal of those who led before the batch
-or during it and do not lead after it.
+Rules: `judge` in the auction's row of formats.py, dutch_rules.py `accept`, sealed_rules.py `seal`.
+Channels: auctions:<id> every bid, ticker:<id> the last state of the batch, personal of those who led (had more units)
+before the batch or during it and do not (have fewer) after it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from handlers.auctions.dutch_bids import BidRow, accept_price
+from handlers.auctions.dutch_rules import price_at
+from handlers.auctions.guards import Guards, open_guards
 from handlers.auctions.lots import Held, hold_with_groups, save
-from handlers.auctions.rules import follow_group, judge_bid, reserve_met
+from handlers.auctions.rules import AuctionState, follow_group, reserve_met, units_of
+from handlers.auctions.sales import sell_listings
 from handlers.auctions.sealed_bids import SealedBook, open_book
+from handlers.auctions.units import changes_of
 from handlers.contract import Call, Event, Latest, Outcome, Stores
-from protocols.auctions import AuctionExtended, AuctionNotFound, BidPlaced, BidReceipt, Outbid, PlaceBid
+from protocols.auctions import (
+    AuctionExtended,
+    AuctionNotFound,
+    BidPlaced,
+    BidReceipt,
+    Outbid,
+    PlaceBid,
+    TooManyUnits,
+    UnitsHeld,
+)
 from protocols.errors import Refusal
 from protocols.topics import personal_channel
 from protocols.values import new_id, to_timestamp
-from storage.auctions.bids_postgres import insert_bids
+from storage.auctions.bids_postgres import insert_bids, insert_units_bids
+
+UnitsBidRow = tuple[UUID, int, UUID, UUID, int, int, int, int]
+"""A row of the bids table with its quantity."""
 
 
 class _Bidding:
@@ -31,7 +49,8 @@ class _Bidding:
         self.ends_at = to_timestamp(held.state.ends_at_ms)
         self.extended = False
         """Whether its last bid moved the end."""
-        self.displaced: set[UUID] = set()
+        self.displaced: dict[UUID, int] = {}
+        """Who lost units within the batch, and how many they had before."""
         self.events: list[Event] = []
         self.latest: list[Latest] = []
 
@@ -39,64 +58,107 @@ class _Bidding:
 async def place_bid(
     calls: Sequence[Call[PlaceBid]],
     stores: Stores,
-    now_ms: int,  # noqa: ARG001 - bids are judged by their receipt
+    now_ms: int,
 ) -> list[Outcome | Refusal]:
-    """Judge each bid in the order given and record the accepted ones; a refused one leaves no trace.
+    """Judge each bid in the order given, by its receipt, and record the accepted ones; a refused one leaves no trace.
 
-    Answers with: AuctionNotFound, AuctionNotLive, OwnAuction, BidTooLow.
+    Answers with: AuctionNotFound, AuctionNotLive, OwnAuction, BidTooLow, BidTooHigh, TooManyUnits, UnitsReduced, and
+    those of guards.py `admit`.
     """
     held = await hold_with_groups(stores.db, {call.command.auction_id for call in calls})
     biddings = {auction_id: _Bidding(one) for auction_id, one in held.items()}
-    rows: list[BidRow] = []
-    book = await open_book(stores, held, calls)
+    attempts = ((call.command.auction_id, call.caller.id) for call in calls)
+    batch = _Batch(await open_book(stores, held, calls), await open_guards(stores.db, held, attempts))
     answers: list[Outcome | Refusal] = []
     for call in calls:
         bidding = biddings.get(call.command.auction_id)
         try:
             if bidding is None:
                 answers.append(AuctionNotFound())
-            elif bidding.held.lot.terms.format == "english":
-                answers.append(_place(bidding, call, rows))
+            else:
+                answers.append(_WAYS[bidding.held.lot.rules.way](bidding, call, batch))
                 if bidding.extended and bidding.held.lot.terms.group_id is not None:
                     _extend_group(bidding, biddings.values(), call.at_ms)
-            else:
-                answers.append(_place_otherwise(bidding, call, rows, book))
         except Refusal as refusal:
             answers.append(refusal)
-    await insert_bids(stores.db, rows)
-    await book.write(stores)
+    await insert_bids(stores.db, batch.rows)
+    await insert_units_bids(stores.db, batch.units_rows)
+    await batch.book.write(stores)
+    sold = await sell_listings(stores.db, held.values(), now_ms)
     await save(stores.db, held.values())
+    for auction_id, sale in sold.items():
+        biddings[auction_id].events.append(sale.event)
+        biddings[auction_id].latest.append(sale.latest)
     for bidding in biddings.values():
         _announce(bidding)
     return answers
 
 
-def _place_otherwise(
-    bidding: _Bidding, call: Call[PlaceBid], rows: list[BidRow], book: SealedBook
-) -> Outcome:
-    """Apply one bid to an auction of another format. Raises its refusals, and then has changed nothing."""
+class _Batch:
+    """What the bids of all auctions of the batch are written to."""
+
+    __slots__ = ("book", "guards", "rows", "units_rows")
+
+    def __init__(self, book: SealedBook, guards: Guards | None) -> None:
+        self.book = book
+        self.guards = guards
+        self.rows: list[BidRow] = []
+        self.units_rows: list[UnitsBidRow] = []
+
+
+def _accept(bidding: _Bidding, call: Call[PlaceBid], batch: _Batch) -> Outcome:
+    """Buy at the price of the clock."""
+    _check_quantity(bidding, call)
     held = bidding.held
-    if held.lot.terms.format == "dutch":
-        return accept_price(held, call.caller.id, call.command.amount, call.at_ms, rows)
+    if batch.guards is not None:
+        batch.guards.admit(held, call.caller.id, price_at(held.lot.terms, call.at_ms))
+    outcome = accept_price(held, call.caller.id, call.command.amount, call.at_ms, batch.rows)
+    bidding.events, bidding.latest = list(outcome.events), list(outcome.latest)
+    return replace(outcome, events=bidding.events, latest=bidding.latest)
+
+
+def _seal(bidding: _Bidding, call: Call[PlaceBid], batch: _Batch) -> Outcome:
+    """Close one bid."""
+    _check_quantity(bidding, call)
+    if batch.guards is not None:
+        batch.guards.admit(bidding.held, call.caller.id)
     bidding.latest = []
-    return book.place(held, call, bidding.latest)
+    return batch.book.place(bidding.held, call, bidding.latest)
 
 
-def _place(bidding: _Bidding, call: Call[PlaceBid], rows: list[BidRow]) -> Outcome:
-    """Apply one bid to its English auction. Raises the refusals of `judge_bid`, and then has changed nothing."""
-    held, bidder, amount = bidding.held, call.caller.id, call.command.amount
+def _check_quantity(bidding: _Bidding, call: Call[PlaceBid]) -> None:
+    """Let a bid through that the lot has units for. Raises TooManyUnits."""
+    quantity = bidding.held.lot.terms.quantity
+    if call.command.quantity > quantity:
+        raise TooManyUnits(f"This auction sells {quantity}")
+
+
+def _place(bidding: _Bidding, call: Call[PlaceBid], batch: _Batch) -> Outcome:
+    """Apply one bid that everybody sees. Raises the refusals of its rules, and then has changed nothing."""
+    held, bidder, amount, quantity = bidding.held, call.caller.id, call.command.amount, call.command.quantity
     lot, before = held.lot, held.state
-    after = judge_bid(lot.terms, before, bidder, amount, call.at_ms)
+    judge = lot.rules.judge
+    assert judge is not None, "open formats have a judge"
+    _check_quantity(bidding, call)
+    after = judge(lot.terms, before, bidder, amount, call.at_ms, quantity)
+    if batch.guards is not None:
+        batch.guards.admit(held, bidder, amount, after)
     held.state = after
-    if before.leader_id is not None and after.leader_id != before.leader_id:
-        bidding.displaced.add(before.leader_id)
+    if before.leader_id is not None and after.leader_id != before.leader_id and not after.places:
+        bidding.displaced[before.leader_id] = 1
     number = before.event_number + 1
     bidding.extended = after.ends_at_ms != before.ends_at_ms
     if bidding.extended:
         bidding.ends_at = to_timestamp(after.ends_at_ms)
     ends_at, price, minimum_bid = bidding.ends_at, after.price, after.minimum_bid
     bid_id = new_id()
-    rows.append((lot.auction_id, number, bid_id, bidder, amount, price, call.at_ms))
+    row = (lot.auction_id, number, bid_id, bidder, amount, price, call.at_ms)
+    units_held = units = None
+    if lot.terms.quantity > 1:
+        batch.units_rows.append((*row, quantity))
+        units_held, units = _move_units(bidding, before), units_of(after, bidder)
+    else:
+        batch.rows.append(row)
     placed = BidPlaced(
         bid_id,
         lot.mask(bidder),
@@ -106,14 +168,37 @@ def _place(bidding: _Bidding, call: Call[PlaceBid], rows: list[BidRow]) -> Outco
         after.bid_count,
         reserve_met(lot.terms, after),
         ends_at,
+        None,
+        quantity,
+        units_held,
     )
     events = [Event(lot.channel, "bid_placed", placed, number)]
     if after.event_number != number:
         extended = AuctionExtended(ends_at, after.extensions)
         events.append(Event(lot.channel, "auction_extended", extended, after.event_number))
     bidding.events, bidding.latest = events, []
-    outcome: Literal["leading", "outbid"] = "leading" if after.leader_id == bidder else "outbid"
-    return Outcome(BidReceipt(bid_id, number, outcome, price, minimum_bid, ends_at), events, bidding.latest)
+    leads = after.leader_id == bidder or units
+    outcome: Literal["leading", "outbid"] = "leading" if leads else "outbid"
+    receipt = BidReceipt(bid_id, number, outcome, price, minimum_bid, ends_at, units=units)
+    return Outcome(receipt, events, bidding.latest)
+
+
+def _move_units(bidding: _Bidding, before: AuctionState) -> list[UnitsHeld]:
+    """Note who lost units by the last bid, and return everybody's whose changed."""
+    held = bidding.held
+    for place in before.places:
+        if units_of(held.state, place.bidder_id) < place.units:
+            had = bidding.displaced.get(place.bidder_id, 0)
+            bidding.displaced[place.bidder_id] = max(had, place.units)
+    return changes_of(held, before)
+
+
+_WAYS: dict[str, Callable[[_Bidding, Call[PlaceBid], _Batch], Outcome]] = {
+    "open": _place,
+    "clock": _accept,
+    "sealed": _seal,
+}
+"""How a bid takes effect, by the format's `way`. Each raises its refusals, and then has changed nothing."""
 
 
 def _extend_group(cause: _Bidding, biddings: Iterable[_Bidding], at_ms: int) -> None:
@@ -139,8 +224,9 @@ def _announce(bidding: _Bidding) -> None:
         return
     bidding.latest.append(held.latest())
     state = held.state
-    for user_id in bidding.displaced:
-        if user_id == state.leader_id:
+    for user_id, had in bidding.displaced.items():
+        units = units_of(state, user_id)
+        if units >= had:
             continue
-        notice = Outbid(held.lot.auction_id, state.price, state.minimum_bid)
+        notice = Outbid(held.lot.auction_id, state.price, state.minimum_bid, units)
         bidding.events.append(Event(personal_channel(user_id), "outbid", notice))

@@ -6,9 +6,14 @@ from uuid import UUID
 from handlers.contract import Outcome, Stores, Timer
 from storage.auctions import bids_postgres
 
+REVIEW_AFTER_MS = 60_000
+"""When a closed auction is looked at for signals of abuse: not while others close."""
+
 
 async def queue_losers(refs: Sequence[UUID], stores: Stores, now_ms: int) -> list[Outcome]:
     """Queue the bidders of auctions that are over; `tell_losers` works the queue off."""
     auction_ids = list(dict.fromkeys(refs))
     await bids_postgres.queue_losers(stores.db, auction_ids)
-    return [Outcome(None, timers=[Timer("tell_losers", auction_id, now_ms) for auction_id in auction_ids])]
+    tellings = [Timer("tell_losers", auction_id, now_ms) for auction_id in auction_ids]
+    reviews = [Timer("review_auction", auction_id, now_ms + REVIEW_AFTER_MS) for auction_id in auction_ids]
+    return [Outcome(None, timers=[*tellings, *reviews])]

@@ -1,6 +1,6 @@
 """The rules of an English auction, and the life that all formats share, as pure functions: state in, next state out.
 
-Other formats: dutch_rules.py, sealed_rules.py; they use the same `Terms` and `AuctionState`.
+Other formats: the table in formats.py; all use the same `Terms` and `AuctionState`.
 
 Amounts are minor units, instants milliseconds. A function that returns a state has decided one command; the events it
 stands for take the numbers after the old state's `event_number`, in order: the change itself, then the extension if
@@ -15,6 +15,7 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
+from protocols.auction_guards import AuctionNotEndable
 from protocols.auctions import (
     AuctionNotCancellable,
     AuctionNotLive,
@@ -28,7 +29,7 @@ from protocols.errors import NotAllowed
 HOUR_MS = 3_600_000
 
 LATE_PHASE_MS = 12 * HOUR_MS
-"""With this much time left or less, retraction and cancellation are narrowed (rule 5, early end)."""
+"""Retraction is narrowed with this much time left or less (rule 5), cancellation with less (early end)."""
 
 LATE_RETRACTION_MS = HOUR_MS
 """How old a bid may be that is retracted in the late phase (rule 5)."""
@@ -36,6 +37,13 @@ LATE_RETRACTION_MS = HOUR_MS
 CLOSE_GRACE_MS = 25
 """How long after its end an auction is closed: a bid received before the end is judged by its receipt, and one commit
 (about 20 ms) may be under way before it. Part of the 100 ms that a closing may be late."""
+
+CLOSE_WAIT_MAX_MS = 1_000
+"""How long an auction waits for bids that a server received before the end and has not committed: twice the longest
+queue."""
+
+CLOSE_RETRY_MS = 20
+"""When a closing that waits looks again."""
 
 EBAY_STEPS: tuple[tuple[int | None, int], ...] = (
     (1_00, 5),
@@ -96,6 +104,26 @@ class Terms(Struct, frozen=True):
     """Given for Dutch auctions, and for these alone."""
     group_id: UUID | None = None
     """Lots of this seller that close together."""
+    quantity: int = 1
+    """Equal units for sale; one price for all of them."""
+    exposure_guard: bool = False
+    """Bids have to be covered by what their bidder has free; guard_rules.py."""
+    needs_approval: bool = False
+    """Bidders have to be approved by the seller."""
+
+
+class Place(Struct, frozen=True, gc=False):
+    """A bid that gets units of a lot of several."""
+
+    bidder_id: UUID
+    amount: int
+    """Offered for each unit."""
+    quantity: int
+    """Units asked for."""
+    units: int
+    """Units it gets: fewer than asked for only in the last place."""
+    number: int
+    """The event of the bid; of equal amounts the earlier is served first."""
 
 
 class AuctionState(Struct, frozen=True, gc=False):
@@ -107,10 +135,12 @@ class AuctionState(Struct, frozen=True, gc=False):
     minimum_bid: int
     leader_id: UUID | None
     leader_max: int
-    """The leader's hidden maximum; 0 without a leader."""
+    """The leader's hidden limit: the maximum, in a reverse auction the minimum; 0 without a leader."""
     bid_count: int
     ends_at_ms: int
     extensions: int
+    places: tuple[Place, ...] = ()
+    """Who gets the units of a lot of several, best first; the first is the leader. Empty for one unit."""
 
 
 # -- Increment tables ----------------------------------------------------------------------------------------
@@ -188,20 +218,55 @@ def closing_time(ends_at_ms: int) -> int:
     return ends_at_ms + CLOSE_GRACE_MS
 
 
+def must_wait(ends_at_ms: int, oldest_queued_ms: int | None, now_ms: int) -> bool:
+    """Return whether a closing has to wait: a server that holds bids on the auction holds some of before the end.
+
+    `oldest_queued_ms` is the receipt of the oldest bid of such a server, None when there is none.
+    """
+    queued = oldest_queued_ms is not None and oldest_queued_ms < ends_at_ms
+    return queued and now_ms < ends_at_ms + CLOSE_WAIT_MAX_MS
+
+
 def cancel(terms: Terms, state: AuctionState, caller: UUID, at_ms: int) -> AuctionState:
     """Return the auction cancelled by its seller. Raises NotAllowed, AuctionNotLive, AuctionNotCancellable."""
     if caller != terms.seller_id:
         raise NotAllowed("Only the seller can cancel this auction")
     if state.status not in {"scheduled", "live"}:
         raise AuctionNotLive("The auction is over")
-    if state.bid_count and state.ends_at_ms - at_ms <= LATE_PHASE_MS:
+    if state.bid_count and state.ends_at_ms - at_ms < LATE_PHASE_MS:
         raise AuctionNotCancellable
     return replace(state, status="cancelled", event_number=state.event_number + 1)
 
 
+def end_early(terms: Terms, state: AuctionState, caller: UUID, at_ms: int) -> AuctionState:
+    """Return the auction sold to its leader at the price of now, by its seller's wish, who gives up the reserve.
+
+    Raises: NotAllowed, AuctionNotLive, AuctionNotEndable.
+    """
+    if caller != terms.seller_id:
+        raise NotAllowed("Only the seller can end this auction")
+    if state.status != "live" or at_ms >= state.ends_at_ms:
+        raise AuctionNotLive
+    if terms.format != "english" or terms.quantity > 1 or state.leader_id is None:
+        raise AuctionNotEndable
+    return replace(state, status="sold", event_number=state.event_number + 1)
+
+
 def reserve_met(terms: Terms, state: AuctionState) -> bool:
-    """Return whether the leader may buy: no reserve, or a maximum that reaches it."""
-    return terms.reserve_price is None or state.leader_max >= terms.reserve_price
+    """Return whether the leader may buy: no reserve, or a limit that reaches it."""
+    reserve = terms.reserve_price
+    if reserve is None:
+        return True
+    if terms.format == "reverse":
+        return state.leader_id is not None and state.leader_max <= reserve
+    return state.leader_max >= reserve
+
+
+def units_of(state: AuctionState, bidder: UUID) -> int:
+    """Return how many units a bidder would get if the auction ended now."""
+    if not state.places:
+        return int(bidder == state.leader_id)
+    return sum(place.units for place in state.places if place.bidder_id == bidder)
 
 
 def buy_now_price(terms: Terms, state: AuctionState) -> int | None:
@@ -213,20 +278,32 @@ def buy_now_price(terms: Terms, state: AuctionState) -> int | None:
 # -- Bids ----------------------------------------------------------------------------------------------------
 
 
-def judge_bid(terms: Terms, state: AuctionState, bidder: UUID, amount: int, at_ms: int) -> AuctionState:
-    """Return the auction after a bid with this hidden maximum, received at this instant.
-
-    Raises: AuctionNotLive, OwnAuction, BidTooLow (carries the bidder's own `minimum_bid`).
-    """
+def check_bidder(terms: Terms, state: AuctionState, bidder: UUID, at_ms: int) -> None:
+    """Let a bid received at this instant through. Raises AuctionNotLive, OwnAuction."""
     if state.status != "live" or at_ms >= state.ends_at_ms:
         raise AuctionNotLive
     if bidder == terms.seller_id:
         raise OwnAuction
+
+
+def judge_bid(
+    terms: Terms,
+    state: AuctionState,
+    bidder: UUID,
+    amount: int,
+    at_ms: int,
+    quantity: int = 1,  # noqa: ARG001 - a lot of one unit
+) -> AuctionState:
+    """Return the auction after a bid with this hidden maximum, received at this instant.
+
+    Raises: AuctionNotLive, OwnAuction, BidTooLow (carries the bidder's own `minimum_bid`).
+    """
+    check_bidder(terms, state, bidder, at_ms)
     minimum = state.leader_max + 1 if bidder == state.leader_id else state.minimum_bid
     if amount < minimum:
         raise BidTooLow(f"The least you can bid now is {minimum}", minimum_bid=minimum)
     price, leader_id, leader_max = _contest(terms, state, bidder, amount)
-    ends_at_ms, extensions = _soft_close(terms, state, at_ms)
+    ends_at_ms, extensions = soft_close(terms, state, at_ms)
     return AuctionState(
         "live",
         state.event_number + (1 if extensions == state.extensions else 2),
@@ -259,7 +336,7 @@ def _contest(terms: Terms, state: AuctionState, bidder: UUID, amount: int) -> tu
     return price, leader_id, leader_max
 
 
-def _soft_close(terms: Terms, state: AuctionState, at_ms: int) -> tuple[int, int]:
+def soft_close(terms: Terms, state: AuctionState, at_ms: int) -> tuple[int, int]:
     """Rule 4: return the end and the count of extensions after a bid; at exactly end - window it counts as late."""
     soft, ends_at_ms = terms.soft_close, state.ends_at_ms
     if soft is None or at_ms < ends_at_ms - soft.window_ms or state.extensions >= soft.max_extensions:
@@ -281,10 +358,7 @@ def follow_group(state: AuctionState, ends_at_ms: int, at_ms: int) -> AuctionSta
 
 def buy_now(terms: Terms, state: AuctionState, buyer: UUID, at_ms: int) -> AuctionState:
     """Return the auction sold at the buy-now price. Raises AuctionNotLive, OwnAuction, BuyNowUnavailable."""
-    if state.status != "live" or at_ms >= state.ends_at_ms:
-        raise AuctionNotLive
-    if buyer == terms.seller_id:
-        raise OwnAuction
+    check_bidder(terms, state, buyer, at_ms)
     price = buy_now_price(terms, state)
     if price is None:
         raise BuyNowUnavailable
@@ -309,6 +383,7 @@ class StandingBid(Struct, frozen=True, gc=False):
     bidder_id: UUID
     amount: int
     at_ms: int
+    quantity: int = 1
 
 
 def choose_retracted(state: AuctionState, own: Sequence[StandingBid], number: int, at_ms: int) -> set[int]:

@@ -16,7 +16,8 @@ from handlers.auctions.lots import Held, Lot
 from handlers.auctions.rules import reserve_met
 from handlers.auctions.sealed_rules import OPENINGS_CHUNK, OpenedBid, open_bids, seal
 from handlers.contract import Call, Event, Latest, Outcome, Stores
-from protocols.auctions import BidOpening, BidPlaced, BidReceipt, BidsOpened, PlaceBid, commitment_of
+from protocols.auction_audits import commitment_of
+from protocols.auctions import BidOpening, BidPlaced, BidReceipt, BidsOpened, PlaceBid
 from protocols.values import new_id, to_timestamp
 from storage.auctions import sealed_postgres
 from storage.auctions.auctions_postgres import Row
@@ -28,8 +29,6 @@ SECRET_BYTES = 32
 """Bytes of a bid's nonce: nobody tries out amounts against a commitment."""
 
 _log = structlog.get_logger()
-
-SEALED = frozenset({"sealed_first_price", "sealed_second_price"})
 
 
 def new_sealed_key(vault: Vault, auction_id: UUID) -> bytes:
@@ -70,9 +69,11 @@ class SealedBook:
         held.state = state
         self._bidders.add(pair)
         bid_id, secret, mask = new_id(), os.urandom(SECRET_BYTES), lot.mask(bidder)
-        commitment = commitment_of(lot.auction_id, mask, amount, secret.hex())
+        quantity = call.command.quantity if lot.terms.quantity > 1 else None
+        commitment = commitment_of(lot.auction_id, mask, amount, secret.hex(), quantity)
         context = _bid_context(lot.auction_id, bid_id, bidder)
-        closed = encrypt(_cipher(lot, self._vault), amount.to_bytes(AMOUNT_BYTES, "big") + secret, context)
+        plain = amount.to_bytes(AMOUNT_BYTES, "big") + secret + bytes([quantity or 1])
+        closed = encrypt(_cipher(lot, self._vault), plain, context)
         number, ends_at = state.event_number, to_timestamp(state.ends_at_ms)
         self._rows.append(
             (lot.auction_id, number, bid_id, bidder, call.at_ms, bytes.fromhex(commitment), closed)
@@ -93,7 +94,7 @@ class SealedBook:
 
 async def open_book(stores: Stores, held: Mapping[UUID, Held], calls: Iterable[Call[PlaceBid]]) -> SealedBook:
     """Return the book for a batch. Cost: one round trip when it has sealed bids, none otherwise."""
-    sealed = {auction_id for auction_id, one in held.items() if one.lot.terms.format in SEALED}
+    sealed = {auction_id for auction_id, one in held.items() if one.lot.rules.way == "sealed"}
     if not sealed:
         return SealedBook(None, set())
     pairs = {(c.command.auction_id, c.caller.id) for c in calls if c.command.auction_id in sealed}
@@ -133,14 +134,20 @@ def _open(lot: Lot, row: Row, vault: Vault) -> Opened:
     _, number, bid_id, bidder_id, closed = row
     plain = decrypt(_cipher(lot, vault), closed, _bid_context(lot.auction_id, bid_id, bidder_id))
     amount = int.from_bytes(plain[:AMOUNT_BYTES], "big")
-    return Opened(OpenedBid(number, bidder_id, amount), bid_id, plain[AMOUNT_BYTES:])
+    secret, quantity = plain[AMOUNT_BYTES : AMOUNT_BYTES + SECRET_BYTES], plain[AMOUNT_BYTES + SECRET_BYTES :]
+    asked = quantity[0] if quantity else 1  # bids from before there were lots of several have none
+    return Opened(OpenedBid(number, bidder_id, amount, asked), bid_id, secret)
 
 
 async def write_opened(stores: Stores, opened: Mapping[UUID, Sequence[Opened]]) -> None:
     """Write amounts and nonces in the clear: they are public now. Cost: one round trip if any."""
     await sealed_postgres.open_bids(
         stores.db,
-        [(i, one.bid.number, one.bid.amount, one.secret) for i, bids in opened.items() for one in bids],
+        [
+            (i, one.bid.number, one.bid.amount, one.secret, one.bid.quantity)
+            for i, bids in opened.items()
+            for one in bids
+        ],
     )
 
 
@@ -151,12 +158,17 @@ def open_all(held: Held, bids: Sequence[Opened]) -> list[Event]:
     events = []
     for start in range(0, len(bids), OPENINGS_CHUNK):
         chunk = bids[start : start + OPENINGS_CHUNK]
-        openings = [
-            BidOpening(b.bid.number, b.bid_id, lot.mask(b.bid.bidder_id), b.bid.amount, b.secret.hex())
-            for b in chunk
-        ]
+        openings = [_to_opening(lot, one) for one in chunk]
         remaining = len(bids) - start - len(chunk)
         told = BidsOpened(openings, lot.terms.reserve_price, remaining)
         number = before.event_number + 1 + start // OPENINGS_CHUNK
         events.append(Event(lot.channel, "bids_opened", told, number))
     return events
+
+
+def _to_opening(lot: Lot, opened: Opened) -> BidOpening:
+    bid = opened.bid
+    quantity = bid.quantity if lot.terms.quantity > 1 else None
+    return BidOpening(
+        bid.number, opened.bid_id, lot.mask(bid.bidder_id), bid.amount, opened.secret.hex(), quantity
+    )

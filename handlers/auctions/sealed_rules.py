@@ -1,8 +1,9 @@
-"""The rules of sealed auctions as pure functions: bids are kept closed, all are opened at the end, the highest wins.
+"""The rules of sealed auctions as pure functions: bids are kept closed, all are opened at the end, the highest win.
 
-First price: the winner pays the own bid. Second price: the winner pays the second highest bid, at least the reserve
-(the starting price where there is none). Of equal bids the one that was committed to first wins; a bidder's latest bid
-is the one that counts, with its own place in that order. Source: FEATURES section 3, rule 6.
+First price: the winners pay the lowest winning bid, a single winner the own. Second price: they pay the highest bid
+that got nothing, at least the reserve (the starting price where there is none). Of equal bids the one that was
+committed to first wins; a bidder's latest bid is the one that counts, with its own place in that order; bids below the
+reserve do not count. Source: FEATURES section 3, rule 6; uniform price for several units.
 """
 
 from collections.abc import Sequence
@@ -11,8 +12,9 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
-from handlers.auctions.rules import AuctionState, Terms
-from protocols.auctions import AuctionNotLive, BidTooLow, OwnAuction
+from handlers.auctions.rules import AuctionState, Place, Terms, check_bidder
+from handlers.auctions.units_rules import allot, rank
+from protocols.auctions import BidTooLow
 
 OPENINGS_CHUNK = 200
 """Bids opened by one event: about 40 KB of JSON."""
@@ -24,6 +26,7 @@ class OpenedBid(Struct, frozen=True, gc=False):
     number: int
     bidder_id: UUID
     amount: int
+    quantity: int = 1
 
 
 def seal(
@@ -33,10 +36,7 @@ def seal(
 
     Raises: AuctionNotLive, OwnAuction, BidTooLow.
     """
-    if state.status != "live" or at_ms >= state.ends_at_ms:
-        raise AuctionNotLive
-    if bidder == terms.seller_id:
-        raise OwnAuction
+    check_bidder(terms, state, bidder, at_ms)
     if amount < terms.starting_price:
         raise BidTooLow(f"The least you can bid is {terms.starting_price}", minimum_bid=terms.starting_price)
     count = state.bid_count if replaces else state.bid_count + 1
@@ -49,21 +49,27 @@ def open_bids(terms: Terms, state: AuctionState, bids: Sequence[OpenedBid]) -> A
     Takes one number for every chunk of opened bids, then one for the close.
     """
     number = state.event_number + count_chunks(len(bids)) + 1
-    ranking = sorted(bids, key=lambda bid: (-bid.amount, bid.number))
     least = terms.starting_price if terms.reserve_price is None else terms.reserve_price
-    if not ranking or ranking[0].amount < least:
+    good = [Place(b.bidder_id, b.amount, b.quantity, 0, b.number) for b in bids if b.amount >= least]
+    ranking = sorted(good, key=rank)
+    places = allot(ranking, terms.quantity)
+    if not places:
         return replace(state, status="unsold", event_number=number)
-    best = ranking[0]
-    second = ranking[1].amount if len(ranking) > 1 else 0
-    price = best.amount if terms.format == "sealed_first_price" else max(second, least)
+    last = places[-1]
+    short = last.units < last.quantity  # then the best unit that nobody gets is one of its own
+    if terms.format == "sealed_first_price" or short:
+        price = last.amount
+    else:
+        price = ranking[len(places)].amount if len(places) < len(ranking) else least
     return replace(
         state,
         status="sold",
         event_number=number,
         price=price,
         minimum_bid=price,
-        leader_id=best.bidder_id,
-        leader_max=best.amount,
+        leader_id=places[0].bidder_id,
+        leader_max=places[0].amount,
+        places=places if terms.quantity > 1 else (),
     )
 
 

@@ -1,7 +1,7 @@
 """Auctions as callers see them: maxima hidden, bidders masked."""
 
 from handlers.auctions.dutch_rules import next_price_at, price_at, steps_fallen
-from handlers.auctions.rules import Fall, Steps, Terms
+from handlers.auctions.rules import Fall, Place, Steps, Terms
 from handlers.contract import Caller
 from protocols.auctions import Auction, AuctionSummary, DutchTerms
 from protocols.topics import auction_channel
@@ -30,12 +30,24 @@ def _public(row: Row, now_ms: int) -> dict[str, object]:
         "bid_count": row["bid_count"],
         "leader": row["leader_mask"],
         "has_reserve": reserve is not None,
-        "reserve_met": reserve is None or row["leader_max"] >= reserve,
+        "reserve_met": _reserve_met(row),
         "buy_now_price": buy_now if buy_now is not None and price <= buy_now else None,
         "starts_at": to_timestamp(row["starts_at_ms"]),
         "ends_at": to_timestamp(row["ends_at_ms"]),
         "version": version,
+        "quantity": row["quantity"],
+        "maximum_bid": minimum_bid if row["format"] == "reverse" else None,
     }
+
+
+def _reserve_met(row: Row) -> bool:
+    reserve: int | None = row["reserve_price"]
+    if reserve is None:
+        return True
+    best: int = row["leader_max"]
+    if row["format"] == "reverse":
+        return row["leader_id"] is not None and best <= reserve
+    return best >= reserve
 
 
 def fall_terms(row: Row) -> Terms:
@@ -64,19 +76,26 @@ def to_summary(row: Row, now_ms: int) -> AuctionSummary:
     return AuctionSummary(**_public(row, now_ms))  # type: ignore[arg-type]
 
 
-def to_auction(row: Row, caller: Caller, epoch: str, now_ms: int) -> Auction:
-    """Return an auction row as this caller sees it, with the position of its channel from the same row."""
+def to_auction(row: Row, caller: Caller, epoch: str, now_ms: int, own: Place | None = None) -> Auction:
+    """Return an auction row as this caller sees it, with the position of its channel from the same row.
+
+    `own` is the caller's place in a lot of several units.
+    """
     dutch = fall_terms(row) if row["fall"] is not None else None
     falls_at_ms = next_price_at(dutch, now_ms) if dutch and row["status"] == "live" else None
-    leads = caller.user_id is not None and row["leader_id"] == caller.user_id
+    if row["quantity"] == 1 and caller.user_id is not None and row["leader_id"] == caller.user_id:
+        own = Place(caller.user_id, row["leader_max"], 1, 1, 0)
     return Auction(
         **_public(row, now_ms),  # type: ignore[arg-type]
         server_time=to_timestamp(now_ms),
         position=Position(auction_channel(row["auction_id"]), epoch, row["event_number"]),
         extensions=row["extensions"],
-        you_lead=leads,
-        your_maximum=row["leader_max"] if leads else None,
+        you_lead=own is not None,
+        your_maximum=own.amount if own else None,
+        your_units=own.units if own else 0,
         group_id=row["group_id"],
+        exposure_guard=row["exposure_guard"],
+        bidders=row["bidders"],
         dutch=to_dutch(dutch.fall) if dutch and dutch.fall else None,
         next_price_at=None if falls_at_ms is None else to_timestamp(falls_at_ms),
     )

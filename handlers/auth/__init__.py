@@ -1,6 +1,7 @@
 """Auth: accounts, sessions, tokens, roles. The table of contents of the domain."""
 
 from handlers.auth.ban_user import ban_user
+from handlers.auth.create_scope_token import create_scope_token
 from handlers.auth.end_session import end_session
 from handlers.auth.get_me import get_me
 from handlers.auth.list_sessions import list_sessions
@@ -15,17 +16,20 @@ from protocols.auth import (
     AccountBanned,
     BadCredentials,
     BanUser,
+    CreateScopeToken,
     EmailTaken,
     EndSession,
     GetMe,
     ListSessions,
     Login,
     Logout,
+    NotShareable,
     PasswordTooCommon,
     Refresh,
     Refreshed,
     RefreshReused,
     Register,
+    ScopeToken,
     SessionEnd,
     SessionNotFound,
     SessionOver,
@@ -119,6 +123,18 @@ ROUTES: tuple[Route, ...] = (
         path="/v1/auth/sessions/{session_id}",
         permission=Permission.SIGNED_IN,
         refusals=(SessionNotFound,),
+    ),
+    Route(
+        domain="auth",
+        command=CreateScopeToken,
+        reply=ScopeToken,
+        function=create_scope_token,
+        method="POST",
+        path="/v1/auth/scope-tokens",
+        permission=Permission.SIGNED_IN,
+        status=201,
+        cost=3,
+        refusals=(NotShareable, SessionOver),
     ),
     Route(
         domain="auth",

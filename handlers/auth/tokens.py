@@ -11,8 +11,9 @@ import random
 import secrets
 import struct
 from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import jwt
@@ -34,7 +35,9 @@ CACHE_MAX = 10_000
 LIFE_SPREAD = 0.05
 """Access tokens live up to this much shorter, at random, so that clients who signed in together refresh apart."""
 
-_REQUIRED = ["sub", "sid", "roles", "ver", "exp", "iat", "iss", "aud", "jti"]
+Claims = dict[str, Any]
+T = TypeVar("T")
+
 _REFRESH = struct.Struct(">B16sQ")
 _REFRESH_VERSION = 1
 
@@ -63,55 +66,48 @@ class TokenSigner:
         life_s = self._life_s - int(random.uniform(0, LIFE_SPREAD) * self._life_s)
         life_s = max(1, min(life_s, (ends_at_ms - now_ms) // 1000))
         issued_at_s = now_ms // 1000
-        claims = {
-            "iss": self._issuer,
-            "aud": AUDIENCE,
-            "sub": str(caller.user_id),
-            "sid": str(caller.session_id),
-            "roles": sorted(caller.roles),
-            "ver": access_version,
-            "iat": issued_at_s,
-            "exp": issued_at_s + life_s,
-            "jti": secrets.token_urlsafe(12),
-        }
-        key = self._keys.signer
-        headers = {"kid": key.kid, "typ": TOKEN_TYPE}
-        return jwt.encode(claims, key.private, algorithm="EdDSA", headers=headers), life_s
+        claims = claims_of(caller, access_version, issued_at_s, issued_at_s + life_s)
+        claims |= {"iss": self._issuer, "aud": AUDIENCE}
+        return sign(self._keys, TOKEN_TYPE, claims), life_s
 
 
-class TokenVerifier:
-    """Checks access tokens: signature once, expiry and revocation at every use."""
+def claims_of(caller: Caller, access_version: int, issued_at_s: int, expires_at_s: int) -> Claims:
+    """Return the claims that say who somebody is, from when and until when."""
+    return {
+        "sub": str(caller.user_id),
+        "sid": str(caller.session_id),
+        "roles": sorted(caller.roles),
+        "ver": access_version,
+        "iat": issued_at_s,
+        "exp": expires_at_s,
+        "jti": secrets.token_urlsafe(12),
+    }
 
-    def __init__(self, keys: KeyRing, issuer: str, watch: SessionWatch) -> None:
-        """Prepare; `watch` must be started."""
+
+def sign(keys: KeyRing, token_type: str, claims: Claims) -> str:
+    """Return claims as a JWT of this type, signed by the first key."""
+    key = keys.signer
+    return jwt.encode(claims, key.private, algorithm="EdDSA", headers={"kid": key.kid, "typ": token_type})
+
+
+class TokenReader(Generic[T]):
+    """Checks the signatures of one kind of token, each token once."""
+
+    def __init__(
+        self, keys: KeyRing, required: Mapping[str, str], claims: Sequence[str], read: Callable[[Claims], T]
+    ) -> None:
+        """Take tokens with all of `claims`, of `required` audience, issuer and type; `read` makes sense of them."""
         self._keys = keys
-        self._issuer = issuer
-        self._watch = watch
-        self._cache: OrderedDict[bytes, Verified] = OrderedDict()
+        self._required = required
+        self._claims = [*claims, "exp", "iat", "iss", "aud", "jti"]
+        self._read = read
+        self._cache: OrderedDict[bytes, T] = OrderedDict()
 
-    async def verify_access_token(self, token: str) -> Verified:
-        """Return who the token names. Without a database round trip unless this process lost touch for a second.
+    def read(self, token: str) -> T:
+        """Return what the token says if the signature is ours; whether it is still good is the caller's to judge.
 
-        Raises: TokenInvalid, TokenExpired, SessionOver, TemporarilyUnavailable.
+        Raises: TokenInvalid.
         """
-        verified = self._read(token)
-        if not self._watch.is_fresh:
-            await self._watch.refresh()
-        self.confirm(verified)
-        return verified
-
-    def confirm(self, verified: Verified) -> None:
-        """Judge a verified token again by what this process knows now. Raises TokenExpired, SessionOver."""
-        if now_instant() >= verified.expires_at_s * 1000:
-            raise TokenExpired
-        caller = verified.caller
-        if self._watch.has_ended(caller.session_id):
-            raise SessionOver
-        if self._watch.access_version(caller.user_id) > verified.access_version:
-            raise TokenExpired("The roles of this account changed; refresh the token")
-
-    def _read(self, token: str) -> Verified:
-        """Return what the token says if the signature is ours, from the cache if it was checked before."""
         if len(token) > TOKEN_BYTES_MAX:
             raise TokenInvalid
         digest = hashlib.blake2b(token.encode(errors="replace"), digest_size=16).digest()
@@ -119,33 +115,69 @@ class TokenVerifier:
         if known is not None:
             self._cache.move_to_end(digest)
             return known
-        verified = self._check(token)
-        self._cache[digest] = verified
+        checked = self._check(token)
+        self._cache[digest] = checked
         if len(self._cache) > CACHE_MAX:
             self._cache.popitem(last=False)
-        return verified
+        return checked
 
-    def _check(self, token: str) -> Verified:
+    def _check(self, token: str) -> T:
         try:
             header = jwt.get_unverified_header(token)
             key = self._keys.find(str(header.get("kid")))
-            if key is None or header.get("typ") != TOKEN_TYPE:
+            if key is None or header.get("typ") != self._required["typ"]:
                 raise TokenInvalid
             claims = jwt.decode(
                 token,
                 key.public,
                 algorithms=["EdDSA"],  # never what the header asks for (RFC 8725 section 3.1)
-                audience=AUDIENCE,
-                issuer=self._issuer,
+                audience=self._required["aud"],
+                issuer=self._required["iss"],
                 # Expiry is checked at every use; clocks of two of our machines may differ in `iat`.
-                options={"require": _REQUIRED, "verify_exp": False, "verify_iat": False},
+                options={"require": self._claims, "verify_exp": False, "verify_iat": False},
             )
-            return _verified(claims)
+            return self._read(claims)
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
             raise TokenInvalid from error
 
 
-def _verified(claims: dict[str, Any]) -> Verified:
+class TokenVerifier:
+    """Checks access tokens: signature once, expiry and revocation at every use."""
+
+    def __init__(self, keys: KeyRing, issuer: str, watch: SessionWatch) -> None:
+        """Prepare; `watch` must be started."""
+        self._watch = watch
+        required = {"iss": issuer, "aud": AUDIENCE, "typ": TOKEN_TYPE}
+        self._reader = TokenReader(keys, required, ["sub", "sid", "roles", "ver"], _verified)
+
+    async def verify_access_token(self, token: str) -> Verified:
+        """Return who the token names. Without a database round trip unless this process lost touch for a second.
+
+        Raises: TokenInvalid, TokenExpired, SessionOver, TemporarilyUnavailable.
+        """
+        verified = self._reader.read(token)
+        if not self._watch.is_fresh:
+            await self._watch.refresh()
+        self.confirm(verified)
+        return verified
+
+    def confirm(self, verified: Verified) -> None:
+        """Judge a verified token again by what this process knows now. Raises TokenExpired, SessionOver."""
+        confirm(verified, self._watch)
+
+
+def confirm(verified: Verified, watch: SessionWatch) -> None:
+    """Judge what a token says by what this process knows now. Raises TokenExpired, SessionOver."""
+    if now_instant() >= verified.expires_at_s * 1000:
+        raise TokenExpired
+    caller = verified.caller
+    if watch.has_ended(caller.session_id):
+        raise SessionOver
+    if watch.access_version(caller.user_id) > verified.access_version:
+        raise TokenExpired("The roles of this account changed; refresh the token")
+
+
+def _verified(claims: Claims) -> Verified:
     caller = Caller(UUID(claims["sub"]), UUID(claims["sid"]), frozenset(claims["roles"]))
     return Verified(caller, int(claims["ver"]), int(claims["exp"]))
 

@@ -1,10 +1,12 @@
 """The keys and the hasher behind `Stores.auth`: one object per process."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
 
 from handlers.auth.keys import KeyRing, load_refresh_keys
 from handlers.auth.passwords import PasswordHasher
+from handlers.auth.scope_tokens import ScopeSigner
 from handlers.auth.tokens import RefreshTokens, TokenSigner
 from handlers.contract import Caller
 
@@ -26,6 +28,7 @@ class KeyedAuthTools:
         self.hasher = hasher or PasswordHasher()
         self.keys = KeyRing(folder)
         self._access = TokenSigner(self.keys, issuer, access_token_s)
+        self._scopes = ScopeSigner(self.keys, issuer)
         self._refresh = RefreshTokens(load_refresh_keys(folder))
 
     async def hash_password(self, password: str) -> str:
@@ -41,6 +44,12 @@ class KeyedAuthTools:
     ) -> tuple[str, int]:
         """See `AuthTools`."""
         return self._access.sign(caller, access_version, now_ms, ends_at_ms)
+
+    def sign_scope_token(
+        self, issuer: Caller, access_version: int, channels: Sequence[str], now_ms: int, ends_at_ms: int
+    ) -> str:
+        """See `AuthTools`."""
+        return self._scopes.sign(issuer, access_version, channels, now_ms, ends_at_ms)
 
     def sign_refresh_token(self, session_id: UUID, counter: int) -> str:
         """See `AuthTools`."""

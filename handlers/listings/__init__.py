@@ -1,29 +1,45 @@
 """Listings: offers of goods, the category tree, search. The table of contents of the domain."""
 
-from handlers.contract import Permission, Route
+from handlers.contract import Permission, Route, TimerHandler
+from handlers.listings import goods_routes, photo_routes, search_routes, stock_routes
 from handlers.listings.create_listing import create_listing
+from handlers.listings.delete_draft import delete_draft
+from handlers.listings.expire_reservations import expire_reservations
 from handlers.listings.get_listing import get_listing
 from handlers.listings.list_categories import list_categories
+from handlers.listings.list_own_listings import list_own_listings
+from handlers.listings.match_searches import match_searches
+from handlers.listings.publish_listing import publish_listing
 from handlers.listings.search_listings import search_listings
+from handlers.listings.sweep_photos import sweep_photos
+from handlers.listings.tell_matches import tell_matches
 from handlers.listings.update_listing import update_listing
 from handlers.listings.withdraw_listing import withdraw_listing
 from protocols.errors import NotAllowed, Stale
+from protocols.goods import GoodsProhibited
 from protocols.listings import (
     Categories,
     CategoryNotFound,
     CreateListing,
+    DeleteDraft,
     FoundListings,
     GetListing,
     ListCategories,
     Listing,
+    ListingInAuction,
     ListingNotActive,
+    ListingNotDraft,
     ListingNotFound,
+    ListOwnListings,
+    OwnListings,
+    PublishListing,
     SearchListings,
     UpdateListing,
     WithdrawListing,
 )
+from protocols.stock import StockHeld
 
-ROUTES: tuple[Route, ...] = (
+_ROUTES: tuple[Route, ...] = (
     Route(
         domain="listings",
         command=CreateListing,
@@ -34,7 +50,7 @@ ROUTES: tuple[Route, ...] = (
         permission=Permission.SIGNED_IN,
         status=201,
         cost=5,
-        refusals=(CategoryNotFound,),
+        refusals=(CategoryNotFound, GoodsProhibited),
     ),
     Route(
         domain="listings",
@@ -46,6 +62,16 @@ ROUTES: tuple[Route, ...] = (
         permission=Permission.ANYONE,
         cost=5,
         refusals=(CategoryNotFound,),
+    ),
+    Route(
+        domain="listings",
+        command=ListOwnListings,
+        reply=OwnListings,
+        function=list_own_listings,
+        method="GET",
+        path="/v1/listings/own",
+        permission=Permission.SIGNED_IN,
+        cost=2,
     ),
     Route(
         domain="listings",
@@ -68,7 +94,38 @@ ROUTES: tuple[Route, ...] = (
         permission=Permission.SIGNED_IN,
         cost=5,
         etag=True,
-        refusals=(ListingNotFound, ListingNotActive, CategoryNotFound, NotAllowed, Stale),
+        refusals=(
+            ListingNotFound,
+            ListingNotActive,
+            ListingInAuction,
+            CategoryNotFound,
+            NotAllowed,
+            Stale,
+            StockHeld,
+            GoodsProhibited,
+        ),
+    ),
+    Route(
+        domain="listings",
+        command=PublishListing,
+        reply=Listing,
+        function=publish_listing,
+        method="POST",
+        path="/v1/listings/{listing_id}/publish",
+        permission=Permission.SIGNED_IN,
+        cost=5,
+        refusals=(ListingNotFound, ListingNotActive, NotAllowed, GoodsProhibited),
+    ),
+    Route(
+        domain="listings",
+        command=DeleteDraft,
+        reply=None,
+        function=delete_draft,
+        method="DELETE",
+        path="/v1/listings/{listing_id}",
+        permission=Permission.SIGNED_IN,
+        status=204,
+        refusals=(ListingNotFound, ListingNotDraft, NotAllowed),
     ),
     Route(
         domain="listings",
@@ -78,7 +135,7 @@ ROUTES: tuple[Route, ...] = (
         method="POST",
         path="/v1/listings/{listing_id}/withdraw",
         permission=Permission.SIGNED_IN,
-        refusals=(ListingNotFound, ListingNotActive, NotAllowed),
+        refusals=(ListingNotFound, ListingNotActive, ListingInAuction, NotAllowed),
     ),
     Route(
         domain="listings",
@@ -90,3 +147,18 @@ ROUTES: tuple[Route, ...] = (
         permission=Permission.ANYONE,
     ),
 )
+
+ROUTES: tuple[Route, ...] = (
+    *_ROUTES,
+    *stock_routes.ROUTES,
+    *photo_routes.ROUTES,
+    *search_routes.ROUTES,
+    *goods_routes.ROUTES,
+)
+
+TIMERS: dict[str, TimerHandler] = {
+    "expire_reservations": expire_reservations,
+    "sweep_photos": sweep_photos,
+    "match_searches": match_searches,
+    "tell_matches": tell_matches,
+}

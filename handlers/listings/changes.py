@@ -14,15 +14,19 @@ from handlers.listings.rules import (
     check_title,
 )
 from protocols.errors import NotAllowed, Stale
-from protocols.listings import ListingNotActive, ListingNotFound, UpdateListing
+from protocols.listings import ListingInAuction, ListingNotActive, ListingNotFound, UpdateListing
+from protocols.stock import StockHeld
 from storage.listings.listings_postgres import ListingRow
+
+FREE_IN_AUCTION = frozenset({"price_minor", "currency", "version", "terms_version", "updated_at_ms"})
+"""Columns that bidders of a live auction do not rely on: an auction has a price of its own."""
 
 _CHANGEABLE = ("title", "description", "category", "condition", "weight_g", "volume_cm3", "quantity")
 
 
 def own_listing(row: ListingRow | None, user_id: UUID) -> ListingRow:
-    """Return the listing when it is this user's. Raises ListingNotFound, NotAllowed."""
-    if row is None:
+    """Return the listing when it is this user's; others do not learn of a draft. Raises ListingNotFound, NotAllowed."""
+    if row is None or (row.status == "draft" and row.seller_id != user_id):
         raise ListingNotFound
     if row.seller_id != user_id:
         raise NotAllowed("Only its seller may change a listing")
@@ -32,16 +36,25 @@ def own_listing(row: ListingRow | None, user_id: UUID) -> ListingRow:
 def change_listing(row: ListingRow, command: UpdateListing, now_ms: int) -> ListingRow:
     """Return the listing as the command wants it, one version on; the very same when nothing would change.
 
-    Raises: Stale, ListingNotActive, InvalidInput.
+    Raises: Stale, ListingNotActive, StockHeld, InvalidInput.
     """
     if command.if_match is not None and command.if_match != row.version:
         raise Stale(version=row.version)
-    if row.status != "active":
+    if row.status not in {"draft", "active"}:
         raise ListingNotActive(listing_status=row.status)
     changed = replace(row, **_given_columns(command))
     if changed == row:
         return row
-    return replace(changed, version=row.version + 1, updated_at_ms=max(now_ms, row.updated_at_ms))
+    if changed.quantity < row.reserved:
+        raise StockHeld(f"Buyers hold {row.reserved}; leave at least as many", reserved=row.reserved)
+    version = row.version + 1
+    stock_alone = replace(changed, quantity=row.quantity) == row
+    return replace(
+        changed,
+        version=version,
+        terms_version=row.terms_version if stock_alone else version,
+        updated_at_ms=max(now_ms, row.updated_at_ms),
+    )
 
 
 def _given_columns(command: UpdateListing) -> dict[str, Any]:
@@ -59,7 +72,26 @@ def _given_columns(command: UpdateListing) -> dict[str, Any]:
     return given
 
 
+def check_auction(auction: tuple[UUID, str] | None) -> None:
+    """Let a change pass that takes nothing back from those who may have bid. Raises ListingInAuction."""
+    if auction is not None and auction[1] == "live":
+        detail = "Its auction is live: bidders rely on what they read. Only the price can change"
+        raise ListingInAuction(detail, auction_id=str(auction[0]))
+
+
 def changed_columns(before: ListingRow, after: ListingRow) -> set[str]:
     """Return the names of the columns that differ."""
     old, new = asdict(before), asdict(after)
     return {name for name, value in new.items() if old[name] != value}
+
+
+def is_cheaper(before: ListingRow, after: ListingRow) -> bool:
+    """Whether the price fell, or there is one now: then it may fit saved searches that it did not.
+
+    Other changes tell nobody, or a seller could tell everybody by changing words until all searches fit.
+    """
+    if after.price_minor is None:
+        return False
+    if before.price_minor is None:
+        return True
+    return before.currency == after.currency and after.price_minor < before.price_minor

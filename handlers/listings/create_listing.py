@@ -1,6 +1,7 @@
-"""Offer something: one new listing, one audit event."""
+"""Offer something, or begin a draft of it: one new listing, one audit event."""
 
-from handlers.contract import Caller, Event, Outcome, Stores
+from handlers.contract import Caller, Event, Outcome, Stores, Timer
+from handlers.listings.goods import refuse_prohibited
 from handlers.listings.rules import (
     check_attributes,
     check_description,
@@ -16,16 +17,16 @@ from storage.listings.listings_postgres import ListingRow, insert_listing, read_
 
 
 async def create_listing(command: CreateListing, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
-    """List it at once, active, at version 1.
+    """List it at once, or keep it a draft, at version 1.
 
-    Raises: InvalidInput, CategoryNotFound.
+    Raises: InvalidInput, CategoryNotFound, GoodsProhibited.
     """
     price_minor, currency = check_price(command.price)
     lat, lon = check_point(command.location)
     row = ListingRow(
         listing_id=new_id(),
         seller_id=caller.id,
-        status="active",
+        status="draft" if command.draft else "active",
         version=1,
         title=check_title(command.title),
         description=check_description(command.description),
@@ -44,9 +45,12 @@ async def create_listing(command: CreateListing, caller: Caller, stores: Stores,
     )
     if not await read_branch(stores.db, row.category):
         raise CategoryNotFound
+    if not command.draft:
+        await refuse_prohibited(stores.db, row)
     await insert_listing(stores.db, row)
     shown = show_listing(row)
     event = Event(
         listing_stream(row.listing_id), "listing_created", ListingCreated(listing=shown), row.version
     )
-    return Outcome(reply=shown, events=[event])
+    timers = [] if command.draft else [Timer("match_searches", row.listing_id, now_ms)]
+    return Outcome(reply=shown, events=[event], timers=timers)

@@ -75,12 +75,12 @@ def check_point(point: GeoPoint | None) -> tuple[float | None, float | None]:
     return point.lat + 0.0, 180.0 if point.lon == -180 else point.lon + 0.0
 
 
-def parse_near(text: str) -> tuple[float, float]:
+def parse_near(text: str, pointer: str = "/near") -> tuple[float, float]:
     """Return latitude and longitude of a `lat,lon` text. Raises InvalidInput."""
     match = _POINT.fullmatch(text)
     if match is None:
-        refuse("/near", "Write `lat,lon` in degrees, such as `52.52,13.405`")
+        refuse(pointer, "Write `lat,lon` in degrees, such as `52.52,13.405`")
     lat, lon = float(match[1]), float(match[2])
     if abs(lat) > 90 or abs(lon) > 180:
-        refuse("/near", "Latitude is -90 to 90, longitude -180 to 180")
+        refuse(pointer, "Latitude is -90 to 90, longitude -180 to 180")
     return lat, lon

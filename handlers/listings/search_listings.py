@@ -1,13 +1,11 @@
 """Find listings: words, filters, distance, facets."""
 
-from dataclasses import replace
-
 from handlers.contract import Caller, Outcome, Stores
 from handlers.listings.cursors import read_cursor, write_cursor
-from handlers.listings.rules import check_currency, has_controls, parse_near, refuse
+from handlers.listings.filters import read_filters
+from handlers.listings.rules import refuse
 from handlers.listings.showing import show_found
 from protocols.listings import (
-    CategoryNotFound,
     Count,
     Facets,
     FoundListings,
@@ -15,12 +13,10 @@ from protocols.listings import (
     PriceBands,
     SearchListings,
 )
-from storage.listings.listings_postgres import read_branch
 from storage.listings.search_postgres import (
     BAND_STARTS,
     MATCHES_MAX,
     FacetRows,
-    Filters,
     Order,
     search_page,
 )
@@ -31,14 +27,9 @@ async def search_listings(command: SearchListings, _caller: Caller, stores: Stor
 
     Raises: InvalidInput, CategoryNotFound.
     """
-    filters = _read_filters(command)
     order = _choose_order(command)
     after = read_cursor(command, order)
-    if command.category:
-        branch = await read_branch(stores.db, command.category)
-        if not branch:
-            raise CategoryNotFound
-        filters = replace(filters, categories=tuple(branch))
+    filters = await read_filters(stores.db, command)
     page = await search_page(stores.db, filters, order, command.limit, after)
     found = FoundListings(
         items=[show_found(row) for row in page.rows],
@@ -47,26 +38,6 @@ async def search_listings(command: SearchListings, _caller: Caller, stores: Stor
         similar=page.similar,
     )
     return Outcome(reply=found)
-
-
-def _read_filters(command: SearchListings) -> Filters:
-    """Return the filters, the category still to be looked up. Raises InvalidInput."""
-    text = " ".join(command.q.split())
-    if has_controls(text):
-        refuse("/q", "A search has no control characters")
-    low, high = command.min_price, command.max_price
-    if low is not None and high is not None and low > high:
-        refuse("/max_price", "The highest price is below the lowest")
-    return Filters(
-        text=text,
-        condition=command.condition,
-        min_price=low,
-        max_price=high,
-        currency=check_currency(command.currency, "/currency") if command.currency else None,
-        seller_id=command.seller_id,
-        near=parse_near(command.near) if command.near else None,
-        radius_m=command.radius_m,
-    )
 
 
 def _choose_order(command: SearchListings) -> Order:

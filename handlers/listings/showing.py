@@ -1,8 +1,14 @@
 """Listings as clients see them."""
 
+from handlers.contract import Latest
+from handlers.listings.photo_names import file_path
 from protocols.listings import FoundListing, Listing
+from protocols.photos import Photo
+from protocols.stock import Stock
+from protocols.topics import stock_channel
 from protocols.values import GeoPoint, Money, to_timestamp
 from storage.listings.listings_postgres import ListingRow
+from storage.listings.photos_postgres import PhotoRow
 from storage.listings.search_postgres import FoundRow
 
 
@@ -21,7 +27,10 @@ def show_listing(row: ListingRow) -> Listing:
         weight_g=row.weight_g,
         volume_cm3=row.volume_cm3,
         quantity=row.quantity,
+        reserved=row.reserved,
+        saleable=_saleable(row),
         attributes=row.attributes,
+        photos=[_show_photo(photo) for photo in row.photos],
         version=row.version,
         created_at=to_timestamp(row.created_at_ms),
         updated_at=to_timestamp(row.updated_at_ms),
@@ -42,11 +51,40 @@ def show_found(row: FoundRow) -> FoundListing:
         weight_g=row.weight_g,
         volume_cm3=row.volume_cm3,
         quantity=row.quantity,
+        saleable=_saleable(row),
+        photo=_show_photo(row.photo) if row.photo else None,
         version=row.version,
         created_at=to_timestamp(row.created_at_ms),
         updated_at=to_timestamp(row.updated_at_ms),
         distance_m=None if row.distance_m is None else round(row.distance_m, 1),
     )
+
+
+def show_shelf(row: ListingRow) -> Latest:
+    """Return what watchers of the listing see."""
+    value = Stock(
+        price=_show_price(row.price_minor, row.currency),
+        saleable=_saleable(row),
+        version=row.version,
+        status=row.status,
+    )
+    return Latest(stock_channel(row.listing_id), row.version, value)
+
+
+def _show_photo(row: PhotoRow) -> Photo:
+    return Photo(
+        id=row.photo_id,
+        width=row.width,
+        height=row.height,
+        caption=row.caption,
+        full=file_path(row.photo_id, "full"),
+        medium=file_path(row.photo_id, "medium"),
+        small=file_path(row.photo_id, "small"),
+    )
+
+
+def _saleable(row: ListingRow | FoundRow) -> int:
+    return row.quantity - row.reserved
 
 
 def _show_price(price_minor: int | None, currency: str | None) -> Money | None:

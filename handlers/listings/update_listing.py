@@ -1,33 +1,58 @@
-"""Change a listing: its seller, while it is active; one audit event when anything changed."""
+"""Change a listing: its seller, while it is a draft or active; one audit event when anything changed."""
 
 import msgspec
 
-from handlers.contract import Caller, Event, Outcome, Stores
-from handlers.listings.changes import change_listing, changed_columns, own_listing
-from handlers.listings.showing import show_listing
+from handlers.contract import Caller, Event, Outcome, Stores, Timer
+from handlers.listings.changes import (
+    FREE_IN_AUCTION,
+    change_listing,
+    changed_columns,
+    check_auction,
+    is_cheaper,
+    own_listing,
+)
+from handlers.listings.goods import refuse_prohibited
+from handlers.listings.showing import show_listing, show_shelf
 from protocols.listings import CategoryNotFound, ListingUpdated, UpdateListing
 from protocols.topics import listing_stream
+from storage.auctions.lookups import read_open_auction
 from storage.listings.listings_postgres import lock_listing, read_branch, update_listing_row
+from storage.listings.stock_postgres import MovementRow, insert_movements
 
 _FIELD_OF_COLUMN = {"price_minor": "price", "currency": "price", "lat": "location", "lon": "location"}
-_BESIDE = {"version", "updated_at_ms"}
+_DESCRIBING = {"title", "description", "category"}
+_BESIDE = {"version", "terms_version", "updated_at_ms"}
 
 
 async def update_listing(command: UpdateListing, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
     """Write the given fields and count the version on; a change that changes nothing leaves it as it is.
 
-    Raises: ListingNotFound, NotAllowed, Stale, ListingNotActive, InvalidInput, CategoryNotFound.
+    Raises: ListingNotFound, NotAllowed, Stale, ListingNotActive, StockHeld, ListingInAuction, InvalidInput,
+    CategoryNotFound, GoodsProhibited.
     """
     before = own_listing(await lock_listing(stores.db, command.listing_id), caller.id)
     row = change_listing(before, command, now_ms)
     shown = show_listing(row)
     if row is before:
         return Outcome(reply=shown)
+    changed = changed_columns(before, row)
+    if changed - FREE_IN_AUCTION:
+        check_auction(await read_open_auction(stores.db, row.listing_id))
     if row.category != before.category and not await read_branch(stores.db, row.category):
         raise CategoryNotFound
+    if row.status == "active" and changed & _DESCRIBING:
+        await refuse_prohibited(stores.db, row)
     await update_listing_row(stores.db, row)
-    fields = {_FIELD_OF_COLUMN.get(name, name) for name in changed_columns(before, row) - _BESIDE}
+    if moved := row.quantity - before.quantity:
+        adjusted = MovementRow(
+            row.listing_id, row.version, "adjust", moved, row.quantity, row.reserved, None, now_ms
+        )
+        await insert_movements(stores.db, [adjusted])
+    fields = {_FIELD_OF_COLUMN.get(name, name) for name in changed - _BESIDE}
     changes = {name: msgspec.to_builtins(getattr(shown, name)) for name in sorted(fields)}
     updated = ListingUpdated(by=caller.id, version=row.version, changes=changes)
     event = Event(listing_stream(row.listing_id), "listing_updated", updated, row.version)
-    return Outcome(reply=shown, events=[event])
+    if row.status == "draft":
+        return Outcome(reply=shown, events=[event])
+    timers = [Timer("match_searches", row.listing_id, now_ms)] if is_cheaper(before, row) else []
+    return Outcome(reply=shown, events=[event], latest=[show_shelf(row)], timers=timers)

@@ -14,7 +14,7 @@ import httpx
 import uvloop
 
 from load.accounts import AccountError
-from load.benchmarks import bids, closing, fanout, idle, rest, rpc, watch
+from load.benchmarks import bids, closing, connections, fanout, idle, rest, rpc, stalled, storm, watch
 from load.benchmarks.machine import raise_descriptor_limit, unpin
 from load.benchmarks.programs import ROOT, BenchmarkError, System, running_system
 from load.benchmarks.report import Figure, keep, print_table
@@ -22,16 +22,19 @@ from load.client import ServerError, SocketClosedError
 
 OF_CORE: dict[str, Callable[[Path], Awaitable[list[Figure]]]] = {
     "fan-out": fanout.measure,
+    "stalled": stalled.measure,
     "rpc": rpc.measure,
     "idle": idle.measure,
+    "connections": connections.measure,
 }
-"""Benchmarks of the realtime core alone."""
+"""Benchmarks that start what they measure: the realtime core alone, but for `connections`."""
 
 OF_SYSTEM: dict[str, Callable[[System], Awaitable[list[Figure]]]] = {
     "bids": bids.measure,
     "watch": watch.measure,
     "close": closing.measure,
     "rest": rest.measure,
+    "storm": storm.measure,
 }
 """Benchmarks of a whole private system."""
 

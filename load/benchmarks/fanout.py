@@ -1,48 +1,54 @@
 """Fan-out of the realtime core: 1,000 subscribers of one channel, 200-byte JSON, against the raw uvloop floor.
 
 Two ways: one message at a time at a fixed 50,000 deliveries a second (CPU per delivery), and ten messages joined in one
-tick, as fast as they are taken (deliveries per second). Core and floor run one after the other, twice, on one core,
-the generator on another; the median counts.
+tick, as fast as they are taken (deliveries per second). Core, floor and a stock Litestar server take turns on one core,
+the generator is on another; the medians of all rounds count.
 """
 
 import asyncio
 import statistics
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from picows import WSFrame, WSTransport
 
-from load.benchmarks.machine import cpu_s, pin
-from load.benchmarks.programs import BenchmarkError, SmallServer, small_server
+from load.benchmarks.machine import exact_cpu_s
+from load.benchmarks.nats_fanout import find_nats_server, nats_stage
+from load.benchmarks.programs import BenchmarkError, SmallServer
 from load.benchmarks.report import Figure
+from load.benchmarks.stage import SUBSCRIBERS, Counter, Stage
+from load.benchmarks.turns import (
+    CORE,
+    FLOOR,
+    IS_FLOOR,
+    IS_STOCK,
+    STOCK,
+    ratios_in_words,
+    servers_on_one_core,
+    take_turns,
+)
 from load.client import OnPublication, Reply, Socket, gather_some, open_socket, open_sockets
 from load.latencies import Latencies
 from load.waiting import wait_until
 
-CORE, FLOOR = "tests.support.measured_app", "load.benchmarks.floor"
+NATS = "nats-server"
+IS_NATS = "nats-server's own websockets, the same payload"
 CHANNEL = "auctions:measured"
-SUBSCRIBERS = 1_000
 FIXED_RATE = 50
 """Messages a second; times the subscribers: deliveries a second."""
 JOINED = 10
 WINDOW = 1
 """Requests of ten messages under way: two at a time could be joined to twenty, on one side only."""
-SECONDS = 4.0
-REPETITIONS = 2
+SECONDS = 1.0
+"""Length of one turn of one server, each way."""
+ROUNDS = 5
+LAUNCHES = 2
+"""Processes of one program differ a little by where their memory came to lie."""
 PING_BYTES_MAX = 16
 """Frames up to this size are pings: they go the ordinary way."""
-
-
-class Counter:
-    """Deliveries of all subscribers together."""
-
-    def __init__(self) -> None:
-        """Start at zero."""
-        self.deliveries = self.frames = 0
-        self.on_progress: Callable[[], None] | None = None
 
 
 class Subscriber(Socket):
@@ -69,76 +75,143 @@ class Subscriber(Socket):
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one server did."""
+    """What one server did, round by round."""
 
-    cpu_us: float
+    cpu_us: list[float] = field(default_factory=list)
     """CPU of the server per delivery, one message at a time."""
-    joined_per_s: float
-    joined_cpu_us: float
-    spread: Latencies
+    joined_per_s: list[float] = field(default_factory=list)
+    joined_cpu_us: list[float] = field(default_factory=list)
+    spread: Latencies = field(default_factory=Latencies)
     """Publish to last subscriber, one message at a time."""
 
 
-def message(number: int) -> bytes:
-    """Return 200 bytes of JSON."""
+def message(number: int, size: int = 200) -> bytes:
+    """Return that many bytes of JSON."""
     text = b'{"type":"bid_placed","price":%d,"leader":"b***7","name":"' % (1_000_000 + number)
-    return text + b"x" * (198 - len(text)) + b'"}'
+    return text + b"x" * (size - 2 - len(text)) + b'"}'
 
 
 async def measure(home: Path) -> list[Figure]:
-    """Run both ways on both servers."""
-    runs: dict[str, list[Measured]] = {FLOOR: [], CORE: []}
-    for _ in range(REPETITIONS):
-        for module, measured in runs.items():
-            async with small_server(home, module) as server:
-                pin(server.pid, 0)
-                pin(0, -1)
-                measured.append(await _measure_server(server))
-    core, floor = ({f: _median(runs[m], f) for f in ("cpu", "joined", "joined_cpu")} for m in (CORE, FLOOR))
-    spread = runs[CORE][-1].spread
-    is_floor = "asyncio.Protocol on uvloop, frame built once"
+    """Run both ways on all servers; nats-server, where it is installed, takes part one message at a time."""
+    measured = {module: Measured() for module in (FLOOR, CORE, STOCK, NATS)}
+    for _ in range(LAUNCHES):
+        async with servers_on_one_core(home, (FLOOR, CORE, STOCK)) as servers, AsyncExitStack() as stack:
+            stages: dict[str, Stage] = {module: await fill(server) for module, server in servers.items()}
+            foreign: dict[str, Stage] = {}
+            if (program := find_nats_server()) is not None:
+                foreign[NATS] = await stack.enter_async_context(nats_stage(home, program))
+            for stage in (stages | foreign).values():
+                await one_at_a_time(stage, 0.5)  # warm-up
+            for module, stage in take_turns(stages | foreign, ROUNDS):
+                cpu_us, spread = await one_at_a_time(stage, SECONDS)
+                measured[module].cpu_us.append(cpu_us)
+                measured[module].spread.samples.extend(spread.samples)
+            for module, stage in take_turns(stages, ROUNDS):
+                joined_per_s, joined_cpu_us = await _joined(stage, SECONDS)
+                measured[module].joined_per_s.append(joined_per_s)
+                measured[module].joined_cpu_us.append(joined_cpu_us)
+            for stage in (stages | foreign).values():
+                stage.leave()
     return [
+        *_one_at_a_time_figures(measured),
+        *_joined_figures(measured[CORE], measured[FLOOR], measured[STOCK]),
+    ]
+
+
+def _one_at_a_time_figures(measured: dict[str, Measured]) -> list[Figure]:
+    core, floor = measured[CORE], measured[FLOOR]
+    figures = [
         Figure(
             benchmark="fan-out",
             what=f"CPU per delivery at {FIXED_RATE * SUBSCRIBERS:,}/s, one message at a time",
-            value=core["cpu"],
+            value=statistics.median(core.cpu_us),
             unit="µs",
-            baseline=floor["cpu"],
-            baseline_is=is_floor,
+            baseline=statistics.median(floor.cpu_us),
+            baseline_is=IS_FLOOR,
             target=1.1,
             against="ratio",
-            notes={"publish to last of 1,000": spread.in_words()},
-        ),
+            notes={
+                "ratio": ratios_in_words(core.cpu_us, floor.cpu_us),
+                "publish to last of 1,000": core.spread.in_words(),
+                "floor": floor.spread.in_words(),
+            },
+        )
+    ]
+    for module, words, target in ((STOCK, "the ordinary way", None), (NATS, "nats-server", 1.0)):
+        other = measured[module]
+        if not other.cpu_us:
+            continue
+        figures.append(
+            Figure(
+                benchmark="fan-out",
+                what=f"the same, against {words}",
+                value=statistics.median(core.cpu_us),
+                unit="µs",
+                baseline=statistics.median(other.cpu_us),
+                baseline_is=IS_STOCK if module == STOCK else IS_NATS,
+                target=target,
+                against="ratio",
+                notes={
+                    "ratio": ratios_in_words(core.cpu_us, other.cpu_us),
+                    "publish to last of 1,000, baseline": other.spread.in_words(),
+                },
+            )
+        )
+    return figures
+
+
+def _joined_figures(core: Measured, floor: Measured, stock: Measured) -> list[Figure]:
+    def rates(measured: Measured) -> float:
+        return 1e6 / statistics.median(measured.joined_cpu_us)
+
+    return [
         Figure(
             benchmark="fan-out",
             what=f"deliveries per CPU second of the server, {JOINED} joined",
-            value=1e6 / core["joined_cpu"],
+            value=rates(core),
             unit="deliveries/s",
-            baseline=1e6 / floor["joined_cpu"],
-            baseline_is=is_floor,
+            baseline=rates(floor),
+            baseline_is=IS_FLOOR,
             target=1_000_000,
             better="higher",
-            notes={"deliveries/s with this generator": core["joined"], "floor": floor["joined"]},
+            notes={
+                "deliveries/s with this generator": statistics.median(core.joined_per_s),
+                "floor": statistics.median(floor.joined_per_s),
+                "stock": statistics.median(stock.joined_per_s),
+            },
         ),
         Figure(
             benchmark="fan-out",
             what=f"CPU per delivery, {JOINED} joined",
-            value=core["joined_cpu"],
+            value=statistics.median(core.joined_cpu_us),
             unit="µs",
-            baseline=floor["joined_cpu"],
-            baseline_is=is_floor,
+            baseline=statistics.median(floor.joined_cpu_us),
+            baseline_is=IS_FLOOR,
             target=1.15,
             against="ratio",
+            notes={"ratio": ratios_in_words(core.joined_cpu_us, floor.joined_cpu_us)},
+        ),
+        Figure(
+            benchmark="fan-out",
+            what="the same, against the ordinary way, joined by hand",
+            value=statistics.median(core.joined_cpu_us),
+            unit="µs",
+            baseline=statistics.median(stock.joined_cpu_us),
+            baseline_is=IS_STOCK,
+            notes={"ratio": ratios_in_words(core.joined_cpu_us, stock.joined_cpu_us)},
         ),
     ]
 
 
-def _median(runs: list[Measured], field: str) -> float:
-    names = {"cpu": "cpu_us", "joined": "joined_per_s", "joined_cpu": "joined_cpu_us"}
-    return float(statistics.median(getattr(run, names[field]) for run in runs))
+@dataclass(frozen=True, slots=True)
+class CoreStage(Stage):
+    """A server that speaks our protocol."""
+
+    publisher: Socket
 
 
-async def _measure_server(server: SmallServer) -> Measured:
+async def fill(server: SmallServer) -> CoreStage:
+    """Open the publisher and everybody's subscription."""
     publisher = await open_socket(server.url)
     subscribers = await open_sockets(server.url, [""] * SUBSCRIBERS, make=Subscriber)
     await gather_some([partial(s.subscribe, CHANNEL) for s in subscribers])
@@ -146,14 +219,8 @@ async def _measure_server(server: SmallServer) -> Measured:
     for subscriber in subscribers:
         assert isinstance(subscriber, Subscriber)
         subscriber.counter = counter
-    try:
-        await _one_at_a_time(publisher, counter, server.pid, 1.0)  # warm-up
-        cpu_us, spread = await _one_at_a_time(publisher, counter, server.pid, SECONDS)
-        joined_per_s, joined_cpu_us = await _joined(publisher, counter, server.pid, SECONDS)
-    finally:
-        for socket in (publisher, *subscribers):
-            socket.close()
-    return Measured(cpu_us, joined_per_s, joined_cpu_us, spread)
+    sockets = (publisher, *subscribers)
+    return CoreStage(server.pid, partial(_publish, publisher), counter, sockets, publisher)
 
 
 def _publish(publisher: Socket, *items: bytes) -> None:
@@ -166,11 +233,10 @@ def _expect_success(reply: Reply) -> None:
         raise BenchmarkError(f"publish was refused: {reply.error}")
 
 
-async def _one_at_a_time(
-    publisher: Socket, counter: Counter, pid: int, seconds: float
-) -> tuple[float, Latencies]:
+async def one_at_a_time(stage: Stage, seconds: float) -> tuple[float, Latencies]:
     """Publish at the fixed rate; return CPU µs per delivery and how long the last subscriber waited."""
-    before, cpu_before, started_at = counter.deliveries, cpu_s(pid), time.monotonic()
+    counter = stage.counter
+    before, cpu_before, started_at = counter.deliveries, exact_cpu_s(stage.pid), time.monotonic()
     sent_at: list[float] = []
     spread = Latencies()
 
@@ -185,16 +251,16 @@ async def _one_at_a_time(
         # A late server would join two messages into one write, and the figure would flatter it.
         await _await_deliveries(counter, before + number * SUBSCRIBERS)
         sent_at.append(time.monotonic())
-        _publish(publisher, message(number))
+        stage.publish(message(number))
     await _await_deliveries(counter, before + len(sent_at) * SUBSCRIBERS)
     counter.on_progress = None
-    return (cpu_s(pid) - cpu_before) * 1e6 / (counter.deliveries - before), spread
+    return (exact_cpu_s(stage.pid) - cpu_before) * 1e6 / (counter.deliveries - before), spread
 
 
-async def _joined(publisher: Socket, counter: Counter, pid: int, seconds: float) -> tuple[float, float]:
+async def _joined(stage: Stage, seconds: float) -> tuple[float, float]:
     """Publish ten at a time as fast as they are delivered; return deliveries a second and CPU µs per delivery."""
-    per_request = JOINED * SUBSCRIBERS
-    started_at, cpu_before, before = time.monotonic(), cpu_s(pid), counter.deliveries
+    counter, per_request = stage.counter, JOINED * SUBSCRIBERS
+    started_at, cpu_before, before = time.monotonic(), exact_cpu_s(stage.pid), counter.deliveries
     stop_at, sent, frames_before = started_at + seconds, 0, counter.frames
     items = [message(number) for number in range(JOINED)]
 
@@ -205,7 +271,7 @@ async def _joined(publisher: Socket, counter: Counter, pid: int, seconds: float)
             and time.monotonic() < stop_at
         ):
             sent += 1
-            _publish(publisher, *items)
+            stage.publish(*items)
 
     counter.on_progress = keep_going
     keep_going()
@@ -217,7 +283,14 @@ async def _joined(publisher: Socket, counter: Counter, pid: int, seconds: float)
         raise BenchmarkError(
             f"{deliveries / (counter.frames - frames_before):.1f} messages were joined, not {JOINED}"
         )
-    return deliveries / elapsed, (cpu_s(pid) - cpu_before) * 1e6 / deliveries
+    return deliveries / elapsed, (exact_cpu_s(stage.pid) - cpu_before) * 1e6 / deliveries
+
+
+async def flood(stage: Stage) -> None:
+    """Publish ten large messages and wait until everybody who reads has them."""
+    wanted = stage.counter.deliveries + JOINED * SUBSCRIBERS
+    stage.publish(*(message(number, 2_000) for number in range(JOINED)))
+    await _await_deliveries(stage.counter, wanted)
 
 
 async def _await_deliveries(counter: Counter, wanted: int) -> None:

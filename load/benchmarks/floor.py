@@ -1,8 +1,9 @@
 """The floor: as little as a Python server can do for the same bytes, an `asyncio.Protocol` on uvloop.
 
-It speaks just enough of the client protocol for our measuring client, answers `publish` and `echo`, builds each frame
-once and writes it to every subscriber; several publications of one request leave as one frame. No authentication, no
-history, no bounds, no heartbeats: what Mnbara's core costs beyond this is the price of being a server.
+It sends byte for byte what the core sends, speaks just enough of the client protocol for our measuring client, answers
+`publish` and `echo`, builds each frame once and writes it to every subscriber; several publications of one request
+leave as one frame. No authentication, no history, no bounds, no heartbeats: what Mnbara's core costs beyond this is the
+price of being a server.
 Run: `python -m load.benchmarks.floor PORT`.
 """
 
@@ -10,6 +11,7 @@ import asyncio
 import base64
 import hashlib
 import sys
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -29,7 +31,9 @@ class _Subscribe(Struct):
     channel: str
 
 
-class _Command(Struct):
+class Command(Struct):
+    """What a baseline has to know of a client's command; neither subscribe nor RPC: it connects."""
+
     id: int = 0
     subscribe: _Subscribe | None = None
     rpc: _Rpc | None = None
@@ -42,8 +46,18 @@ class Publish(Struct):
     items: list[Raw]
 
 
-_commands = msgspec.json.Decoder(_Command)
-_publishes = msgspec.json.Decoder(Publish)
+read_commands = msgspec.json.Decoder(Command).decode_lines
+read_publish = msgspec.json.Decoder(Publish).decode
+
+
+def push_lines(command: Publish, last_offset: int) -> bytes:
+    """Return the pushes of a `publish`, numbered from the offset after the channel's last one."""
+    now_ms = time.time_ns() // 1_000_000
+    return b"\n".join(
+        b'{"push":{"channel":"%b","pub":{"data":%b,"offset":%d,"time":%d}}}'
+        % (command.channel.encode(), bytes(item), last_offset + number, now_ms)
+        for number, item in enumerate(command.items, 1)
+    )
 
 
 def text_frame(payload: bytes) -> bytes:
@@ -116,14 +130,14 @@ class Floor(asyncio.Protocol):
         if opcode == 8:
             self.transport.close()
         elif opcode == 1 and payload != b"{}":
-            for command in _commands.decode_lines(payload):
+            for command in read_commands(payload):
                 self._answer(command)
 
-    def _answer(self, command: _Command) -> None:
+    def _answer(self, command: Command) -> None:
         if command.rpc is not None:
             data: bytes = bytes(command.rpc.data)
             if command.rpc.method == "publish":
-                self._publish(_publishes.decode(data))
+                self._publish(read_publish(data))
                 data = b"{}"
             self.write(text_frame(b'{"id":%d,"rpc":{"data":%b}}' % (command.id, data)))
         elif command.subscribe is not None:
@@ -133,14 +147,8 @@ class Floor(asyncio.Protocol):
             self.write(text_frame(b'{"id":%d,"connect":{"client":"floor","version":"0"}}' % command.id))
 
     def _publish(self, command: Publish) -> None:
-        lines = []
-        for item in command.items:
-            Floor.offset += 1
-            lines.append(
-                b'{"push":{"channel":"%b","pub":{"data":%b,"offset":%d}}}'
-                % (command.channel.encode(), bytes(item), Floor.offset)
-            )
-        frame = text_frame(b"\n".join(lines))
+        frame = text_frame(push_lines(command, Floor.offset))
+        Floor.offset += len(command.items)
         for write in self.subscribers.values():
             write(frame)
 

@@ -78,14 +78,21 @@ async def small_server(home: Path, module: str, *words: str) -> AsyncIterator[Sm
     """Run `python -m module PORT *words` until the block ends. Raises BenchmarkError when it does not listen."""
     port = free_port()
     log = home / "logs" / f"{module.rpartition('.')[2]}.log"
-    process = _spawn([sys.executable, "-m", module, str(port), *words], log)
+    async with listening_program([sys.executable, "-m", module, str(port), *words], port, log) as pid:
+        yield SmallServer(pid, websocket_url(f"http://127.0.0.1:{port}"))
+
+
+@contextlib.asynccontextmanager
+async def listening_program(command: list[str], port: int, log: Path) -> AsyncIterator[int]:
+    """Run a program until the block ends; yield its pid once it listens. Raises BenchmarkError when it does not."""
+    process = _spawn(command, log)
     try:
         deadline = time.monotonic() + START_TIMEOUT_S
         while not await _listens(port):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise BenchmarkError(f"{module} does not start: {_tail(log)}")
+                raise BenchmarkError(f"{log.stem} does not start: {_tail(log)}")
             await asyncio.sleep(0.05)
-        yield SmallServer(process.pid, websocket_url(f"http://127.0.0.1:{port}"))
+        yield process.pid
     finally:
         await _end(process)
 
@@ -115,10 +122,14 @@ class System:
         """Return that many signed-in users, the same in every run."""
         return await sign_in_many(self.base_url, count, "bench", self.home / "accounts.json")
 
+    def pids(self) -> dict[str, int]:
+        """Return the process ids of what runs now, by name: server-0 …, worker, postgres, redis, nats."""
+        return dict(_facts(self.home).get("processes", {}))
+
     def groups(self) -> dict[str, list[int]]:
         """Return the root pids of what is measured apart: server, worker, postgres, redis, nats, and ourselves."""
         found: dict[str, list[int]] = {"generator": [os.getpid()]}
-        for name, pid in _facts(self.home).get("processes", {}).items():
+        for name, pid in self.pids().items():
             found.setdefault(name.partition("-")[0], []).append(pid)
         return found
 

@@ -95,7 +95,7 @@ async def measure(system: System) -> list[Figure]:
     bidders = await open_sockets(system.websocket_url, [account.token for account in accounts[1:]])
     watchers = await open_sockets(system.websocket_url, [""] * WATCHERS, make=Watcher)
     try:
-        audience = await _sit_down(watchers, f"auctions:{auction_id}")
+        audience = await sit_down(watchers, f"auctions:{auction_id}")
         await _bid(bidders, auction_id, WARM_UP_S)
         meter = CpuMeter(system.groups())
         sent_at, replies = await _bid(bidders, auction_id, SECONDS)
@@ -126,7 +126,8 @@ async def measure(system: System) -> list[Figure]:
     ]
 
 
-async def _sit_down(watchers: Sequence[Socket], channel: str) -> list[Watcher]:
+async def sit_down(watchers: Sequence[Socket], channel: str) -> list[Watcher]:
+    """Subscribe every watcher; each counts from where its subscription starts."""
     replies = await gather_some([partial(watcher.subscribe, channel) for watcher in watchers])
     audience = []
     for watcher, reply in zip(watchers, replies, strict=True):

@@ -6,6 +6,7 @@ from typing import Any
 
 from litestar import Litestar, Request
 
+from handlers.listings.photo_names import PHOTOS_PATH
 from protocols.values import to_json
 from server.commands import CommandTable
 from server.errors_out import list_errors
@@ -25,6 +26,7 @@ from server.http.exchange import (
 )
 from server.http.ops import Health, MetricsPage, Ping
 from server.http.pages import Page, front_page, schema_page
+from server.http.photos import PhotoPages
 from server.http.routes import handlers_by_path
 from server.metrics import Metrics
 from server.ratelimits import SharedLimits
@@ -49,6 +51,8 @@ class DoorParts:
     jwks: Callable[[], Mapping[str, Any]]
     channels: ChannelSource
     pings: Mapping[str, Ping]
+    photos: Callable[[Callers], PhotoPages] | None = None
+    """Makes the page of photos' files; None where there is no store of them."""
     extra_handlers: Sequence[Any] = field(default=())
     """Further handlers of the framework: the realtime endpoints, webhooks."""
     leaving: Callable[[], bool] = lambda: False
@@ -88,7 +92,9 @@ def _pages(parts: DoorParts, callers: Callers) -> dict[str, Handler]:
         kept = b"public, max-age=%d" % JWKS_KEPT_S
         return Reply(200, to_json(parts.jwks()), [(b"cache-control", kept)])
 
+    photos = {} if parts.photos is None else {PHOTOS_PATH: parts.photos(callers)}
     return {
+        **photos,
         "/": front_page(),
         "/schema": schema_page(),
         "/schema/openapi.json": Page(to_json(build_openapi(routes, settings.url)), b"application/json"),

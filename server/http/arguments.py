@@ -1,7 +1,8 @@
 """A request's path, query, body and headers into the one command struct of its route.
 
-GET and DELETE read their fields from the query, the others from a JSON body; path parameters are fields too. What is
-said twice must be said the same: a body that contradicts the path or a header is refused.
+GET and DELETE read their fields from the query, the others from a JSON body; an upload is a body taken as it is. Path
+parameters are fields too. What is said twice must be said the same: a body that contradicts the path or a header is
+refused.
 """
 
 import re
@@ -12,8 +13,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from handlers.contract import Permission, Route
-from protocols.errors import Stale, UnsupportedMediaType
+from handlers.contract import Permission, Route, Upload
+from protocols.errors import Stale, TemporarilyUnavailable, UnsupportedMediaType
 from server.commands import Command
 from server.decoding import convert_text, decode_object, invalid
 from server.http.exchange import Incoming
@@ -22,6 +23,12 @@ QUERY_BYTES_MAX = 8 * 1024
 """Longer query strings are refused before they are parsed."""
 
 QUERY_FIELDS_MAX = 64
+
+UPLOAD_TIMEOUT_S = 120.0
+"""How long an upload may take to arrive: ten megabytes at 700 kbit/s."""
+
+UPLOADS_MAX = 16
+"""Uploads one process holds in memory at a time; more are refused for the moment."""
 
 _CONTENT_TYPE = re.compile(r'application/json(\s*;\s*charset="?utf-8"?)?', re.IGNORECASE)
 _QUOTED = re.compile(r'"([\x21\x23-\x7e]*)"')
@@ -52,6 +59,8 @@ class Arguments:
         """Learn the fields of the route's command. Raises RuntimeError for a path that names no field."""
         route = command.route
         self._decoder = command.decoder
+        self._upload = route.upload
+        self._uploads = 0
         self._from_query = reads_query(route)
         fields = {f.encode_name: f.type for f in msgspec.structs.fields(route.command)}
         hints = get_type_hints(route.command, include_extras=True)
@@ -90,12 +99,26 @@ class Arguments:
         return values
 
     async def _read_body(self, request: Incoming) -> dict[str, Any]:
+        if self._upload is not None:
+            return await self._read_upload(request, self._upload)
         data = await request.body()
         if data and not _CONTENT_TYPE.fullmatch(request.header(b"content-type")):
             raise UnsupportedMediaType
         if request.header(b"content-encoding").lower() not in {"", "identity"}:
             raise UnsupportedMediaType("Send the body as it is: no content coding is taken")
         return decode_object(data)
+
+    async def _read_upload(self, request: Incoming, upload: Upload) -> dict[str, Any]:
+        media_type = request.header(b"content-type").partition(";")[0].strip().lower()
+        if media_type not in upload.media_types:
+            raise UnsupportedMediaType(f"Send {', '.join(upload.media_types)}")
+        if self._uploads >= UPLOADS_MAX:
+            raise TemporarilyUnavailable("Too many uploads are arriving; try again in a few seconds")
+        self._uploads += 1
+        try:
+            return {"content": await request.body(upload.bytes_max, UPLOAD_TIMEOUT_S)}
+        finally:
+            self._uploads -= 1
 
 
 def parse_query(query: bytes) -> list[tuple[str, str]]:

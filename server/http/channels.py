@@ -26,6 +26,9 @@ from server.metrics import Metrics
 
 PATH = "/v1/channels/{channel}/events"
 
+TOKEN_HEADER = b"channel-token"
+"""A scope token; a header, because proxies write addresses into their logs."""
+
 WAITING_MAX = 2_000
 """Polls that may wait in one process: each holds a task and a connection, about 20 KiB."""
 
@@ -45,7 +48,8 @@ class ChannelSource:
     """What polls read; `server/wiring` gives the channel rules, the channel log, and the hub's watch."""
 
     epoch: str
-    authorize: Callable[[Caller, str], Awaitable[ChannelRule]]
+    authorize: Callable[[Caller, str, str], Awaitable[ChannelRule]]
+    """`(caller, channel, scope token or "")`"""
     read: Callable[[str, int, int], Awaitable[Sequence[Entry]]]
     watch: Watch
     leaving: Callable[[], bool] = lambda: False
@@ -67,16 +71,19 @@ class ChannelPolls:
     async def __call__(self, request: Incoming) -> Reply:
         """Answer with the events after an offset, at once or when there are some, at latest after `wait_s`.
 
-        Raises: UnknownChannel, NotAllowed, RateLimited, TemporarilyUnavailable.
+        Raises: UnknownChannel, NotAllowed, RateLimited, TemporarilyUnavailable; for a scope token that is shown
+        TokenInvalid, TokenExpired, SessionOver.
         """
         caller = await self._callers.admit(request, 1)
         poll = self._read_poll(request)
-        rule = await self._source.authorize(caller, poll.channel)
+        rule = await self._source.authorize(caller, poll.channel, request.header(TOKEN_HEADER))
         if rule.lane is not Lane.REPLAYED:
             raise UnknownChannel("This channel keeps its newest value only; subscribe to it over a websocket")
         entries = await self._source.read(poll.channel, poll.after, poll.limit)
         if not entries and poll.wait_s > 0:
             entries = await self._wait(request, caller, poll)
+            if rule.grant is not None:
+                rule.grant.confirm()  # the account that lent the sight may have ended its session meanwhile
         return Reply(200, self._render(poll, entries))
 
     def _read_poll(self, request: Incoming) -> PollChannel:

@@ -41,8 +41,13 @@ def answer_tagged(request: Incoming, reply: Reply, tag: bytes) -> Reply:
         (b"cache-control", b"private, no-cache"),
         (b"vary", b"Authorization"),
     ]
-    wanted = request.header(b"if-none-match") if request.scope["method"] in {"GET", "HEAD"} else ""
-    if wanted and (wanted == "*" or tag.decode() in _TAGS.findall(wanted)):
+    if has_tag(request, tag):
         return Reply(304, b"", headers)
     reply.headers = headers
     return reply
+
+
+def has_tag(request: Incoming, tag: bytes) -> bool:
+    """Whether the reader's If-None-Match says that they have what the tag stands for."""
+    wanted = request.header(b"if-none-match") if request.scope["method"] in {"GET", "HEAD"} else ""
+    return bool(wanted) and (wanted == "*" or tag.decode() in _TAGS.findall(wanted))

@@ -20,11 +20,11 @@ ALWAYS: list[Header] = [
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
 ]
 """Headers of every answer."""
 
 _UNLESS_SET: list[Header] = [
+    (b"cross-origin-resource-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
     (
         b"content-security-policy",
@@ -36,7 +36,9 @@ _EXPOSED = (
     b"Deprecation, ETag, Idempotent-Replay, Link, RateLimit, RateLimit-Policy, Retry-After, Sunset, "
     b"WWW-Authenticate, X-Request-Id"
 )
-_REQUEST_HEADERS = b"Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id"
+_REQUEST_HEADERS = (
+    b"Authorization, Channel-Token, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id"
+)
 
 
 class Origins:

@@ -36,7 +36,15 @@ BODY_TIMEOUT_S = 10.0
 """A body that is not there by then ties up nothing longer."""
 
 _SINGLE = frozenset(
-    {b"authorization", b"content-length", b"content-type", b"idempotency-key", b"if-match", b"x-request-id"}
+    {
+        b"authorization",
+        b"channel-token",
+        b"content-length",
+        b"content-type",
+        b"idempotency-key",
+        b"if-match",
+        b"x-request-id",
+    }
 )
 """Headers that mean nothing when they come twice."""
 
@@ -105,28 +113,28 @@ class Incoming:
             if len(names) != len(set(names)):
                 raise invalid("A header that may come once came twice")
 
-    async def body(self) -> bytes:
+    async def body(self, bytes_max: int = DATA_BYTES_MAX, timeout_s: float = BODY_TIMEOUT_S) -> bytes:
         """Return the whole body. Raises PayloadTooLarge, InvalidInput, RequestTimeout when it stalls."""
         announced = self.headers.get(b"content-length", b"0")
-        if not announced.isdigit() or int(announced[:12]) > DATA_BYTES_MAX:
-            raise PayloadTooLarge(f"A body may have {DATA_BYTES_MAX} bytes", maximum_bytes=DATA_BYTES_MAX)
+        if not announced.isdigit() or int(announced[:12]) > bytes_max:
+            raise PayloadTooLarge(f"A body may have {bytes_max} bytes", maximum_bytes=bytes_max)
         try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
-                return await self._read()
+            async with asyncio.timeout(timeout_s):
+                return await self._read(bytes_max)
         except TimeoutError:
             raise RequestTimeout("The body did not arrive in time") from None
 
-    async def _read(self) -> bytes:
-        data = b""
+    async def _read(self, bytes_max: int) -> bytes:
+        data = bytearray()
         while True:
             message: Any = await self._receive()
             if message["type"] == "http.disconnect":
                 raise invalid("The body ended early")
-            data += bytes(message.get("body", b""))
-            if len(data) > DATA_BYTES_MAX:
-                raise PayloadTooLarge(f"A body may have {DATA_BYTES_MAX} bytes", maximum_bytes=DATA_BYTES_MAX)
+            data += message.get("body", b"")
+            if len(data) > bytes_max:
+                raise PayloadTooLarge(f"A body may have {bytes_max} bytes", maximum_bytes=bytes_max)
             if not message.get("more_body", False):
-                return data
+                return bytes(data)
 
     async def disconnected(self) -> None:
         """Return when the client has gone; only for a request whose body was read or is not read."""

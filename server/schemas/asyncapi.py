@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from handlers.contract import Route
+from protocols.channels import REPORT_OFFSET, OffsetReported, ReportOffset
 from protocols.errors import RateLimited
 from server.errors_out import rpc_error
 from server.schemas.components import Components, Schema
@@ -55,6 +56,7 @@ class Channel:
 CHANNELS = (
     Channel("auctions", "auctions:{auction_id}", "anyone", True, "auctions"),
     Channel("ticker", "ticker:{auction_id}", "anyone", False, "auctions"),
+    Channel("stock", "stock:{listing_id}", "anyone, once it was published", False, "listings"),
     Channel("personal", "personal:#{user_id}", "that user", True),
     Channel(
         "orders", "orders:{order_id}", "buyer, seller and traveller of the order, support", True, "orders"
@@ -71,7 +73,10 @@ def build_asyncapi(routes: Sequence[Route], url: str, vocabulary: Vocabulary | N
     vocabulary = vocabulary or read_vocabulary(sorted({route.domain for route in routes}))
     calls = [route for route in routes if route.rpc]
     types = (
-        [r.command for r in calls] + [r.reply for r in calls if r.reply is not None] + vocabulary.structs()
+        [r.command for r in calls]
+        + [r.reply for r in calls if r.reply is not None]
+        + [ReportOffset, OffsetReported]
+        + vocabulary.structs()
     )
     document = _Document(Components(types))
     for channel in CHANNELS:
@@ -177,9 +182,14 @@ class _Document:
                 names.append(self._add_message(f"{route.name}.reply", {"type": "null"}, None))
             else:
                 names.append(self._add_answer(f"{route.name}.reply", route.reply))
+        names.append(self._add_answer(f"{REPORT_OFFSET}.request", ReportOffset))
+        names.append(self._add_answer(f"{REPORT_OFFSET}.reply", OffsetReported))
         self._open("rpc", None, "RPC commands of a connection and their replies.", names)
         for route in routes:
             self.operations[route.name] = _call(route)
+        summary = (ReportOffset.__doc__ or "").splitlines()[0]
+        note = "Served by the connection itself, so there is no REST route. Errors: 103, 107, 111."
+        self.operations[REPORT_OFFSET] = _operation(REPORT_OFFSET, summary, note)
 
     def _open(self, name: str, address: str | None, text: str, messages: Sequence[str]) -> None:
         self.channels[name] = {
@@ -231,17 +241,22 @@ def _refs(channel: str, messages: Sequence[str]) -> list[dict[str, str]]:
     return [{"$ref": f"#/channels/{channel}/messages/{name}"} for name in messages]
 
 
-def _call(route: Route) -> dict[str, Any]:
+def _call(route: Route) -> Schema:
     doc = (route.function.__doc__ or route.name).strip().splitlines()[0]
     refusals = ", ".join(f"{kind.number} {kind.code}" for kind in refusals_of(route))
+    note = f"RPC `{route.name}`. {describe(route)} Refusals: {refusals}."
+    return _operation(route.name, doc, note)
+
+
+def _operation(name: str, summary: str, description: str) -> Schema:
     return {
         "action": "receive",
-        "summary": doc,
-        "description": f"RPC `{route.name}`. {describe(route)} Refusals: {refusals}.",
+        "summary": summary,
+        "description": description,
         "channel": {"$ref": "#/channels/rpc"},
-        "messages": _refs("rpc", [f"{route.name}.request"]),
+        "messages": _refs("rpc", [f"{name}.request"]),
         "reply": {
             "channel": {"$ref": "#/channels/rpc"},
-            "messages": _refs("rpc", [f"{route.name}.reply", "refusal"]),
+            "messages": _refs("rpc", [f"{name}.reply", "refusal"]),
         },
     }

@@ -141,6 +141,8 @@ class _Operation:
         names = self._rest()
         if reads_query(self._route) or not names:
             return None
+        if self._route.upload is not None:
+            return {"required": True, "content": {kind: {} for kind in self._route.upload.media_types}}
         properties = self._schema["properties"]
         required = [name for name in self._schema.get("required", []) if name in names]
         schema: Schema = {"type": "object", "properties": {name: properties[name] for name in names}}

@@ -3,13 +3,17 @@
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from handlers.listings.photo_names import SIZES, file_name
+from protocols.auth import SessionOver, TokenExpired, TokenInvalid
 from protocols.channels import ChannelEvents, PollChannel
 from protocols.errors import NotAllowed, Refusal, Unauthenticated, UnknownChannel
+from protocols.photos import PhotoNotFound
 from server.schemas.components import Components, Schema
-from server.schemas.examples import Examples
+from server.schemas.examples import ID, Examples
 from server.schemas.problems import GENERAL_REFUSALS, header_refs, problem_responses
 
 
@@ -68,6 +72,7 @@ def own_paths(components: Components, examples: Examples) -> dict[str, Schema]:
     own = _OwnPages(components, examples)
     return {
         "/v1/channels/{channel}/events": own.poll_channel(),
+        "/v1/photos/{name}": own.photo(),
         "/v1/errors": own.page("list_errors", "Every code word with its number and status.", ErrorCatalogue),
         "/.well-known/jwks.json": own.page(
             "list_keys", "Public keys that sign access tokens (RFC 7517).", SigningKeys
@@ -99,14 +104,61 @@ class _OwnPages:
             }
             for name, schema in poll["properties"].items()
         ]
+        parameters.append(
+            {
+                "name": "Channel-Token",
+                "in": "header",
+                "required": False,
+                "description": "A scope token; the answer is what its issuer may read.",
+                "schema": {"type": "string", "maxLength": 4096},
+                "example": "eyJhbGciOiJFZERTQSJ9.eyJhdWQiOiJjaGFubmVscyJ9.c2lnbmF0dXJl",
+            }
+        )
         return self._operation(
             "poll_channel",
             "Events of a replayed channel after an offset; waits up to `wait_s` for the first.",
             {"200": ChannelEvents},
-            refusals=[*GENERAL_REFUSALS, Unauthenticated, NotAllowed, UnknownChannel],
+            refusals=[
+                *GENERAL_REFUSALS,
+                Unauthenticated,
+                NotAllowed,
+                UnknownChannel,
+                TokenInvalid,
+                TokenExpired,
+                SessionOver,
+            ],
             security=[{}, {"bearer": []}],
             parameters=parameters,
         )
+
+    def photo(self) -> Schema:
+        """Return the page of a photo's file."""
+        operation = self._operation(
+            "read_photo",
+            "A file of a photo, named by its listing; it never changes. A draft's is its owner's alone.",
+            {},
+            refusals=[*GENERAL_REFUSALS, Unauthenticated, PhotoNotFound],
+            security=[{}, {"bearer": []}],
+            parameters=[
+                {
+                    "name": "name",
+                    "in": "path",
+                    "required": True,
+                    "schema": {"type": "string"},
+                    "example": file_name(UUID(ID), SIZES[0]),
+                }
+            ],
+        )
+        headers = header_refs("X-Request-Id", "ETag")
+        operation["get"]["responses"] |= {
+            "200": {
+                "description": HTTPStatus.OK.phrase,
+                "headers": headers,
+                "content": {"image/jpeg": {}},
+            },
+            "304": {"description": "The reader has it already.", "headers": headers},
+        }
+        return operation
 
     def page(self, name: str, summary: str, kind: type[Struct], further: Sequence[str] = ()) -> Schema:
         """Return a page without parameters."""

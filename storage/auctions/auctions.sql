@@ -4,24 +4,26 @@
 INSERT INTO auctions (
     auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
     planned_end_ms, step_limits, steps, soft_close_ms, mask_salt, fall, sealed_key, group_id,
-    status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions
+    quantity, status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions
 )
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-        $25, $26)
+        $25, $26, $27)
 ON CONFLICT (listing_id) WHERE status IN ('scheduled', 'live') DO NOTHING
 RETURNING auction_id;
 
 -- lock_states --
 -- The changing columns of auctions, at most one row each, by id. Index: auctions_pkey. Locks: the rows until commit, in
 -- id order, so that two batches cannot wait for each other.
-SELECT auction_id, status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions
+SELECT auction_id, status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions,
+       has_blocks
 FROM auctions WHERE auction_id = ANY($1::uuid[])
 ORDER BY auction_id FOR UPDATE;
 
 -- read_terms --
 -- The columns of auctions that never change, at most one row each. Index: auctions_pkey.
 SELECT auction_id, listing_id, format, currency, mask_salt, seller_id, starting_price, reserve_price, buy_now_price,
-       starts_at_ms, planned_end_ms, step_limits, steps, soft_close_ms, fall, sealed_key, group_id
+       starts_at_ms, planned_end_ms, step_limits, steps, soft_close_ms, fall, sealed_key, group_id, quantity,
+       exposure_guard, bidders
 FROM auctions WHERE auction_id = ANY($1::uuid[]);
 
 -- update_states --
@@ -49,14 +51,14 @@ WHERE a.group_id IS NOT NULL AND a.status IN ('scheduled', 'live');
 -- One auction as of now. 0 or 1 row. Index: auctions_pkey.
 SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
        status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask,
-       fall, group_id
+       fall, group_id, quantity, exposure_guard, bidders
 FROM auctions WHERE auction_id = $1;
 
 -- list_by_end --
 -- Auctions after a place in the order of their ends, at most $3. Index: auctions_ends.
 SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
        status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask,
-       fall, group_id
+       fall, group_id, quantity
 FROM auctions WHERE (ends_at_ms, auction_id) > ($1, $2)
 ORDER BY ends_at_ms, auction_id LIMIT $3;
 
@@ -64,7 +66,7 @@ ORDER BY ends_at_ms, auction_id LIMIT $3;
 -- Auctions of one status after a place in the order of their ends, at most $3. Index: auctions_status_ends.
 SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
        status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask,
-       fall, group_id
+       fall, group_id, quantity
 FROM auctions WHERE (ends_at_ms, auction_id) > ($1, $2) AND status = $4
 ORDER BY ends_at_ms, auction_id LIMIT $3;
 
@@ -73,7 +75,7 @@ ORDER BY ends_at_ms, auction_id LIMIT $3;
 -- Index: auctions_seller_ends.
 SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
        status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask,
-       fall, group_id
+       fall, group_id, quantity
 FROM auctions WHERE (ends_at_ms, auction_id) > ($1, $2) AND seller_id = $4 AND ($5::text IS NULL OR status = $5)
 ORDER BY ends_at_ms, auction_id LIMIT $3;
 

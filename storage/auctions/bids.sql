@@ -5,7 +5,7 @@ VALUES ($1, $2, $3, $4, $5, $5, $6, true);
 
 -- list_bids --
 -- Bids of an auction before a number, newest first, at most $3. Index: bids_pkey backward, bid_retractions_pkey.
-SELECT b.number, b.bid_id, b.bidder_id, b.amount, b.price, b.at_ms, r.number IS NOT NULL AS retracted
+SELECT b.number, b.bid_id, b.bidder_id, b.amount, b.price, b.at_ms, b.quantity, r.number IS NOT NULL AS retracted
 FROM bids AS b LEFT JOIN bid_retractions AS r ON r.auction_id = b.auction_id AND r.bid_number = b.number
 WHERE b.auction_id = $1 AND b.number < $2
 ORDER BY b.number DESC LIMIT $3;
@@ -26,23 +26,24 @@ ORDER BY b.number;
 -- read_deciding_bids --
 -- Those standing bids of an auction that price and leader follow from, at most four, in the order they came: the best bid,
 -- the best of all other bidders, what the leader had offered before that one, and what the leader first beat it with.
--- Every bid had to exceed the second-best maximum that stood when it came, so no other bid can have set the price.
+-- Best is the highest, with $2 = -1 the lowest. Every bid had to beat the second-best limit that stood when it came, so no
+-- other bid can have set the price.
 -- Index: bids_pkey, all bids of the auction, and bid_retractions_pkey.
 WITH standing AS MATERIALIZED (
-    SELECT b.number, b.bidder_id, b.amount, b.at_ms
+    SELECT b.number, b.bidder_id, b.amount, b.at_ms, b.amount * $2::int AS worth
     FROM bids AS b
     WHERE b.auction_id = $1 AND NOT b.bought
       AND NOT EXISTS (SELECT FROM bid_retractions AS r WHERE r.auction_id = b.auction_id AND r.bid_number = b.number)
 ), best AS (
-    SELECT * FROM standing ORDER BY amount DESC, number LIMIT 1
+    SELECT * FROM standing ORDER BY worth DESC, number LIMIT 1
 ), second AS (
-    SELECT s.* FROM standing AS s JOIN best ON s.bidder_id <> best.bidder_id ORDER BY s.amount DESC, s.number LIMIT 1
+    SELECT s.* FROM standing AS s JOIN best ON s.bidder_id <> best.bidder_id ORDER BY s.worth DESC, s.number LIMIT 1
 ), offered_before AS (
     SELECT s.* FROM standing AS s JOIN best USING (bidder_id) JOIN second ON s.number < second.number
-    ORDER BY s.amount DESC, s.number LIMIT 1
+    ORDER BY s.worth DESC, s.number LIMIT 1
 ), beaten_with AS (
     SELECT s.* FROM standing AS s JOIN best USING (bidder_id)
-    JOIN second ON s.number > second.number AND s.amount > second.amount
+    JOIN second ON s.number > second.number AND s.worth > second.worth
     ORDER BY s.number LIMIT 1
 )
 SELECT number, bidder_id, amount, at_ms FROM best
@@ -51,6 +52,19 @@ UNION SELECT number, bidder_id, amount, at_ms FROM offered_before
 UNION SELECT number, bidder_id, amount, at_ms FROM beaten_with
 ORDER BY number;
 
+-- read_best_bids --
+-- The last standing bids of the bidders of an auction of several units, best first, at most $2: no others can get one.
+-- Index: bids_pkey, all bids of the auction, and bid_retractions_pkey.
+SELECT number, bidder_id, amount, at_ms, quantity
+FROM (
+    SELECT DISTINCT ON (b.bidder_id) b.number, b.bidder_id, b.amount, b.at_ms, b.quantity
+    FROM bids AS b
+    WHERE b.auction_id = $1
+      AND NOT EXISTS (SELECT FROM bid_retractions AS r WHERE r.auction_id = b.auction_id AND r.bid_number = b.number)
+    ORDER BY b.bidder_id, b.number DESC
+) AS last_bids
+ORDER BY amount DESC, number LIMIT $2;
+
 -- insert_retractions --
 -- Bids that were taken back by the event numbered $3. One row each.
 INSERT INTO bid_retractions (auction_id, bid_number, number)
@@ -58,17 +72,26 @@ SELECT $1, bid_number, $3 FROM unnest($2::bigint[]) AS taken (bid_number);
 
 -- queue_losers --
 -- Remember to tell all who had a standing bid in these closed auctions and did not get them. One row per bidder and
--- auction. Index: auctions_pkey, bids_pkey and sealed_bids_pkey (one range per auction), bid_retractions_pkey.
+-- auction. Index: auctions_pkey, bids_pkey and sealed_bids_pkey (one range per auction), bid_retractions_pkey,
+-- auction_places_pkey.
 INSERT INTO auction_losers (auction_id, bidder_id)
 SELECT DISTINCT b.auction_id, b.bidder_id
 FROM auctions AS a JOIN bids AS b USING (auction_id)
 WHERE a.auction_id = ANY($1::uuid[]) AND NOT b.bought
   AND (a.status <> 'sold' OR b.bidder_id <> a.leader_id)
+  AND NOT EXISTS (
+      SELECT FROM auction_places AS p
+      WHERE a.status = 'sold' AND p.auction_id = a.auction_id AND p.bidder_id = b.bidder_id
+  )
   AND NOT EXISTS (SELECT FROM bid_retractions AS r WHERE r.auction_id = b.auction_id AND r.bid_number = b.number)
 UNION
 SELECT s.auction_id, s.bidder_id
 FROM auctions AS a JOIN sealed_bids AS s USING (auction_id)
-WHERE a.auction_id = ANY($1::uuid[]) AND (a.status <> 'sold' OR s.bidder_id <> a.leader_id);
+WHERE a.auction_id = ANY($1::uuid[]) AND (a.status <> 'sold' OR s.bidder_id <> a.leader_id)
+  AND NOT EXISTS (
+      SELECT FROM auction_places AS p
+      WHERE a.status = 'sold' AND p.auction_id = a.auction_id AND p.bidder_id = s.bidder_id
+  );
 
 -- take_losers --
 -- Up to $2 bidders of these auctions who have to be told; they are off the queue once this commits.

@@ -14,6 +14,9 @@ _sql = load(__file__, "bids.sql")
 BID_COLUMNS = ("auction_id", "number", "bid_id", "bidder_id", "amount", "price", "at_ms")
 """What a new bid is made of, in the order of its row."""
 
+UNITS_COLUMNS = (*BID_COLUMNS, "quantity")
+"""What a new bid for a lot of several units is made of."""
+
 
 async def insert_bids(db: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """Write rows of `BID_COLUMNS`. Cost: one round trip if any.
@@ -22,6 +25,12 @@ async def insert_bids(db: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     """
     if rows:
         await db.copy_records_to_table("bids", records=rows, columns=BID_COLUMNS)
+
+
+async def insert_units_bids(db: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write rows of `UNITS_COLUMNS`. Cost: one round trip if any."""
+    if rows:
+        await db.copy_records_to_table("bids", records=rows, columns=UNITS_COLUMNS)
 
 
 async def insert_purchase(
@@ -46,12 +55,20 @@ async def read_own_bids(db: Connection, auction_id: UUID, bidder_id: UUID) -> li
     return await db.fetch(_sql.read_own_bids, auction_id, bidder_id)
 
 
-async def read_deciding_bids(db: Connection, auction_id: UUID) -> list[Record]:
-    """Return the at most four standing bids, ascending, whose replay gives the same leader and price as all of them.
+async def read_deciding_bids(db: Connection, auction_id: UUID, *, descending: bool) -> list[Record]:
+    """Return the at most four standing bids, by number, whose replay gives the same leader and price as all of them.
 
     Rows: (number, bidder_id, amount, at_ms). Cost: one round trip, reads the auction's bids.
     """
-    return await db.fetch(_sql.read_deciding_bids, auction_id)
+    return await db.fetch(_sql.read_deciding_bids, auction_id, -1 if descending else 1)
+
+
+async def read_best_bids(db: Connection, auction_id: UUID, limit: int) -> list[Record]:
+    """Return up to `limit` last standing bids of bidders, best first.
+
+    Rows: (number, bidder_id, amount, at_ms, quantity). Cost: one round trip, reads the auction's bids.
+    """
+    return await db.fetch(_sql.read_best_bids, auction_id, limit)
 
 
 async def insert_retractions(

@@ -18,12 +18,16 @@ class AuctionFacts:
     auction_id: UUID
     listing_id: UUID
     seller_id: UUID
+    """Who opened it; in a reverse auction the one who pays."""
     status: str
     currency: str
     price: int
     winner_id: UUID | None
-    """Unmasked; None unless the auction is sold."""
+    """Unmasked; None unless one unit was sold: several have their winners in `auction_places`."""
     ends_at_ms: int
+    format: str
+    quantity: int
+    """Units; the price is for each."""
 
 
 async def read_ticker(db: Connection, auction_id: UUID) -> tuple[int, Ticker] | None:
@@ -39,3 +43,12 @@ async def read_auction_facts(db: Connection, auction_id: UUID) -> AuctionFacts |
     """Return the facts of one auction as of now, or None. Cost: one primary key probe, no lock."""
     row = await db.fetchrow(_sql.read_auction_facts, auction_id)
     return AuctionFacts(*row) if row else None
+
+
+async def read_open_auction(db: Connection, listing_id: UUID) -> tuple[UUID, str] | None:
+    """Return id and status of the auction that a listing is in, or None. Cost: one index probe, no lock.
+
+    While the listing's row is locked no other auction can be opened on it.
+    """
+    row = await db.fetchrow(_sql.read_open_auction, listing_id)
+    return (row["auction_id"], row["status"]) if row else None

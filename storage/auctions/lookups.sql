@@ -2,7 +2,12 @@
 -- The newest visible state of one auction at the instant $2, which the price of a Dutch one falls with. 0 or 1 row.
 -- Index: auctions_pkey.
 SELECT a.event_number, coalesce(d.price, a.price), coalesce(d.price, a.minimum_bid), a.leader_mask, a.bid_count,
-       a.reserve_price IS NULL OR a.leader_max >= a.reserve_price AS reserve_met, a.ends_at_ms
+       CASE
+           WHEN a.reserve_price IS NULL THEN true
+           WHEN a.format = 'reverse' THEN a.leader_id IS NOT NULL AND a.leader_max <= a.reserve_price
+           ELSE a.leader_max >= a.reserve_price
+       END AS reserve_met,
+       a.ends_at_ms
 FROM auctions AS a
 LEFT JOIN LATERAL (
     SELECT greatest(
@@ -16,8 +21,13 @@ LEFT JOIN LATERAL (
 ) AS d ON true
 WHERE a.auction_id = $1;
 
+-- read_open_auction --
+-- The open auction of one listing and its status. 0 or 1 row. Index: auctions_open_listing. Locks: none.
+SELECT auction_id, status FROM auctions WHERE listing_id = $1 AND status IN ('scheduled', 'live');
+
 -- read_auction_facts --
 -- What other domains may know of one auction. 0 or 1 row. Index: auctions_pkey.
 SELECT auction_id, listing_id, seller_id, status, currency, price,
-       CASE WHEN status = 'sold' THEN leader_id END AS winner_id, ends_at_ms
+       CASE WHEN status = 'sold' AND quantity = 1 THEN leader_id END AS winner_id, ends_at_ms,
+       format, quantity
 FROM auctions WHERE auction_id = $1;

@@ -14,14 +14,15 @@ ORDER BY auction_id, number;
 
 -- open_bids --
 -- Bids as they are opened at the end. One row each. Index: sealed_bids_pkey.
-UPDATE sealed_bids AS s SET amount = n.amount, nonce = n.nonce
-FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bytea[]) AS n (auction_id, number, amount, nonce)
+UPDATE sealed_bids AS s SET amount = n.amount, nonce = n.nonce, quantity = n.quantity
+FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bytea[], $5::int[])
+    AS n (auction_id, number, amount, nonce, quantity)
 WHERE s.auction_id = n.auction_id AND s.number = n.number;
 
 -- list_sealed_bids --
 -- Sealed bids of an auction before a number, newest first, at most $3. Index: sealed_bids_pkey backward and, for whether
 -- a bid was replaced, sealed_bids_bidder.
-SELECT b.number, b.bid_id, b.bidder_id, b.amount, b.at_ms, b.commitment,
+SELECT b.number, b.bid_id, b.bidder_id, b.amount, b.at_ms, b.commitment, b.quantity,
        EXISTS (
            SELECT FROM sealed_bids AS l
            WHERE l.auction_id = b.auction_id AND l.bidder_id = b.bidder_id AND l.number > b.number

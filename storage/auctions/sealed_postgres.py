@@ -38,8 +38,8 @@ async def read_standing(db: Connection, auction_ids: Iterable[UUID]) -> list[Rec
     return await db.fetch(_sql.read_standing, list(auction_ids))
 
 
-async def open_bids(db: Connection, rows: Sequence[tuple[UUID, int, int, bytes]]) -> None:
-    """Write (auction_id, number, amount, nonce) of opened bids. Cost: one round trip if any."""
+async def open_bids(db: Connection, rows: Sequence[tuple[UUID, int, int, bytes, int | None]]) -> None:
+    """Write (auction_id, number, amount, nonce, quantity) of opened bids. Cost: one round trip if any."""
     if rows:
         await db.execute(_sql.open_bids, *map(list, zip(*rows, strict=True)))
 

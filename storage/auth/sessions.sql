@@ -21,6 +21,12 @@ FROM sessions AS s JOIN users AS u USING (user_id)
 WHERE s.session_id = $1
 FOR UPDATE OF s;
 
+-- read_access --
+-- What a user may do through a session that lives at $3. At most one row. Index: sessions_pkey. Locks: none.
+SELECT u.roles, u.access_version, s.expires_at_ms
+FROM sessions AS s JOIN users AS u USING (user_id)
+WHERE s.session_id = $2 AND s.user_id = $1 AND s.ended_at_ms IS NULL AND s.expires_at_ms > $3;
+
 -- rotate_session --
 -- Make the next refresh token the current one. The session must be locked. Index: sessions_pkey.
 UPDATE sessions SET counter = $2, rotated_at_ms = $3 WHERE session_id = $1;

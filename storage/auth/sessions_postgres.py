@@ -36,6 +36,15 @@ class LiveSession:
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """What a user may do through a live session."""
+
+    roles: frozenset[str]
+    access_version: int
+    expires_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Revocation:
     """Access taken away: of one session, or (`session_id` None) of all tokens below the user's `access_version`."""
 
@@ -65,6 +74,12 @@ async def lock_session(db: Connection, session_id: UUID) -> LockedSession | None
     columns = dict(row)
     columns["roles"] = frozenset(columns["roles"])
     return LockedSession(**columns)
+
+
+async def read_access(db: Connection, user_id: UUID, session_id: UUID, now_ms: int) -> Access | None:
+    """Return what a user may do through a session of theirs; None when it does not live. Cost: one round trip."""
+    row = await db.fetchrow(_sql.read_access, user_id, session_id, now_ms)
+    return None if row is None else Access(frozenset(row[0]), row[1], row[2])
 
 
 async def rotate_session(db: Connection, session_id: UUID, counter: int, at_ms: int) -> None:

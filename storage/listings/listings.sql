@@ -1,11 +1,11 @@
 -- insert_listing --
--- Add an active listing at version 1. Returns one row, or none when the id is there already. Index: listings_pkey.
+-- Add a listing at version 1. Returns one row, or none when the id is there already. Index: listings_pkey.
 -- Locks: its category FOR KEY SHARE.
 INSERT INTO listings (
     listing_id, seller_id, title, description, category, condition, price_minor, currency, location, weight_g,
-    volume_cm3, quantity, attributes, created_at_ms, updated_at_ms
+    volume_cm3, quantity, attributes, created_at_ms, updated_at_ms, status
 ) VALUES (
-    $1, $2, $3, $4, $5, $6, $7, $8, ST_SetSRID(ST_MakePoint($9, $10), 4326)::geography, $11, $12, $13, $14, $15, $15
+    $1, $2, $3, $4, $5, $6, $7, $8, ST_SetSRID(ST_MakePoint($9, $10), 4326)::geography, $11, $12, $13, $14, $15, $15, $16
 )
 ON CONFLICT (listing_id) DO NOTHING
 RETURNING 1;
@@ -14,14 +14,14 @@ RETURNING 1;
 -- One listing in full. 0 or 1 row. Index: listings_pkey. Locks: none.
 SELECT listing_id, seller_id, status, version, title, description, category, condition, price_minor, currency,
        ST_Y(location::geometry) AS lat, ST_X(location::geometry) AS lon, weight_g, volume_cm3, quantity, attributes,
-       created_at_ms, updated_at_ms
+       created_at_ms, updated_at_ms, reserved, terms_version, photos
 FROM listings WHERE listing_id = $1;
 
 -- lock_listing --
 -- One listing in full. 0 or 1 row. Index: listings_pkey. Locks: the row until commit.
 SELECT listing_id, seller_id, status, version, title, description, category, condition, price_minor, currency,
        ST_Y(location::geometry) AS lat, ST_X(location::geometry) AS lon, weight_g, volume_cm3, quantity, attributes,
-       created_at_ms, updated_at_ms
+       created_at_ms, updated_at_ms, reserved, terms_version, photos
 FROM listings WHERE listing_id = $1 FOR UPDATE;
 
 -- update_listing --
@@ -29,8 +29,23 @@ FROM listings WHERE listing_id = $1 FOR UPDATE;
 UPDATE listings SET
     status = $2, version = $3, title = $4, description = $5, category = $6, condition = $7, price_minor = $8,
     currency = $9, location = ST_SetSRID(ST_MakePoint($10, $11), 4326)::geography, weight_g = $12, volume_cm3 = $13,
-    quantity = $14, attributes = $15, updated_at_ms = $16
+    quantity = $14, attributes = $15, updated_at_ms = $16, terms_version = $17,
+    photos = $18
 WHERE listing_id = $1;
+
+-- delete_listing --
+-- Forget a locked draft. Index: listings_pkey.
+DELETE FROM listings WHERE listing_id = $1;
+
+-- list_own --
+-- A seller's listings below an id, newest first, at most $3, of one status unless $4 is null.
+-- Index: listings_seller, backward.
+SELECT listing_id, seller_id, status, version, title, description, category, condition, price_minor, currency,
+       ST_Y(location::geometry) AS lat, ST_X(location::geometry) AS lon, weight_g, volume_cm3, quantity, attributes,
+       created_at_ms, updated_at_ms, reserved, terms_version, photos
+FROM listings
+WHERE seller_id = $1 AND listing_id < $2 AND ($4::text IS NULL OR status = $4)
+ORDER BY listing_id DESC LIMIT $3;
 
 -- read_categories --
 -- The whole tree, parents before children, in display order. About a hundred rows.

@@ -6,9 +6,11 @@ from uuid import UUID
 
 import msgspec
 
-from protocols.listings import Condition, ListingStatus
+from protocols.listings import ListingStatus
+from protocols.saved_searches import Condition
 from protocols.values import to_json
 from storage.engines.postgres import Connection
+from storage.listings.photos_postgres import PhotoRow
 from storage.sql import load
 
 if TYPE_CHECKING:
@@ -39,6 +41,12 @@ class ListingRow:
     attributes: dict[str, Any]
     created_at_ms: int
     updated_at_ms: int
+    reserved: int = 0
+    """Pieces of `quantity` that buyers hold; written by `stock_postgres` alone."""
+    terms_version: int = 1
+    """The version in which the seller last changed what a buyer agrees to."""
+    photos: tuple[PhotoRow, ...] = ()
+    """In their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,7 @@ class CategoryRow:
 
 
 async def insert_listing(db: Connection, row: ListingRow) -> bool:
-    """Add an active listing at version 1; False when its id is there already. Cost: one round trip."""
+    """Add a listing at version 1; False when its id is there already. Cost: one round trip."""
     added = await db.fetchval(
         _sql.insert_listing,
         row.listing_id,
@@ -69,22 +77,25 @@ async def insert_listing(db: Connection, row: ListingRow) -> bool:
         row.quantity,
         to_json(row.attributes).decode(),
         row.created_at_ms,
+        row.status,
     )
     return added is not None
 
 
 async def read_listing_row(db: Connection, listing_id: UUID) -> ListingRow | None:
     """Return one listing as of now, or None. Cost: one round trip, one primary key probe, no lock."""
-    return _to_row(await db.fetchrow(_sql.read_listing, listing_id))
+    record = await db.fetchrow(_sql.read_listing, listing_id)
+    return None if record is None else _to_row(record)
 
 
 async def lock_listing(db: Connection, listing_id: UUID) -> ListingRow | None:
     """Return one listing, or None; nobody else changes it until commit. Cost: one round trip."""
-    return _to_row(await db.fetchrow(_sql.lock_listing, listing_id))
+    record = await db.fetchrow(_sql.lock_listing, listing_id)
+    return None if record is None else _to_row(record)
 
 
 async def update_listing_row(db: Connection, row: ListingRow) -> None:
-    """Write a locked listing back, all but its id, seller and creation. Cost: one round trip."""
+    """Write a locked listing back, all but its id, seller, creation and reservations. Cost: one round trip."""
     await db.execute(
         _sql.update_listing,
         row.listing_id,
@@ -103,7 +114,21 @@ async def update_listing_row(db: Connection, row: ListingRow) -> None:
         row.quantity,
         to_json(row.attributes).decode(),
         row.updated_at_ms,
+        row.terms_version,
+        to_json(row.photos).decode(),
     )
+
+
+async def delete_listing(db: Connection, listing_id: UUID) -> None:
+    """Forget a locked draft. Cost: one round trip."""
+    await db.execute(_sql.delete_listing, listing_id)
+
+
+async def list_own(
+    db: Connection, seller_id: UUID, before: UUID, limit: int, status: ListingStatus | None
+) -> list[ListingRow]:
+    """Return a seller's listings below an id, newest first. Cost: one index range."""
+    return [_to_row(row) for row in await db.fetch(_sql.list_own, seller_id, before, limit, status)]
 
 
 async def read_categories(db: Connection) -> list[CategoryRow]:
@@ -116,7 +141,7 @@ async def read_branch(db: Connection, slug: str) -> list[str]:
     return [row["slug"] for row in await db.fetch(_sql.read_branch, slug)]
 
 
-def _to_row(record: "Record | None") -> ListingRow | None:
-    if record is None:
-        return None
-    return ListingRow(**{**dict(record), "attributes": msgspec.json.decode(record["attributes"])})
+def _to_row(record: "Record") -> ListingRow:
+    attributes = msgspec.json.decode(record["attributes"])
+    photos = msgspec.json.decode(record["photos"], type=tuple[PhotoRow, ...])
+    return ListingRow(**{**dict(record), "attributes": attributes, "photos": photos})

@@ -1,8 +1,10 @@
-"""What other domains may read of listings. Read-only."""
+"""What other domains and the channel log may read of listings. Read-only."""
 
 from dataclasses import dataclass
 from uuid import UUID
 
+from protocols.stock import Stock
+from protocols.values import Money
 from storage.engines.postgres import Connection
 from storage.sql import load
 
@@ -16,11 +18,12 @@ class ListingFacts:
     listing_id: UUID
     seller_id: UUID
     status: str
-    """`active`, `withdrawn` or `sold`."""
+    """`draft`, `active`, `withdrawn` or `sold`."""
     title: str
     price_minor: int | None
     currency: str | None
-    quantity: int
+    saleable: int
+    """What is on hand and not reserved by anybody."""
 
 
 async def read_listing(db: Connection, listing_id: UUID) -> ListingFacts | None:
@@ -36,3 +39,16 @@ async def share_listing(db: Connection, listing_id: UUID) -> ListingFacts | None
     """
     row = await db.fetchrow(_sql.share_listing, listing_id)
     return ListingFacts(**row) if row else None
+
+
+async def read_stock(db: Connection, listing_id: UUID) -> tuple[int, Stock] | None:
+    """Return the newest value of a listing's stock channel with its number; None for a draft or none.
+
+    Cost: one primary key probe.
+    """
+    row = await db.fetchrow(_sql.read_stock, listing_id)
+    if row is None:
+        return None
+    price_minor, currency, saleable, version, status = row
+    price = None if price_minor is None else Money(price_minor, currency)
+    return version, Stock(price=price, saleable=saleable, version=version, status=status)

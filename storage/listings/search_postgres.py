@@ -15,8 +15,10 @@ from uuid import UUID
 
 import msgspec
 
-from protocols.listings import Condition, ListingStatus
+from protocols.listings import ListingStatus
+from protocols.saved_searches import Condition
 from storage.engines.postgres import Connection
+from storage.listings.photos_postgres import PhotoRow
 from storage.sql import load, read_statements
 
 if TYPE_CHECKING:
@@ -103,6 +105,9 @@ class FoundRow:
     weight_g: int | None
     volume_cm3: int | None
     quantity: int
+    reserved: int
+    photo: PhotoRow | None
+    """The first one."""
     created_at_ms: int
     updated_at_ms: int
     distance_m: float | None
@@ -150,8 +155,13 @@ class _Statement:
         return template.format_map(self)
 
 
+def pieces_over(template: str, columns: Mapping[str, str]) -> str:
+    """Return a statement with the pieces of the search in it, over columns of another table in place of parameters."""
+    return _Statement({**_PIECES, **columns}, {}).text(template)
+
+
 @dataclass(frozen=True, slots=True)
-class _Words:
+class Words:
     """What is searched for: `words` for full text, `folded` for spelling; both empty when nothing is."""
 
     words: str = ""
@@ -177,23 +187,34 @@ async def search_page(
         return await search.by_key(order, limit)
 
 
-async def _choose_words(db: Connection, text: str, after: After | None) -> _Words | None:
-    """Return how to search for the text; None when nothing in it can be searched for."""
-    if not text:
-        return _Words()
+async def read_words(db: Connection, text: str) -> Words | None:
+    """Return a text as a tsquery's text and folded; None when nothing in it can be searched for. Cost: one trip."""
     phrased = text if '"' in text else _IDEOGRAPHS.sub(r'"\g<0>"', text)
     row = await db.fetchrow(_sql.read_words, phrased)
     assert row is not None
-    if row["words"] is None:
+    return None if row["words"] is None else Words(row["words"], row["folded"])
+
+
+async def _choose_words(db: Connection, text: str, after: After | None) -> Words | None:
+    """Return how to search for the text; None when nothing in it can be searched for."""
+    if not text:
+        return Words()
+    found = await read_words(db, text)
+    if found is None:
         return None
-    similar = after.similar if after is not None else not await db.fetchval(_sql.has_words, row["words"])
-    return _Words(folded=row["folded"]) if similar else _Words(words=row["words"])
+    similar = after.similar if after is not None else not await db.fetchval(_sql.has_words, found.words)
+    return Words(folded=found.folded) if similar else Words(words=found.words)
+
+
+def _photo(record: "Record") -> dict[str, PhotoRow | None]:
+    text = record["photo"]
+    return {"photo": None if text is None else msgspec.json.decode(text, type=PhotoRow)}
 
 
 class _Search:
     """One search within its snapshot."""
 
-    def __init__(self, db: Connection, filters: Filters, found: _Words, after: After | None) -> None:
+    def __init__(self, db: Connection, filters: Filters, found: Words, after: After | None) -> None:
         self._db = db
         self._filters = filters
         self._found = found
@@ -252,7 +273,9 @@ class _Search:
     ) -> FoundPage:
         similar = bool(self._found.folded)
         names = FoundRow.__slots__
-        rows = [FoundRow(**{name: record[name] for name in names}) for record in records[:limit]]
+        rows = [
+            FoundRow(**{name: record[name] for name in names} | _photo(record)) for record in records[:limit]
+        ]
         last = None
         if len(records) > limit:
             record = records[limit - 1]
@@ -287,6 +310,7 @@ class _Search:
         }
         pieces = {
             "point": _PIECES["point"],
+            "words_query": _PIECES["words_query"],
             "columns": _PIECES["columns"],
             "matches": _PIECES["matches"],
             "distance": _PIECES["key_distance" if filters.near else "no_value"],

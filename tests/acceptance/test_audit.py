@@ -44,12 +44,39 @@ async def test_the_command_says_equal_for_every_format(shared_system, shared_htt
     for auction in auctions:
         for player, amount in ((bidder, 2000), (other, 1700)):
             await player.post(f"/v1/auctions/{auction}/bids", {"amount": amount}, key=str(amount) + auction)
+    auctions += [
+        await played_reverse(seller, bidder, other),
+        await played_units(seller, bidder, other),
+    ]
     results = [await closed(shared_http, auction) for auction in auctions]
     assert [state["price"] for state in results[:3]] == [1750, 2000, 1700]
     assert results[3]["price"] <= 1000
+    assert [state["price"] for state in results[4:]] == [650, 1700]
     for auction in auctions:
         told = await asyncio.to_thread(tell, auction, "--url", shared_system.base_url)
         assert (told.returncode, told.stdout.splitlines()[-1]) == (0, "equal"), told.stdout + told.stderr
+
+
+async def played_reverse(seller, bidder, other) -> str:
+    auction = (await open_auction(seller, format="reverse", ends_at=in_seconds(3)))["id"]
+    for player, amount in ((bidder, 700), (other, 500)):
+        await player.post(f"/v1/auctions/{auction}/bids", {"amount": amount}, key=auction)
+    refused = await bidder.post(f"/v1/auctions/{auction}/bids", {"amount": 699}, key="high" + auction)
+    problem = refused.json()
+    assert (refused.status_code, problem["code"], problem["maximum_bid"]) == (422, "bid_too_high", 600)
+    return auction
+
+
+async def played_units(seller, bidder, other) -> str:
+    goods = {"title": "Cups", "description": "", "category": "other", "condition": "new", "quantity": 3}
+    listing = (await seller.post("/v1/listings", goods)).json()["id"]
+    terms = {"listing_id": listing, "quantity": 3, "ends_at": in_seconds(3)}
+    auction = (await open_auction(seller, **terms))["id"]
+    for player, amount in ((bidder, 2000), (other, 1700)):
+        body = {"amount": amount, "quantity": 2}
+        answer = await player.post(f"/v1/auctions/{auction}/bids", body, key=auction)
+        assert answer.json()["units"] == (2 if player is bidder else 1)
+    return auction
 
 
 async def test_wrong_words_absent_auctions_and_dead_servers_are_told(shared_system, shared_http):

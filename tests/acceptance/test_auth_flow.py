@@ -122,6 +122,35 @@ async def test_logout_closes_every_socket_of_that_session_alone_within_a_second(
     await close_all(closing + staying)
 
 
+async def test_session_ended_from_another_device_closes_its_sockets_within_a_second(
+    system: System, http: httpx.AsyncClient
+) -> None:
+    player = await sign_up(http)
+    other = await sign_in(player)
+    sessions = (await other.get("/v1/auth/sessions")).json()["items"]
+    ended = next(session["id"] for session in sessions if not session["current"])
+    closing, staying = await open_sockets(system, player, SOCKETS), await open_sockets(system, other, 2)
+    begun = time.monotonic()
+    answer = await http.delete(f"/v1/auth/sessions/{ended}", headers=other.headers)
+    assert answer.status_code == 200, answer.text
+    assert await all_told(closing, begun) < 1
+    assert {code for socket in closing for code, _ in socket.codes} == {4501}
+    assert not any(socket.codes for socket in staying)
+    await close_all(closing + staying)
+
+
+async def test_who_ends_their_own_session_over_a_socket_is_answered_first(
+    system: System, http: httpx.AsyncClient
+) -> None:
+    player = await sign_up(http)
+    (session,) = (await player.get("/v1/auth/sessions")).json()["items"]
+    (socket,) = await open_sockets(system, player, 1)
+    begun = time.monotonic()
+    assert await socket.rpc("auth.end_session", session_id=session["id"]) == {"session_id": session["id"]}
+    assert await all_told([socket], begun) < 1
+    await close_all([socket])
+
+
 async def test_logout_is_known_although_its_process_is_killed_at_once(
     system: System, http: httpx.AsyncClient
 ) -> None:

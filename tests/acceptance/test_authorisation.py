@@ -4,6 +4,7 @@ What a route's permission says is read from its table. Whom the object lets in b
 route that takes an id must be there: a new one fails until somebody has decided. Each cell acts on things of its own.
 """
 
+import asyncio
 import contextlib
 import json
 import time
@@ -13,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -27,6 +29,7 @@ from server.http.arguments import HEADER_FIELDS, path_fields, reads_query, reads
 from server.routes import ROUTES
 from server.schemas.openapi import build_openapi
 from tests.support.cast import Cast, Person, assemble, open_auction
+from tests.support.pictures import encode, two_halves
 from tests.support.players import PASSWORD
 from tests.support.system import System, running_system, scratch_home
 
@@ -49,6 +52,21 @@ OBJECTS: dict[str, frozenset[str]] = {
     "listings.get_listing": EVERYBODY,
     "listings.update_listing": OWNER,
     "listings.withdraw_listing": OWNER,
+    "listings.publish_listing": OWNER,
+    "listings.delete_draft": OWNER,
+    "listings.reserve_stock": NOT_OWNER,
+    "listings.get_reservation": frozenset({"party"}),
+    "listings.release_reservation": frozenset({"party"}),
+    "listings.list_movements": OWNER,
+    "listings.upload_photo": OWNER,
+    "listings.arrange_photos": OWNER,
+    "listings.caption_photo": OWNER,
+    "listings.delete_photo": OWNER,
+    "listings.update_search": OWNER,
+    "listings.delete_search": OWNER,
+    "listings.get_goods_rule": EVERYBODY,
+    "listings.change_goods_rule": EVERYBODY,
+    "listings.remove_goods_rule": EVERYBODY,
     "auctions.open_auction": OWNER,
     "auctions.get_auction": EVERYBODY,
     "auctions.list_bids": EVERYBODY,
@@ -59,6 +77,20 @@ OBJECTS: dict[str, frozenset[str]] = {
     "auctions.buy_now": NOT_OWNER,
     "auctions.retract_bid": frozenset({"party"}),
     "auctions.cancel_auction": OWNER,
+    "auctions.end_early": OWNER,
+    "auctions.get_exposure": EVERYBODY,
+    "auctions.set_exposure_limit": EVERYBODY,
+    "auctions.request_approval": NOT_OWNER,
+    "auctions.list_bidders": OWNER,
+    "auctions.approve_bidder": OWNER,
+    "auctions.reject_bidder": OWNER,
+    "auctions.revoke_bidder": OWNER,
+    "auctions.unblock_bidder": OWNER,
+    "auctions.offer_second_chance": OWNER,
+    "auctions.accept_second_chance": frozenset({"party"}),
+    "auctions.decline_second_chance": frozenset({"party"}),
+    "auctions.withdraw_second_chance": OWNER,
+    "auctions.resolve_signal": EVERYBODY,
 }
 """Of the people whom the route's permission admits: whom the object lets in. Everybody who calls a route without ids
 acts on what is theirs, so it needs no line."""
@@ -73,6 +105,7 @@ PERMITTED = {
 CHANNELS: dict[str, frozenset[str]] = {
     Kind.AUCTIONS: EVERYBODY,
     Kind.TICKER: EVERYBODY,
+    Kind.STOCK: EVERYBODY,
     Kind.PERSONAL: OWNER,
     Kind.ORDERS: frozenset(),
     Kind.TRIPS: frozenset(),
@@ -80,6 +113,7 @@ CHANNELS: dict[str, frozenset[str]] = {
 }
 """Who may follow a channel of the owner's things; the empty ones are not built yet."""
 
+PICTURE = encode(two_halves())
 REPLAYED = {Kind.AUCTIONS, Kind.PERSONAL, Kind.ORDERS}
 EXAMPLES = {
     op["operationId"]: op
@@ -233,9 +267,47 @@ def make_auction(house: House) -> dict[str, str]:
 
 
 def make_listing(house: House) -> dict[str, str]:
-    body = {"title": "A lamp", "description": "", "category": "other", "condition": "used"}
+    price = {"amount": 900, "currency": "EUR"}
+    body = {"title": "A lamp", "description": "", "category": "other", "condition": "used", "price": price}
     made = house.http.post("/v1/listings", json=body, headers=house.headers("owner")).raise_for_status()
     return {"listing_id": made.json()["id"]}
+
+
+def make_reservation(house: House) -> dict[str, str]:
+    """Pieces of the owner's that the party holds; what the party held before is given back."""
+    headers = house.headers("party")
+    for held in house.http.get("/v1/reservations?status=held", headers=headers).json()["items"]:
+        path = f"/v1/reservations/{held['reservation_id']}/release"
+        house.http.post(path, json={}, headers=headers).raise_for_status()
+    path = f"/v1/listings/{make_listing(house)['listing_id']}/reservations"
+    headers |= {"Idempotency-Key": str(new_id())}
+    made = house.http.post(path, json={"quantity": 1}, headers=headers).raise_for_status()
+    return {"reservation_id": made.json()["reservation_id"]}
+
+
+def make_photo(house: House) -> dict[str, str]:
+    """A listing of the owner's with a photo."""
+    listing_id = make_listing(house)["listing_id"]
+    headers = house.headers("owner") | {"Content-Type": "image/jpeg"}
+    path = f"/v1/listings/{listing_id}/photos"
+    made = house.http.post(path, content=PICTURE, headers=headers).raise_for_status()
+    return {"listing_id": listing_id, "photo_id": made.json()["photos"][0]["id"]}
+
+
+def make_search(house: House) -> dict[str, str]:
+    """A search that the owner keeps; those before it are forgotten."""
+    headers = house.headers("owner")
+    for kept in house.http.get("/v1/saved-searches", headers=headers).json()["items"]:
+        house.http.delete(f"/v1/saved-searches/{kept['id']}", headers=headers).raise_for_status()
+    body = {"name": "Lamps", "filters": {"q": "lamp"}}
+    made = house.http.post("/v1/saved-searches", json=body, headers=headers).raise_for_status()
+    return {"search_id": made.json()["id"]}
+
+
+def make_rule(house: House) -> dict[str, str]:
+    body = {"country": "EG", "words": "drone", "kind": "restricted", "reason": "Ask.", "source": "Rules"}
+    made = house.http.post("/v1/goods-rules", json=body, headers=house.headers("admin")).raise_for_status()
+    return {"rule_id": made.json()["rule_id"]}
 
 
 def make_session(house: House) -> dict[str, str]:
@@ -247,11 +319,54 @@ def make_session(house: House) -> dict[str, str]:
     return {"session_id": next(s["id"] for s in sessions if not s["current"])}
 
 
+def make_block(house: House) -> dict[str, str]:
+    """A block of the owner's."""
+    body = {"bidder_id": house.cast.people["ended"].user_id}
+    made = house.http.post("/v1/blocked-bidders", json=body, headers=house.headers("owner"))
+    return {"block_id": made.raise_for_status().json()["id"]}
+
+
+def make_offer(house: House) -> dict[str, str]:
+    """An offer of the owner's to the party, whom another one outbid."""
+    path = f"/v1/auctions/{make_auction(house)['auction_id']}"
+    headers = {who: house.headers(who) | {"Idempotency-Key": str(new_id())} for who in ("owner", "other")}
+    house.http.post(f"{path}/bids", json={"amount": 90_000}, headers=headers["other"]).raise_for_status()
+    house.http.post(f"{path}/end-early", headers=headers["owner"]).raise_for_status()
+    made = house.http.post(f"{path}/second-chances", json={"nth": 1}, headers=headers["owner"])
+    return {"offer_id": made.raise_for_status().json()["id"]}
+
+
+def make_signal(house: House) -> dict[str, str]:
+    """A signal, as the review of an auction raises it."""
+    signal_id, auction_id = new_id(), make_auction(house)["auction_id"]
+
+    async def insert() -> None:
+        db = await asyncpg.connect(house.cast.people["owner"].grants[0])
+        await db.execute(
+            "INSERT INTO auction_signals (signal_id, auction_id, seller_id, bidder_id, kind, score, evidence,"
+            " raised_at_ms) VALUES ($1, $2, $1, $1, 'shielding', 50, '{}', 0)",
+            signal_id,
+            UUID(auction_id),
+        )
+        await db.close()
+
+    asyncio.run(insert())
+    return {"signal_id": str(signal_id)}
+
+
 THINGS: dict[str, Callable[[House], dict[str, str]]] = {
     "auction_id": make_auction,
     "bid_id": make_auction,
     "listing_id": make_listing,
+    "reservation_id": make_reservation,
+    "photo_id": make_photo,
+    "search_id": make_search,
+    "rule_id": make_rule,
     "session_id": make_session,
+    "block_id": make_block,
+    "offer_id": make_offer,
+    "signal_id": make_signal,
+    "bidder_id": lambda house: {"bidder_id": house.cast.people["party"].user_id},
     "user_id": lambda house: {"user_id": house.cast.known["user_id"][0]},
     "currency": lambda _: {"currency": "EUR"},
 }
@@ -291,7 +406,7 @@ def judge(route, status: int, code: str) -> str:
     """Return what has happened, as `allowed` says it; a refusal for another reason than who asks counts as in."""
     if code in NO_ENTRY and reads_token(route):
         return "unauthenticated"
-    return "denied" if code in {"not_allowed", "own_auction"} or status == 404 else "in"
+    return "denied" if code in {"not_allowed", "own_auction", "own_listing"} or status == 404 else "in"
 
 
 def over_rest(house: House, route, who: str) -> str:
@@ -301,7 +416,10 @@ def over_rest(house: House, route, who: str) -> str:
     if "key" in route.command.__struct_fields__:
         headers[HEADER_FIELDS["key"]] = str(new_id())
     left = {name: value for name, value in fields.items() if name not in path_fields(route)}
-    sent = {"params": left} if reads_query(route) else {"json": left}
+    sent: dict[str, Any] = {"params": left} if reads_query(route) else {"json": left}
+    if route.upload is not None:
+        headers["Content-Type"] = route.upload.media_types[0]
+        sent = {"content": PICTURE}
     answer = house.http.request(route.method, path, headers=headers, **sent)
     code = answer.json().get("code", "") if answer.status_code >= 400 else ""
     return judge(route, answer.status_code, code)
@@ -351,6 +469,8 @@ def channel_of(house: House, kind: Kind) -> str:
     """Return a channel of the owner's."""
     if kind is Kind.PERSONAL:
         return f"personal:#{house.cast.people['owner'].user_id}"
+    if kind is Kind.STOCK:
+        return f"stock:{make_listing(house)['listing_id']}"
     return f"{kind}:{house.cast.known['auction_id'][0]}"
 
 

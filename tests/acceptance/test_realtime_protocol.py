@@ -76,6 +76,8 @@ async def joined(app, **options):
 
 
 CONNECT = {"id": 1, "connect": {}}
+UNLIMITED = Limits(commands=None, refusals=None)
+"""Connections may send as fast as they can."""
 
 
 @pytest.mark.parametrize(
@@ -255,16 +257,18 @@ async def test_subscription_rules(calm, talker):
     assert await code(204, channel="auctions:one-more") is None
 
 
-async def test_ten_thousand_subscriptions_are_refused_and_the_server_lives(calm, talker):
-    await talker.ask(1, connect={})
-    refused = 0
-    for start in range(2, 10_002, 100):
-        await talker.send(
-            *({"id": n, "subscribe": {"channel": f"auctions:m{n}"}} for n in range(start, start + 100))
-        )
-        answers = [await talker.next() for _ in range(100)]
-        refused += sum("error" in answer for answer in answers)
-    assert refused == 10_000 - 128
+async def test_ten_thousand_subscriptions_are_refused_and_the_server_lives():
+    async with running_app(UNLIMITED) as app:
+        talker = await joined(app)
+        refused = 0
+        for start in range(2, 10_002, 100):
+            await talker.send(
+                *({"id": n, "subscribe": {"channel": f"auctions:m{n}"}} for n in range(start, start + 100))
+            )
+            answers = [await talker.next() for _ in range(100)]
+            refused += sum("error" in answer for answer in answers)
+        assert refused == 10_000 - 128
+        await talker.ws.close()
 
 
 async def test_recovery_says_what_it_can(calm, talker):
@@ -419,7 +423,6 @@ async def test_slow_reader_is_cut_and_costs_nobody_else_anything(calm):
         assert await reader == list(range(1, total + 1))
     assert calm.hub.counters.slow_cuts == cuts + 1
     assert most < 1_200_000
-    assert calm.hub.counters.disconnects[3008] >= 1
     stuck_ws.transport.resume_reading()
     assert await stuck.goodbye() == 3008
     back = await joined(calm, max_size=None)

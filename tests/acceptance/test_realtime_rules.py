@@ -8,11 +8,13 @@ import pytest_asyncio
 from websockets.asyncio.client import connect
 
 from protocols import centrifuge_pb2
+from protocols.control import CONTROL_CHANNEL, DisconnectSession, SubscribeUser, UnsubscribeUser
+from protocols.topics import Entry
 from realtime.delta import apply_delta
 from realtime.limits import Limits
 from realtime.ports import ChannelRule, Lane
 from tests.acceptance.test_realtime_protocol import Talker
-from tests.support.realtime_app import ROOM, running_app
+from tests.support.realtime_app import running_app
 
 pb = centrifuge_pb2
 
@@ -222,7 +224,7 @@ async def test_refresh_of_what_is_not_subscribed_is_refused(visit):
 async def test_server_subscribes_and_unsubscribes_a_user(app, visit):
     one, two = await visit("chidi"), await visit("chidi", "t")
     await two.enter("rooms:server")
-    assert await app.hub.subscribe_user("chidi", "rooms:server", ROOM) == 2
+    app.control(SubscribeUser("chidi", "rooms:server"))
     push = await one.push("subscribe")
     assert push["channel"] == "rooms:server"
     assert (push["subscribe"]["recoverable"], push["subscribe"]["positioned"]) == (True, True)
@@ -231,10 +233,26 @@ async def test_server_subscribes_and_unsubscribes_a_user(app, visit):
     for visitor in (one, two):
         assert [pub["data"] for pub in await visitor.publications(1)] == [1]
     assert (await one.call(unsubscribe={"channel": "rooms:server"}))["error"]["code"] == 103
-    assert app.hub.unsubscribe_user("chidi", "rooms:server") == 2
-    assert (await one.push("unsubscribe"))["unsubscribe"] == {"code": 2000, "reason": "server unsubscribe"}
-    assert app.hub.unsubscribe_user("chidi", "rooms:server") == 0
+    app.control(UnsubscribeUser("chidi", "rooms:server"), UnsubscribeUser("chidi", "rooms:server"))
+    for visitor in (one, two):
+        told = (await visitor.push("unsubscribe"))["unsubscribe"]
+        assert told == {"code": 2000, "reason": "server unsubscribe"}
     assert "subscribe" in await one.call(subscribe={"channel": "rooms:server"})
+
+
+async def test_control_subscribes_nobody_to_what_the_gate_refuses(app, visit):
+    one = await visit("zuri")
+    app.control(SubscribeUser("zuri", "secret:1"), SubscribeUser("zuri", "rooms:allowed"))
+    assert (await one.push("subscribe"))["channel"] == "rooms:allowed"
+    assert (await one.call(subscribe={"channel": "rooms:allowed"}))["error"]["code"] == 105
+    assert (await one.call(subscribe={"channel": "secret:1"}))["error"]["code"] == 103
+
+
+async def test_control_of_another_version_is_passed_over(app, visit):
+    one = await visit("zola", "zolas")
+    app.bus.publish([(CONTROL_CHANNEL, [Entry(0, b"\x93nonsense", 0)])])
+    app.control(DisconnectSession("zolas", 4501, "session over"))
+    assert (await one.push("disconnect"))["disconnect"] == {"code": 4501, "reason": "session over"}
 
 
 # Deltas.

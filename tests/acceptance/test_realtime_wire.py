@@ -10,6 +10,7 @@ from websockets.asyncio.client import connect
 from websockets.speedups import apply_mask
 
 from realtime.frames import split_frames
+from realtime.limits import Limits
 from tests.support.realtime_app import running_app
 
 BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT = 2, 8, 0, 9, 10, 1
@@ -224,18 +225,19 @@ async def test_flood_of_pings_from_a_client_that_does_not_read_takes_no_memory(a
     client.close()
 
 
-async def test_flood_of_slow_commands_is_taken_as_fast_as_it_is_served(app):
-    client = await RawClient.open(app)
-    client.send(CONNECT)
-    await client.next()
-    count = 3000
-    history = b'{"id":%d,"history":{"channel":"auctions:flood"}}'
-    flood = b"".join(frame(history % number) for number in range(1, count + 1))
-    client.writer.write(flood)
-    for number in range(1, count + 1):
-        opcode, payload = await client.next()
-        assert (opcode, payload[: len(b'{"id":%d,' % number)]) == (TEXT, b'{"id":%d,' % number)
-    client.close()
+async def test_flood_of_slow_commands_is_taken_as_fast_as_it_is_served():
+    async with running_app(Limits(commands=None, refusals=None)) as app:
+        client = await RawClient.open(app)
+        client.send(CONNECT)
+        await client.next()
+        count = 3000
+        history = b'{"id":%d,"history":{"channel":"auctions:flood"}}'
+        flood = b"".join(frame(history % number) for number in range(1, count + 1))
+        client.writer.write(flood)
+        for number in range(1, count + 1):
+            opcode, payload = await client.next()
+            assert (opcode, payload[: len(b'{"id":%d,' % number)]) == (TEXT, b'{"id":%d,' % number)
+        client.close()
 
 
 async def test_other_websocket_library_can_be_served_without_the_extension():

@@ -34,6 +34,34 @@ async def test_every_statement_of_the_file_prepares(path, pool):
     assert failures == {}
 
 
+SESSION_STATE = (
+    r"\bSET (?!LOCAL\b)\w+ *(=|TO\b)|set_config\([^)]*false\)|pg_(try_)?advisory_lock|"
+    r"\b(TEMP|TEMPORARY) TABLE|WITH HOLD"
+)
+"""What would outlive its transaction: pooled connections are handed on without a reset."""
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_statement_changes_its_session(path):
+    for name, text in read_statements(path).items():
+        code = re.sub(r"--[^\n]*", "", text)
+        update = re.sub(r"\b(UPDATE|DO UPDATE)\b[^;]*", "", code)
+        assert not re.search(SESSION_STATE, update, re.IGNORECASE), name
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SET statement_timeout = 5",
+        "SELECT set_config('jit', 'off', false)",
+        "SELECT pg_advisory_lock(1)",
+        "CREATE TEMP TABLE t (a int)",
+    ],
+)
+def test_what_changes_a_session_is_recognised(text):
+    assert re.search(SESSION_STATE, text, re.IGNORECASE)
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_every_statement_says_what_it_returns(path):
     silent = [name for name, text in read_statements(path).items() if not re.match(r"-- \S", text)]

@@ -157,7 +157,8 @@ class ConformanceApp:
 
     async def _subscribe(self, command):
         rule = judge(command.user, command.channel, "", insecure=True)
-        await self.hub.subscribe_user(command.user, command.channel, rule)
+        for member in self.hub.connections_of(command.user):
+            await self.hub.subscribe(member, command.channel, rule)
         return {}
 
 

@@ -10,6 +10,7 @@ import asyncpg
 from msgspec import Meta, Struct
 
 from handlers.contract import Call, Caller, Event, Latest, Outcome, Permission, Route, Stores, Timer
+from protocols.control import DisconnectUser
 from protocols.errors import NotFound, Refusal
 from protocols.values import Key
 
@@ -54,6 +55,7 @@ async def add_up(command: AddUp, caller: Caller, stores: Stores, now_ms: int) ->
         events=[Event(f"auctions:{command.counter_id}", "added", {"value": value})],
         latest=[Latest(f"ticker:{command.counter_id}", value, {"value": value})],
         timers=[Timer("ring", command.counter_id, now_ms + 50)] if command.amount == 777 else [],
+        controls=[DisconnectUser(str(caller.id), 3503, "enough")] if command.amount == 888 else [],
     )
 
 

@@ -1,7 +1,7 @@
-"""The realtime core alone, for `./mnbara bench`: real sockets, bus and log in memory, two RPCs. One process on uvloop.
+"""The realtime core alone, for `./mnbara bench`: real sockets, bus and log in memory, three RPCs. One process.
 
 Run: `python -m tests.support.measured_app PORT`. RPC `publish {channel, items}` commits each item by itself, all in one
-tick; RPC `echo` answers its data.
+tick; RPC `echo` answers its data; RPC `stuck` says how many readers' transports take nothing.
 """
 
 import gc
@@ -32,6 +32,8 @@ class MeasuredGate(SmallGate):
         self.app = app
 
     def call(self, identity, method, data):
+        if method == "stuck":
+            return b"%d" % len(self.app.hub.fanout.full)
         if method != "publish":
             return data
         command = _publishes.decode(data)

@@ -7,12 +7,15 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import uvicorn
 from litestar import Litestar, Response, asgi
 from litestar.types import Receive, Scope, Send
 
+from protocols.control import CONTROL_CHANNEL, Control, encode_controls
 from protocols.errors import Refusal
+from realtime.control import Controls
 from realtime.emulation import EMULATION_PATH, HTTP_STREAM_PATH, SSE_PATH, Emulation, new_node
 from realtime.endpoint import SocketEndpoint
 from realtime.hub import Hub
@@ -25,6 +28,7 @@ from realtime.ports import (
     Entry,
     Identity,
     Lane,
+    OffsetReport,
     ProtocolError,
 )
 from realtime.streams import StreamingHttp
@@ -180,11 +184,31 @@ class SmallGate:
             return answer
         if method == "refuse":
             raise ProtocolError(602, "bid_too_low: too low", temporary=False)
+        if method == "busy":
+            raise ProtocolError(411, "rate_limited: wait", temporary=True)
         if method == "break":
             raise ZeroDivisionError
         if method == "big":
             return json.dumps("x" * int(data)).encode()
         raise ProtocolError(104, "method not found")
+
+
+class MemoryReports:
+    """How far clients have got, as the store of all processes keeps it."""
+
+    def __init__(self):
+        self.offsets: dict[tuple[str, str], int] = {}
+        self.batches: list[int] = []
+        self.failing = False
+
+    async def apply(self, changes: Sequence[OffsetReport]) -> None:
+        if self.failing:
+            raise ConnectionError("reports are away")
+        self.batches.append(len(changes))
+        for change in changes:
+            self.offsets.pop((change.channel, change.client), None)
+            if change.offset >= 0:
+                self.offsets[change.channel, change.client] = change.offset
 
 
 class MemoryMailbox:
@@ -206,7 +230,13 @@ class App:
     def __init__(self, limits: Limits | None = None):
         self.bus, self.log, self.gate = MemoryBus(), MemoryLog(), SmallGate()
         self.presence = MemoryPresence()
-        self.hub = Hub(self.bus, self.log, limits, self.presence)
+        self.reports = MemoryReports()
+        # tests share their event loop and a busy machine with the server: lateness is judged where it is the subject
+        limits = limits or Limits()
+        if limits.lag_max_s == Limits().lag_max_s:
+            limits = replace(limits, lag_max_s=60)
+        self.hub = Hub(self.bus, self.log, limits, self.presence, self.reports)
+        Controls(self.hub, self.gate)
         self.endpoint = SocketEndpoint(self.hub, self.gate, ["https://friend.example"])
         self.mailbox = MemoryMailbox()
         self.emulation = Emulation(self.endpoint, self.mailbox, new_node())
@@ -236,6 +266,10 @@ class App:
         entry = Entry(number, text.encode(), time.time_ns() // 1_000_000, key)
         self.log.values.setdefault(channel, {})[key] = entry
         self.bus.publish([(channel, [entry])])
+
+    def control(self, *controls: Control) -> None:
+        """Tell every process, as the outcome of a command would."""
+        self.bus.publish([(CONTROL_CHANNEL, [Entry(0, encode_controls(controls), 0)])])
 
     def litestar(self) -> Litestar:
         return Litestar(
@@ -274,14 +308,14 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def running_app(limits: Limits | None = None, ws=LeanWebSocket) -> AsyncIterator[App]:
-    """Serve on a free loopback port inside this event loop."""
-    async with served(App(limits), ws) as app:
+async def running_app(limits: Limits | None = None, ws=LeanWebSocket, *, early=False) -> AsyncIterator[App]:
+    """Serve on a free loopback port inside this event loop; `early`: handshakes are judged before the application."""
+    async with served(App(limits), ws, early=early) as app:
         yield app
 
 
 @contextlib.asynccontextmanager
-async def served(app, ws=LeanWebSocket):
+async def served(app, ws=LeanWebSocket, *, early=False):
     """Serve an app with `hub` and `litestar()`; its `port` is set."""
     await app.hub.start()
     listener = socket.socket()
@@ -290,7 +324,7 @@ async def served(app, ws=LeanWebSocket):
     config = uvicorn.Config(
         app.litestar(),
         ws=ws,
-        http=StreamingHttp,
+        http=partial(StreamingHttp, admission=app.hub.admission) if early else StreamingHttp,
         lifespan="off",
         log_level="warning",
         timeout_graceful_shutdown=2,

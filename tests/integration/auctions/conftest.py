@@ -130,6 +130,7 @@ class Market:
                 if word.__struct_config__.omit_defaults
                 else ()
             )
+            left_out |= {f.name for f in msgspec.structs.fields(word) if f.default is msgspec.UNSET}
             assert {"type", "at", *word.__struct_fields__} - left_out <= set(event)
             assert set(event) <= {"type", "at", *word.__struct_fields__}
             msgspec.convert(event, word)
@@ -180,6 +181,29 @@ def market(opened_market: Market, monkeypatch: pytest.MonkeyPatch) -> Market:
     opened_market.published.clear()
     monkeypatch.setattr(server.pipeline, "now_instant", opened_market.now_ms)
     return opened_market
+
+
+@pytest_asyncio.fixture
+async def second_market(market: Market, database: str, redis: Redis) -> AsyncIterator[Market]:
+    """The same market as another server process sees it."""
+    opened = await open_database(database)
+    pipeline = Pipeline(opened, redis, "epoch", lambda _: None, ROUTES, vault=Vault(market.secrets))
+    pipeline.start()
+    yield Market(pipeline, market.pool, [])
+    await pipeline.close()
+    await opened.close()
+
+
+async def new_user(market: Market) -> Caller:
+    """A caller who has an account."""
+    caller = new_caller()
+    await market.pool.execute(
+        "INSERT INTO users (user_id, email, password_hash, display_name, created_at_ms)"
+        " VALUES ($1, $2, '', 'Somebody', 0)",
+        caller.id,
+        f"{caller.id}@example.com",
+    )
+    return caller
 
 
 def new_caller() -> Caller:

@@ -10,9 +10,10 @@ import msgspec
 
 from handlers.auctions import dutch_rules, rules, sealed_rules
 from handlers.auctions.lots import mask_bidder, read_lots
-from protocols.auctions import commitment_of
+from protocols.auction_audits import commitment_of
 from protocols.values import to_timestamp
 from server.auditing import audit, instant
+from storage.auctions.places_postgres import read_places
 
 STATE = "status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions"
 
@@ -41,10 +42,13 @@ async def assert_replays(pool: asyncpg.Pool, auction_ids: Sequence[UUID]) -> int
         f"SELECT auction_id, leader_mask, {STATE} FROM auctions WHERE auction_id = ANY($1)",  # noqa: S608 - our own constant
         ids,
     )
+    async with pool.acquire() as db:
+        places = await read_places(db, ids)
     for auction_id, leader_mask, *live in rows:
         lot = lots[auction_id]
         replayed = rebuild(lot, **by_auction[auction_id])
-        assert msgspec.json.encode(replayed) == msgspec.json.encode(rules.AuctionState(*live))
+        shares = tuple(rules.Place(*place) for place in places.get(auction_id, ()))
+        assert msgspec.json.encode(replayed) == msgspec.json.encode(rules.AuctionState(*live, shares))
         assert leader_mask == (replayed.leader_id and mask_bidder(lot.salt, replayed.leader_id))
     return len(rows)
 
@@ -77,7 +81,7 @@ def rebuild(lot: Any, events: list[tuple[int, dict[str, Any], int]], bids: dict,
     extended_at = 0
     if terms.format == "dutch":
         return rebuild_dutch(terms, state, rest, bids)
-    if terms.format != "english":
+    if lot.rules.way == "sealed":
         return rebuild_sealed(lot, state, rest, bids)
     for number, event, at_ms in rest:
         kind = event["type"]
@@ -92,25 +96,42 @@ def rebuild(lot: Any, events: list[tuple[int, dict[str, Any], int]], bids: dict,
         assert number == state.event_number + 1
         if kind == "bid_placed":
             bid = bids.pop(number)
-            after = rules.judge_bid(terms, state, bid["bidder_id"], bid["amount"], bid["at_ms"])
+            after = lot.rules.judge(
+                terms, state, bid["bidder_id"], bid["amount"], bid["at_ms"], bid["quantity"]
+            )
+            assert event.get("quantity", 1) == bid["quantity"]
             extended_at = after.event_number if after.event_number == number + 1 else 0
-            standing[number] = rules.StandingBid(number, bid["bidder_id"], bid["amount"], bid["at_ms"])
+            standing[number] = rules.StandingBid(
+                number, bid["bidder_id"], bid["amount"], bid["at_ms"], bid["quantity"]
+            )
             assert (event["bid_id"], event["price"]) == (str(bid["bid_id"]), bid["price"])
             assert event["bidder"] == mask_bidder(lot.salt, bid["bidder_id"])
         elif kind == "bid_retracted":
-            taken = gone.pop(number)
-            (whose,) = {standing[place].bidder_id for place in taken}
-            own = [bid for bid in standing.values() if bid.bidder_id == whose]
-            assert taken == rules.choose_retracted(state, own, max(taken), at_ms)
-            standing = {place: bid for place, bid in standing.items() if place not in taken}
-            after = rules.retract(terms, state, standing.values(), len(standing))
+            after = _take_back(event, lot, state, standing, gone.pop(number), at_ms)
         else:
             after = _apply_other(terms, state, event, at_ms, bids)
+        assert_units_shown(event, lot, state, after)
         state = after
         assert_shown(event, state, terms)
     assert not bids, "every bid has its event"
     assert not gone, "every retraction has its event"
     return state
+
+
+def _take_back(
+    event: dict[str, Any], lot: Any, state: Any, standing: dict, taken: set[int], at_ms: int
+) -> Any:
+    """Return the state after a retraction by the rules, from all bids that stand."""
+    (whose,) = {standing[place].bidder_id for place in taken}
+    own = [bid for bid in standing.values() if bid.bidder_id == whose]
+    if "reason" not in event:
+        assert taken == rules.choose_retracted(state, own, max(taken), at_ms)
+    for place in taken:
+        del standing[place]
+    deciding = standing.values()
+    if lot.terms.quantity > 1:
+        deciding = {bid.bidder_id: bid for bid in deciding}.values()
+    return lot.rules.retract(lot.terms, state, deciding, len(standing))
 
 
 def rebuild_dutch(terms: Any, state: Any, events: list[tuple[int, dict[str, Any], int]], bids: dict) -> Any:
@@ -154,15 +175,20 @@ def rebuild_sealed(lot: Any, state: Any, events: list[tuple[int, dict[str, Any],
             for one in event["openings"]:
                 bid = bids[one["offset"]]
                 assert (one["amount"], one["nonce"]) == (bid["amount"], bid["nonce"].hex())
-                told = commitment_of(lot.auction_id, one["bidder"], one["amount"], one["nonce"])
+                asked = one.get("quantity")
+                told = commitment_of(lot.auction_id, one["bidder"], one["amount"], one["nonce"], asked)
                 assert told == placed[one["offset"]]
-                opened.append(sealed_rules.OpenedBid(one["offset"], bid["bidder_id"], one["amount"]))
+                assert bid["quantity"] == (asked or 1)
+                opened.append(
+                    sealed_rules.OpenedBid(one["offset"], bid["bidder_id"], one["amount"], asked or 1)
+                )
             continue
         elif event["outcome"] == "cancelled":
             state = rules.cancel(terms, state, terms.seller_id, at_ms)
         else:
             assert at_ms >= terms.ends_at_ms
-            state = sealed_rules.open_bids(terms, state, opened)
+            before, state = state, sealed_rules.open_bids(terms, state, opened)
+            assert_units_shown(event, lot, before, state)
             assert len(opened) == len({bid["bidder_id"] for bid in bids.values()})
         assert number == state.event_number
         if event["type"] != "auction_started":
@@ -181,8 +207,28 @@ def _apply_other(terms: Any, state: Any, event: dict[str, Any], at_ms: int, bids
     if event["bought_now"]:
         bought = bids.pop(state.event_number + 1)
         return rules.buy_now(terms, state, bought["bidder_id"], bought["at_ms"])
+    if event.get("ended_early"):
+        return rules.end_early(terms, state, terms.seller_id, at_ms)
     assert at_ms >= state.ends_at_ms, "an auction must never close early"
     return rules.close(terms, state)
+
+
+def assert_units_shown(event: dict[str, Any], lot: Any, before: Any, after: Any) -> None:
+    """An event of a lot of several tells whose units changed; the close tells all winners."""
+    if lot.terms.quantity == 1:
+        assert "units_held" not in event
+        assert "winners" not in event
+        return
+    had, has = (
+        {mask_bidder(lot.salt, place.bidder_id): place.units for place in state.places}
+        for state in (before, after)
+    )
+    if "units_held" in event:
+        told = {change["bidder"]: change["units"] for change in event["units_held"]}
+        assert {who: units for who, units in (had | told).items() if units} == has
+    if after.status == "sold":
+        assert [(share["winner"], share["quantity"]) for share in event["winners"]] == list(has.items())
+        assert {share["price"] for share in event["winners"]} == {after.price}
 
 
 def assert_shown(event: dict[str, Any], state: Any, terms: Any) -> None:

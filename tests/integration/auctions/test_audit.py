@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from handlers.auctions.rules import CLOSE_GRACE_MS
-from protocols.auctions import AuctionNotFound, AuditEvent, SoftClose
+from protocols.auction_audits import AuditEvent
+from protocols.auctions import AuctionNotFound, SoftClose
 from protocols.values import new_id, now_instant
 from server.audit_auction import describe
 from server.auditing import audit

@@ -14,6 +14,7 @@ from protocols.auctions import (
     AuctionNotFound,
     AuctionNotLive,
     BidReceipt,
+    BidTooHigh,
     BidTooLow,
     OwnAuction,
     PlaceBid,
@@ -273,4 +274,4 @@ async def test_two_processes_bidding_on_one_auction_share_one_order(market, data
 async def test_refusals_of_place_bid_are_declared(market):
     declared = BY_VERB["place_bid"].refusals
     assert all(issubclass(refusal, Refusal) for refusal in declared)
-    assert {AuctionNotFound, AuctionNotLive, BidTooLow, OwnAuction} <= set(declared)
+    assert {AuctionNotFound, AuctionNotLive, BidTooHigh, BidTooLow, OwnAuction} <= set(declared)

@@ -10,9 +10,11 @@ from protocols.auctions import (
     AuctionNotCancellable,
     AuctionNotLive,
     BidNotRetractable,
+    BidTooHigh,
     BidTooLow,
     BuyNowUnavailable,
     SoftClose,
+    UnitsReduced,
 )
 from protocols.errors import Refusal
 from protocols.values import now_instant
@@ -23,7 +25,15 @@ AUCTIONS = 1_000
 MINUTE_MS = 60_000
 PAUSES_MS = [n * MINUTE_MS for n in (0, 1, 1, 20, 10, 10, 10, 60, 60, 30, 480, 60, 120, 60)]
 """Between rounds of bids; the ends of auctions fall between them."""
-EXPECTED = (AuctionNotCancellable, AuctionNotLive, BidNotRetractable, BidTooLow, BuyNowUnavailable)
+EXPECTED = (
+    AuctionNotCancellable,
+    AuctionNotLive,
+    BidNotRetractable,
+    BidTooHigh,
+    BidTooLow,
+    BuyNowUnavailable,
+    UnitsReduced,
+)
 
 
 async def test_a_thousand_random_auctions_equal_the_replay_of_their_events(market):

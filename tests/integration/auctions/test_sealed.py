@@ -12,6 +12,7 @@ from handlers.auctions.close_auction import UNREADABLE_WAIT_MS
 from handlers.auctions.rules import CLOSE_GRACE_MS
 from handlers.auctions.sealed_rules import OPENINGS_CHUNK
 from handlers.contract import Caller
+from protocols.auction_audits import commitment_of
 from protocols.auctions import (
     AuctionNotLive,
     BidNotRetractable,
@@ -21,7 +22,6 @@ from protocols.auctions import (
     OwnAuction,
     PlaceBid,
     SoftClose,
-    commitment_of,
 )
 from protocols.errors import InvalidInput, KeyReused, Refusal
 from protocols.values import new_id, now_instant, to_json

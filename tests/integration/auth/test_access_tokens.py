@@ -190,7 +190,7 @@ async def test_cache_of_verified_tokens_is_bounded(house: AuthHouse, monkeypatch
     for _ in range(50):
         await verifier.verify_access_token(forge(house, member))
         await verifier.verify_access_token(member.access_token)
-    assert len(verifier._cache) == 10
+    assert len(verifier._reader._cache) == 10
 
 
 async def test_common_check_costs_no_database_round_trip(house: AuthHouse, database: str) -> None:

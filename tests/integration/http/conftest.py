@@ -158,7 +158,7 @@ async def house(
             raise Unauthenticated("This token is not valid")
         return callers[token]
 
-    async def authorize(caller: Caller, channel: str) -> ChannelRule:
+    async def authorize(caller: Caller, channel: str, _token: str) -> ChannelRule:
         if channel.startswith("ticker:"):
             return ChannelRule(Lane.LATEST)
         if channel.startswith("personal:#") and channel != f"personal:#{caller.user_id}":

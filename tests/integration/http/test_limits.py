@@ -7,10 +7,11 @@ import pytest
 import pytest_asyncio
 
 from handlers.contract import Caller
+from protocols.budgets import Rule
 from protocols.values import new_id
 from realtime.ports import ProtocolError
 from server import ratelimits
-from server.ratelimits import ANONYMOUS_RULE, USER_RULE, Rule, SharedLimits
+from server.ratelimits import ANONYMOUS_RULE, USER_RULE, SharedLimits
 from storage.engines.redis import open_redis
 from storage.ratelimits_redis import RateLimitStore
 from tests.integration.http.conftest import house

@@ -10,12 +10,14 @@ import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
-from handlers.contract import ANONYMOUS, Caller
+from handlers.contract import ANONYMOUS, Caller, Photos
 from handlers.listings import ROUTES
+from handlers.listings.photo_tools import PhotoTools
 from protocols.values import new_id
 from server.decoding import StructDecoder
 from server.pipeline import Pipeline
-from storage.engines.postgres import open_database
+from storage.engines.objects import Place, open_objects
+from storage.engines.postgres import Database, open_database
 
 BAG = {"title": "Leather bag", "description": "Hand made.", "category": "bags", "condition": "used"}
 
@@ -23,17 +25,23 @@ BAG = {"title": "Leather bag", "description": "Hand made.", "category": "bags", 
 class Shop:
     """Calls routes by verb; answers are plain JSON values."""
 
-    def __init__(self, pipeline: Pipeline, pool: asyncpg.Pool) -> None:
-        self.pipeline = pipeline
+    def __init__(self, database: Database, redis: Redis, pool: asyncpg.Pool, photos: Photos) -> None:
+        self.published: list[Any] = []
+        """What went to channels: (channel, entries) in order."""
+        self.database = database
+        self.photos = photos
+        self.pipeline = Pipeline(database, redis, "epoch", self.published.extend, ROUTES, photos=photos)
         self.pool = pool
         self.routes = {route.verb: route for route in ROUTES}
         self.decoders = {route.verb: StructDecoder(route.command) for route in ROUTES}
 
+    def command(self, verb: str, /, **fields: Any) -> Any:
+        return self.decoders[verb].decode(msgspec.json.encode(fields))
+
     async def call(self, verb: str, caller: Caller = ANONYMOUS, /, **fields: Any) -> Any:
-        command = self.decoders[verb].decode(msgspec.json.encode(fields))
-        answer = await self.pipeline.run(self.routes[verb], command, caller)
+        answer = await self.pipeline.run(self.routes[verb], self.command(verb, **fields), caller)
         assert answer.status == self.routes[verb].status
-        return msgspec.json.decode(answer.body)
+        return None if answer.body == b"null" else msgspec.json.decode(answer.body)
 
     async def create(self, seller: Caller, /, **fields: Any) -> Any:
         return await self.call("create_listing", seller, **{**BAG, **fields})
@@ -54,8 +62,9 @@ class Shop:
     async def snapshot(self) -> list[Any]:
         """Everything that a refused command must leave alone."""
         listings = await self.pool.fetch("SELECT l::text FROM listings l ORDER BY listing_id")
+        held = await self.pool.fetch("SELECT r::text FROM stock_reservations r ORDER BY reservation_id")
         events = await self.pool.fetch("SELECT stream, number FROM events ORDER BY stream, number")
-        return [tuple(row) for row in (*listings, *events)]
+        return [tuple(row) for row in (*listings, *held, *events)]
 
     async def events(self, listing_id: str) -> list[Any]:
         rows = await self.pool.fetch(
@@ -66,19 +75,22 @@ class Shop:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shop(database: str, redis: Redis, pool: asyncpg.Pool) -> AsyncIterator[Shop]:
+async def shop(
+    database: str, redis: Redis, pool: asyncpg.Pool, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Shop]:
     opened = await open_database(database)
-    pipeline = Pipeline(opened, redis, "epoch", lambda _publications: None, ROUTES)
-    pipeline.start()
-    yield Shop(pipeline, pool)
-    await pipeline.close()
+    photos = PhotoTools(open_objects(Place(folder=tmp_path_factory.mktemp("photos"))))
+    made = Shop(opened, redis, pool, photos)
+    made.pipeline.start()
+    yield made
+    await made.pipeline.close()
     await opened.close()
 
 
 @pytest_asyncio.fixture
 async def empty_shop(shop: Shop) -> Shop:
     """The shop with nothing in it."""
-    await shop.pool.execute("TRUNCATE listings, events")
+    await shop.pool.execute("TRUNCATE listings, saved_searches, events, streams, timers CASCADE")
     return shop
 
 

@@ -191,7 +191,8 @@ async def test_an_update_changes_what_is_given_and_null_clears(shop, seller):
         attributes=None,
         quantity=3,
     )
-    expected = {**listing, "title": "New", "price": None, "attributes": {}, "quantity": 3, "version": 2}
+    expected = {**listing, "title": "New", "price": None, "attributes": {}, "version": 2}
+    expected |= {"quantity": 3, "saleable": 3}
     assert {**changed, "updated_at": listing["updated_at"]} == expected
     assert changed["updated_at"] >= listing["updated_at"]
     cleared = await shop.call(
@@ -313,7 +314,7 @@ async def test_other_domains_read_the_facts_of_a_listing(shop, seller):
         assert facts == await read_listing(db, listing["id"])
         assert isinstance(facts, ListingFacts)
         assert (str(facts.listing_id), facts.seller_id, facts.status) == (listing["id"], seller.id, "active")
-        assert (facts.title, facts.price_minor, facts.currency, facts.quantity) == (
+        assert (facts.title, facts.price_minor, facts.currency, facts.saleable) == (
             "Leather bag",
             700,
             "EUR",

@@ -10,6 +10,7 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from handlers.contract import ANONYMOUS, Caller, Outcome, Stores
+from protocols.control import CONTROL_CHANNEL, DisconnectUser, decode_controls
 from protocols.errors import KeyRequired, KeyReused, NotFound, Unauthenticated
 from protocols.topics import Entry
 from protocols.values import new_id
@@ -75,6 +76,20 @@ class TestBothShapes:
         assert [(number, msgspec.json.decode(data)["type"]) for number, data, _ in rows] == [(1, "added")]
         assert pipeline.published.numbers(f"auctions:{counter_id}") == [1]
         assert pipeline.published.numbers(f"ticker:{counter_id}") == [5]
+
+    async def test_controls_leave_after_the_commit_and_not_without_it(self, route, pipeline, pool, caller):
+        counter_id = new_id()
+        await create_counters(pool, counter_id)
+
+        def heard() -> list:
+            entries = [e for name, some in pipeline.published if name == CONTROL_CHANNEL for e in some]
+            return [control for entry in entries for control in decode_controls(entry.data)]
+
+        with pytest.raises(NotFound):
+            await pipeline.run(route, AddUp(new_id(), 888, "a"), caller)
+        assert DisconnectUser(str(caller.id), 3503, "enough") not in heard()
+        await pipeline.run(route, AddUp(counter_id, 888, "b"), caller)
+        assert heard().count(DisconnectUser(str(caller.id), 3503, "enough")) == 1
 
     async def test_a_repeated_key_has_one_effect_and_the_first_answer(self, route, pipeline, pool, caller):
         counter_id = new_id()

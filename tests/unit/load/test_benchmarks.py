@@ -11,9 +11,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from load.benchmarks.machine import CpuMeter, cpu_s, families, memory_kb
+from load.benchmarks.floor import push_lines, read_publish, text_frame
+from load.benchmarks.machine import CpuMeter, cpu_s, exact_cpu_s, families, memory_kb
 from load.benchmarks.report import Figure, keep, number, print_table
+from load.benchmarks.turns import ratios_in_words, take_turns
 from load.benchmarks.watch import completions, last_offset
+from realtime.fanout import encode_chunk
+from realtime.ports import Entry
+from realtime.publication import JSON, Publication
 
 ROOT = Path(__file__).parents[3]
 
@@ -108,3 +113,27 @@ def test_unknown_benchmark_is_refused_with_the_list():
     )
     assert told.returncode == 2
     assert "unknown: warp; there are fan-out" in told.stderr
+
+
+def test_the_floor_sends_byte_for_byte_what_the_core_sends(monkeypatch):
+    monkeypatch.setattr(time, "time_ns", lambda: 1_790_000_000_123_456_789)
+    command = read_publish(b'{"channel":"auctions:x","items":[{"price":1},{"price":2}]}')
+    entries = [Entry(n, bytes(item), 1_790_000_000_123) for n, item in enumerate(command.items, 8)]
+    ours = encode_chunk(JSON, "auctions:x", [Publication(entry) for entry in entries])
+    assert text_frame(push_lines(command, 7)) == ours
+
+
+def test_servers_take_turns_and_each_begins_as_often():
+    turns = [name for name, _ in take_turns({"a": 1, "b": 2, "c": 3}, 3)]
+    assert turns == ["a", "b", "c", "b", "c", "a", "c", "a", "b"]
+
+
+def test_ratios_are_those_of_rounds_that_ran_beside_each_other():
+    assert ratios_in_words([11, 24, 30], [10, 20, 30]) == "1.00x .. 1.10x .. 1.20x of 3 rounds"
+
+
+def test_exact_cpu_grows_by_what_a_process_uses():
+    before, ticks = exact_cpu_s(os.getpid()), time.thread_time()
+    sum(range(3_000_000))
+    used, thread_used = exact_cpu_s(os.getpid()) - before, time.thread_time() - ticks
+    assert used == pytest.approx(thread_used, rel=0.5)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from protocols.control import CONTROL_CHANNEL
 from realtime.ports import Entry, Lane
 from tests.support.realtime_readers import Reader, quiet_hub
 
@@ -280,7 +281,7 @@ async def test_channel_that_cannot_open_fails_its_subscribers_and_leaves_nothing
     results = await asyncio.gather(*(hub.open(NAME, Lane.REPLAYED) for _ in range(3)), return_exceptions=True)
     assert [type(result) for result in results] == [ConnectionError] * 3
     assert hub.channels == {}
-    assert hub.bus.subscribed == set()
+    assert hub.bus.subscribed == {CONTROL_CHANNEL}
     broken.failing = False
     assert (await hub.open(NAME, Lane.REPLAYED)).head == 0
     await hub.stop()

@@ -35,6 +35,9 @@ def test_values_are_read_in_their_type():
 @pytest.mark.parametrize(
     ("name", "text"),
     [
+        ("MNBARA_PHOTOS_URL", "photos"),
+        ("MNBARA_PHOTOS_URL", "s3://key:secret@bucket"),
+        ("MNBARA_PHOTOS_URL", "s3://bucket?endpoint=host"),
         ("MNBARA_PORT", "0"),
         ("MNBARA_PORT", "65536"),
         ("MNBARA_PORT", "-1"),

@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 
 from handlers.auctions import dutch_rules, rules, sealed_rules
-from protocols.auctions import commitment_of
+from handlers.auctions.formats import FORMATS, rules_of
+from protocols.auction_audits import commitment_of
 from protocols.errors import Refusal
 
 TEXT = (Path(__file__).parents[4] / "docs" / "auctions.md").read_text()
@@ -36,6 +37,7 @@ def read_terms(line: str) -> rules.Terms:
         soft_close=rules.SoftCloseTerms(soft[0] * 1000, soft[1] * 1000, soft[2]) if soft else None,
         format=name,
         fall=rules.Fall(fall[0], fall[1], fall[2] * 1000) if fall else None,
+        quantity=int(facts.get("units", 1)),
     )
 
 
@@ -44,38 +46,40 @@ class Play:
 
     def __init__(self, terms: rules.Terms) -> None:
         self.terms = terms
+        self.row = rules_of(terms.format, terms.quantity)
         self.state = rules.open_state(terms, 0)
         self.envelopes: dict[UUID, sealed_rules.OpenedBid] = {}
 
-    def bid(self, who: UUID, amount: int, at_ms: int) -> str:
-        if self.terms.format == "english":
-            self.state = rules.judge_bid(self.terms, self.state, who, amount, at_ms)
-            return "leading" if self.state.leader_id == who else "outbid"
-        if self.terms.format == "dutch":
+    def bid(self, who: UUID, amount: int, quantity: int, at_ms: int) -> str:
+        if self.row.way == "open":
+            self.state = self.row.judge(self.terms, self.state, who, amount, at_ms, quantity)
+            return "leading" if rules.units_of(self.state, who) else "outbid"
+        if self.row.way == "clock":
             self.state = dutch_rules.accept(self.terms, self.state, who, amount, at_ms)
             return "won"
         replaces = who in self.envelopes
         self.state = sealed_rules.seal(self.terms, self.state, who, amount, at_ms, replaces=replaces)
-        self.envelopes[who] = sealed_rules.OpenedBid(self.state.event_number, who, amount)
+        self.envelopes[who] = sealed_rules.OpenedBid(self.state.event_number, who, amount, quantity)
         return "sealed"
 
     def end(self) -> str:
-        if self.terms.format.startswith("sealed"):
+        if self.row.end is None:
             self.state = sealed_rules.open_bids(self.terms, self.state, list(self.envelopes.values()))
         elif self.state.status == "live":
-            self.state = rules.close(self.terms, self.state)
-            if self.terms.format == "dutch":
-                self.state = dutch_rules.stop_clock(self.terms, self.state, self.terms.ends_at_ms)
+            self.state = self.row.end(self.terms, self.state)
         return self.state.status
 
-    def facts(self) -> dict[str, object]:
+    def facts(self, who: UUID | None = None) -> dict[str, object]:
         names = {place: name for name, place in PEOPLE.items()}
         state = self.state
+        winners = ",".join(f"{names[place.bidder_id]}:{place.units}" for place in state.places)
         return {
             "price": state.price,
             "minimum": state.minimum_bid,
             "ends": state.ends_at_ms,
             "winner": names.get(state.leader_id),
+            "winners": winners,
+            "units": rules.units_of(state, who) if who else None,
         }
 
 
@@ -88,17 +92,19 @@ def test_the_example_is_what_the_rules_do(example):
         said, result = line.split(" -> ")
         outcome, *pairs = result.split()
         expected = dict(pair.split("=") for pair in pairs)
-        facts = {}
+        facts, bidder = {}, None
         if said == "end":
             told = play.end()
         else:
-            at, who, _, amount = said.split()
+            at, who, _, amount, *units = said.split()
+            bidder = PEOPLE[who]
             try:
-                told = play.bid(PEOPLE[who], int(amount), to_ms(at))
+                told = play.bid(bidder, int(amount), int(units[1]) if units else 1, to_ms(at))
             except Refusal as refusal:
-                told, facts = refusal.code, {"minimum": refusal.facts.get("minimum_bid")}
-        facts = play.facts() | facts
-        shown = {name: to_ms(value) if ":" in value else value for name, value in expected.items()}
+                told = refusal.code
+                facts = {name.removesuffix("_bid"): limit for name, limit in refusal.facts.items()}
+        facts = play.facts(bidder) | facts
+        shown = {name: to_ms(value) if name == "ends" else value for name, value in expected.items()}
         assert (told, {n: str(facts[n]) for n in shown}) == (
             outcome,
             {n: str(v) for n, v in shown.items()},
@@ -107,7 +113,7 @@ def test_the_example_is_what_the_rules_do(example):
 
 def test_every_format_has_an_example():
     formats = {example.split()[0] for example in EXAMPLES}
-    assert formats == {"english", "dutch", "sealed_first_price", "sealed_second_price"}
+    assert formats == set(FORMATS)
 
 
 def test_the_increment_table_is_the_built_in_one():

@@ -1,91 +1,98 @@
-"""Dutch and sealed rules against their oracles, on random sequences. `ORACLE_RUNS=100000` plays more of them."""
+"""Every format's rules against its oracle, on random sequences. `ORACLE_RUNS=100000` plays more of them."""
 
 import os
 import random
 from collections import Counter
-from uuid import UUID
 
 import pytest
 
-from handlers.auctions.dutch_rules import accept, next_price_at, price_at, steps_fallen
-from handlers.auctions.rules import Fall, Terms, default_steps, open_state
-from handlers.auctions.sealed_rules import OpenedBid, count_chunks, open_bids, seal
-from protocols.errors import Refusal
-from tests.unit.handlers.auctions.format_oracles import DutchOracle, SealedOracle
+from handlers.auctions.dutch_rules import next_price_at, price_at, steps_fallen
+from handlers.auctions.formats import FORMATS
+from handlers.auctions.rules import Fall
+from tests.unit.handlers.auctions.worlds import (
+    IDS,
+    DutchWorld,
+    ProxyWorld,
+    SealedWorld,
+    UnitsWorld,
+    terms_of,
+)
 
 RUNS = int(os.environ.get("ORACLE_RUNS", "10000"))
-IDS = {name: UUID(int=place) for place, name in enumerate(["seller", *"abcdef"], 1)}
-STEPS = default_steps(2)
+TIMEOUT_S = 1200
 
 
-def terms_of(name, start, reserve=None, ends=10**9, fall=None, starts=0):
-    return Terms(IDS["seller"], start, reserve, None, starts, ends, STEPS, None, name, fall)
-
-
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(TIMEOUT_S)
 def test_random_dutch_auctions_agree_with_the_oracle():
-    dice = random.Random(4)
-    outcomes = Counter()
+    dice, outcomes = random.Random(4), Counter()
     for _ in range(RUNS):
         start = dice.randrange(2, 3_000)
         fall = Fall(dice.randrange(1, start), dice.randrange(1, 700), dice.choice([1_000, 2_000, 7_000]))
-        ends = dice.randrange(1_000, 60_000)
-        terms = terms_of("dutch", start, ends=ends, fall=fall)
-        oracle = DutchOracle(start, fall.floor_price, fall.step, fall.tick_ms, ends)
-        state, at_ms = open_state(terms, 0), 0
+        world = DutchWorld(terms_of("dutch", start, fall=fall, ends_at_ms=dice.randrange(1_000, 60_000)))
         for _ in range(dice.randrange(1, 12)):
-            at_ms += dice.choice([0, 1, 999, 1_000, dice.randrange(12_000)])
-            who = dice.choice(list(IDS))
+            pause_ms = dice.choice([0, 1, 999, 1_000, dice.randrange(12_000)])
             amount = dice.choice([None, *[dice.randrange(1, start + 5)] * 6])
-            told = oracle.bid(who, amount, at_ms)
-            outcomes[told] += 1
-            if told != "won":
-                with pytest.raises(Refusal) as refused:
-                    accept(terms, state, IDS[who], amount, at_ms)
-                assert refused.value.code == told
-                if told == "bid_too_low":
-                    assert refused.value.facts["minimum_bid"] == oracle.price == price_at(terms, at_ms)
-                continue
-            after = accept(terms, state, IDS[who], amount, at_ms)
-            assert (after.status, after.price, after.leader_id) == ("sold", oracle.price, IDS[who])
-            assert (after.event_number, after.bid_count) == (state.event_number + 2, 1)
-            state = after
-    assert min(outcomes[told] for told in ("won", "bid_too_low", "own_auction", "auction_not_live")) > 1_000
+            outcomes[world.move(dice.choice(list(IDS)), amount, after_ms=pause_ms)] += 1
+        outcomes[world.end()] += 1
+    told = ("won", "bid_too_low", "own_auction", "auction_not_live", "unsold")
+    assert min(outcomes[one] for one in told) > RUNS // 10
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize("second_price", [False, True])
-def test_random_sealed_auctions_agree_with_the_oracle(second_price):
-    dice = random.Random(5 + second_price)
-    results = Counter()
+@pytest.mark.timeout(TIMEOUT_S)
+@pytest.mark.parametrize("name", ["sealed_first_price", "sealed_second_price"])
+def test_random_sealed_auctions_agree_with_the_oracle(name):
+    dice, outcomes = random.Random(name), Counter()
     for _ in range(RUNS):
         start = dice.choice([1, 100, 1_000])
         reserve = dice.choice([None, start, start + 5, start + 50])
-        terms = terms_of("sealed_second_price" if second_price else "sealed_first_price", start, reserve)
-        oracle, state, standing = SealedOracle(start, reserve, second_price), open_state(terms, 0), {}
+        quantity = dice.choice([1, 1, 2, 3, 7])
+        world = SealedWorld(terms_of(name, start, reserve_price=reserve, quantity=quantity))
         for _ in range(dice.randrange(14)):
-            who, amount = dice.choice(list(IDS)), start + dice.choice([-1, 0, 1, 5, 5, 6, 49, 50, 51, 90])
-            if amount < 1:
+            amount = start + dice.choice([-1, 0, 1, 5, 5, 6, 49, 50, 51, 90])
+            outcomes[world.move(dice.choice(list(IDS)), max(1, amount), dice.randint(1, quantity))] += 1
+        outcomes[world.end()] += 1
+    assert min(outcomes[one] for one in ("sold", "unsold", "own_auction")) > RUNS // 20
+
+
+@pytest.mark.timeout(TIMEOUT_S)
+def test_random_reverse_auctions_agree_with_the_oracle():
+    dice, outcomes = random.Random(7), Counter()
+    for _ in range(RUNS):
+        start = dice.choice([5, 99, 130, 510, 1_100, 26_000, 101_000])
+        reserve = dice.choice([None, None, start, max(1, start - 75), max(1, start // 2)])
+        world, level = ProxyWorld(terms_of("reverse", start, reserve_price=reserve)), start
+        for _ in range(dice.randrange(1, 16)):
+            if dice.random() < 0.07:
+                outcomes[world.move(dice.choice("abcde"), None)] += 1
                 continue
-            told = oracle.bid(who, amount)
-            if told != "sealed":
-                with pytest.raises(Refusal) as refused:
-                    seal(terms, state, IDS[who], amount, 1, replaces=who in standing)
-                assert refused.value.code == told
+            level = max(1, level - dice.choice([-3, 0, 0, 1, 5, 5, 25, 25, 50, 51, 100, 250, 2_000]))
+            amount = max(1, level - dice.choice([0, 0, 0, 1, 500]))
+            outcomes[world.move(dice.choice("abcde"), amount)] += 1
+        outcomes[world.end()] += 1
+    told = ("leading", "outbid", "bid_too_high", "retracted", "sold", "unsold")
+    assert min(outcomes[one] for one in told) > RUNS // 10
+
+
+@pytest.mark.timeout(TIMEOUT_S)
+def test_random_auctions_of_several_units_agree_with_the_oracle():
+    dice, outcomes = random.Random(8), Counter()
+    for _ in range(RUNS):
+        start, quantity = dice.choice([1, 99, 490, 1_000, 24_990]), dice.choice([2, 2, 3, 5, 8])
+        world, level = UnitsWorld(terms_of("english", start, quantity=quantity)), start
+        for _ in range(dice.randrange(1, 18)):
+            if dice.random() < 0.05:
+                outcomes[world.move(dice.choice("abcdef"), None)] += 1
                 continue
-            state = seal(terms, state, IDS[who], amount, 1, replaces=who in standing)
-            standing[who] = OpenedBid(state.event_number, IDS[who], amount)
-            assert (state.price, state.minimum_bid, state.leader_id) == (start, start, None)
-            assert state.bid_count == len(oracle.envelopes)
-        bids = list(standing.values())
-        dice.shuffle(bids)
-        closed = open_bids(terms, state, bids)
-        winner, price = oracle.result()
-        assert (closed.leader_id, closed.price) == (IDS[winner] if winner else None, price)
-        assert closed.status == ("sold" if winner else "unsold")
-        assert closed.event_number == state.event_number + count_chunks(len(bids)) + 1
-        results[closed.status] += 1
-    assert min(results.values()) > RUNS // 20
+            level = max(1, level + dice.choice([-3, 0, 0, 1, 25, 50, 51, 100, 250]))
+            amount = level + dice.choice([0, 0, 0, 1, 500])
+            outcomes[world.move(dice.choice("abcdef"), amount, dice.choice([1, 1, 1, 2, quantity]))] += 1
+        outcomes[world.end()] += 1
+    told = ("leading", "bid_too_low", "units_reduced", "retracted", "sold")
+    assert min(outcomes[one] for one in told) > RUNS // 10
+
+
+def test_every_format_is_played_here():
+    assert set(FORMATS) == {"english", "reverse", "dutch", "sealed_first_price", "sealed_second_price"}
 
 
 def test_the_next_fall_is_the_first_instant_with_another_price():
@@ -93,7 +100,7 @@ def test_the_next_fall_is_the_first_instant_with_another_price():
     for _ in range(500):
         start = dice.randrange(2, 50)
         fall = Fall(dice.randrange(1, start), dice.randrange(1, 12), 1_000)
-        terms = terms_of("dutch", start, ends=dice.randrange(1_500, 20_000), fall=fall)
+        terms = terms_of("dutch", start, ends_at_ms=dice.randrange(1_500, 20_000), fall=fall)
         at_ms = dice.randrange(-500, terms.ends_at_ms)
         rest = range(at_ms + 1, terms.ends_at_ms)
         expected = next((t for t in rest if price_at(terms, t) != price_at(terms, at_ms)), None)

@@ -19,12 +19,14 @@ from handlers.auctions.rules import (
     close,
     custom_steps,
     default_steps,
+    end_early,
     judge_bid,
     open_state,
     reserve_met,
     retract,
     start,
 )
+from protocols.auction_guards import AuctionNotEndable
 from protocols.auctions import (
     AuctionNotCancellable,
     AuctionNotLive,
@@ -291,14 +293,33 @@ def test_buy_now_is_refused_to_the_seller_without_a_price_and_after_the_end():
 
 def test_cancelling_is_for_the_seller_and_narrow_at_the_end():
     bid = play(terms(), (ANN, 50_00))
-    assert cancel(terms(), bid, SELLER, END - 12 * HOUR_MS - 1).status == "cancelled"
+    assert cancel(terms(), bid, SELLER, END - 12 * HOUR_MS).status == "cancelled"
     with pytest.raises(AuctionNotCancellable):
-        cancel(terms(), bid, SELLER, END - 12 * HOUR_MS)
+        cancel(terms(), bid, SELLER, END - 12 * HOUR_MS + 1)
     assert cancel(terms(), play(terms()), SELLER, END - 1).status == "cancelled"
     with pytest.raises(NotAllowed):
         cancel(terms(), bid, ANN, 0)
     with pytest.raises(AuctionNotLive):
         cancel(terms(), replace(bid, status="sold"), SELLER, 0)
+
+
+def test_ending_early_sells_to_the_leader_at_the_price_of_now_reserve_or_not():
+    led = play(terms(reserve=90_00), (ANN, 50_00), (BOB, 60_00))
+    for at_ms in (1, END - 1):
+        sold = end_early(terms(reserve=90_00), led, SELLER, at_ms)
+        assert (sold.status, sold.price, sold.leader_id) == ("sold", led.price, BOB)
+        assert sold.event_number == led.event_number + 1
+    with pytest.raises(NotAllowed):
+        end_early(terms(), led, ANN, 1)
+    with pytest.raises(AuctionNotLive):
+        end_early(terms(), led, SELLER, END)
+    for status in ("scheduled", "sold", "cancelled"):
+        with pytest.raises(AuctionNotLive):
+            end_early(terms(), replace(led, status=status), SELLER, 1)
+    with pytest.raises(AuctionNotEndable):
+        end_early(terms(), play(terms()), SELLER, 1)
+    with pytest.raises(AuctionNotEndable):
+        end_early(replace(terms(), format="sealed_first_price"), led, SELLER, 1)
 
 
 # -- rule 5 --

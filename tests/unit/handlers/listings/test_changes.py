@@ -7,6 +7,7 @@ import pytest
 from handlers.listings.changes import change_listing, changed_columns, own_listing
 from protocols.errors import NotAllowed, Stale
 from protocols.listings import ListingNotActive, ListingNotFound, UpdateListing
+from protocols.stock import StockHeld
 from protocols.values import GeoPoint, new_id
 from storage.listings.listings_postgres import ListingRow
 
@@ -42,8 +43,16 @@ def test_only_its_seller_owns_a_listing():
 
 def test_a_change_counts_the_version_and_time_never_goes_back():
     changed = change_listing(ROW, UpdateListing(listing_id=ROW.listing_id, price=None, if_match=3), 1_500)
-    assert changed == replace(ROW, price_minor=None, currency=None, version=4)
-    assert changed_columns(ROW, changed) == {"price_minor", "currency", "version"}
+    assert changed == replace(ROW, price_minor=None, currency=None, version=4, terms_version=4)
+    assert changed_columns(ROW, changed) == {"price_minor", "currency", "version", "terms_version"}
+
+
+def test_a_change_of_the_stock_alone_keeps_the_terms():
+    row = replace(ROW, quantity=5, reserved=2)
+    changed = change_listing(row, UpdateListing(listing_id=row.listing_id, quantity=2), 9_000)
+    assert (changed.version, changed.terms_version) == (4, 1)
+    with pytest.raises(StockHeld):
+        change_listing(row, UpdateListing(listing_id=row.listing_id, quantity=1), 9_000)
 
 
 def test_no_change_is_no_version():

@@ -1,0 +1,128 @@
+"""Scope tokens: an account lends others the sight of some channels, for a while, and never more than it has itself.
+
+A token names its issuer's session and the channels. It opens nothing else, and is good only while that session lives
+with the roles it had: signature, expiry and the watch are asked at every use, the database once in a while, because the
+watch forgets ends that no access token can outlive while a scope token may be a day old. Source: decision 0033.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from handlers.auth.keys import KeyRing
+from handlers.auth.tokens import Claims, TokenReader, Verified, claims_of, confirm, sign
+from handlers.auth.watch import SessionWatch
+from handlers.contract import Caller
+from protocols.auth import SessionOver, TokenExpired
+from protocols.errors import NotAllowed
+from protocols.topics import SHAREABLE, parse_channel
+from protocols.values import now_instant
+from storage.auth.sessions_postgres import read_access
+from storage.engines.postgres import Database
+
+AUDIENCE = "mnbara:channels"
+"""Not that of access tokens: neither is good for the other's purpose."""
+
+TOKEN_TYPE = "scope+jwt"  # noqa: S105 - RFC 8725 section 3.11: explicit types
+
+SESSIONS_MAX = 10_000
+"""Issuers' sessions remembered to live, about 200 bytes each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope(Verified):
+    """What a good scope token says; `caller` is its issuer."""
+
+    channels: frozenset[str]
+
+    def check(self, channel: str) -> None:
+        """Raises NotAllowed unless the token names the channel or its kind, and the kind may be shared."""
+        parsed = parse_channel(channel)
+        if parsed is None or parsed[0] not in SHAREABLE:
+            raise NotAllowed
+        if channel not in self.channels and f"{parsed[0]}:*" not in self.channels:
+            raise NotAllowed("The token is for other channels")
+
+
+class ScopeSigner:
+    """Makes scope tokens."""
+
+    def __init__(self, keys: KeyRing, issuer: str) -> None:
+        """Prepare; `issuer` is the server's public URL."""
+        self._keys, self._issuer = keys, issuer
+
+    def sign(
+        self, issuer: Caller, access_version: int, channels: Sequence[str], now_ms: int, ends_at_ms: int
+    ) -> str:
+        """Return a token for these channels that expires at an instant."""
+        claims: dict[str, Any] = claims_of(issuer, access_version, now_ms // 1000, ends_at_ms // 1000)
+        claims |= {"iss": self._issuer, "aud": AUDIENCE, "channels": list(channels)}
+        return sign(self._keys, TOKEN_TYPE, claims)
+
+
+class ScopeVerifier:
+    """Checks scope tokens: signature once, everything that may have changed since at every use."""
+
+    def __init__(
+        self, keys: KeyRing, issuer: str, watch: SessionWatch, database: Database, remembers_s: int
+    ) -> None:
+        """Prepare; the watch, which must be started, knows every end for `remembers_s` at least."""
+        self._watch, self._database = watch, database
+        self._remembers_s = remembers_s
+        required = {"iss": issuer, "aud": AUDIENCE, "typ": TOKEN_TYPE}
+        self._reader = TokenReader(keys, required, ["sub", "sid", "roles", "ver", "channels"], _scope)
+        self._lived_at: OrderedDict[UUID, float] = OrderedDict()
+        self._looks: dict[UUID, asyncio.Task[None]] = {}
+
+    async def verify_scope_token(self, token: str) -> Scope:
+        """Return what the token lends.
+
+        Raises: TokenInvalid, TokenExpired, SessionOver, TemporarilyUnavailable. Cost: none, or one round trip for all
+        who show tokens of one session.
+        """
+        scope = self._reader.read(token)
+        if not self._watch.is_fresh:
+            await self._watch.refresh()
+        confirm(scope, self._watch)
+        await self._check_session(scope)
+        confirm(scope, self._watch)
+        return scope
+
+    def confirm(self, scope: Scope) -> None:
+        """Judge a verified token again by what this process knows now. Raises TokenExpired, SessionOver."""
+        confirm(scope, self._watch)
+
+    async def _check_session(self, scope: Scope) -> None:
+        """Make sure the session lived at an instant from which on the watch would know of its end."""
+        session_id = scope.caller.session_id
+        assert session_id is not None, "tokens name their session"
+        if time.monotonic() - self._lived_at.get(session_id, float("-inf")) < self._remembers_s:
+            self._lived_at.move_to_end(session_id)
+            return
+        look = self._looks.get(session_id)
+        if look is None:
+            look = self._looks[session_id] = asyncio.get_running_loop().create_task(self._look(scope))
+            look.add_done_callback(lambda _: self._looks.pop(session_id, None))
+        await asyncio.shield(look)
+
+    async def _look(self, scope: Scope) -> None:
+        caller, begun = scope.caller, time.monotonic()
+        assert caller.session_id is not None
+        async with self._database.connection() as db:
+            access = await read_access(db, caller.id, caller.session_id, now_instant())
+        if access is None:
+            raise SessionOver
+        if access.access_version > scope.access_version:
+            raise TokenExpired("The roles of the account that made this token changed")
+        self._lived_at[caller.session_id] = begun
+        if len(self._lived_at) > SESSIONS_MAX:
+            self._lived_at.popitem(last=False)
+
+
+def _scope(claims: Claims) -> Scope:
+    issuer = Caller(UUID(claims["sub"]), UUID(claims["sid"]), frozenset(claims["roles"]))
+    return Scope(issuer, int(claims["ver"]), int(claims["exp"]), frozenset(map(str, claims["channels"])))

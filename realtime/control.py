@@ -1,0 +1,66 @@
+"""Carries out in this process what code of any process wants done with a user's sockets.
+
+Controls come over the bus, in order per sender, and are best effort: who is cut off misses them. A subscription the
+server begins is judged by the gate for each connection, as if the client had asked. Source: decision 0031.
+"""
+
+import logging
+from collections.abc import Sequence
+
+import msgspec
+
+from protocols.control import (
+    Control,
+    DisconnectSession,
+    DisconnectUser,
+    SubscribeUser,
+    UnsubscribeUser,
+    decode_controls,
+)
+from realtime.hub import Hub
+from realtime.ports import DisconnectError, Entry, Gate, ProtocolError
+
+_log = logging.getLogger(__name__)
+
+ANSWER_FIRST_S = 0.02
+"""How long a control waits: a command that ends its own caller's connection is answered before."""
+
+
+class Controls:
+    """The hub's ear for controls."""
+
+    def __init__(self, hub: Hub, gate: Gate) -> None:
+        """Listen from the hub's start on; `gate` judges subscriptions."""
+        self._hub, self._gate = hub, gate
+        hub.on_control = self._heard
+
+    def _heard(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            try:
+                controls = decode_controls(entry.data)
+            except msgspec.DecodeError as error:  # a newer process speaks words this one does not know
+                _log.warning("a control cannot be read: %s", error)
+            else:
+                self._hub.loop.call_later(ANSWER_FIRST_S, self._carry_out, controls)
+
+    def _carry_out(self, controls: Sequence[Control]) -> None:
+        for control in controls:
+            match control:
+                case DisconnectUser():
+                    self._hub.disconnect_user(control.user, control.code, control.reason)
+                case DisconnectSession():
+                    self._hub.disconnect_session(control.session, control.code, control.reason)
+                case UnsubscribeUser():
+                    self._hub.unsubscribe_user(control.user, control.channel, control.code, control.reason)
+                case SubscribeUser():
+                    self._hub.room.start(self._subscribe(control))
+
+    async def _subscribe(self, control: SubscribeUser) -> None:
+        for member in self._hub.connections_of(control.user):
+            try:
+                rule = await self._gate.authorize(member.identity, control.channel)
+                await self._hub.subscribe(member, control.channel, rule)
+            except (ProtocolError, DisconnectError) as error:
+                _log.info("a control to subscribe was refused: %s", error)
+            except Exception as error:  # noqa: BLE001 - whatever gate, bus and log raise; the next connection may do
+                _log.warning("a control to subscribe failed: %r", error)

@@ -1,0 +1,81 @@
+"""New connections, a few per turn of the event loop: who waits outside does not slow down who is in.
+
+The event loop's own listeners take all that wait in one go; after an outage those are thousands, a second of work
+during which nobody hears anything. Here the rest stays in the kernel's queue, in its order.
+"""
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Callable
+
+import structlog
+
+ACCEPTS_PER_TURN = 2
+"""A connection costs up to a millisecond until it is open: two per turn delay the others by that."""
+
+EXHAUSTED_PAUSE_S = 0.25
+"""How long nobody is taken after the system had no descriptor left."""
+
+_log = structlog.get_logger()
+
+
+class Acceptor:
+    """Takes the connections of one listening socket."""
+
+    def __init__(self, listening: socket.socket, make_protocol: Callable[[], asyncio.BaseProtocol]) -> None:
+        """Prepare; nobody is taken before `start`."""
+        self._listening, self._make_protocol = listening, make_protocol
+        self._loop = asyncio.get_running_loop()
+        self._opening: set[asyncio.Task[object]] = set()
+        """Connections taken from the queue, until they have their protocol."""
+        self._pause: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begin to take connections; nothing happens after `stop`."""
+        self._pause = None
+        if self._listening.fileno() >= 0:
+            self._loop.add_reader(self._listening, self._take_some)
+
+    def stop(self) -> None:
+        """Leave the port to the processes that share it; who the kernel has already given to this one is still served.
+
+        A listener that closes resets what waits in its queue, so the queue is emptied first, and only then, in the same
+        breath, the kernel is told to queue nothing more here.
+        """
+        if self._pause is not None:
+            self._pause.cancel()
+        self._loop.remove_reader(self._listening)
+        with contextlib.closing(self._listening), contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # BlockingIOError: the queue is empty
+                while True:
+                    self._take()
+            self._listening.shutdown(socket.SHUT_RDWR)
+
+    def _take_some(self) -> None:
+        try:
+            for _ in range(ACCEPTS_PER_TURN):
+                self._take()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno not in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
+                return  # the client left before it was taken
+            _log.warning("accept_failed", error=str(error))
+            self._loop.remove_reader(self._listening)
+            self._pause = self._loop.call_later(EXHAUSTED_PAUSE_S, self.start)
+
+    def _take(self) -> None:
+        """Take one. Raises OSError, BlockingIOError when nobody waits."""
+        accepted, _peer = self._listening.accept()
+        accepted.setblocking(False)
+        task = self._loop.create_task(self._open(accepted))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    async def _open(self, accepted: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(self._make_protocol, accepted)
+        except OSError:  # it is gone already
+            accepted.close()

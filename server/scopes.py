@@ -1,0 +1,42 @@
+"""Channel permissions with a token in hand: what its issuer may follow now, to look at and nothing else.
+
+Source: decision 0033. Both doors ask here; without a token it is `ChannelRules` alone.
+"""
+
+from dataclasses import replace
+from functools import partial
+
+from handlers.auth.scope_tokens import ScopeVerifier
+from handlers.contract import Caller
+from realtime.ports import ChannelRule, Grant
+from server.channels import ChannelRules
+
+
+class ScopedRules:
+    """The channel rules, and what scope tokens lend."""
+
+    def __init__(self, rules: ChannelRules, scopes: ScopeVerifier) -> None:
+        """Join the two."""
+        self._rules, self._scopes = rules, scopes
+
+    async def authorize(self, caller: Caller, channel: str, token: str = "") -> ChannelRule:
+        """Return how the channel behaves for the caller, or for whoever shows the token.
+
+        Raises: UnknownChannel, NotAllowed, TokenInvalid, TokenExpired, SessionOver, TemporarilyUnavailable; the rule's
+        grant raises TokenExpired and SessionOver.
+        """
+        if not token:
+            return await self._rules.authorize(caller, channel)
+        scope = await self._scopes.verify_scope_token(token)
+        scope.check(channel)
+        issuer = scope.caller
+        rule = await self._rules.authorize(issuer, channel)
+        grant = Grant(str(issuer.user_id), str(issuer.session_id), partial(self._scopes.confirm, scope))
+        return replace(
+            rule,
+            publish=False,
+            presence=False,
+            join_leave=False,
+            expires_at_s=scope.expires_at_s,
+            grant=grant,
+        )

@@ -1,0 +1,33 @@
+"""Who gets the units of lots of several: rewritten under the lock of the auction's row."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from storage.engines.postgres import Connection
+from storage.sql import load
+
+_sql = load(__file__, "places.sql")
+
+PLACE_COLUMNS = ("auction_id", "place", "bidder_id", "amount", "quantity", "units", "number")
+
+
+async def read_places(db: Connection, auction_ids: Iterable[UUID]) -> dict[UUID, list[tuple[Any, ...]]]:
+    """Return (bidder_id, amount, quantity, units, number), best first, of each auction with any.
+
+    Cost: one round trip.
+    """
+    places: defaultdict[UUID, list[tuple[Any, ...]]] = defaultdict(list)
+    for auction_id, *place in await db.fetch(_sql.read_places, list(auction_ids)):
+        places[auction_id].append(tuple(place))
+    return places
+
+
+async def replace_places(db: Connection, places: Mapping[UUID, Sequence[tuple[Any, ...]]]) -> None:
+    """Write all places of these auctions, rows as `read_places` returns them. Cost: two round trips if any."""
+    if not places:
+        return
+    await db.execute(_sql.delete_places, list(places))
+    rows = [(i, place, *row) for i, ranking in places.items() for place, row in enumerate(ranking)]
+    await db.copy_records_to_table("auction_places", records=rows, columns=PLACE_COLUMNS)

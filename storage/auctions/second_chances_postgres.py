@@ -1,0 +1,58 @@
+"""Second-chance offers. Lock order: their auctions by id, then listings, then offers by id."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from asyncpg import Record
+
+from storage.engines.postgres import Connection
+from storage.sql import load
+
+_sql = load(__file__, "second_chances.sql")
+
+
+async def rank_bidders(db: Connection, auction_id: UUID) -> list[Record]:
+    """Return (bidder_id, amount, number) of everybody's best standing bid, best first. Cost: reads all bids."""
+    return await db.fetch(_sql.rank_bidders, auction_id)
+
+
+async def find_bidder_of(db: Connection, auction_id: UUID, bid_id: UUID) -> UUID | None:
+    """Return who placed a bid, or None. Cost: reads all bids of the auction."""
+    bidder_id: UUID | None = await db.fetchval(_sql.find_bidder_of, auction_id, bid_id)
+    return bidder_id
+
+
+async def insert_offer(db: Connection, columns: Sequence[Any]) -> None:
+    """Write a new offer (columns as in `insert_offer`). Cost: one round trip."""
+    await db.execute(_sql.insert_offer, *columns)
+
+
+async def lock_offers(db: Connection, auction_ids: Iterable[UUID]) -> list[Record]:
+    """Return all offers of locked auctions, by id, locked until commit. Cost: one round trip."""
+    return await db.fetch(_sql.lock_offers, list(auction_ids))
+
+
+async def find_auctions_of(db: Connection, offer_ids: Iterable[UUID]) -> dict[UUID, UUID]:
+    """Return the auction of each offer that exists. Cost: one round trip, no lock."""
+    return {row[0]: row[1] for row in await db.fetch(_sql.find_auctions_of, list(offer_ids))}
+
+
+async def decide_offers(db: Connection, offer_ids: Sequence[UUID], status: str, now_ms: int) -> None:
+    """Give locked offers another status. Cost: one round trip if any."""
+    if offer_ids:
+        await db.execute(_sql.decide_offers, list(offer_ids), status, now_ms)
+
+
+async def list_made(
+    db: Connection, seller_id: UUID, before: UUID, status: str | None, limit: int
+) -> list[Record]:
+    """Return up to `limit` offers a seller made with smaller ids, descending. Cost: one index range."""
+    return await db.fetch(_sql.list_made, seller_id, before, status, limit)
+
+
+async def list_received(
+    db: Connection, bidder_id: UUID, before: UUID, status: str | None, limit: int
+) -> list[Record]:
+    """Return up to `limit` offers a bidder got with smaller ids, descending. Cost: one index range."""
+    return await db.fetch(_sql.list_received, bidder_id, before, status, limit)

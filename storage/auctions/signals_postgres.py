@@ -1,0 +1,56 @@
+"""Signals of shill bidding and bid shielding, and the history of bidders that they are computed from."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from asyncpg import Record
+
+from storage.engines.postgres import Connection
+from storage.sql import load
+
+_sql = load(__file__, "signals.sql")
+
+
+async def insert_activity(db: Connection, auction_ids: Sequence[UUID], now_ms: int) -> None:
+    """Note who bid in these closed auctions; noted before is noted once. Cost: reads all their bids."""
+    await db.execute(_sql.insert_activity, list(auction_ids), now_ms)
+
+
+async def read_conduct(db: Connection, auction_id: UUID, since_ms: int) -> list[Record]:
+    """Return (bidder_id, auctions, auctions_here, bids_here, wins_here) of all bidders; `here` is the seller's.
+
+    Cost: reads all bids of the auction and an index range per bidder.
+    """
+    return await db.fetch(_sql.read_conduct, auction_id, since_ms)
+
+
+async def read_own_retractions(db: Connection, auction_id: UUID) -> list[Record]:
+    """Return (bidder_id, amount, at_ms) of bids that were taken back by wish. Cost: a probe per retraction."""
+    return await db.fetch(_sql.read_own_retractions, auction_id)
+
+
+async def insert_signal(db: Connection, columns: Sequence[Any]) -> bool:
+    """Write a signal (columns as in `insert_signal`); False when it was raised before. Cost: one round trip."""
+    return await db.fetchval(_sql.insert_signal, *columns) is not None
+
+
+async def lock_signal(db: Connection, signal_id: UUID) -> Record | None:
+    """Return one signal, locked until commit, or None. Cost: one round trip."""
+    return await db.fetchrow(_sql.lock_signal, signal_id)
+
+
+async def resolve_signal(
+    db: Connection, signal_id: UUID, status: str, note: str, resolved_by: UUID, now_ms: int
+) -> None:
+    """Write what support found about a locked signal. Cost: one round trip."""
+    await db.execute(_sql.resolve_signal, signal_id, status, note, resolved_by, now_ms)
+
+
+async def list_signals(
+    db: Connection, status: str, before: UUID, seller_id: UUID | None, limit: int
+) -> list[Record]:
+    """Return up to `limit` signals of a status with smaller ids, descending. Cost: one index range."""
+    if seller_id is not None:
+        return await db.fetch(_sql.list_signals_of_seller, status, before, limit, seller_id)
+    return await db.fetch(_sql.list_signals, status, before, limit)

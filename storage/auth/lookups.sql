@@ -1,0 +1,12 @@
+-- user_exists --
+-- Whether there is a user with this id. One row. Index: users_pkey.
+SELECT EXISTS (SELECT FROM users WHERE user_id = $1);
+
+-- find_shared_addresses --
+-- Which of these users have a live session from an address of a live session of another user, and from how many such
+-- addresses. At most one row each. Index: sessions_live, one range per user.
+SELECT o.user_id, array_agg(DISTINCT o.remote_ip) AS addresses
+FROM sessions AS s JOIN sessions AS o ON o.remote_ip = s.remote_ip
+WHERE s.user_id = $1 AND s.ended_at_ms IS NULL AND s.remote_ip <> ''
+  AND o.user_id = ANY($2::uuid[]) AND o.user_id <> $1 AND o.ended_at_ms IS NULL
+GROUP BY o.user_id;

@@ -1,0 +1,167 @@
+"""An auction does not close before bids that a server received in time: real queues, a real lock that holds them up."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+
+from handlers.auctions.rules import CLOSE_WAIT_MAX_MS, must_wait
+from protocols.auctions import AuctionNotLive, BidReceipt
+from protocols.values import new_id, now_instant
+from server.backlog import BidBacklog
+from server.timers import Timers
+from storage.auctions.backlog_redis import KEY, BacklogStore, read_backlog
+from tests.integration.auctions.conftest import TIMERS, moment, new_caller
+from tests.integration.auctions.replay import assert_audited, assert_replays
+
+
+@pytest.mark.parametrize(
+    ("oldest_ms", "now_ms", "waits"),
+    [
+        (None, 1_000, False),
+        (999, 1_000, True),
+        (1_000, 1_000, False),
+        (999, 1_000 + CLOSE_WAIT_MAX_MS - 1, True),
+        (999, 1_000 + CLOSE_WAIT_MAX_MS, False),
+    ],
+)
+def test_a_closing_waits_for_bids_of_before_the_end_and_not_for_ever(oldest_ms, now_ms, waits):
+    assert must_wait(1_000, oldest_ms, now_ms) is waits
+
+
+@asynccontextmanager
+async def held_up(market, auction):
+    """Bids on this auction, and all that queue behind them in their process, wait."""
+    async with market.pool.acquire() as db, db.transaction():
+        await db.execute("SELECT FROM auctions WHERE auction_id = $1 FOR UPDATE", auction)
+        yield
+
+
+@asynccontextmanager
+async def running(*coroutines):
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def machinery(market, redis):
+    """What tells the backlog of the market's process, and what closes."""
+    backlog = BidBacklog(market.pipeline.groups["auctions.place_bid"], BacklogStore(redis, "p1"))
+    return backlog.run(), Timers(market.pipeline._database, market.pipeline, TIMERS).run()
+
+
+async def closed_at(market, auction):
+    async with asyncio.timeout(10):
+        while not (
+            rows := await market.pool.fetch(
+                "SELECT at_ms FROM events WHERE type = 'auction_closed' AND stream = $1",
+                f"auctions:{auction}",
+            )
+        ):
+            await asyncio.sleep(0.01)
+    return rows[0]["at_ms"]
+
+
+async def test_a_bid_that_queued_over_the_end_counts(market, redis, seller, ann):
+    busy = await market.new_auction(seller)
+    end = now_instant() + 1_200
+    auction, idle = [await market.new_auction(seller, ends_at=moment(end)) for _ in range(2)]
+    await market.bid_now(auction, ann, 20_00)
+    late = new_caller()
+    async with running(*machinery(market, redis)):
+        async with held_up(market, busy):
+            first = market.bid(busy, ann, 20_00)
+            await asyncio.sleep(1.1)
+            queued = market.bid(auction, late, 30_00)
+            await asyncio.sleep(0.35)
+            assert now_instant() > end + 200
+            assert (await market.row(auction))["status"] == "live"
+            assert await closed_at(market, idle) < end + 200, "others do not wait"
+        receipt = msgspec.json.decode((await queued).body, type=BidReceipt)
+        await first
+        assert receipt.outcome == "leading"
+        assert end <= await closed_at(market, auction) < end + CLOSE_WAIT_MAX_MS
+        async with asyncio.timeout(2):
+            while await redis.hlen(KEY):
+                await asyncio.sleep(0.01)
+    row = await market.row(auction)
+    assert (row["status"], row["leader_id"]) == ("sold", late.id)
+    assert await assert_replays(market.pool, [auction]) == 1
+    await assert_audited(market, [auction])
+
+
+async def test_a_bid_received_after_the_end_holds_nobody_up(market, redis, seller, ann):
+    busy = await market.new_auction(seller)
+    end = now_instant() + 1_100
+    auction = await market.new_auction(seller, ends_at=moment(end))
+    async with running(*machinery(market, redis)):
+        await asyncio.sleep(1.15)
+        async with held_up(market, busy):
+            late = [market.bid(busy, ann, 20_00), market.bid(auction, ann, 30_00)]
+            assert await closed_at(market, auction) < end + 200
+        results = await asyncio.gather(*late, return_exceptions=True)
+    assert isinstance(results[1], AuctionNotLive)
+
+
+async def test_a_queue_that_never_moves_ends_the_wait_after_a_second(market, redis, seller, ann):
+    end = now_instant() + 1_200
+    auction = await market.new_auction(seller, ends_at=moment(end))
+    await redis.delete(KEY)
+    store = BacklogStore(redis, "stuck")
+
+    async def tell():
+        while True:
+            await store.tell(now_instant(), end - 1, [auction])
+            await asyncio.sleep(0.1)
+
+    async with running(tell(), machinery(market, redis)[1]):
+        at_ms = await closed_at(market, auction)
+    assert end + CLOSE_WAIT_MAX_MS <= at_ms < end + CLOSE_WAIT_MAX_MS + 500
+    await store.clear()
+
+
+async def test_what_dead_processes_said_is_forgotten(redis):
+    mine, other = new_id(), new_id()
+    await redis.delete(KEY)
+    now_ms = now_instant()
+    await BacklogStore(redis, "a").tell(now_ms, now_ms - 30, [mine, other])
+    await BacklogStore(redis, "b").tell(now_ms, now_ms - 50, [mine])
+    await BacklogStore(redis, "old").tell(now_ms - 1_001, now_ms - 2_000, [mine])
+    await BacklogStore(redis, "dead").tell(now_ms - 60_001, now_ms - 70_000, [mine])
+    assert await read_backlog(redis, [mine], now_ms) == {mine: now_ms - 50}
+    assert await read_backlog(redis, [other, new_id()], now_ms) == {other: now_ms - 30}
+    assert set(await redis.hkeys(KEY)) == {b"a", b"b", b"old"}
+    await BacklogStore(redis, "many").tell(now_ms, now_ms - 7, [new_id() for _ in range(2_001)])
+    unknown = new_id()
+    assert await read_backlog(redis, [unknown], now_ms) == {unknown: now_ms - 7}
+    await redis.delete(KEY)
+
+
+async def test_a_backlog_is_kept_by_what_came_and_dropped_by_what_went(market, redis, seller, ann):
+    """Auctions leave the report when their bids are settled, while others still wait."""
+    first, second = [await market.new_auction(seller) for _ in range(2)]
+    group = market.pipeline.groups["auctions.place_bid"]
+    backlog = BidBacklog(group, BacklogStore(redis, "p1"))
+    async with held_up(market, second):
+        async with held_up(market, first):
+            held = [market.bid(first, ann, 20_00)]
+            await asyncio.sleep(0.05)
+            held.append(market.bid(second, ann, 20_00))
+            await asyncio.sleep(0.05)
+            now_ms = now_instant()
+            await backlog.look(now_ms)
+            seen = await read_backlog(redis, [first, second], now_ms)
+            assert set(seen) == {first, second}
+        await held[0]
+        await asyncio.sleep(0.05)
+        now_ms = now_instant()
+        await backlog.look(now_ms)
+        assert set(await read_backlog(redis, [first, second], now_ms)) == {second}
+    await asyncio.gather(*held)
+    await backlog.look(now_instant())
+    assert await redis.hlen(KEY) == 0

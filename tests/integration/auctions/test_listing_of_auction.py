@@ -1,0 +1,235 @@
+"""A listing follows its auction: fixed while it is live, sold with it; and a seller may end an auction by a sale."""
+
+import asyncio
+from contextlib import suppress
+
+import msgspec
+import pytest
+
+from handlers.auctions.rules import CLOSE_GRACE_MS
+from handlers.listings import ROUTES as LISTING_ROUTES
+from protocols.auction_guards import AuctionNotEndable
+from protocols.auctions import (
+    AuctionNotFound,
+    AuctionNotLive,
+    ListingAlreadyInAuction,
+    ListingNotAuctionable,
+)
+from protocols.errors import NotAllowed
+from protocols.listings import EVENTS, ListingInAuction, ListingNotActive
+from protocols.values import new_id, now_instant
+from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller
+from tests.integration.auctions.replay import assert_audited, assert_replays
+
+LISTINGS = {route.verb: route for route in LISTING_ROUTES}
+
+
+async def on_listing(market, verb, caller, listing_id, **fields):
+    command = msgspec.convert({"listing_id": listing_id, **fields}, LISTINGS[verb].command)
+    answer = await market.pipeline.run(LISTINGS[verb], command, caller)
+    return msgspec.json.decode(answer.body)
+
+
+async def listing_row(market, listing_id):
+    return await market.pool.fetchrow(
+        "SELECT status, quantity, version FROM listings WHERE listing_id = $1", listing_id
+    )
+
+
+async def listing_events(market, listing_id):
+    rows = await market.pool.fetch(
+        "SELECT number, data FROM events WHERE stream = $1 ORDER BY number", f"listings:{listing_id}"
+    )
+    events = [(row["number"], msgspec.json.decode(row["data"])) for row in rows]
+    for _, event in events:
+        msgspec.convert(event, EVENTS[event["type"]])
+    return events
+
+
+CHANGES = [
+    {"title": "Another"},
+    {"description": "Other words"},
+    {"category": "bags"},
+    {"condition": "new"},
+    {"weight_g": 7},
+    {"volume_cm3": 7},
+    {"quantity": 2},
+    {"attributes": {"colour": "red"}},
+    {"location": {"lat": 1.0, "lon": 2.0}},
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: next(iter(change)))
+async def test_what_bidders_rely_on_cannot_change_in_a_live_auction(market, seller, change):
+    (listing,) = await market.new_listings(seller, 1)
+    auction = (await market.open(seller, listing)).id
+    with pytest.raises(ListingInAuction) as refused:
+        await on_listing(market, "update_listing", seller, listing, **change)
+    assert refused.value.facts == {"auction_id": str(auction)}
+    assert await listing_events(market, listing) == []
+    await market.call("cancel_auction", seller, auction_id=auction)
+    assert (await on_listing(market, "update_listing", seller, listing, **change))["version"] == 2
+    assert (await listing_row(market, listing))["status"] == "active"
+
+
+async def test_the_price_may_change_and_nothing_else_beside_it(market, seller):
+    (listing,) = await market.new_listings(seller, 1)
+    await market.open(seller, listing)
+    price = {"price": {"amount": 5_00, "currency": "EUR"}}
+    assert (await on_listing(market, "update_listing", seller, listing, **price))["version"] == 2
+    assert (await on_listing(market, "update_listing", seller, listing, title="A thing"))["version"] == 2
+    with pytest.raises(ListingInAuction):
+        await on_listing(market, "update_listing", seller, listing, price=None, title="Another thing")
+
+
+async def test_before_its_auction_starts_a_listing_may_change_but_not_go(market, seller):
+    (listing,) = await market.new_listings(seller, 1)
+    start = now_instant() + HOUR_MS
+    auction = (await market.open(seller, listing, starts_at=moment(start))).id
+    assert (await on_listing(market, "update_listing", seller, listing, title="Better"))["version"] == 2
+    with pytest.raises(ListingInAuction, match="scheduled"):
+        await on_listing(market, "withdraw_listing", seller, listing)
+    market.clock_ms = start
+    await market.run_timers()
+    with pytest.raises(ListingInAuction, match="live"):
+        await on_listing(market, "withdraw_listing", seller, listing)
+    await market.call("cancel_auction", seller, auction_id=auction)
+    assert (await on_listing(market, "withdraw_listing", seller, listing))["status"] == "withdrawn"
+
+
+async def test_a_sale_sells_the_listing_in_whichever_way_it_came(market, seller, ann, bob):
+    end = now_instant() + HOUR_MS
+    fall = {"floor_price": 1_00, "step": 1, "tick_s": 60}
+    kinds = {
+        "closed": {},
+        "bought": {"buy_now_price": 90_00},
+        "ended": {},
+        "dutch_bid": {"format": "dutch", "dutch": fall},
+        "dutch_bought": {"format": "dutch", "dutch": fall},
+        "sealed": {"format": "sealed_second_price"},
+    }
+    listings = dict(zip(kinds, await market.new_listings(seller, len(kinds)), strict=True))
+    auctions = {
+        kind: (await market.open(seller, listings[kind], ends_at=moment(end), **terms)).id
+        for kind, terms in kinds.items()
+    }
+    for kind in ("closed", "ended", "sealed"):
+        await market.bid_now(auctions[kind], ann, 20_00)
+        await market.bid_now(auctions[kind], bob, 30_00)
+    await market.call("buy_now", ann, auction_id=auctions["bought"], key="k1")
+    await market.call("end_early", seller, auction_id=auctions["ended"])
+    await market.bid_now(auctions["dutch_bid"], ann, 20_00)
+    await market.call("buy_now", ann, auction_id=auctions["dutch_bought"], key="k2")
+    market.clock_ms = end + CLOSE_GRACE_MS
+    await market.run_timers()
+    for kind, listing in listings.items():
+        row = await listing_row(market, listing)
+        assert tuple(row) == ("sold", 0, 2), kind
+        ((number, event),) = await listing_events(market, listing)
+        assert (number, event["type"], event["kind"]) == (2, "stock_moved", "sale")
+        assert (event["quantity"], event["on_hand"], event["version"]) == (1, 0, 2)
+        with pytest.raises(ListingNotActive):
+            await on_listing(market, "update_listing", seller, listing, title="Another")
+        with pytest.raises(ListingNotAuctionable):
+            await market.open(seller, listing)
+    assert await assert_replays(market.pool, list(auctions.values())) == len(kinds)
+    await assert_audited(market, list(auctions.values()))
+
+
+async def test_an_auction_without_a_sale_leaves_the_listing_active(market, seller, ann):
+    end = now_instant() + HOUR_MS
+    unsold, cancelled = await market.new_listings(seller, 2)
+    first = (await market.open(seller, unsold, ends_at=moment(end), reserve_price=90_00)).id
+    second = (await market.open(seller, cancelled, ends_at=moment(end))).id
+    await market.bid_now(first, ann, 20_00)
+    await market.call("cancel_auction", seller, auction_id=second)
+    market.clock_ms = end + CLOSE_GRACE_MS
+    await market.run_timers()
+    for listing in (unsold, cancelled):
+        assert tuple(await listing_row(market, listing)) == ("active", 1, 1)
+        assert await listing_events(market, listing) == []
+        await market.open(seller, listing, ends_at=moment(end + HOUR_MS))
+
+
+async def test_of_several_pieces_one_is_sold_and_the_others_stay(market, seller, ann):
+    (listing,) = await market.new_listings(seller, 1)
+    await market.pool.execute("UPDATE listings SET quantity = 2 WHERE listing_id = $1", listing)
+    for left, status in ((1, "active"), (0, "sold")):
+        auction = (await market.open(seller, listing)).id
+        await market.bid_now(auction, ann, 20_00)
+        await market.call("end_early", seller, auction_id=auction)
+        assert (await listing_row(market, listing))["status"] == status
+        assert (await listing_events(market, listing))[-1][1]["on_hand"] == left
+
+
+async def test_ending_early_tells_everyone_and_is_checked_by_the_auditor(market, seller, ann, bob):
+    end = now_instant() + HOUR_MS
+    auction = await market.new_auction(seller, reserve_price=90_00, ends_at=moment(end))
+    with pytest.raises(AuctionNotEndable):
+        await market.call("end_early", seller, auction_id=auction)
+    await market.bid_now(auction, ann, 20_00)
+    await market.bid_now(auction, bob, 30_00)
+    with pytest.raises(NotAllowed):
+        await market.call("end_early", bob, auction_id=auction)
+    with pytest.raises(AuctionNotFound):
+        await market.call("end_early", seller, auction_id=new_id())
+    ended = await market.call("end_early", seller, auction_id=auction)
+    assert (ended.status, ended.price, ended.version) == ("sold", 20_50, 4)
+    closed = (await market.auction_events(auction))[-1]
+    assert (closed["outcome"], closed["price"], closed["ended_early"]) == ("sold", 20_50, True)
+    with pytest.raises(AuctionNotLive):
+        await market.call("end_early", seller, auction_id=auction)
+    await market.run_timers()
+    assert [e["type"] for e in await market.personal_events(bob)] == ["auction_won"]
+    assert [e["type"] for e in await market.personal_events(ann)] == ["outbid", "auction_lost"]
+    assert [e["type"] for e in await market.personal_events(seller)] == ["auction_sold"]
+    market.clock_ms = end + CLOSE_GRACE_MS
+    await market.run_timers()
+    assert len(await market.auction_events(auction)) == 4
+    assert await assert_replays(market.pool, [auction]) == 1
+    await assert_audited(market, [auction])
+
+
+async def test_closings_edits_and_openings_of_one_listing_at_once_never_wait_in_a_ring(
+    market, second_market, seller
+):
+    for _ in range(15):
+        end = market.now_ms() + 60_000
+        (listing,) = await market.new_listings(seller, 1)
+        await market.pool.execute("UPDATE listings SET quantity = 9 WHERE listing_id = $1", listing)
+        auction = (await market.open(seller, listing, ends_at=moment(end), exposure_guard=True)).id
+        await market.bid_now(auction, new_caller(), 20_00)
+
+        async def reopen(process, listing=listing):
+            with suppress(ListingAlreadyInAuction):
+                await process.open(seller, listing)
+
+        async def edit(process, title, listing=listing):
+            with suppress(ListingInAuction):
+                await on_listing(process, "update_listing", seller, listing, title=title)
+
+        await asyncio.gather(
+            second_market.call("end_early", seller, auction_id=auction),
+            reopen(market),
+            edit(market, "One"),
+            reopen(second_market),
+            edit(second_market, "Two"),
+        )
+        events = await listing_events(market, listing)
+        assert [number for number, _ in events] == list(range(2, len(events) + 2))
+        assert (await listing_row(market, listing))["version"] == len(events) + 1
+    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    assert await market.pool.fetchval(deadlocks) == 0
+
+
+async def test_more_sales_than_one_statement_takes_are_all_made(market, seller, ann):
+    end = now_instant() + HOUR_MS
+    listings = await market.new_listings(seller, 60)
+    auctions = [(await market.open(seller, listing, ends_at=moment(end))).id for listing in listings]
+    await asyncio.gather(*(market.bid(auction, ann, 20_00) for auction in auctions))
+    market.clock_ms = end + CLOSE_GRACE_MS
+    await market.run_timers()
+    sold = "SELECT count(*) FROM listings WHERE status = 'sold' AND listing_id = ANY($1)"
+    assert await market.pool.fetchval(sold, listings) == 60
+    told = "SELECT count(*) FROM events WHERE type = 'stock_moved' AND stream = ANY($1)"
+    assert await market.pool.fetchval(told, [f"listings:{listing}" for listing in listings]) == 60

@@ -1,0 +1,290 @@
+"""Scope tokens: they lend what their issuer may follow at this moment, and serve for nothing else."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import jwt
+import pytest
+import pytest_asyncio
+
+from handlers.auth.scope_tokens import ScopeVerifier
+from handlers.auth.watch import SessionWatch
+from handlers.contract import ANONYMOUS, Caller
+from protocols.auth import (
+    CreateScopeToken,
+    Logout,
+    NotShareable,
+    SessionOver,
+    SetRoles,
+    TokenExpired,
+    TokenInvalid,
+)
+from protocols.errors import NotAllowed, TemporarilyUnavailable, Unauthenticated, UnknownChannel
+from protocols.values import new_id, now_instant
+from realtime.ports import ChannelRule, Lane
+from server.scopes import ScopedRules
+from storage.engines.postgres import open_database
+from tests.support.auth_house import ISSUER, AuthHouse, Member
+
+ORDER = f"orders:{new_id()}"
+AUCTION = f"auctions:{new_id()}"
+
+
+class OwnOrders:
+    """Channel rules that let one user follow orders, everybody auctions; what a rule allows besides is everything."""
+
+    def __init__(self, owner: Caller) -> None:
+        self.owner = owner
+
+    async def authorize(self, caller: Caller, channel: str) -> ChannelRule:
+        if channel.startswith("orders:") and caller.user_id != self.owner.user_id:
+            raise NotAllowed
+        if not channel.startswith(("orders:", "auctions:", "personal:#")):
+            raise UnknownChannel
+        return ChannelRule(Lane.REPLAYED, publish=True, presence=True, join_leave=True, delta=True)
+
+
+@pytest.fixture
+def scopes(house: AuthHouse) -> ScopeVerifier:
+    return ScopeVerifier(house.tools.keys, ISSUER, house.watch, house.database, 900)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def amina(house: AuthHouse) -> Member:
+    return await house.join()
+
+
+async def lend(house: AuthHouse, member: Member, *channels: str, ttl_s: int = 600) -> str:
+    command = CreateScopeToken(channels=list(channels), ttl_s=ttl_s)
+    return str((await house.run("create_scope_token", command, member.caller))["token"])
+
+
+def forge(house: AuthHouse, token: str, typ: str = "scope+jwt", **changes: Any) -> str:
+    """Sign with the real key a token that differs from a good one in some claims (None: left out)."""
+    claims = {**jwt.decode(token, options={"verify_signature": False}), **changes}
+    key = house.tools.keys.signer
+    kept = {name: value for name, value in claims.items() if value is not None}
+    return jwt.encode(kept, key.private, algorithm="EdDSA", headers={"kid": key.kid, "typ": typ})
+
+
+class TestSight:
+    async def test_holder_sees_what_the_issuer_may_see_and_does_nothing_else(self, house, scopes, amina):
+        rules = ScopedRules(OwnOrders(amina.caller), scopes)
+        token = await lend(house, amina, ORDER)
+        with pytest.raises(NotAllowed):
+            await rules.authorize(ANONYMOUS, ORDER)
+        rule = await rules.authorize(ANONYMOUS, ORDER, token)
+        assert (rule.lane, rule.delta) == (Lane.REPLAYED, True)
+        assert [rule.publish, rule.presence, rule.join_leave] == [False] * 3
+        assert rule.remembered
+        assert rule.expires_at_s == pytest.approx(time.time() + 600, abs=2)
+        assert rule.grant is not None
+        assert (rule.grant.user, rule.grant.session) == (str(amina.user_id), str(amina.session_id))
+        rule.grant.confirm()
+
+    async def test_issuer_who_may_not_follow_lends_nothing(self, house, scopes, amina):
+        stranger = await house.join()
+        rules = ScopedRules(OwnOrders(amina.caller), scopes)
+        token = await lend(house, stranger, ORDER)
+        with pytest.raises(NotAllowed):
+            await rules.authorize(ANONYMOUS, ORDER, token)
+        with pytest.raises(NotAllowed):  # nor does the owner see it by a token of somebody who does not
+            await rules.authorize(amina.caller, ORDER, token)
+
+    async def test_issuer_who_lost_the_right_lends_nothing_any_more(self, house, scopes, amina):
+        orders = OwnOrders(amina.caller)
+        rules = ScopedRules(orders, scopes)
+        token = await lend(house, amina, ORDER)
+        assert await rules.authorize(ANONYMOUS, ORDER, token)
+        orders.owner = Caller(new_id())
+        with pytest.raises(NotAllowed):
+            await rules.authorize(ANONYMOUS, ORDER, token)
+
+    async def test_names_and_kinds_are_kept_to(self, house, scopes, amina):
+        scope = await scopes.verify_scope_token(await lend(house, amina, ORDER, "auctions:*"))
+        for channel in (ORDER, AUCTION, f"auctions:{new_id()}"):
+            scope.check(channel)
+        for channel in (f"orders:{new_id()}", f"ticker:{new_id()}", "auctions", "auctions:", "", "nope:1"):
+            with pytest.raises(NotAllowed):
+                scope.check(channel)
+
+    @pytest.mark.parametrize(
+        "channel", [f"personal:#{new_id()}", "personal:*", "cells:*", "stock:*", "nope:1"]
+    )
+    async def test_personal_and_other_channels_cannot_be_shared(self, house, amina, channel):
+        with pytest.raises(NotShareable, match="cannot be shared"):
+            await lend(house, amina, AUCTION, channel)
+
+    async def test_personal_channel_stays_closed_though_a_token_of_ours_names_it(self, house, scopes, amina):
+        mine = f"personal:#{amina.user_id}"
+        token = forge(house, await lend(house, amina, AUCTION), channels=[mine, "personal:*"])
+        rules = ScopedRules(OwnOrders(amina.caller), scopes)
+        with pytest.raises(NotAllowed):
+            await rules.authorize(ANONYMOUS, mine, token)
+
+    async def test_nobody_without_an_account_lends(self, house):
+        with pytest.raises(Unauthenticated):
+            await house.run("create_scope_token", CreateScopeToken(channels=[AUCTION]), ANONYMOUS)
+
+
+class TestPurpose:
+    async def test_neither_kind_of_token_serves_as_the_other(self, house, scopes, amina):
+        token = await lend(house, amina, AUCTION)
+        with pytest.raises(TokenInvalid):
+            await house.verifier.verify_access_token(token)
+        with pytest.raises(TokenInvalid):
+            await scopes.verify_scope_token(amina.access_token)
+        # Neither the type nor the audience alone makes the difference.
+        with pytest.raises(TokenInvalid):
+            await house.verifier.verify_access_token(forge(house, token, typ="at+jwt"))
+        with pytest.raises(TokenInvalid):
+            await house.verifier.verify_access_token(forge(house, token, aud="mnbara"))
+        with pytest.raises(TokenInvalid):
+            await scopes.verify_scope_token(forge(house, token, typ="at+jwt"))
+        with pytest.raises(TokenInvalid):
+            await scopes.verify_scope_token(forge(house, token, aud="mnbara"))
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"channels": None},
+            {"channels": 7},
+            {"iss": "https://evil.example"},
+            {"exp": None},
+            {"sid": "not an id"},
+            {"ver": "x"},
+            {"roles": None},
+        ],
+    )
+    async def test_token_with_a_wrong_claim_is_invalid(self, house, scopes, amina, changes):
+        token = await lend(house, amina, AUCTION)
+        with pytest.raises(TokenInvalid):
+            await scopes.verify_scope_token(forge(house, token, **changes))
+
+    @pytest.mark.parametrize("token", ["", "x", "a.b.c", "é" * 100, "x" * 5000])
+    async def test_garbage_is_invalid(self, scopes, token):
+        with pytest.raises(TokenInvalid):
+            await scopes.verify_scope_token(token)
+
+
+class TestEnd:
+    async def test_token_expires_when_it_says(self, house, scopes, amina):
+        token = await lend(house, amina, AUCTION, ttl_s=1)
+        scope = await scopes.verify_scope_token(token)
+        await asyncio.sleep(1.1)
+        with pytest.raises(TokenExpired):
+            await scopes.verify_scope_token(token)
+        with pytest.raises(TokenExpired):
+            scopes.confirm(scope)
+
+    async def test_token_never_outlives_its_issuers_session(self, house, pool, scopes):
+        member = await house.join()
+        ends_at_ms = now_instant() + 5_000
+        await pool.execute(
+            "UPDATE sessions SET expires_at_ms = $1 WHERE session_id = $2", ends_at_ms, member.session_id
+        )
+        scope = await scopes.verify_scope_token(await lend(house, member, AUCTION, ttl_s=86_400))
+        assert scope.expires_at_s == ends_at_ms // 1000
+
+    async def test_end_of_the_issuers_session_ends_it(self, house, scopes):
+        member = await house.join()
+        token = await lend(house, member, AUCTION)
+        scope = await scopes.verify_scope_token(token)
+        await house.run("logout", Logout(), member.caller)
+        await house.watch.refresh()
+        with pytest.raises(SessionOver):
+            await scopes.verify_scope_token(token)
+        with pytest.raises(SessionOver):
+            scopes.confirm(scope)
+        with pytest.raises(SessionOver):
+            await lend(house, member, AUCTION)
+
+    async def test_end_that_the_watch_has_forgotten_is_found_in_the_database(self, house, scopes):
+        member = await house.join()
+        token = await lend(house, member, AUCTION)
+        await house.run("logout", Logout(), member.caller)
+        await house.watch.refresh()
+        house.watch._prune(now_instant() + 1)
+        assert not house.watch.has_ended(member.session_id)
+        with pytest.raises(SessionOver):
+            await scopes.verify_scope_token(token)
+
+    async def test_session_seen_long_ago_is_looked_up_again(self, house):
+        member = await house.join()
+        hasty = ScopeVerifier(house.tools.keys, ISSUER, house.watch, house.database, 0)
+        token = await lend(house, member, AUCTION)
+        assert await hasty.verify_scope_token(token)
+        await house.run("logout", Logout(), member.caller)
+        await house.watch.refresh()
+        house.watch._prune(now_instant() + 1)
+        with pytest.raises(SessionOver):
+            await hasty.verify_scope_token(token)
+
+    async def test_change_of_roles_ends_it_and_a_new_one_has_the_new_roles(self, house, scopes):
+        member, admin = await house.join(), await house.join()
+        token = await lend(house, member, AUCTION)
+        await house.run("set_roles", SetRoles(user_id=member.user_id, roles=["support"]), admin_of(admin))
+        with pytest.raises(TokenExpired):  # found in the database, before the watch looks
+            await scopes.verify_scope_token(token)
+        await house.watch.refresh()
+        with pytest.raises(TokenExpired):
+            await scopes.verify_scope_token(token)
+        assert member.caller.roles == {"user"}
+        fresh = await scopes.verify_scope_token(await lend(house, member, AUCTION))
+        assert fresh.caller.roles == {"user", "support"}
+
+    async def test_roles_that_were_lost_are_not_lent_by_a_caller_whose_token_still_has_them(
+        self, house, scopes, amina
+    ):
+        claimed = replace(amina, caller=replace(amina.caller, roles=frozenset({"user", "admin"})))
+        scope = await scopes.verify_scope_token(await lend(house, claimed, AUCTION))
+        assert scope.caller.roles == {"user"}
+
+
+class TestCost:
+    async def test_a_crowd_with_one_token_costs_one_look(self, house, amina, database):
+        async with counted(database) as (counting, looks):
+            verifier = ScopeVerifier(house.tools.keys, ISSUER, house.watch, counting, 900)
+            token = await lend(house, amina, AUCTION)
+            found = await asyncio.gather(*(verifier.verify_scope_token(token) for _ in range(500)))
+            assert len(found) == 500
+            await verifier.verify_scope_token(token)
+            assert looks() == 1
+
+    async def test_without_a_database_nobody_new_is_believed(self, house, amina, database):
+        lost = await open_database(database)
+        watch = SessionWatch(lost, 900)
+        await watch.refresh()
+        verifier = ScopeVerifier(house.tools.keys, ISSUER, watch, lost, 900)
+        known, unknown = await lend(house, amina, AUCTION), await lend(house, await house.join(), AUCTION)
+        assert await verifier.verify_scope_token(known)
+        await lost.close()
+        watch._looked_at = time.monotonic()
+        assert await verifier.verify_scope_token(known)
+        with pytest.raises(TemporarilyUnavailable):
+            await verifier.verify_scope_token(unknown)
+
+
+def admin_of(member: Member) -> Caller:
+    return replace(member.caller, roles=frozenset({"user", "admin"}))
+
+
+@contextlib.asynccontextmanager
+async def counted(database: str) -> AsyncIterator[tuple[Any, Any]]:
+    """A database and how often somebody took a connection of it."""
+    opened = await open_database(database)
+    count = 0
+    take = opened.connection
+
+    def connection() -> Any:
+        nonlocal count
+        count += 1
+        return take()
+
+    opened.connection = connection  # type: ignore[method-assign]
+    yield opened, lambda: count
+    await opened.close()

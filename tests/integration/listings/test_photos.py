@@ -1,0 +1,254 @@
+"""Photos: who may change them, what a listing shows, and that no file is lost or left whatever fails in between."""
+
+import asyncio
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from handlers.listings import TIMERS
+from handlers.listings.photo_tools import RENDERING_MAX, WAITING_MAX, PhotoTools
+from handlers.listings.upload_photo import HELD_FOR_MS
+from protocols.errors import InvalidInput, NotAllowed, TemporarilyUnavailable
+from protocols.listings import ListingNotActive, ListingNotFound
+from protocols.photos import PHOTOS_MAX, PhotoNotFound, PhotoTooLarge, PhotoUnreadable, TooManyPhotos
+from protocols.values import new_id
+from storage.engines.objects import Place, open_objects
+from tests.support.pictures import bomb_png, encode, telling_jpeg, two_halves
+
+
+async def upload(shop, caller, listing_id, content):
+    return await shop.call("upload_photo", caller, listing_id=listing_id, content=content)
+
+
+def picture(number: int) -> bytes:
+    return encode(two_halves(40 + 2 * number, 20))
+
+
+def files(shop) -> set[str]:
+    return {path.name for path in shop.photos._objects._folder.iterdir()}
+
+
+def files_of(listing) -> set[str]:
+    return {Path(photo[size]).name for photo in listing["photos"] for size in ("full", "medium", "small")}
+
+
+async def sweep(shop) -> None:
+    """Let the clock pass the end of every hold, and run the timers."""
+    await shop.pool.execute("UPDATE timers SET due_at_ms = 0 WHERE kind = 'sweep_photos'")
+    await shop.pool.execute("UPDATE photo_files SET held_until_ms = 0")
+    while await shop.pipeline.run_timers("sweep_photos", TIMERS["sweep_photos"], 500):
+        pass
+
+
+async def test_photos_are_added_arranged_captioned_and_deleted(shop, seller):
+    listing = await shop.create(seller)
+    for number in range(3):
+        listing = await upload(shop, seller, listing["id"], picture(number))
+    assert [(p["width"], p["caption"]) for p in listing["photos"]] == [(40, ""), (42, ""), (44, "")]
+    assert listing["version"] == 4
+    assert files_of(listing) <= files(shop)
+    ids = [photo["id"] for photo in listing["photos"]]
+    order = [ids[2], ids[0], ids[1]]
+    arranged = await shop.call("arrange_photos", seller, listing_id=listing["id"], photo_ids=order)
+    assert [photo["id"] for photo in arranged["photos"]] == order
+    told = await shop.call(
+        "caption_photo", seller, listing_id=listing["id"], photo_id=ids[0], caption=" Front\nview "
+    )
+    assert [photo["caption"] for photo in told["photos"]] == ["", "Front\nview", ""]
+    left = await shop.call("delete_photo", seller, listing_id=listing["id"], photo_id=ids[2])
+    assert [photo["id"] for photo in left["photos"]] == [ids[0], ids[1]]
+    assert await shop.call("get_listing", listing_id=listing["id"]) == left
+    found = await shop.search(seller_id=str(seller.id))
+    assert found["items"][0]["photo"] == left["photos"][0]
+    kinds = [kind for _, kind, _ in await shop.events(listing["id"])]
+    assert kinds == ["listing_created", *["photos_changed"] * 6]
+    await sweep(shop)
+    assert files_of(listing) & files(shop) == files_of(left)
+
+
+async def test_the_same_picture_twice_is_one_photo(shop, seller):
+    listing = await shop.create(seller)
+    first = await upload(shop, seller, listing["id"], telling_jpeg())
+    assert await upload(shop, seller, listing["id"], telling_jpeg()) == first
+    other = await upload(shop, seller, (await shop.create(seller))["id"], telling_jpeg())
+    assert other["photos"][0]["id"] != first["photos"][0]["id"]
+    at_once = await shop.create(seller)
+    await asyncio.gather(*(upload(shop, seller, at_once["id"], picture(7)) for _ in range(4)))
+    assert len((await shop.call("get_listing", listing_id=at_once["id"]))["photos"]) == 1
+
+
+async def test_only_the_owner_changes_photos_and_only_on_the_market(shop, seller, stranger):
+    listing = await upload(shop, seller, (await shop.create(seller))["id"], picture(0))
+    photo_id = listing["photos"][0]["id"]
+    changes = [
+        ("upload_photo", {"content": picture(1)}),
+        ("arrange_photos", {"photo_ids": [photo_id]}),
+        ("caption_photo", {"photo_id": photo_id, "caption": "x"}),
+        ("delete_photo", {"photo_id": photo_id}),
+    ]
+    before = await shop.snapshot(), files(shop)
+    for verb, fields in changes:
+        with pytest.raises(NotAllowed):
+            await shop.call(verb, stranger, listing_id=listing["id"], **fields)
+        with pytest.raises(ListingNotFound):
+            await shop.call(verb, seller, listing_id=str(new_id()), **fields)
+    assert (await shop.snapshot(), files(shop)) == before
+    draft = await shop.create(seller, draft=True)
+    with pytest.raises(ListingNotFound):
+        await upload(shop, stranger, draft["id"], picture(0))
+    await upload(shop, seller, draft["id"], picture(0))
+    await shop.call("withdraw_listing", seller, listing_id=listing["id"])
+    for verb, fields in changes:
+        with pytest.raises(ListingNotActive):
+            await shop.call(verb, seller, listing_id=listing["id"], **fields)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(b"", PhotoUnreadable), (b"<svg/>", PhotoUnreadable), (bomb_png(50_000, 50_000), PhotoTooLarge)],
+    ids=["empty", "svg", "bomb"],
+)
+async def test_a_bad_picture_is_refused_and_leaves_nothing(shop, seller, content, why):
+    listing = await shop.create(seller)
+    before = await shop.snapshot(), files(shop)
+    with pytest.raises(why):
+        await upload(shop, seller, listing["id"], content)
+    assert (await shop.snapshot(), files(shop)) == before
+
+
+async def test_bad_arrangements_and_captions_are_refused(shop, seller):
+    listing = await shop.create(seller)
+    for number in range(2):
+        listing = await upload(shop, seller, listing["id"], picture(number))
+    first, second = [photo["id"] for photo in listing["photos"]]
+    before = await shop.snapshot()
+    for ids in ([], [first], [first, first], [first, second, second], [first, str(new_id())]):
+        with pytest.raises(InvalidInput):
+            await shop.call("arrange_photos", seller, listing_id=listing["id"], photo_ids=ids)
+    with pytest.raises(InvalidInput):
+        await shop.call(
+            "caption_photo", seller, listing_id=listing["id"], photo_id=first, caption="bell\u0007"
+        )
+    for verb, fields in (("caption_photo", {"caption": "x"}), ("delete_photo", {})):
+        with pytest.raises(PhotoNotFound):
+            await shop.call(verb, seller, listing_id=listing["id"], photo_id=str(new_id()), **fields)
+    assert await shop.snapshot() == before
+
+
+async def test_a_listing_has_at_most_so_many_photos(shop, seller):
+    listing = await shop.create(seller)
+    for number in range(PHOTOS_MAX - 1):
+        await upload(shop, seller, listing["id"], picture(number))
+    results = await asyncio.gather(
+        *(upload(shop, seller, listing["id"], picture(20 + n)) for n in range(3)), return_exceptions=True
+    )
+    assert sorted(type(result).__name__ for result in results) == ["TooManyPhotos", "TooManyPhotos", "dict"]
+    with pytest.raises(TooManyPhotos):
+        await upload(shop, seller, listing["id"], picture(30))
+
+
+async def test_a_deleted_draft_takes_its_files_along(shop, seller):
+    draft = await upload(shop, seller, (await shop.create(seller, draft=True))["id"], picture(3))
+    assert files_of(draft) <= files(shop)
+    await shop.pipeline.run(
+        shop.routes["delete_draft"], shop.command("delete_draft", listing_id=draft["id"]), seller
+    )
+    await sweep(shop)
+    assert files_of(draft) & files(shop) == set()
+
+
+class _KilledError(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize(
+    "step", ["before the files", "within the files", "before the transaction", "before the commit"]
+)
+async def test_an_upload_that_ends_anywhere_leaves_no_file_and_can_be_repeated(
+    shop, seller, monkeypatch, step
+):
+    listing = await shop.create(seller)
+    before = files(shop)
+    original = PhotoTools.keep
+    stored = []
+
+    async def keep(self, photo_id, rendered):
+        if step == "before the files":
+            raise _KilledError
+        if step == "within the files":
+            await self._objects.put(f"{photo_id.hex}-full.jpg", rendered.files["full"], "image/jpeg")
+            raise _KilledError
+        await original(self, photo_id, rendered)
+        stored.append(photo_id)
+        if step == "before the transaction":
+            raise _KilledError
+
+    async def die(*_):
+        raise _KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PhotoTools, "keep", keep)
+        if step == "before the commit":
+            patch.setattr("server.pipeline.append_events", die)
+        with pytest.raises(_KilledError):
+            await upload(shop, seller, listing["id"], picture(11))
+    assert (await shop.call("get_listing", listing_id=listing["id"]))["photos"] == []
+    assert (files(shop) == before) == (step == "before the files")
+    await sweep(shop)
+    assert files(shop) == before
+    again = await upload(shop, seller, listing["id"], picture(11))
+    await sweep(shop)
+    assert files_of(again) <= files(shop)
+
+
+async def test_files_are_not_swept_while_their_upload_is_under_way(shop, seller):
+    listing = await shop.create(seller)
+    done = await upload(shop, seller, listing["id"], picture(12))
+    photo_id = done["photos"][0]["id"]
+    await shop.call("delete_photo", seller, listing_id=listing["id"], photo_id=photo_id)
+    async with shop.database.transaction() as db:
+        stores = shop.pipeline._stores(db)
+        await TIMERS["sweep_photos"]([UUID(photo_id)], stores, 0)
+    assert files_of(done) <= files(shop)
+    due = await shop.pool.fetch("SELECT due_at_ms FROM timers WHERE ref = $1", UUID(photo_id))
+    held = await shop.pool.fetchval(
+        "SELECT held_until_ms FROM photo_files WHERE photo_id = $1", UUID(photo_id)
+    )
+    assert max(row[0] for row in due) == held
+    await sweep(shop)
+    assert files_of(done) & files(shop) == set()
+
+
+async def test_an_upload_that_was_stored_too_slowly_is_refused(shop, seller, monkeypatch):
+    listing = await shop.create(seller)
+    monkeypatch.setattr("handlers.listings.upload_photo.now_instant", lambda: 1_000)
+    with pytest.raises(TemporarilyUnavailable):
+        await upload(shop, seller, listing["id"], picture(13))
+    assert HELD_FOR_MS > 60_000
+
+
+async def test_a_renderer_that_hangs_is_killed_and_its_place_is_free(shop, tmp_path):
+    tools = PhotoTools(open_objects(Place(folder=tmp_path)), timeout_s=0.01)
+    for _ in range(RENDERING_MAX + 1):
+        with pytest.raises(TemporarilyUnavailable):
+            await tools.render(encode(two_halves(4000, 4000), "PNG"))
+    assert tools._taken == 0
+
+
+async def test_more_pictures_than_may_wait_are_refused_at_once(shop, tmp_path):
+    tools = PhotoTools(open_objects(Place(folder=tmp_path)))
+    results = await asyncio.gather(
+        *(tools.render(picture(1)) for _ in range(RENDERING_MAX + WAITING_MAX + 5)), return_exceptions=True
+    )
+    refused = [result for result in results if isinstance(result, TemporarilyUnavailable)]
+    assert len(refused) == 5
+    assert len(results) - len(refused) == RENDERING_MAX + WAITING_MAX
+
+
+async def test_a_renderer_without_memory_refuses_the_picture(shop, tmp_path, monkeypatch):
+    program = tmp_path / "die.py"
+    program.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
+    monkeypatch.setattr("handlers.listings.photo_tools._PROGRAM", str(program))
+    with pytest.raises(PhotoUnreadable):
+        await shop.photos.render(picture(1))
