@@ -111,13 +111,13 @@ class ListingMatched(Struct, frozen=True, kw_only=True):
     searches: list[MatchedSearch]
 
 
-# -- Refusals (615-616) ------------------------------------------------------------------------------------------------
+# -- Refusals (616, 619) -----------------------------------------------------------------------------------------------
 
 
 class SearchNotFound(Refusal):
     """There is no such saved search of yours."""
 
-    code, number, status = "search_not_found", 615, 404
+    code, number, status = "search_not_found", 619, 404
 
 
 class TooManySearches(Refusal):

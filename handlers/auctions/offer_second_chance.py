@@ -53,7 +53,7 @@ async def _judge(command: OfferSecondChance, held: Held, stores: Stores, now_ms:
     rows = await second_chances_postgres.lock_offers(stores.db, [auction_id])
     made = [to_offer(row) for row in rows]
     listing = await read_listing(stores.db, held.lot.listing_id)
-    pieces = listing.quantity if listing is not None and listing.status == "active" else 0
+    pieces = listing.saleable if listing is not None and listing.status == "active" else 0
     piece = check_offer(
         state.status,
         await _read_close(held, stores),

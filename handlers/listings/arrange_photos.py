@@ -9,7 +9,7 @@ from protocols.photos import ArrangePhotos
 async def arrange_photos(command: ArrangePhotos, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
     """Give the photos the order of their ids, all of them.
 
-    Raises: ListingNotFound, NotAllowed, ListingNotActive, InvalidInput.
+    Raises: ListingNotFound, NotAllowed, ListingNotActive, ListingInAuction, InvalidInput.
     """
 
     def arrange(photos: Photos) -> Photos:

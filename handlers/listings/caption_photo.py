@@ -11,7 +11,7 @@ from protocols.photos import CaptionPhoto, PhotoNotFound
 async def caption_photo(command: CaptionPhoto, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
     """Replace a photo's caption.
 
-    Raises: ListingNotFound, NotAllowed, ListingNotActive, PhotoNotFound, InvalidInput.
+    Raises: ListingNotFound, NotAllowed, ListingNotActive, ListingInAuction, PhotoNotFound, InvalidInput.
     """
     caption = command.caption.strip()
     if has_controls(caption):

@@ -8,7 +8,7 @@ from protocols.photos import DeletePhoto, PhotoNotFound
 async def delete_photo(command: DeletePhoto, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
     """Delete the photo; nobody can read its files from now on, a timer deletes them.
 
-    Raises: ListingNotFound, NotAllowed, ListingNotActive, PhotoNotFound.
+    Raises: ListingNotFound, NotAllowed, ListingNotActive, ListingInAuction, PhotoNotFound.
     """
 
     def leave_out(photos: Photos) -> Photos:

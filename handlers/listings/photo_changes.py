@@ -5,11 +5,12 @@ from dataclasses import replace
 from uuid import UUID
 
 from handlers.contract import Caller, Event, Outcome, Stores, Timer
-from handlers.listings.changes import own_listing
+from handlers.listings.changes import check_auction, own_listing
 from handlers.listings.showing import show_listing, show_shelf
 from protocols.listings import ListingNotActive
 from protocols.photos import PhotosChanged
 from protocols.topics import listing_stream
+from storage.auctions.lookups import read_open_auction
 from storage.listings.listings_postgres import ListingRow, lock_listing, update_listing_row
 from storage.listings.photos_postgres import PhotoRow, read_held_until
 
@@ -29,12 +30,13 @@ async def change_photos(
 ) -> Outcome:
     """Give a listing the photos that `change` makes of those it has; the very same leave it as it is.
 
-    Raises: ListingNotFound, NotAllowed, ListingNotActive, and what `change` raises.
+    Raises: ListingNotFound, NotAllowed, ListingNotActive, ListingInAuction, and what `change` raises.
     """
     before = changeable(await lock_listing(stores.db, listing_id), caller.id)
     photos = change(before.photos)
     if photos == before.photos:
         return Outcome(show_listing(before))
+    check_auction(await read_open_auction(stores.db, listing_id))
     version = before.version + 1
     row = replace(
         before,

@@ -7,9 +7,9 @@ from handlers.listings.delete_photo import delete_photo
 from handlers.listings.upload_photo import prepare_photo, upload_photo
 from protocols import photos as words
 from protocols.errors import InvalidInput, NotAllowed
-from protocols.listings import Listing, ListingNotActive, ListingNotFound
+from protocols.listings import Listing, ListingInAuction, ListingNotActive, ListingNotFound
 
-_OWN = (ListingNotFound, ListingNotActive, NotAllowed)
+_OWN = (ListingNotFound, ListingNotActive, ListingInAuction, NotAllowed)
 
 ROUTES: tuple[Route, ...] = (
     Route(

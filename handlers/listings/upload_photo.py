@@ -54,7 +54,7 @@ async def prepare_photo(command: UploadPhoto, caller: Caller, before: Preparatio
 async def upload_photo(command: StoredPhoto, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
     """Add the photo as the last one; a picture the listing has already changes nothing.
 
-    Raises: ListingNotFound, NotAllowed, ListingNotActive, TooManyPhotos, TemporarilyUnavailable.
+    Raises: ListingNotFound, NotAllowed, ListingNotActive, ListingInAuction, TooManyPhotos, TemporarilyUnavailable.
     """
     if now_ms > command.until_ms - HELD_FOR_MS // 2:
         raise TemporarilyUnavailable("The photo took too long to store; try again")

@@ -7,6 +7,7 @@ Run: `python -m load.benchmarks.holders URL COUNT LOCAL_ADDRESS CHANNEL…`.
 
 import asyncio
 import gc
+import random
 import sys
 import time
 from collections.abc import Sequence
@@ -15,10 +16,12 @@ from functools import partial
 import uvloop
 
 from load.benchmarks.machine import raise_descriptor_limit
-from load.client import Publication, Socket, gather_some, open_socket
+from load.client import Publication, Socket, SocketClosedError, gather_some, open_socket
+from load.followers import UNREACHABLE
 from load.waiting import wait_until
 
 EVENTS_TIMEOUT_S = 30.0
+ATTEMPTS_MAX = 50
 
 
 async def hold(url: str, count: int, local_address: str, channels: Sequence[str]) -> None:
@@ -31,9 +34,15 @@ async def hold(url: str, count: int, local_address: str, channels: Sequence[str]
         arrived += 1
 
     async def enter(number: int) -> Socket:
-        socket = await open_socket(url, on_publication=take, local_address=local_address)
-        await socket.subscribe(channels[number % len(channels)])
-        return socket
+        for _ in range(ATTEMPTS_MAX):
+            try:
+                socket = await open_socket(url, on_publication=take, local_address=local_address)
+                await socket.subscribe(channels[number % len(channels)])
+            except UNREACHABLE:  # a process that is late refuses for a while
+                await asyncio.sleep(random.uniform(0.2, 1.0))
+            else:
+                return socket
+        raise SocketClosedError(f"refused {ATTEMPTS_MAX} times")
 
     began = time.monotonic()
     sockets = await gather_some([partial(enter, number) for number in range(count)])

@@ -22,8 +22,10 @@ class ListingFacts:
     title: str
     price_minor: int | None
     currency: str | None
+    quantity: int
+    """What is on hand."""
     saleable: int
-    """What is on hand and not reserved by anybody."""
+    """What of it is not reserved by anybody."""
 
 
 async def read_listing(db: Connection, listing_id: UUID) -> ListingFacts | None:

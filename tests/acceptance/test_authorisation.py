@@ -85,6 +85,7 @@ OBJECTS: dict[str, frozenset[str]] = {
     "auctions.approve_bidder": OWNER,
     "auctions.reject_bidder": OWNER,
     "auctions.revoke_bidder": OWNER,
+    "auctions.block_bidder": EVERYBODY,
     "auctions.unblock_bidder": OWNER,
     "auctions.offer_second_chance": OWNER,
     "auctions.accept_second_chance": frozenset({"party"}),
@@ -366,7 +367,7 @@ THINGS: dict[str, Callable[[House], dict[str, str]]] = {
     "block_id": make_block,
     "offer_id": make_offer,
     "signal_id": make_signal,
-    "bidder_id": lambda house: {"bidder_id": house.cast.people["party"].user_id},
+    "bidder_id": lambda house: {"bidder_id": house.cast.people["ended"].user_id},
     "user_id": lambda house: {"user_id": house.cast.known["user_id"][0]},
     "currency": lambda _: {"currency": "EUR"},
 }

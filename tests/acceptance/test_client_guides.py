@@ -17,6 +17,8 @@ from tests.support.js_client import FOLDER, NOWHERE, need_node
 from tests.support.players import Player, open_auction, sign_up
 from tests.support.system import ROOT, System, running_system, scratch_home
 
+GO_SDK = "github.com/centrifugal/centrifuge-go@v0.12.1"
+
 TOKEN_S = 4
 """Life of an access token, short enough for the guides' refreshing to be seen."""
 
@@ -55,6 +57,22 @@ class Program:
         return self.out.read_text()
 
 
+def build_go(folder: Path) -> Path:
+    """Compile `client.go` with the official SDK; skip where there is no Go or no SDK to be had."""
+    go = shutil.which("go")
+    if go is None:
+        pytest.skip("the Go guide needs go on PATH")
+    (folder / "go.mod").write_text("module client\n")
+    for words in (["get", GO_SDK], ["mod", "tidy"], ["build", "-o", "client", "."]):
+        told = subprocess.run(
+            [go, *words], cwd=folder, capture_output=True, text=True, check=False, timeout=110
+        )
+        if told.returncode and words[0] != "build":
+            pytest.skip(f"the Go guide needs its SDK: {told.stderr.strip()[-300:]}")
+        assert not told.returncode, told.stderr
+    return folder / "client"
+
+
 @pytest.fixture
 def run(system, tmp_path) -> Iterator[Callable[..., Program]]:
     started = []
@@ -63,16 +81,20 @@ def run(system, tmp_path) -> Iterator[Callable[..., Program]]:
         text = (ROOT / "docs" / "clients" / guide).read_text()
         pieces = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
         assert pieces
-        name, command = {"js": ("client.mjs", "node"), "python": ("client.py", sys.executable)}[language]
+        name = {"js": "client.mjs", "python": "client.py", "go": "client.go"}[language]
         (tmp_path / name).write_text("\n".join(pieces))
+        command = [sys.executable, name]
         if language == "js":
             need_node()
             (tmp_path / "node_modules").symlink_to((FOLDER / "node_modules").resolve())
+            command = [shutil.which("node") or "node", name]
+        elif language == "go":
+            command = [str(build_go(tmp_path))]
         out = tmp_path / "out"
         facts = {"SERVER_URL": system.base_url, "PYTHONUNBUFFERED": "1", "NO_PROXY": "127.0.0.1"}
         with out.open("wb") as file:
             process = subprocess.Popen(
-                [shutil.which(command) or command, name, *words],
+                [*command, *words],
                 cwd=tmp_path,
                 stdout=file,
                 stderr=subprocess.STDOUT,
@@ -94,7 +116,10 @@ async def outbid(system: System, auction_id: str, amount: int) -> None:
         assert answer.status_code == 201, answer.text
 
 
-@pytest.mark.parametrize(("guide", "language"), [("javascript.md", "js"), ("python.md", "python")])
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    ("guide", "language"), [("javascript.md", "js"), ("python.md", "python"), ("go.md", "go")]
+)
 async def test_a_guide_bids_sees_refusals_refreshes_and_recovers(system, auction_id, run, guide, language):
     program = run(guide, language, auction_id)
     printed = program.until("leading", "bid_too_low", "after event", "event 2 bid_placed")

@@ -1,5 +1,5 @@
 // What the scripts beside this one share: a client in the format under test, tokens, the server's HTTP interface.
-// Environment: BASE (http://…), FORMAT (json | protobuf), TRANSPORT (websocket | http_stream).
+// Environment: BASE (http://…), FORMAT (json | protobuf), TRANSPORT (websocket | http_stream | sse).
 import assert from 'node:assert/strict';
 import { createHmac, randomUUID } from 'node:crypto';
 import WebSocket from 'ws';
@@ -47,13 +47,50 @@ async function watchedFetch(url, request) {
   return new Response(answer.body.pipeThrough(counter), answer);
 }
 
-const endpoint = TRANSPORT === 'http_stream'
-  ? [{ transport: 'http_stream', endpoint: BASE + '/connection/http_stream' }]
+// Node 20 has no EventSource; what the SDK needs of one, over fetch.
+class WatchedEvents {
+  constructor(url) {
+    this.lost = new AbortController();
+    this.closed = false;
+    cuts.push(() => this.lost.abort());
+    this.read(url);
+  }
+
+  async read(url) {
+    try {
+      const answer = await fetch(url, { headers: { Accept: 'text/event-stream' }, signal: this.lost.signal });
+      assert.equal(answer.status, 200);
+      this.onopen?.();
+      const stream = new TextDecoder();
+      let text = '';
+      for await (const bytes of answer.body) {
+        bytesReceived += bytes.length;
+        text += stream.decode(bytes, { stream: true });
+        const events = text.split('\n\n');
+        text = events.pop();
+        for (const event of events) {
+          const lines = event.split('\n').filter((line) => line.startsWith('data: '));
+          if (!this.closed && lines.length) this.onmessage?.({ data: lines.map((line) => line.slice(6)).join('\n') });
+        }
+      }
+    } catch { /* as at the end of the stream */ }
+    if (!this.closed) this.onerror?.({});
+  }
+
+  close() {
+    this.closed = true;
+    this.lost.abort();
+  }
+}
+
+const endpoint = TRANSPORT !== 'websocket'
+  ? [{ transport: TRANSPORT, endpoint: `${BASE}/connection/${TRANSPORT}` }]
   : BASE.replace('http', 'ws') + '/connection/websocket';
 
 export function makeClient(options = {}) {
   const client = new Centrifuge(endpoint, {
     websocket: WatchedSocket, fetch: watchedFetch, readableStream: ReadableStream,
+    eventsource: WatchedEvents,
     emulationEndpoint: BASE + '/emulation', token: makeToken(), minReconnectDelay: 50, maxReconnectDelay: 100, ...options,
   });
   client.on('error', (context) => console.error('client error', context));

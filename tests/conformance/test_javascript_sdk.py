@@ -45,8 +45,16 @@ def test_there_are_scripts():
     assert len(SCRIPTS) >= 4
 
 
-@pytest.mark.parametrize("transport", ["websocket", "http_stream"])
-@pytest.mark.parametrize("form", ["json", "protobuf"])
+@pytest.mark.parametrize(
+    ("form", "transport"),
+    [
+        ("json", "websocket"),
+        ("json", "http_stream"),
+        ("json", "sse"),
+        ("protobuf", "websocket"),
+        ("protobuf", "http_stream"),
+    ],
+)
 @pytest.mark.parametrize("script", SCRIPTS)
 async def test_javascript_client_finds_what_it_expects(app, folder, script, form, transport):
     program = await asyncio.create_subprocess_exec(

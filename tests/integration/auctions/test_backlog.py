@@ -9,7 +9,7 @@ import pytest
 from handlers.auctions.rules import CLOSE_WAIT_MAX_MS, must_wait
 from protocols.auctions import AuctionNotLive, BidReceipt
 from protocols.values import new_id, now_instant
-from server.backlog import BidBacklog
+from server.backlog import BidBacklog, watch_bids
 from server.timers import Timers
 from storage.auctions.backlog_redis import KEY, BacklogStore, read_backlog
 from tests.integration.auctions.conftest import TIMERS, moment, new_caller
@@ -49,10 +49,13 @@ async def running(*coroutines):
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def closer(market):
+    return Timers(market.pipeline._database, market.pipeline, TIMERS).run()
+
+
 def machinery(market, redis):
     """What tells the backlog of the market's process, and what closes."""
-    backlog = BidBacklog(market.pipeline.groups["auctions.place_bid"], BacklogStore(redis, "p1"))
-    return backlog.run(), Timers(market.pipeline._database, market.pipeline, TIMERS).run()
+    return watch_bids(market.pipeline.groups, BacklogStore(redis, "p1")), closer(market)
 
 
 async def closed_at(market, auction):
@@ -119,7 +122,7 @@ async def test_a_queue_that_never_moves_ends_the_wait_after_a_second(market, red
             await store.tell(now_instant(), end - 1, [auction])
             await asyncio.sleep(0.1)
 
-    async with running(tell(), machinery(market, redis)[1]):
+    async with running(tell(), closer(market)):
         at_ms = await closed_at(market, auction)
     assert end + CLOSE_WAIT_MAX_MS <= at_ms < end + CLOSE_WAIT_MAX_MS + 500
     await store.clear()

@@ -162,6 +162,22 @@ async def test_a_revoked_leaders_bids_go_and_the_runner_up_leads_again(market, s
     await assert_audited(market, [auction])
 
 
+@pytest.mark.parametrize("terms", [{"format": "reverse", "starting_price": 900_00}, {"quantity": 3}])
+async def test_a_revocation_follows_the_rules_of_the_format(market, seller, ann, bob, terms):
+    (listing,) = await market.new_listings(seller, 1)
+    await market.pool.execute("UPDATE listings SET quantity = 3 WHERE listing_id = $1", listing)
+    auction = (await market.open(seller, listing, bidders="approved", **terms)).id
+    await approve(market, seller, auction, ann, bob)
+    for who, amount in ((ann, 800_00), (bob, 700_00)) if "format" in terms else ((ann, 20_00), (bob, 30_00)):
+        await market.bid_now(auction, who, amount)
+    await market.call("revoke_bidder", seller, auction_id=auction, bidder_id=bob.id, reason="x")
+    row = await market.row(auction)
+    assert (row["leader_id"], row["bid_count"]) == (ann.id, 1)
+    assert (await kinds_of(market, bob))[-1] == "bids_taken_back"
+    assert await assert_replays(market.pool, [auction]) == 1
+    await assert_audited(market, [auction])
+
+
 async def test_late_a_bidder_with_standing_bids_stays_and_one_without_goes(market, seller, ann, bob):
     end = now_instant() + 48 * HOUR_MS
     auction = await market.new_auction(seller, bidders="approved", ends_at=moment(end))

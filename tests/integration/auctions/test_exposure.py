@@ -131,11 +131,19 @@ async def test_a_dutch_purchase_has_to_be_covered(market, seller, ann):
     assert await used_of(market, ann) == 0
 
 
-async def test_a_sealed_auction_cannot_guard_exposure(market, seller):
-    for name in ("sealed_first_price", "sealed_second_price"):
-        with pytest.raises(InvalidInput) as refused:
-            await market.new_auction(seller, format=name, exposure_guard=True)
-        assert refused.value.facts["errors"][0]["pointer"] == "/exposure_guard"
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"format": "sealed_first_price"},
+        {"format": "sealed_second_price"},
+        {"format": "reverse"},
+        {"quantity": 2},
+    ],
+)
+async def test_other_auctions_cannot_guard_exposure(market, seller, terms):
+    with pytest.raises(InvalidInput) as refused:
+        await market.new_auction(seller, exposure_guard=True, **terms)
+    assert [error["pointer"] for error in refused.value.facts["errors"]] == ["/exposure_guard"]
 
 
 async def test_a_bid_that_would_lead_again_goes_when_nothing_covers_it_any_more(market, seller, ann, bob):

@@ -17,6 +17,7 @@ from protocols.auctions import (
 )
 from protocols.errors import NotAllowed
 from protocols.listings import EVENTS, ListingInAuction, ListingNotActive
+from protocols.second_chances import SecondChanceUnavailable
 from protocols.values import new_id, now_instant
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller
 from tests.integration.auctions.replay import assert_audited, assert_replays
@@ -70,6 +71,22 @@ async def test_what_bidders_rely_on_cannot_change_in_a_live_auction(market, sell
     await market.call("cancel_auction", seller, auction_id=auction)
     assert (await on_listing(market, "update_listing", seller, listing, **change))["version"] == 2
     assert (await listing_row(market, listing))["status"] == "active"
+
+
+async def test_photos_cannot_change_in_a_live_auction(market, seller):
+    (listing,) = await market.new_listings(seller, 1)
+    photo_id = str(new_id())
+    photos = msgspec.json.encode([{"photo_id": photo_id, "width": 4, "height": 3, "caption": ""}]).decode()
+    await market.pool.execute("UPDATE listings SET photos = $2 WHERE listing_id = $1", listing, photos)
+    auction = (await market.open(seller, listing)).id
+    changes = [("caption_photo", {"caption": "Front"}), ("delete_photo", {})]
+    for verb, fields in changes:
+        with pytest.raises(ListingInAuction):
+            await on_listing(market, verb, seller, listing, photo_id=photo_id, **fields)
+    await market.call("cancel_auction", seller, auction_id=auction)
+    for version, (verb, fields) in enumerate(changes, 2):
+        changed = await on_listing(market, verb, seller, listing, photo_id=photo_id, **fields)
+        assert changed["version"] == version
 
 
 async def test_the_price_may_change_and_nothing_else_beside_it(market, seller):
@@ -160,6 +177,40 @@ async def test_of_several_pieces_one_is_sold_and_the_others_stay(market, seller,
         await market.call("end_early", seller, auction_id=auction)
         assert (await listing_row(market, listing))["status"] == status
         assert (await listing_events(market, listing))[-1][1]["on_hand"] == left
+
+
+async def test_an_auction_of_several_units_sells_as_many_and_a_reverse_one_sells_none(
+    market, seller, ann, bob
+):
+    end = now_instant() + HOUR_MS
+    several, wanted = await market.new_listings(seller, 2)
+    await market.pool.execute("UPDATE listings SET quantity = 5 WHERE listing_id = $1", several)
+    lot = (await market.open(seller, several, ends_at=moment(end), quantity=3)).id
+    reverse = (await market.open(seller, wanted, ends_at=moment(end), format="reverse")).id
+    await market.bid_now(lot, ann, 20_00)
+    await market.bid_now(lot, bob, 30_00)
+    await market.bid_now(reverse, ann, 9_00)
+    for auction in (lot, reverse):
+        with pytest.raises(AuctionNotEndable):
+            await market.call("end_early", seller, auction_id=auction)
+    market.clock_ms = end + CLOSE_GRACE_MS
+    await market.run_timers()
+    assert tuple(await listing_row(market, several)) == ("active", 3, 2)
+    assert tuple(await listing_row(market, wanted)) == ("active", 1, 1)
+    for auction in (lot, reverse):
+        assert (await market.row(auction))["status"] == "sold"
+        with pytest.raises(SecondChanceUnavailable):
+            await market.call("offer_second_chance", seller, auction_id=auction, nth=1, key=str(auction))
+
+
+async def test_pieces_that_buyers_hold_stay_theirs(market, seller, ann):
+    (listing,) = await market.new_listings(seller, 1)
+    auction = (await market.open(seller, listing)).id
+    await market.bid_now(auction, ann, 20_00)
+    await market.pool.execute("UPDATE listings SET reserved = 1 WHERE listing_id = $1", listing)
+    await market.call("end_early", seller, auction_id=auction)
+    assert tuple(await listing_row(market, listing)) == ("active", 1, 1)
+    assert await listing_events(market, listing) == []
 
 
 async def test_ending_early_tells_everyone_and_is_checked_by_the_auditor(market, seller, ann, bob):

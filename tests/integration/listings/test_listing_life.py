@@ -314,10 +314,11 @@ async def test_other_domains_read_the_facts_of_a_listing(shop, seller):
         assert facts == await read_listing(db, listing["id"])
         assert isinstance(facts, ListingFacts)
         assert (str(facts.listing_id), facts.seller_id, facts.status) == (listing["id"], seller.id, "active")
-        assert (facts.title, facts.price_minor, facts.currency, facts.saleable) == (
+        assert (facts.title, facts.price_minor, facts.currency, facts.quantity, facts.saleable) == (
             "Leather bag",
             700,
             "EUR",
+            2,
             2,
         )
         assert await read_listing(db, new_id()) is None

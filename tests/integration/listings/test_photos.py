@@ -1,6 +1,8 @@
 """Photos: who may change them, what a listing shows, and that no file is lost or left whatever fails in between."""
 
 import asyncio
+import signal
+import sys
 from pathlib import Path
 from uuid import UUID
 
@@ -15,6 +17,8 @@ from protocols.photos import PHOTOS_MAX, PhotoNotFound, PhotoTooLarge, PhotoUnre
 from protocols.values import new_id
 from storage.engines.objects import Place, open_objects
 from tests.support.pictures import bomb_png, encode, telling_jpeg, two_halves
+
+ROOT = Path(__file__).parents[3]
 
 
 async def upload(shop, caller, listing_id, content):
@@ -158,48 +162,35 @@ async def test_a_deleted_draft_takes_its_files_along(shop, seller):
     assert files_of(draft) & files(shop) == set()
 
 
-class _KilledError(BaseException):
-    """The process ends here."""
-
-
 @pytest.mark.parametrize(
-    "step", ["before the files", "within the files", "before the transaction", "before the commit"]
+    "step", ["rendering", "noted", "one file", "all files", "in transaction", "committed"]
 )
-async def test_an_upload_that_ends_anywhere_leaves_no_file_and_can_be_repeated(
-    shop, seller, monkeypatch, step
+async def test_an_upload_killed_anywhere_leaves_the_photo_or_no_file_and_can_be_repeated(
+    shop, seller, database, redis_url, step
 ):
     listing = await shop.create(seller)
     before = files(shop)
-    original = PhotoTools.keep
-    stored = []
-
-    async def keep(self, photo_id, rendered):
-        if step == "before the files":
-            raise _KilledError
-        if step == "within the files":
-            await self._objects.put(f"{photo_id.hex}-full.jpg", rendered.files["full"], "image/jpeg")
-            raise _KilledError
-        await original(self, photo_id, rendered)
-        stored.append(photo_id)
-        if step == "before the transaction":
-            raise _KilledError
-
-    async def die(*_):
-        raise _KilledError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(PhotoTools, "keep", keep)
-        if step == "before the commit":
-            patch.setattr("server.pipeline.append_events", die)
-        with pytest.raises(_KilledError):
-            await upload(shop, seller, listing["id"], picture(11))
-    assert (await shop.call("get_listing", listing_id=listing["id"]))["photos"] == []
-    assert (files(shop) == before) == (step == "before the files")
+    folder = str(shop.photos._objects._folder)
+    victim = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.integration.listings.upload_victim",
+        *(database, redis_url, folder, listing["id"], str(seller.id), step),
+        cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE,
+    )
+    await asyncio.wait_for(victim.communicate(picture(11)), 30)
+    assert victim.returncode == -signal.SIGKILL
+    left = await shop.call("get_listing", listing_id=listing["id"])
+    assert len(left["photos"]) == (step == "committed")
+    new_files = {"rendering": 0, "noted": 0, "one file": 1}.get(step, 3)
+    assert len(files(shop) - before) == new_files
     await sweep(shop)
-    assert files(shop) == before
+    assert files(shop) - before == files_of(left)
     again = await upload(shop, seller, listing["id"], picture(11))
+    assert len(again["photos"]) == 1
     await sweep(shop)
-    assert files_of(again) <= files(shop)
+    assert files(shop) - before == files_of(again)
 
 
 async def test_files_are_not_swept_while_their_upload_is_under_way(shop, seller):

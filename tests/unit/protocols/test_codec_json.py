@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from protocols.centrifuge import (
     UnsubscribeResult,
 )
 from protocols.codec_json import JsonCodec
+from realtime.limits import MESSAGE_BYTES_MAX
 
 codec = JsonCodec()
 
@@ -77,6 +79,27 @@ def test_too_many_commands_in_a_frame_are_refused():
 def test_any_bytes_decode_or_are_refused(data):
     with contextlib.suppress(CodecError):
         assert codec.decode_commands(data, 9)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b'{"id":1,"connect":{"subs":{%s}}}' % b",".join(b'"%d":{}' % n for n in range(6_500)),
+        b'{"id":1,"subscribe":{"channel":"c","tf":{"nodes":[%s]}}}' % b",".join([b"{}"] * 21_000),
+        b'{"id":1,"subscribe":{"channel":"c","tf":%s%s}}' % (b'{"nodes":[' * 6_000, b"]}" * 2_000),
+        b'{"id":1,"rpc":{"data":%s%s}}' % (b"[" * 32_000, b"]" * 32_000),
+        b"{}\n" * 21_000,
+    ],
+    ids=["subs", "nodes", "deep nodes", "deep data", "commands"],
+)
+def test_hostile_message_of_full_size_takes_bounded_memory(frame):
+    assert len(frame) <= MESSAGE_BYTES_MAX
+    tracemalloc.start()
+    with contextlib.suppress(CodecError):
+        codec.decode_commands(frame, 256)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 16 << 20
 
 
 json_values = st.recursive(

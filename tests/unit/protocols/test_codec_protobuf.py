@@ -3,6 +3,7 @@
 import contextlib
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from protocols.centrifuge import (
     UnsubscribeResult,
 )
 from protocols.codec_protobuf import ProtobufCodec
+from realtime.limits import MESSAGE_BYTES_MAX
 
 codec = ProtobufCodec()
 uint32 = st.integers(1, 0xFFFF_FFFF)
@@ -134,6 +136,37 @@ def test_too_many_commands_in_a_frame_are_refused():
     assert len(codec.decode_commands(b"\x00" * 9, 9)) == 9
     with pytest.raises(CodecError):
         codec.decode_commands(b"\x00" * 10, 9)
+
+
+def nested(depth: int) -> sdk.FilterNode:
+    node = sdk.FilterNode()
+    for _ in range(depth):
+        node = sdk.FilterNode(nodes=[node])
+    return node
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        sdk.Command(
+            id=1, connect=sdk.ConnectRequest(subs={str(n): sdk.SubscribeRequest() for n in range(6_000)})
+        ),
+        sdk.Command(
+            id=1, subscribe=sdk.SubscribeRequest(tf=sdk.FilterNode(nodes=[sdk.FilterNode()] * 32_000))
+        ),
+        sdk.Command(id=1, subscribe=sdk.SubscribeRequest(tf=nested(90))),
+    ],
+    ids=["subs", "nodes", "deep nodes"],
+)
+def test_hostile_message_of_full_size_takes_bounded_memory(command):
+    data = frame(command)
+    assert len(data) <= MESSAGE_BYTES_MAX
+    tracemalloc.start()
+    with contextlib.suppress(CodecError):
+        codec.decode_commands(data, 256)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 16 << 20
 
 
 @given(st.binary(max_size=200))
