@@ -9,6 +9,7 @@ the handler's transaction, commits, answers, then fans out. A *grouped* handler 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from typing import Any, Generic, Literal, Protocol, TypeVar
 from uuid import UUID
@@ -243,6 +244,22 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Deprecation:
+    """A route that will go: clients are told in every answer, and their calls are counted until none come."""
+
+    since: date
+    sunset: date
+    """It may be gone from this day on."""
+    successor: str
+    """The path of the route to call instead."""
+
+    def __post_init__(self) -> None:
+        """Refuse an end before the announcement."""
+        if self.sunset <= self.since:
+            raise AssertionError(f"{self.successor}: the sunset must be after the deprecation")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One command or query on both doors. RPC name: `<domain>.<function name>`."""
 
@@ -272,6 +289,7 @@ class Route:
     etag: bool = False
     """The reply has `version: int`, sent as ETag; a PATCH command has `if_match: int | None`, filled from If-Match."""
     refusals: tuple[type[Refusal], ...] = field(default=())
+    deprecated: Deprecation | None = None
 
     def __post_init__(self) -> None:
         """Refuse a combination that cannot work."""

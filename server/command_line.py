@@ -96,10 +96,11 @@ def _test(arguments: Sequence[str]) -> int:
 
 
 def _install_sdk(say: Progress) -> None:
-    """Fetch the JavaScript SDK for the tests that use it, where there is npm; without it they are skipped."""
+    """Fetch the JavaScript SDK and AsyncAPI's schema for their tests, where there is npm; else these are skipped."""
     folder = ROOT / "tests" / "js"
     npm = shutil.which("npm")
-    if npm is None or (folder / "node_modules" / "centrifuge").is_dir():
+    packages = [folder / "node_modules" / name for name in ("centrifuge", "@asyncapi/specs")]
+    if npm is None or all(package.is_dir() for package in packages):
         return
     say("installing the JavaScript SDK for its tests (npm ci)")
     fetched = subprocess.run([npm, "ci", "--silent"], check=False, cwd=folder)  # noqa: S603 - npm of the PATH
@@ -305,7 +306,12 @@ def main(words: Sequence[str]) -> int:
         print(f"mnbara: unknown verb {words[0]!r}\n{help_text()}", file=sys.stderr)
         return 2
     try:
-        return verb.run(words[1:])
+        code = verb.run(words[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has enough of it (`| head`); at exit Python would flush and complain once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141  # what a shell reports of a program that SIGPIPE ended
     except (UsageError, SettingsError) as error:
         print(f"mnbara: {error}", file=sys.stderr)
         return 2
@@ -314,6 +320,7 @@ def main(words: Sequence[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    return code
 
 
 if __name__ == "__main__":

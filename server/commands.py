@@ -28,7 +28,7 @@ COMMAND_TIMEOUT_S = 10.0
 class Command:
     """One route, ready to run."""
 
-    __slots__ = ("decoder", "over_rest", "over_rpc", "route", "takes_key")
+    __slots__ = ("count_deprecated", "decoder", "over_rest", "over_rpc", "route", "takes_key")
 
     def __init__(self, route: Route, metrics: Metrics) -> None:
         """Build its decoder and resolve its metrics."""
@@ -37,6 +37,11 @@ class Command:
         self.over_rpc = metrics.command(route.name, "rpc")
         self.over_rest = metrics.command(route.name, "rest")
         self.takes_key = "key" in route.command.__struct_fields__
+        self.count_deprecated: Callable[[str], object] | None = None
+        """Called with the door at every call of a route that will go."""
+        if route.deprecated is not None:
+            calls = metrics.deprecated_calls
+            self.count_deprecated = lambda door: calls.labels(route.name, door).inc()
 
 
 class CommandTable:
@@ -70,6 +75,8 @@ class CommandTable:
         if command is None or not command.route.rpc:
             self._unknown.done("unknown_method", perf_counter() - started)
             raise ProtocolError(104, "method not found")
+        if command.count_deprecated is not None:
+            command.count_deprecated("rpc")
         try:
             self._limit(command, caller)
             check_permission(command.route, caller)

@@ -150,6 +150,9 @@ class Metrics:
         self.http_durations = self._histogram(
             "http_request_duration_seconds", "From request to answer", SECONDS, "route", "method"
         )
+        self.deprecated_calls = self._counter(
+            "deprecated_calls_total", "Calls of routes that will go", "name", "door"
+        )
         self.waiting_polls = self._gauge("waiting_polls", "Long polls that wait for an event")
         self.limits_without_store = self._counter(
             "rate_limits_without_store_total", "Calls judged by this process alone while Redis was away"

@@ -13,6 +13,8 @@ _TAGS = re.compile(r'(?:W/)?("[\x21\x23-\x7e]*")')
 
 class _Versioned(msgspec.Struct):
     version: int
+    next_price_at: str | None = None
+    """The instant at which the answer changes although nothing happens: a Dutch price falls."""
 
 
 _decode = msgspec.json.Decoder(_Versioned).decode
@@ -24,8 +26,11 @@ def is_tagged(route: Route) -> bool:
 
 
 def version_tag(body: bytes) -> bytes:
-    """Return the ETag of an answer with a `version`."""
-    return b'"%d"' % _decode(body).version
+    """Return the ETag of an answer with a `version`, and until when that version shows the same."""
+    known = _decode(body)
+    if known.next_price_at is None:
+        return b'"%d"' % known.version
+    return b'"%d-%b"' % (known.version, known.next_price_at.encode())
 
 
 def digest_tag(body: bytes) -> bytes:

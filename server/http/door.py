@@ -33,7 +33,8 @@ _UNLESS_SET: list[Header] = [
 ]
 _TRANSPORT: Header = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 _EXPOSED = (
-    b"ETag, Idempotent-Replay, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id"
+    b"Deprecation, ETag, Idempotent-Replay, Link, RateLimit, RateLimit-Policy, Retry-After, Sunset, "
+    b"WWW-Authenticate, X-Request-Id"
 )
 _REQUEST_HEADERS = (
     b"Authorization, Channel-Token, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id"

@@ -2,16 +2,19 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from datetime import UTC, datetime, time
+from email.utils import formatdate
 from http import HTTPStatus
 from time import perf_counter
 
+from handlers.contract import Deprecation
 from protocols.errors import Refusal
 from server.commands import Command, CommandTable, outcome
 from server.errors_out import as_refusal
 from server.http.arguments import Arguments, reads_token
 from server.http.callers import Callers
 from server.http.conditional import answer_tagged, digest_tag, is_tagged, version_tag
-from server.http.exchange import Handler, Incoming, Reply
+from server.http.exchange import Handler, Header, Incoming, Reply
 from server.pipeline import Answer, check_permission
 
 
@@ -25,12 +28,16 @@ class RouteHandler:
         self._arguments = Arguments(command)
         route = command.route
         self._admit = callers.admit if reads_token(route) else callers.admit_anonymous
+        self._notice = [] if route.deprecated is None else deprecation_headers(route.deprecated)
         self._versioned = route.etag and route.method in {"GET", "PATCH", "PUT"}
         self._digested = is_tagged(route) and not route.etag
 
     async def __call__(self, request: Incoming) -> Reply:
         """Run the route's command. Raises its refusals."""
         started = perf_counter()
+        if self._command.count_deprecated is not None:
+            self._command.count_deprecated("rest")
+            request.answer_headers += self._notice
         try:
             caller = await self._admit(request, self._command.route.cost)
             check_permission(self._command.route, caller)  # before a stranger's body is even read
@@ -55,6 +62,19 @@ class RouteHandler:
         if self._digested:
             return answer_tagged(request, reply, digest_tag(body))
         return reply
+
+
+def deprecation_headers(deprecated: Deprecation) -> list[Header]:
+    """Return what tells a client that a route will go. Source: RFC 9745 (Deprecation), RFC 8594 (Sunset)."""
+    since_s, sunset_s = (
+        int(datetime.combine(day, time(), UTC).timestamp()) for day in (deprecated.since, deprecated.sunset)
+    )
+    return [
+        (b"deprecation", b"@%d" % since_s),
+        (b"sunset", formatdate(sunset_s, usegmt=True).encode()),
+        (b"link", b'<%b>; rel="successor-version"' % deprecated.successor.encode()),
+        (b"link", b'</schema>; rel="deprecation"; type="text/html"'),
+    ]
 
 
 def handlers_by_path(table: CommandTable, callers: Callers) -> dict[str, Mapping[str, Handler]]:

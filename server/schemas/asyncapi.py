@@ -21,7 +21,7 @@ from server.errors_out import rpc_error
 from server.schemas.components import Components, Schema
 from server.schemas.examples import Examples
 from server.schemas.openapi import VERSION
-from server.schemas.problems import refusals_of
+from server.schemas.problems import describe, refusals_of
 
 Words = Mapping[str, Mapping[str, type[Struct]]]
 """Structs by word, by domain."""
@@ -244,7 +244,7 @@ def _refs(channel: str, messages: Sequence[str]) -> list[dict[str, str]]:
 def _call(route: Route) -> Schema:
     doc = (route.function.__doc__ or route.name).strip().splitlines()[0]
     refusals = ", ".join(f"{kind.number} {kind.code}" for kind in refusals_of(route))
-    note = f"RPC `{route.name}`. Permission: {route.permission.value}. Refusals: {refusals}."
+    note = f"RPC `{route.name}`. {describe(route)} Refusals: {refusals}."
     return _operation(route.name, doc, note)
 
 

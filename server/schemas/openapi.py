@@ -15,6 +15,7 @@ from server.schemas.own_pages import OWN_TYPES, own_paths
 from server.schemas.problems import (
     HEADERS,
     PROBLEM,
+    describe,
     header_refs,
     problem_examples,
     problem_responses,
@@ -87,8 +88,7 @@ class _Operation:
             "operationId": route.name,
             "tags": [route.domain],
             "summary": doc.splitlines()[0],
-            "description": f"Permission: {route.permission.value}. Cost: {route.cost}."
-            + ("" if route.rpc else " REST only."),
+            "description": describe(route) + f" Cost: {route.cost}." + ("" if route.rpc else " REST only."),
             "parameters": [
                 *(self._parameter(name, "path") for name in self._in_path),
                 *(self._parameter(name, "query") for name in self._rest() if reads_query(route)),
@@ -99,6 +99,8 @@ class _Operation:
             if route.permission is not Permission.ANYONE
             else [{}, {"bearer": []}],
         }
+        if route.deprecated is not None:
+            operation["deprecated"] = True
         if is_tagged(route):
             operation["parameters"].append(_IF_NONE_MATCH)
         body = self._body()
@@ -156,6 +158,8 @@ class _Operation:
             names.append("ETag")
         if "key" in self._fields:
             names.append("Idempotent-Replay")
+        if route.deprecated is not None:
+            names += ["Deprecation", "Sunset", "Link"]
         done: Schema = {"description": HTTPStatus(route.status).phrase, "headers": header_refs(*names)}
         if route.reply is not None and route.status != HTTPStatus.NO_CONTENT:
             schema = self._components.schema(route.reply)

@@ -76,6 +76,21 @@ HEADERS: Schema = {
         "description": "This is the first answer of the key again; nothing happened this time.",
         "schema": {"type": "string", "const": "true"},
     },
+    "Deprecation": {
+        "description": "Since when this operation is deprecated. Source: RFC 9745.",
+        "required": True,
+        "schema": {"type": "string", "examples": ["@1798761600"]},
+    },
+    "Sunset": {
+        "description": "When it may be gone. Source: RFC 8594.",
+        "required": True,
+        "schema": {"type": "string", "examples": ["Fri, 01 Jan 2027 00:00:00 GMT"]},
+    },
+    "Link": {
+        "description": "What to call instead (`successor-version`), where to read about it (`deprecation`).",
+        "required": True,
+        "schema": {"type": "string", "examples": ['</v2/trips>; rel="successor-version"']},
+    },
     "Retry-After": {
         "description": "Seconds to wait.",
         "required": True,
@@ -88,6 +103,14 @@ HEADERS: Schema = {
     },
 }
 """Headers of answers by name."""
+
+
+def describe(route: Route) -> str:
+    """Return who may call a route, and until when."""
+    text = f"Permission: {route.permission.value}."
+    if route.deprecated is not None:
+        text += f" Deprecated: call {route.deprecated.successor} by {route.deprecated.sunset}."
+    return text
 
 
 def refusals_of(route: Route) -> list[type[Refusal]]:

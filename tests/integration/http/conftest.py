@@ -15,7 +15,7 @@ import structlog
 import uvicorn
 from redis.asyncio import Redis
 
-from handlers.contract import Caller
+from handlers.contract import Caller, Route
 from protocols.errors import NotAllowed, TemporarilyUnavailable, Unauthenticated, UnknownChannel
 from protocols.topics import Entry
 from protocols.values import new_id
@@ -128,7 +128,13 @@ async def serving(app: object) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def house(database: str, redis_url: str, pool: asyncpg.Pool, **changes: object) -> AsyncIterator[House]:
+async def house(
+    database: str,
+    redis_url: str,
+    pool: asyncpg.Pool,
+    routes: Sequence[Route] = ROUTES,
+    **changes: object,
+) -> AsyncIterator[House]:
     """Build a door; `changes` go into the settings."""
     settings = dataclasses.replace(
         Settings(rate_limits=False, ops_token=OPS_TOKEN, allowed_origins="https://app.example"),
@@ -140,10 +146,10 @@ async def house(database: str, redis_url: str, pool: asyncpg.Pool, **changes: ob
         epoch = await read_epoch(db)
     watchers = Watchers()
     metrics = Metrics()
-    pipeline = Pipeline(opened, redis, epoch, watchers.deliver, ROUTES, None, metrics.commit_observer)
+    pipeline = Pipeline(opened, redis, epoch, watchers.deliver, routes, None, metrics.commit_observer)
     pipeline.start()
     local = LocalLimits() if settings.rate_limits else None
-    table = CommandTable(ROUTES, pipeline, local, metrics)
+    table = CommandTable(routes, pipeline, local, metrics)
     callers: dict[str, Caller] = {}
     broken: set[str] = set()
 

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,12 @@ def test_down_kills_no_process_that_does_not_hold_the_lock(tmp_path):
         bystander.kill()
         bystander.wait()
         home.release()
+
+
+def test_a_verb_whose_reader_has_enough_ends_quietly():
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "server.command_line", "where", "auctions"]
+    ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (141, b"")
