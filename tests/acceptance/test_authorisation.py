@@ -44,6 +44,7 @@ OWNER = frozenset({"owner"})
 NOT_OWNER = EVERYBODY - OWNER
 
 OBJECTS: dict[str, frozenset[str]] = {
+    "realtime.get_lag": EVERYBODY,
     "auth.end_session": OWNER,
     "auth.set_roles": EVERYBODY,
     "auth.ban_user": EVERYBODY,
@@ -373,6 +374,7 @@ THINGS: dict[str, Callable[[House], dict[str, str]]] = {
     "bidder_id": lambda house: {"bidder_id": house.cast.people["ended"].user_id},
     "user_id": lambda house: {"user_id": house.cast.known["user_id"][0]},
     "currency": lambda _: {"currency": "EUR"},
+    "channel": lambda house: {"channel": f"auctions:{house.cast.known['auction_id'][0]}"},
 }
 """How to make the thing that a field names."""
 
