@@ -42,7 +42,8 @@ class CheckGoods(Struct, frozen=True, kw_only=True):
     listing_id: UUID | None = None
     category: Annotated[str, Meta(max_length=40)] = ""
     title: Annotated[str, Meta(max_length=140)] = ""
-    description: Annotated[str, Meta(max_length=2_000)] = ""
+    description: Annotated[str, Meta(max_length=1_000)] = ""
+    """Its beginning: percent-encoded it travels in the address, which has a limit."""
 
 
 class ListGoodsRules(Struct, frozen=True, kw_only=True):

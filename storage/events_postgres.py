@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from msgspec import Struct
 
@@ -106,6 +107,7 @@ class RelayBatch:
 async def claim_relay_batch(db: Connection, limit: int) -> RelayBatch | None:
     """Return the next committed events in whole transactions, holding the relay's lock; None while another has it.
 
+    Of one stream they ascend.
     Only transactions below the snapshot's xmin are read: none of them can still commit, so nothing is skipped.
     Cost: two round trips, three when one transaction alone is larger than `limit`.
     """
@@ -124,7 +126,26 @@ async def claim_relay_batch(db: Connection, limit: int) -> RelayBatch | None:
             rows = [row for row in rows if row["transaction_id"] != last]
             next_position = last
     events = [StoredEvent(r["stream"], r["number"], r["type"], r["data"], r["at_ms"]) for r in rows]
-    return RelayBatch(events, next_position)
+    return RelayBatch(_order_streams(events), next_position)
+
+
+def _order_streams(events: list[StoredEvent]) -> list[StoredEvent]:
+    """Return the events with those of each stream ascending, in the places that the stream has.
+
+    A transaction gets its id before it waits for the head of a stream, so one with a lower id may have later numbers.
+    Cost: a pass over the batch; streams out of order are sorted.
+    """
+    by_stream: dict[str, list[StoredEvent]] = {}
+    for event in events:
+        by_stream.setdefault(event.stream, []).append(event)
+    if all(a.number < b.number for found in by_stream.values() for a, b in pairwise(found)):
+        return events
+    ascending = {name: iter(sorted(found, key=_number_of)) for name, found in by_stream.items()}
+    return [next(ascending[event.stream]) for event in events]
+
+
+def _number_of(event: StoredEvent) -> int:
+    return event.number
 
 
 async def move_relay(db: Connection, next_position: int) -> None:

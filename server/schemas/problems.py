@@ -21,6 +21,7 @@ from protocols.errors import (
     TemporarilyUnavailable,
     Unauthenticated,
     UnsupportedMediaType,
+    UriTooLong,
 )
 from server.errors_out import title_of
 from server.http.arguments import reads_query, reads_token
@@ -120,7 +121,9 @@ def refusals_of(route: Route) -> list[type[Refusal]]:
         found.append(Unauthenticated)
     if route.permission in {Permission.SUPPORT, Permission.ADMIN}:
         found.append(NotAllowed)
-    if not reads_query(route):
+    if reads_query(route):
+        found.append(UriTooLong)
+    else:
         found += [PayloadTooLarge, RequestTimeout, UnsupportedMediaType]
     if "key" in route.command.__struct_fields__:
         found += [KeyReused, KeyInFlight]

@@ -40,7 +40,7 @@ def operations_of(document):
     """Operations by id."""
     schema = schemathesis.openapi.from_dict(document)
     rejecting = schema.config.checks.negative_data_rejection.expected_statuses
-    schema.config.checks.negative_data_rejection.expected_statuses = [*rejecting, "412"]
+    schema.config.checks.negative_data_rejection.expected_statuses = [*rejecting, "412", "414"]
     found = (result.ok() for result in schema.get_all_operations())
     return {operation.definition.raw["operationId"]: operation for operation in found}
 

@@ -163,3 +163,21 @@ async def test_the_position_stays_when_jetstream_is_away(opened, client, link, p
     assert await drain(relay) == 1
     assert await stored_numbers(client, "auctions:kept") == [1]
     assert (await client.jetstream().stream_info(STREAM)).state.messages > 0
+
+
+async def test_a_transaction_that_began_first_and_numbered_last_is_sent_last(
+    opened, client, link, pool: asyncpg.Pool
+):
+    relay = Relay(opened, link)
+    await append(opened, "auctions:turned", 1)
+    await drain(relay)
+    async with pool.acquire() as slow, slow.transaction():
+        await slow.fetchval("SELECT pg_current_xact_id()")  # the lower id
+        await append(opened, "auctions:turned", 2)
+        await slow.execute(
+            "WITH moved AS (UPDATE streams SET head = head + 1 WHERE stream = 'auctions:turned' RETURNING head)"
+            " INSERT INTO events (stream, number, at_ms, type, data)"
+            " SELECT 'auctions:turned', head, 5, 'bid_placed', '{}' FROM moved"
+        )
+    assert await drain(relay) == 3
+    assert await stored_numbers(client, "auctions:turned") == [1, 2, 3, 4]
