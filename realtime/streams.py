@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from realtime.admission import Admission
@@ -63,6 +64,57 @@ class StreamingHttp(HttpToolsProtocol):
             % (refused.retry_after_s, len(body), body)
         )
         self.transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse; an offer of another protocol than websocket is not taken up, its request is served as it is.
+
+        The parser ends at any upgrade, without the body. Source: RFC 9110 section 7.8, a server may ignore Upgrade.
+        """
+        self._unset_keepalive_if_required()
+        head, rest = b"", memoryview(data)
+        while True:
+            try:
+                if head:
+                    self.parser.feed_data(head)
+                self.parser.feed_data(rest)
+            except httptools.HttpParserError:
+                self.send_400_response("Invalid HTTP request received.")
+            except httptools.HttpParserUpgrade as upgrade:
+                if self._is_declined():
+                    head, rest = self._head_without_offer(), rest[upgrade.args[0] :]
+                    self.parser = httptools.HttpRequestParser(self)
+                    continue
+                if self._should_upgrade():
+                    self.handle_websocket_upgrade()
+            return
+
+    def _is_declined(self) -> bool:
+        parser = self.parser
+        return parser.should_upgrade() and parser.get_method() != b"CONNECT" and not self._should_upgrade()
+
+    def _head_without_offer(self) -> bytes:
+        """Return the head that was parsed as if its client had offered nothing."""
+        lines = [
+            b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        ]
+        for name, value in self.headers:
+            kept = value
+            if name == b"connection":
+                options = [option.strip() for option in value.split(b",")]
+                kept = b", ".join(option for option in options if option.lower() != b"upgrade")
+            if name != b"upgrade" and (kept or not value):
+                lines.append(b"%b: %b" % (name, kept))
+        return b"\r\n".join([*lines, b"", b""])
+
+    def on_headers_complete(self) -> None:
+        """Begin to serve the request, unless its head comes again."""
+        if not self._is_declined():
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End the request, unless its head comes again."""
+        if not self._is_declined():
+            super().on_message_complete()
 
     def on_message_begin(self) -> None:
         """Begin a request."""

@@ -25,11 +25,11 @@ def main() -> int:
     chosen = parser.parse_args()
     try:
         settings = Settings.from_environment()
+        configure_logs(settings.log_level)
+        uvloop.run(serve(settings) if chosen.kind == "serve" else work(settings))
     except SettingsError as error:
         print(f"mnbara: {error}", file=sys.stderr)
         return 2
-    configure_logs(settings.log_level)
-    uvloop.run(serve(settings) if chosen.kind == "serve" else work(settings))
     return 0
 
 

@@ -117,6 +117,7 @@ def _check(arguments: Sequence[str]) -> int:
         ("types", [_tool("mypy")]),
         ("imports", [_tool("lint-imports")]),
         ("spelling", [_tool("codespell")]),
+        ("catalogue", [sys.executable, "-c", "import server.routes"]),  # refuses numbers and names used twice
     ]
     if shutil.which("shellcheck"):
         checks.append(("shell", ["shellcheck", "mnbara", ".ci/run"]))
@@ -263,7 +264,7 @@ VERBS = {
     "down": Verb("down", "stop the system that `up` runs", _down),
     "reset": Verb("reset [--yes]", "delete all data of this home folder", _reset),
     "test": Verb("test [PYTEST ARGS]", "run the tests on private engines", _test),
-    "check": Verb("check", "format, lint, types, import rules, spelling", _check),
+    "check": Verb("check", "format, lint, types, import rules, spelling, error catalogue", _check),
     "demo": Verb("demo", "fifty users bid on the running server, shown live", _demo),
     "bench": Verb("bench [NAME]", "measure, and print the table with its baseline", _bench),
     "soak": Verb(

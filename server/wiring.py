@@ -36,7 +36,7 @@ from server.ratelimits import LocalLimits, SharedLimits
 from server.relay import Relay
 from server.routes import PUNCTUAL, ROUTES, TIMERS
 from server.scopes import ScopedRules
-from server.settings import Settings
+from server.settings import Settings, SettingsError
 from server.sockets import mount_emulation, mount_sockets
 from server.timers import Timers
 from storage.auctions.backlog_redis import BacklogStore
@@ -44,7 +44,7 @@ from storage.auctions.lookups import read_ticker
 from storage.auth.sessions_postgres import Revocation
 from storage.bus_redis import RedisBus
 from storage.engines.nats import NatsLink
-from storage.engines.objects import open_objects
+from storage.engines.objects import Objects, open_objects
 from storage.engines.postgres import Database, open_database
 from storage.engines.redis import open_redis, ping_redis
 from storage.events_postgres import read_epoch
@@ -99,10 +99,23 @@ class _Foundation:
     metrics: Metrics
 
 
+def _open_photos(settings: Settings) -> Objects:
+    """Open the place of photos. Raises SettingsError when its folder cannot be made or written."""
+    try:
+        return open_objects(settings.photos_place)
+    except OSError as error:
+        folder = settings.photos_place.folder
+        detail = (
+            f"MNBARA_PHOTOS_URL must lead to a folder that can be written; {folder} cannot: {error.strerror}"
+        )
+        raise SettingsError(detail) from error
+
+
 @asynccontextmanager
 async def _lay_foundation(settings: Settings, name: str) -> AsyncIterator[_Foundation]:
     """Open the engines and the pipeline; close them in reverse."""
     metrics = Metrics(Path(settings.metrics_folder) if settings.metrics_folder else None)
+    photos = PhotoTools(_open_photos(settings))
     async with AsyncExitStack() as stack:
         database = await open_database(settings.postgres_url)
         stack.push_async_callback(database.close)
@@ -121,7 +134,6 @@ async def _lay_foundation(settings: Settings, name: str) -> AsyncIterator[_Found
         )
         stack.callback(auth.close)
         vault = Vault(settings.secrets_folder)
-        photos = PhotoTools(open_objects(settings.photos_place))
         pipeline = Pipeline(
             database,
             redis,

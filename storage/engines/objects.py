@@ -5,6 +5,7 @@ for a bucket, whose keys come from the environment (`AWS_ACCESS_KEY_ID`, `AWS_SE
 """
 
 import asyncio
+import errno
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -109,9 +110,11 @@ class Objects:
 
 
 def open_objects(place: Place) -> Objects:
-    """Return the objects of a place; a folder is made. Raises OSError when it cannot be."""
+    """Return the objects of a place; a folder is made. Raises OSError when it cannot be, or not be written."""
     if place.folder is not None:
         place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(place.folder, os.R_OK | os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place.folder))
         return Objects(LocalStore(place.folder.resolve()), place.folder.resolve())
     config: S3Config = {"region": place.region} if place.region else {}
     if place.endpoint:

@@ -147,3 +147,19 @@ async def test_pipelined_requests_are_answered_in_order(connection, door):
     writer.write(post(door, len(note)) + note + GET + b"\r\n" + b"GET /nope HTTP/1.1\r\nHost: x\r\n\r\n")
     statuses = [(await answer_of(reader))[0] for _ in range(3)]
     assert statuses == [201, 200, 404]
+
+
+OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n"
+
+
+@pytest.mark.parametrize("piece", [1, 7, 1_000_000])
+async def test_an_offer_of_http_2_is_ignored_and_the_body_arrives(connection, door, piece):
+    reader, writer = connection
+    note = b'{"text":"' + b"a" * 150 + b'"}'
+    offered = post(door, len(note)).replace(b"\r\n\r\n", b"\r\n" + OFFER + b"\r\n") + note
+    sent = offered + GET + OFFER + b"\r\n" + offered.replace(b"Key: k", b"Key: l") + GET + b"\r\n"
+    for start in range(0, len(sent), piece):
+        writer.write(sent[start : start + piece])
+        await asyncio.sleep(0)
+    told = [await answer_of(reader) for _ in range(4)]
+    assert [status for status, _, _ in told] == [201, 200, 201, 200]

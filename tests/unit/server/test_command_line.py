@@ -1,12 +1,14 @@
 """The verbs: what each refuses, and that the shell's help and ours are the same."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from server import command_line
 from server.command_line import VERBS, help_text, main
 from server.local.home import Home, HomeError
 from server.local.programs import free_port
@@ -136,3 +138,19 @@ def test_a_verb_whose_reader_has_enough_ends_quietly():
     ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
     os.close(writing)
     assert (ended.returncode, ended.stderr) == (141, b"")
+
+
+def test_check_finds_two_refusals_with_one_number(tmp_path, monkeypatch, capsys):
+    for folder in ("handlers", "protocols", "realtime", "server", "storage"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(command_line, "ROOT", tmp_path)
+    monkeypatch.setattr(command_line, "_tool", lambda _name: "true")
+    monkeypatch.setattr(command_line.shutil, "which", lambda _name: None)
+    assert main(["check"]) == 0
+    with (tmp_path / "protocols" / "stock.py").open("a") as stock:
+        stock.write('\n\nclass SecondOwner(Refusal):\n    """Twice."""\n\n')
+        stock.write('    code, number, status = "second_owner", 400, 400\n')
+    assert main(["check"]) == 1
+    told = capsys.readouterr().out
+    assert "error code second_owner 400 is taken" in told
+    assert told.endswith("check failed: catalogue\n")

@@ -1,5 +1,6 @@
 """Settings: typed, checked once, refused with a sentence that names the variable."""
 
+import os
 import subprocess
 import sys
 from dataclasses import fields
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from server.settings import Settings, SettingsError
+from server.wiring import _open_photos
 
 ROOT = Path(__file__).parents[3]
 
@@ -87,3 +89,24 @@ def test_command_line_refuses_a_bad_setting_with_exit_2():
     assert told.returncode == 2
     assert "MNBARA_PORT" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+@pytest.mark.parametrize("kind", ["serve", "worker"])
+def test_a_photo_folder_that_cannot_be_made_is_a_sentence(kind, tmp_path):
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "photos"
+    own = {name: text for name, text in os.environ.items() if not name.startswith("MNBARA_")}
+    environment = {**own, "MNBARA_HOME": str(tmp_path), "MNBARA_PHOTOS_URL": folder.as_uri()}
+    command = [sys.executable, "-m", "server", kind]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "mnbara: MNBARA_PHOTOS_URL must lead to a folder that can be written;"
+        f" {folder} cannot: Not a directory\n"
+    )
+
+
+def test_a_photo_folder_that_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda _path, mode: not mode & os.W_OK)  # root may write everywhere
+    with pytest.raises(SettingsError, match=r"^MNBARA_PHOTOS_URL must .* cannot: Permission denied$"):
+        _open_photos(Settings(photos_url=tmp_path.as_uri()))
