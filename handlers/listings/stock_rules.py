@@ -23,8 +23,10 @@ HELD_MAX = 20
 """Reservations one user may hold at a time: a full basket, and no way to empty a market."""
 
 
-def judge_reservation(row: StockRow | None, command: ReserveStock, buyer_id: UUID, held: int) -> None:
-    """Let the buyer have the pieces.
+def judge_reservation(
+    row: StockRow | None, command: ReserveStock, buyer_id: UUID, held: int, in_auction: int = 0
+) -> None:
+    """Let the buyer have the pieces, of those that are not `in_auction`.
 
     Raises: ListingNotFound, OwnListing, ListingNotActive, Stale, ListingHasNoPrice, InsufficientStock,
     TooManyReservations.
@@ -44,8 +46,10 @@ def judge_reservation(row: StockRow | None, command: ReserveStock, buyer_id: UUI
         )
     if row.price_minor is None:
         raise ListingHasNoPrice
-    if command.quantity > saleable(row):
-        raise InsufficientStock(f"{saleable(row)} left", saleable=saleable(row), version=row.version)
+    free = max(0, saleable(row) - in_auction)
+    if command.quantity > free:
+        beside = f"; an auction sells {in_auction} more" if in_auction else ""
+        raise InsufficientStock(f"{free} left{beside}", saleable=free, version=row.version)
     if held >= HELD_MAX:
         raise TooManyReservations(maximum=HELD_MAX)
 

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from handlers.auctions.rules import CLOSE_GRACE_MS
+from handlers.contract import Call
 from handlers.listings import ROUTES as LISTING_ROUTES
 from protocols.auction_guards import AuctionNotEndable
 from protocols.auctions import (
@@ -18,6 +19,7 @@ from protocols.auctions import (
 from protocols.errors import NotAllowed
 from protocols.listings import EVENTS, ListingInAuction, ListingNotActive
 from protocols.second_chances import SecondChanceUnavailable
+from protocols.stock import InsufficientStock
 from protocols.values import new_id, now_instant
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller
 from tests.integration.auctions.replay import assert_audited, assert_replays
@@ -211,6 +213,35 @@ async def test_pieces_that_buyers_hold_stay_theirs(market, seller, ann):
     await market.call("end_early", seller, auction_id=auction)
     assert tuple(await listing_row(market, listing)) == ("active", 1, 1)
     assert await listing_events(market, listing) == []
+
+
+async def test_what_is_in_an_auction_cannot_be_reserved(market, second_market, seller, ann):
+    (listing,) = await market.new_listings(seller, 1)
+    await market.pool.execute(
+        "UPDATE listings SET quantity = 10, price_minor = 900, currency = 'EUR' WHERE listing_id = $1",
+        listing,
+    )
+    end = now_instant() + HOUR_MS
+    auction = (await market.open(seller, listing, ends_at=moment(end), quantity=6)).id
+    route = LISTINGS["reserve_stock"]
+
+    async def reserve(place):
+        command = msgspec.convert({"listing_id": listing, "quantity": 1, "key": f"r{place}"}, route.command)
+        pipeline = (market, second_market)[place % 2].pipeline
+        (answer,) = await pipeline._committer(route)([Call(command, new_caller(), now_instant())])
+        return answer
+
+    answers = await asyncio.gather(*(reserve(place) for place in range(20)))
+    refused = [answer for answer in answers if isinstance(answer, InsufficientStock)]
+    assert (len(answers) - len(refused), len(refused)) == (4, 16)
+    assert refused[-1].facts["saleable"] == 0
+    await market.call("place_bid", ann, auction_id=auction, amount=20_00, quantity=6, key=str(auction))
+    market.clock_ms = end + CLOSE_GRACE_MS
+    await market.run_timers()
+    row = await market.pool.fetchrow(
+        "SELECT status, quantity, reserved FROM listings WHERE listing_id = $1", listing
+    )
+    assert tuple(row) == ("active", 4, 4)
 
 
 async def test_ending_early_tells_everyone_and_is_checked_by_the_auditor(market, seller, ann, bob):
