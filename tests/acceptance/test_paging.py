@@ -71,6 +71,13 @@ class Shop:
         who = "user" if amount % 2_000_000 else "support"
         return self.post(f"/v1/auctions/{self.auction_id}/bids", {"amount": amount}, who)["bid_id"]
 
+    def add_requests(self) -> str:
+        """An auction that two people asked to bid in."""
+        auction_id = open_auction(self.http, self.cast, bidders="approved")["id"]
+        for who in ("user", "support"):
+            self.post(f"/v1/auctions/{auction_id}/bidders", {}, who)
+        return auction_id
+
     def page(self, path, **asked) -> dict:
         answer = self.http.get(path, params=asked)
         assert answer.status_code == 200, answer.text
@@ -144,7 +151,7 @@ def test_a_forged_cursor_is_refused_or_harmless(shop, name):
     path = LISTS[name].path
     if missing := [field for field in path_fields(LISTS[name]) if field != "auction_id"]:
         pytest.skip(f"no {missing} here")
-    path = path.format(auction_id=shop.auction_id)
+    path = path.format(auction_id=shop.add_requests() if name == "auctions.list_bidders" else shop.auction_id)
     for _ in range(3):
         shop.add_bid()
     shop.add_listing()
