@@ -74,7 +74,7 @@ class OpenAuction(Struct, frozen=True):
     group_id: UUID | None = None
     """Your lots with the same group close together: an extension of one moves earlier ends of others."""
     exposure_guard: bool = False
-    """Take bids only that their bidder's exposure limit covers; English and Dutch auctions of one unit."""
+    """Take bids only that their bidder's exposure limit covers; English and Dutch auctions."""
     bidders: Bidders = "anyone"
     """`approved`: only those you approved may bid."""
     key: Key = ""
@@ -411,7 +411,7 @@ class AuctionClosed(Struct, frozen=True, omit_defaults=True):
     winners: list[WinnerShare] | None = None
     """Of a lot of several that was sold: who gets how many, best bid first."""
     ended_early: bool = False
-    """The seller sold to the leader before the end."""
+    """The seller sold to who led before the end."""
 
 
 # -- On `ticker:<auction_id>` --------------------------------------------------------------------------------
