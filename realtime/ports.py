@@ -17,6 +17,7 @@ __all__ = [
     "Bus",
     "ChannelRule",
     "ConnectRequestContext",
+    "CrowdStore",
     "Deliver",
     "DisconnectError",
     "Entry",
@@ -296,4 +297,16 @@ class Bus(Protocol):
 
     async def close(self) -> None:
         """Stop delivering and leave."""
+        ...
+
+
+class CrowdStore(Protocol):
+    """How many follow something in all processes; what a process does not tell again is forgotten."""
+
+    async def tell(self, sizes: Mapping[str, int]) -> None:
+        """Say how many of each crowd this process has."""
+        ...
+
+    async def count(self, crowd: str) -> int:
+        """Return how many all processes have."""
         ...
