@@ -137,6 +137,7 @@ class Hub:
         self._sessions, self._users = _Index(), _Index()
         self._granted_by_user: dict[str, set[tuple[Member, str]]] = {}
         self._granted_by_session: dict[str, set[tuple[Member, str]]] = {}
+        self._granted_by_token: dict[str, set[tuple[Member, str]]] = {}
         self._opening: list[Channel] = []
         self._openers = 0
         self._idle: dict[str, Channel] = {}
@@ -440,10 +441,15 @@ class Hub:
         """Remember on whose word a connection follows a channel."""
         self._granted_by_user.setdefault(grant.user, set()).add((member, name))
         self._granted_by_session.setdefault(grant.session, set()).add((member, name))
+        self._granted_by_token.setdefault(grant.token, set()).add((member, name))
 
     def forget_grant(self, grant: Grant, member: Member, name: str) -> None:
         """The subscription ended, or rests on another word now."""
-        by_key = ((self._granted_by_user, grant.user), (self._granted_by_session, grant.session))
+        by_key = (
+            (self._granted_by_user, grant.user),
+            (self._granted_by_session, grant.session),
+            (self._granted_by_token, grant.token),
+        )
         for index, key in by_key:
             index[key].discard((member, name))
             if not index[key]:
@@ -457,6 +463,11 @@ class Hub:
     def end_grants_of_session(self, session: str, code: int, reason: str) -> None:
         """End every subscription on the word of this session in this process."""
         for member, name in list(self._granted_by_session.get(session, ())):
+            member.unsubscribe_by_server(name, code, reason)
+
+    def end_grants_of_token(self, token: str, code: int, reason: str) -> None:
+        """End every subscription that rests on this token in this process."""
+        for member, name in list(self._granted_by_token.get(token, ())):
             member.unsubscribe_by_server(name, code, reason)
 
     # Presence.

@@ -72,10 +72,12 @@ class ConnectRequestContext:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """On whose word somebody else follows a channel: the subscription ends with that session, or when it is told to."""
+    """On whose word somebody else follows a channel: the subscription ends with that session or token, or when told."""
 
     user: str
     session: str
+    token: str
+    """The id of the token that carries the word."""
     confirm: Callable[[], None]
     """Raises ProtocolError when the word is good no more; asked in the step in which the subscription begins."""
 

@@ -253,6 +253,8 @@ def close_sockets(hub: Hub, revoked: Sequence[Revocation]) -> None:
         if revocation.session_id is not None:
             hub.disconnect_session(str(revocation.session_id), *SESSION_OVER)
             hub.end_grants_of_session(str(revocation.session_id), *WORD_OVER)
+        elif revocation.token_id is not None:
+            hub.end_grants_of_token(str(revocation.token_id), *WORD_OVER)
         else:
             hub.disconnect_user(str(revocation.user_id), *ACCESS_CHANGED)
             hub.end_grants_of_user(str(revocation.user_id), *WORD_OVER)
