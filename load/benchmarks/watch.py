@@ -173,9 +173,7 @@ async def _of_system(system: System) -> Watched:
         bidding = Bidding(
             "auctions.place_bid", lambda number: bid(auction_id, first + number, f"{run}-{number}")
         )
-        return await _watch(
-            system.websocket_url, f"auctions:{auction_id}", bidders, bidding, system.groups()
-        )
+        return await _watch(system.websocket_url, f"auctions:{auction_id}", bidders, bidding, system.groups())
     finally:
         for socket in (seller, *bidders):
             socket.close()
@@ -263,7 +261,5 @@ async def _bid(
     if not await wait_until(lambda: not under_way, 30.0):
         raise BenchmarkError(f"{under_way} bids were not answered within 30 s")
     if len(sent_at) < len(numbers) * 0.9:
-        raise BenchmarkError(
-            f"of {len(numbers)} bids {len(sent_at)} were accepted; {refused.most_common(2)}"
-        )
+        raise BenchmarkError(f"of {len(numbers)} bids {len(sent_at)} were accepted; {refused.most_common(2)}")
     return sent_at, replies
