@@ -105,6 +105,14 @@ class AuctionFilter:
     price_max: int
     has_bids: bool | None
     categories: Sequence[str] | None
+    near: tuple[float, float] | None
+    """Latitude and longitude in degrees."""
+    radius_m: int
+
+    @property
+    def of_goods(self) -> bool:
+        """Whether something is asked of the goods, which are another table's."""
+        return self.categories is not None or self.near is not None
 
 
 async def list_filtered(
@@ -112,9 +120,18 @@ async def list_filtered(
 ) -> list[Row]:
     """Return up to `limit` auctions like that whose (end, id) is after the given one, ascending.
 
-    Cost: one index range, read until the page is full: filters that few auctions pass read many.
+    Cost: one index range, read until the page is full: filters that few auctions pass read many. What is asked of the
+    goods is planned for these goods, in two round trips more.
     """
-    return await db.fetch(_sql.list_filtered, *after, limit, *astuple(wanted))
+    *of_auction, categories, near, radius_m = astuple(wanted)
+    if not wanted.of_goods:
+        return await db.fetch(_sql.list_filtered, *after, limit, *of_auction)
+    lat, lon = near or (None, None)
+    async with db.transaction():
+        await db.execute(_sql.plan_for_values)
+        return await db.fetch(
+            _sql.list_by_goods, *after, limit, *of_auction, categories, lat, lon, float(radius_m)
+        )
 
 
 async def read_statuses(db: Connection, auction_ids: Iterable[UUID]) -> dict[UUID, Any]:
