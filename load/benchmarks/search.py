@@ -1,4 +1,4 @@
-"""Searching among 100,000 listings over REST, one search at a time: each kind's first page with facets, and a deep page.
+"""Searching among 100,000 listings over REST, one after the other: first pages with facets, and pages far behind.
 
 The market is `search_market.sql`, loaded with `psql` on the first run: creating as many listings over REST would take
 longer than all other benchmarks. Searches vary from one to the next, so that nothing is answered from habit.

@@ -106,13 +106,23 @@ FROM auctions WHERE (ends_at_ms, auction_id) > ($1, $2) AND status = $4
 ORDER BY ends_at_ms, auction_id LIMIT $3;
 
 -- list_by_seller --
--- Auctions of one seller, of one status unless it is null, after a place in the order of their ends, at most $3.
--- Index: auctions_seller_ends.
+-- Auctions of one seller of these statuses ($5) after a place in the order of their ends, at most $3.
+-- Index: auctions_seller_ends, one range per status; rows are read for the page alone.
+WITH page AS MATERIALIZED (
+    SELECT found.*
+    FROM unnest($5::text[]) AS wanted (status)
+    CROSS JOIN LATERAL (
+        SELECT ends_at_ms, auction_id FROM auctions
+        WHERE seller_id = $4 AND auctions.status = wanted.status AND (ends_at_ms, auction_id) > ($1, $2)
+        ORDER BY ends_at_ms, auction_id LIMIT $3
+    ) AS found
+    ORDER BY ends_at_ms, auction_id LIMIT $3
+)
 SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
        status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask,
        fall, group_id, quantity
-FROM auctions WHERE (ends_at_ms, auction_id) > ($1, $2) AND seller_id = $4 AND ($5::text IS NULL OR status = $5)
-ORDER BY ends_at_ms, auction_id LIMIT $3;
+FROM page JOIN auctions USING (auction_id, ends_at_ms)
+ORDER BY ends_at_ms, auction_id;
 
 -- list_filtered --
 -- Auctions of one status ($4) that end by $5, after a place in the order of their ends, at most $3; every other filter holds

@@ -2,12 +2,13 @@
 
 import json
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 import pytest_asyncio
 
 from protocols.values import new_id
-from storage.listings import search_postgres
+from storage.listings import listings_postgres, search_postgres
 from storage.listings.search_postgres import SIMILAR_MAX, Filters, search_page
 
 PLANNED = {
@@ -19,10 +20,12 @@ PLANNED = {
     "most prices": (Filters(min_price=1), "newest", "listings_newest"),
 }
 
+SELLER_ID = new_id()
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def large_shop(shop):
-    """Five thousand listings, of which half were sold, one in fifty is a bag and half cost something."""
+    """Five thousand listings of one seller, of which half were sold, one in fifty is a bag and half cost something."""
     await shop.pool.execute(
         "INSERT INTO listings (listing_id, seller_id, status, title, description, category, condition, price_minor,"
         " currency, created_at_ms, updated_at_ms)"
@@ -30,7 +33,7 @@ async def large_shop(shop):
         " CASE WHEN n % 100 = 0 THEN 'bags' ELSE 'other' END, CASE WHEN n % 4 = 0 THEN 'new' ELSE 'used' END,"
         " CASE WHEN n % 8 < 4 THEN n * 100 END, CASE WHEN n % 8 < 4 THEN 'EUR' END, 0, 0"
         " FROM generate_series(1, 5000) AS n",
-        new_id(),
+        SELLER_ID,
     )
     await shop.pool.execute("VACUUM ANALYZE listings")
     return shop
@@ -59,6 +62,14 @@ def scans(plan):
     return own + [scan for part in plan.get("Plans", []) for scan in scans(part)]
 
 
+def rows_of(plan):
+    """How many rows each scan of the table gave each time, and how many it threw away."""
+    own = []
+    if plan.get("Relation Name") == "listings":
+        own = [plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)]
+    return own + [rows for part in plan.get("Plans", []) for rows in rows_of(part)]
+
+
 @pytest.mark.parametrize("kind", PLANNED)
 async def test_filters_and_facets_read_an_index_that_covers_them(large_shop, plans, kind):
     filters, order, index = PLANNED[kind]
@@ -68,6 +79,25 @@ async def test_filters_and_facets_read_an_index_that_covers_them(large_shop, pla
     assert [scan for scan, _ in counted] == ["Index Only Scan"]
     paged = scans(plans["page_by_key"])
     assert set(paged) == {("Index Only Scan", index), ("Index Scan", "listings_pkey")}
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize(
+    ("statuses", "found"), [(("draft",), 0), (("sold",), 20), (("draft", "active", "withdrawn", "sold"), 20)]
+)
+async def test_a_page_of_own_listings_reads_no_more_than_a_page_of_each_status(
+    large_shop, mode, statuses, found
+):
+    async with large_shop.pool.acquire() as db, db.transaction():
+        await db.execute(f"SET LOCAL plan_cache_mode = {mode}")
+        await db.execute(f"PREPARE own_page AS {listings_postgres._sql.list_own}")
+        values = f"'{SELLER_ID}', '{UUID(int=2**128 - 1)}', 20, '{{{','.join(statuses)}}}'"
+        plan = json.loads(await db.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE own_page ({values})"))
+        await db.execute("DEALLOCATE own_page")
+    assert plan[0]["Plan"]["Actual Rows"] == found
+    read = scans(plan[0]["Plan"])
+    assert {scan for scan, _ in read} <= {"Index Only Scan", "Index Scan"}
+    assert max(rows_of(plan[0]["Plan"])) <= 20
 
 
 async def test_titles_spelt_alike_are_counted_up_to_a_smaller_bound(large_shop):
