@@ -10,13 +10,14 @@ import asyncio
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from load.benchmarks.machine import CpuMeter
 from load.benchmarks.programs import BenchmarkError, System, running_system
 from load.benchmarks.report import Figure
 from load.latencies import Latencies
@@ -127,8 +128,12 @@ async def measure(home: Path) -> list[Figure]:
             figures = []
             deep = Latencies()
             for kind in KINDS:
-                found = await _search(client, kind, deep)
-                figures.append(_figure(kind, found, await asyncio.to_thread(_search_naively, system, kind)))
+                meter = CpuMeter(system.groups())
+                found = await _search(client, kind)
+                used_s = meter.used_s()
+                await _page_deep(client, kind, deep)
+                naive = await asyncio.to_thread(_search_naively, system, kind)
+                figures.append(_figure(kind, found, naive, used_s))
     figures.append(
         Figure(
             benchmark="search",
@@ -142,7 +147,7 @@ async def measure(home: Path) -> list[Figure]:
     return figures
 
 
-def _figure(kind: Kind, found: Latencies, naive: Latencies) -> Figure:
+def _figure(kind: Kind, found: Latencies, naive: Latencies, used_s: Mapping[str, float]) -> Figure:
     return Figure(
         benchmark="search",
         what=f"p95 of {kind.name}",
@@ -151,31 +156,40 @@ def _figure(kind: Kind, found: Latencies, naive: Latencies) -> Figure:
         baseline=naive.ms(0.95),
         baseline_is="a page and the number of matches by ILIKE, ST_DWithin and ORDER BY on the same table",
         target=TARGET_MS,
-        notes={"latency": found.in_words()},
+        notes={
+            "latency": found.in_words(),
+            **{
+                f"CPU ms per search {name}": used_s[name] * 1000 / (WARM_UP + SEARCHES)
+                for name in ("server", "postgres")
+            },
+        },
     )
 
 
-async def _search(client: httpx.AsyncClient, kind: Kind, deep: Latencies) -> Latencies:
-    """Return how long first pages take; add deep pages, where there are so many, to `deep`."""
+async def _search(client: httpx.AsyncClient, kind: Kind) -> Latencies:
+    """Return how long first pages take."""
     took = Latencies()
-    page: dict[str, Any] = {}
     for number in range(WARM_UP + SEARCHES):
         at = time.monotonic()
         page = await _ask(client, kind.asked(number))
         if number >= WARM_UP:
             took.add(time.monotonic() - at)
         _check(kind, page)
+    return took
+
+
+async def _page_deep(client: httpx.AsyncClient, kind: Kind, deep: Latencies) -> None:
+    """Measure a page far behind the first, where a kind has so many."""
     asked = kind.asked(0) | {"limit": PAGE_MAX}
     page = await _ask(client, asked)
     for _ in range(DEEP_PAGES):
         if page["next_cursor"] is None:
-            return took
+            return
         page = await _ask(client, asked | {"cursor": page["next_cursor"]})
     for _ in range(SEARCHES // 4):
         at = time.monotonic()
         await _ask(client, asked | {"cursor": page["next_cursor"]})
         deep.add(time.monotonic() - at)
-    return took
 
 
 async def _ask(client: httpx.AsyncClient, asked: Asked) -> dict[str, Any]:
