@@ -13,7 +13,8 @@ from handlers.auctions.formats import rules_of
 from handlers.auctions.guard_rules import exposed
 from handlers.auctions.rules import AuctionState, Fall, Place, SoftCloseTerms, Steps, Terms, reserve_met
 from handlers.contract import Event, Latest
-from protocols.auctions import AuctionNotFound, Ticker
+from protocols.auction_events import Ticker
+from protocols.auction_refusals import AuctionNotFound
 from protocols.topics import auction_channel, ticker_channel
 from protocols.values import to_timestamp
 from storage.auctions.auctions_postgres import Row, find_group_lots, lock_states, read_terms, update_states

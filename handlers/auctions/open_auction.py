@@ -23,12 +23,9 @@ from handlers.auctions.sealed_bids import new_sealed_key
 from handlers.auctions.tell_watchers import timers_before_end
 from handlers.auctions.views import to_auction
 from handlers.contract import Caller, Event, Outcome, Stores, Timer
-from protocols.auctions import (
-    AuctionOpened,
-    ListingAlreadyInAuction,
-    ListingNotAuctionable,
-    OpenAuction,
-)
+from protocols.auction_events import AuctionOpened
+from protocols.auction_refusals import ListingAlreadyInAuction, ListingNotAuctionable
+from protocols.auctions import OpenAuction
 from protocols.currencies import EXPONENTS
 from protocols.errors import InvalidInput, NotAllowed
 from protocols.topics import auction_channel

@@ -21,16 +21,9 @@ from handlers.auctions.sealed_bids import SealedBook, open_book
 from handlers.auctions.units import changes_of
 from handlers.auctions.watching import watch_as_bidders
 from handlers.contract import Call, Event, Latest, Outcome, Stores
-from protocols.auctions import (
-    AuctionExtended,
-    AuctionNotFound,
-    BidPlaced,
-    BidReceipt,
-    Outbid,
-    PlaceBid,
-    TooManyUnits,
-    UnitsHeld,
-)
+from protocols.auction_events import AuctionExtended, BidPlaced, Outbid, UnitsHeld
+from protocols.auction_refusals import AuctionNotFound, TooManyUnits
+from protocols.auctions import BidReceipt, PlaceBid
 from protocols.errors import Refusal
 from protocols.topics import personal_channel
 from protocols.values import new_id, to_timestamp

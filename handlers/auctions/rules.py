@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from protocols.auction_guards import AuctionNotEndable
-from protocols.auctions import (
+from protocols.auction_refusals import (
     AuctionNotCancellable,
     AuctionNotLive,
     BidNotRetractable,

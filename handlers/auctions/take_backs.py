@@ -14,8 +14,8 @@ from handlers.auctions.lots import Held
 from handlers.auctions.rules import AuctionState, StandingBid, reserve_met, units_of
 from handlers.auctions.units import changes_of
 from handlers.contract import Event
+from protocols.auction_events import BidRetracted, LeadingAgain
 from protocols.auction_guards import BidsTakenBack
-from protocols.auctions import BidRetracted, LeadingAgain
 from protocols.topics import personal_channel
 from protocols.values import to_timestamp
 from storage.auctions.bids_postgres import insert_retractions, read_best_bids, read_deciding_bids

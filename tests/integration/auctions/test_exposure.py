@@ -11,7 +11,7 @@ from handlers.auctions.guard_rules import default_limit
 from handlers.auctions.rules import CLOSE_GRACE_MS
 from handlers.contract import Caller
 from protocols.auction_guards import ExposureExceeded
-from protocols.auctions import AuctionNotLive, BidTooLow, UnitsReduced
+from protocols.auction_refusals import AuctionNotLive, BidTooLow, UnitsReduced
 from protocols.auth import UserNotFound
 from protocols.errors import InvalidInput, NotAllowed, Refusal
 from protocols.values import new_id, now_instant

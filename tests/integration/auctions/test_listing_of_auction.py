@@ -10,7 +10,7 @@ from handlers.auctions.rules import CLOSE_GRACE_MS
 from handlers.contract import Call
 from handlers.listings import ROUTES as LISTING_ROUTES
 from protocols.auction_guards import AuctionNotEndable
-from protocols.auctions import (
+from protocols.auction_refusals import (
     AuctionNotFound,
     AuctionNotLive,
     ListingAlreadyInAuction,

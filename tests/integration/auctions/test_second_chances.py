@@ -8,7 +8,7 @@ import pytest
 from handlers.auctions.rules import CLOSE_GRACE_MS
 from handlers.auctions.second_chance_rules import WINDOW_MS
 from protocols.auction_guards import ExposureExceeded
-from protocols.auctions import AuctionNotFound
+from protocols.auction_refusals import AuctionNotFound
 from protocols.errors import InvalidInput, KeyRequired, NotAllowed
 from protocols.second_chances import SecondChanceNotFound, SecondChanceNotOpen, SecondChanceUnavailable
 from protocols.values import new_id, now_instant

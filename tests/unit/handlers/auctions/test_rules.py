@@ -27,7 +27,7 @@ from handlers.auctions.rules import (
     start,
 )
 from protocols.auction_guards import AuctionNotEndable
-from protocols.auctions import (
+from protocols.auction_refusals import (
     AuctionNotCancellable,
     AuctionNotLive,
     BidNotRetractable,
