@@ -9,6 +9,7 @@ import contextlib
 import errno
 import socket
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -24,8 +25,10 @@ _log = structlog.get_logger()
 class Acceptor:
     """Takes the connections of one listening socket."""
 
-    def __init__(self, listening: socket.socket, make_protocol: Callable[[], asyncio.BaseProtocol]) -> None:
-        """Prepare; nobody is taken before `start`."""
+    def __init__(
+        self, listening: socket.socket, make_protocol: Callable[[str], asyncio.BaseProtocol]
+    ) -> None:
+        """Prepare; `make_protocol` is told the client's address. Nobody is taken before `start`."""
         self._listening, self._make_protocol = listening, make_protocol
         self._loop = asyncio.get_running_loop()
         self._opening: set[asyncio.Task[object]] = set()
@@ -68,14 +71,14 @@ class Acceptor:
 
     def _take(self) -> None:
         """Take one. Raises OSError, BlockingIOError when nobody waits."""
-        accepted, _peer = self._listening.accept()
+        accepted, peer = self._listening.accept()
         accepted.setblocking(False)
-        task = self._loop.create_task(self._open(accepted))
+        task = self._loop.create_task(self._open(accepted, peer[0]))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
 
-    async def _open(self, accepted: socket.socket) -> None:
+    async def _open(self, accepted: socket.socket, peer: str) -> None:
         try:
-            await self._loop.connect_accepted_socket(self._make_protocol, accepted)
+            await self._loop.connect_accepted_socket(partial(self._make_protocol, peer), accepted)
         except OSError:  # it is gone already
             accepted.close()

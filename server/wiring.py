@@ -72,6 +72,7 @@ class ServerProcess:
 
     app: Door
     hub: Hub
+    endpoint: SocketEndpoint
     metrics: Metrics
 
 
@@ -217,7 +218,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
         base.metrics.follow_sockets(lambda: socket_figures(hub, emulation))
         _run_beside(stack, watch_bids(base.pipeline.groups, BacklogStore(redis, node)), "bid-backlog")
         _run_beside(stack, base.metrics.run(), "metrics")
-        yield ServerProcess(app, hub, base.metrics)
+        yield ServerProcess(app, hub, endpoint, base.metrics)
 
 
 @asynccontextmanager

@@ -153,10 +153,10 @@ class Floor(asyncio.Protocol):
             write(frame)
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, make_protocol: Callable[[], asyncio.Protocol] = Floor) -> None:
     """Serve until killed."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Floor, "127.0.0.1", port, backlog=4096)
+    server = await loop.create_server(make_protocol, "127.0.0.1", port, backlog=4096)
     await server.serve_forever()
 
 

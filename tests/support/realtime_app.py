@@ -16,6 +16,7 @@ from litestar.types import Receive, Scope, Send
 from protocols.control import CONTROL_CHANNEL, Control, encode_controls
 from protocols.errors import Refusal
 from realtime.control import Controls
+from realtime.doorstep import Doorstep
 from realtime.emulation import EMULATION_PATH, HTTP_STREAM_PATH, SSE_PATH, Emulation, new_node
 from realtime.endpoint import SocketEndpoint
 from realtime.hub import Hub
@@ -307,16 +308,36 @@ class _Server(uvicorn.Server):
         yield
 
 
+DOORS = ("doorstep", "before the application", "by the endpoint")
+"""Where handshakes are judged: ordinary ones of the product, its others, those of another ASGI server."""
+
+
 @contextlib.asynccontextmanager
-async def running_app(limits: Limits | None = None, ws=LeanWebSocket, *, early=False) -> AsyncIterator[App]:
-    """Serve on a free loopback port inside this event loop; `early`: handshakes are judged before the application."""
-    async with served(App(limits), ws, early=early) as app:
+async def running_app(limits: Limits | None = None, ws=LeanWebSocket, *, door=DOORS[0]) -> AsyncIterator[App]:
+    """Serve on a free loopback port inside this event loop."""
+    async with served(App(limits), ws, door=door) as app:
         yield app
 
 
+def _http(app, door):
+    """What uvicorn makes for a new connection."""
+    if door == DOORS[2]:
+        return StreamingHttp
+    http = partial(StreamingHttp, admission=app.hub.admission)
+    if door == DOORS[1]:
+        return http
+
+    def on_doorstep(config, server_state, app_state, _loop=None):
+        return Doorstep(
+            app.endpoint, server_state, partial(http, config, server_state, app_state), "127.0.0.1"
+        )
+
+    return on_doorstep
+
+
 @contextlib.asynccontextmanager
-async def served(app, ws=LeanWebSocket, *, early=False):
-    """Serve an app with `hub` and `litestar()`; its `port` is set."""
+async def served(app, ws=LeanWebSocket, *, door=DOORS[0]):
+    """Serve an app with `hub`, `endpoint` and `litestar()`; its `port` is set."""
     await app.hub.start()
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
@@ -324,7 +345,7 @@ async def served(app, ws=LeanWebSocket, *, early=False):
     config = uvicorn.Config(
         app.litestar(),
         ws=ws,
-        http=partial(StreamingHttp, admission=app.hub.admission) if early else StreamingHttp,
+        http=_http(app, door),
         lifespan="off",
         log_level="warning",
         timeout_graceful_shutdown=2,

@@ -12,6 +12,9 @@ from server.accepting import ACCEPTS_PER_TURN, Acceptor
 class Greeter(asyncio.Protocol):
     """Says hello and closes."""
 
+    def __init__(self, peer):
+        assert peer == "127.0.0.1"
+
     def connection_made(self, transport):
         transport.write(b"hello")
         transport.close()
@@ -43,9 +46,9 @@ async def test_a_queue_is_taken_a_few_per_turn_and_others_have_their_turns_betwe
     clients = knock(listening, 5 * ACCEPTS_PER_TURN)
     made = []
 
-    def make():
+    def make(peer):
         made.append(1)
-        return Greeter()
+        return Greeter(peer)
 
     acceptor = Acceptor(listening, make)
     acceptor.start()
