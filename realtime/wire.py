@@ -141,8 +141,23 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         except WireError as error:
             self._fail(error.code, error.reason)
 
-    def eof_received(self) -> None:
-        """Half-closed: a websocket needs both directions, so the transport closes what is left (RFC 6455 7.1.1)."""
+    def eof_received(self) -> bool:
+        """Half-closed: a websocket needs both directions, so what is left is closed (RFC 6455 7.1.1), in its turn.
+
+        Thousands may lose their connection in one moment.
+        """
+        if self._user is None:
+            return False
+        self._user.socket_ending(self._end)
+        return True
+
+    def _end(self) -> None:
+        """The peer is gone, and it is our turn to forget it."""
+        user, self._user = self._user, None
+        if user is not None:
+            user.socket_lost(ABNORMAL)
+        if not self._lost:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - any loss is the same
         """Tell whoever listens, once."""

@@ -53,7 +53,7 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, endpoint: SocketEndpoint, listening: socket.socket) -> None:
         super().__init__(config)
         self._endpoint = endpoint
-        self.acceptor = Acceptor(listening, self._make_protocol)
+        self.acceptor = Acceptor(listening, self._make_protocol, endpoint.hub.admission.is_behind)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -63,10 +63,16 @@ async def test_who_leaves_while_waiting_in_line_leaves_nothing_behind(app, monke
     waiting.pop()()
     assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 3)).startswith(b"HTTP/1.1 101 ")
     writer.transport.abort()
+    await until(lambda: waiting)
+    waiting.pop()()
+    assert not app.hub.connections
     reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
     writer.write(UPGRADE)
     await until(lambda: waiting)
     writer.transport.abort()
     await asyncio.sleep(0.01)
-    waiting.pop()()
+    waiting.pop()()  # its answer goes nowhere
+    await until(lambda: waiting or not app.hub.connections)
+    for step in waiting:
+        step()
     await until(lambda: not app.hub.connections)

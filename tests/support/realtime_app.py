@@ -94,11 +94,11 @@ class MemoryBus:
     async def start(self, deliver: Deliver, on_reconnected: Callable[[], None]) -> None:
         self.deliver, self.on_reconnected = deliver, on_reconnected
 
-    async def subscribe(self, channel: str) -> None:
+    async def subscribe(self, channels: Sequence[str]) -> None:
         await asyncio.sleep(self.delay_s)
         if self.failing:
             raise ConnectionError("bus is away")
-        self.subscribed.add(channel)
+        self.subscribed.update(channels)
 
     def unsubscribe(self, channel: str) -> None:
         self.subscribed.discard(channel)
@@ -133,10 +133,19 @@ class SmallGate:
         self.waiting: list[asyncio.Future[bytes]] = []
         self.calls: list[tuple[str, str, bytes]] = []
         self.over: set[str] = set()
+        self.asks_first = False
+        """No token can be judged at once."""
         self.published: list[tuple[str, bytes, bytes]] = []
+
+    def recognise(self, token: str, context: ConnectRequestContext) -> Identity | None:
+        return None if self.asks_first else self._identify(token)
 
     async def authenticate(self, token: str, context: ConnectRequestContext) -> Identity:
         await asyncio.sleep(0)
+        return self._identify(token)
+
+    @staticmethod
+    def _identify(token: str) -> Identity:
         if not token:
             return Identity()
         if token == "expired":
@@ -168,8 +177,8 @@ class SmallGate:
     async def publish(self, identity: Identity, channel: str, data: bytes, info: bytes) -> None:
         self.published.append((channel, data, info))
 
-    def personal_channels(self, identity: Identity) -> list[str]:
-        return [f"personal:#{identity.user}"] if identity.user else []
+    def personal_channels(self, identity: Identity) -> list[tuple[str, ChannelRule]]:
+        return [(f"personal:#{identity.user}", ChannelRule(Lane.REPLAYED))] if identity.user else []
 
     def call(self, identity: Identity, method: str, data: bytes):
         self.calls.append((identity.user, method, data))
