@@ -13,7 +13,7 @@ from functools import partial
 from typing import Protocol
 
 from handlers.contract import ANONYMOUS, Caller
-from protocols.auth import SessionOver, TokenExpired, TokenInvalid
+from protocols.auth import ScopeTokenOver, SessionOver, TokenExpired, TokenInvalid
 from protocols.errors import Fault, NotAllowed, Refusal, UnknownChannel
 from protocols.topics import PERSONAL_PREFIX
 from realtime.ports import (
@@ -140,7 +140,7 @@ def _as_refused_channel() -> Iterator[None]:
         yield
     except UnknownChannel as unknown:
         raise ProtocolError(102, "unknown channel") from unknown
-    except (TokenExpired, SessionOver) as over:
+    except (TokenExpired, SessionOver, ScopeTokenOver) as over:
         raise ProtocolError(TOKEN_EXPIRED, "token expired") from over
     except (NotAllowed, TokenInvalid) as refusal:
         raise ProtocolError(103, "permission denied") from refusal

@@ -7,12 +7,14 @@ import msgspec
 from msgspec import Struct
 
 from handlers.auctions.lots import mask_bidder
+from handlers.auctions.onlookers import count_onlookers
 from handlers.auctions.rules import Place
 from handlers.auctions.views import to_auction
 from handlers.auctions.watching import state_of
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auction_pages import AuctionPage, GetPage, PageListing, PageSeller, You
-from protocols.auctions import Auction, AuctionNotFound, BidRecord
+from protocols.auction_refusals import AuctionNotFound
+from protocols.auctions import Auction, BidRecord
 from protocols.values import to_json, to_timestamp
 from storage.auctions.auctions_postgres import Row
 from storage.auctions.page_postgres import read_page
@@ -64,6 +66,7 @@ async def get_page(command: GetPage, caller: Caller, stores: Stores, now_ms: int
         server_time=auction.server_time,
         position=auction.position,
         version=version,
+        watching_now=await count_onlookers(stores, command.auction_id, now_ms),
     )
     return Outcome(page)
 
