@@ -8,6 +8,7 @@ been taken on; sockets that connect and say nothing use no budget but their desc
 import asyncio
 import logging
 import random
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -23,9 +24,12 @@ REASONS = (LEAVING, FULL, LATE, UNSENT, CONNECTING)
 RETRY_AFTER_S = (1, 3)
 """Refused clients are told to wait this long, at random: who was refused together shall not return together."""
 
-STEPS_PER_TURN = 4
-"""A handshake or a connect is a step of 0.2 to 0.5 ms. Half as many cost a third of the connects a second, since less
-of them share a query; twice as many double what a commit, which takes a dozen turns, is delayed by."""
+TURN_S = 0.001
+"""How long connections that come and go may take of each turn of the event loop, to the end of the step in hand: a
+handshake, a token, an answer, a loss, 0.03 to 0.15 ms. A commit takes a dozen turns, and is later by as many times."""
+
+LINE_MAX = 32
+"""Steps that may wait before nobody else is taken from the kernel's queue: more than some turns can do."""
 
 _log = logging.getLogger(__name__)
 
@@ -75,22 +79,30 @@ class Admission:
         return RefusedEntry(reason, random.randint(*RETRY_AFTER_S))
 
     def line_up(self, step: Callable[[], object]) -> None:
-        """Take a step of a new connection in its turn: a few per turn of the event loop, however many wait."""
+        """Take a step of a connection that comes or goes in its turn: a bounded time of each turn of the event loop."""
         self._line.append(step)
         if not self._is_moving:
             self._is_moving = True
             asyncio.get_running_loop().call_soon(self._move)
 
+    def is_behind(self) -> bool:
+        """Whether who is in already has to wait in line, so that who is outside may as well wait there."""
+        return len(self._line) > LINE_MAX
+
     def _move(self) -> None:
-        line = self._line
-        self._is_moving = len(line) > STEPS_PER_TURN
-        if self._is_moving:
-            asyncio.get_running_loop().call_soon(self._move)
-        for _ in range(min(STEPS_PER_TURN, len(line))):
-            try:
-                line.popleft()()
-            except Exception:  # noqa: BLE001 - a bug in one step must not hold up the line
-                _log.exception("a new connection failed")
+        line, ends_at = self._line, time.perf_counter() + TURN_S
+        try:
+            while line:
+                try:
+                    line.popleft()()
+                except Exception:  # noqa: BLE001 - a bug in one step must not hold up the line
+                    _log.exception("a connection failed on its way in or out")
+                if time.perf_counter() >= ends_at:
+                    break
+        finally:
+            self._is_moving = bool(line)
+            if self._is_moving:
+                asyncio.get_running_loop().call_soon(self._move)
 
     @contextmanager
     def connecting(self) -> Iterator[None]:

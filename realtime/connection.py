@@ -9,7 +9,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -62,6 +62,13 @@ class Dispatcher(Protocol):
 
     def serve_now(self, connection: "Connection", command: Command) -> bool:
         """Answer a command without waiting; False when it has to be `serve`d."""
+        ...
+
+    def enter(self, connection: "Connection", pending: deque[Command]) -> bool:
+        """Serve a connect, the first of the pending commands, without a task; `served` tells when it is.
+
+        False when it has to be `serve`d.
+        """
         ...
 
     def serve(self, connection: "Connection", pending: deque[Command]) -> Coroutine[Any, Any, None]:
@@ -171,11 +178,12 @@ class Connection(Member):
         )
 
     def _wait_turn(self, commands: list[Command]) -> None:
-        """Keep commands for later and read no more until they are served."""
+        """Keep commands for later and read no more until they are served; behind a connect rarely anything comes."""
         if self._pending is _NO_PENDING:
             self._pending = deque()
         self._pending.extend(commands)
-        self.socket.pause_reading()
+        if self.state != NEW or len(self._pending) > 1:
+            self.socket.pause_reading()
 
     def _go_on(self) -> None:
         """Serve waiting commands as far as possible; read again when none is left."""
@@ -192,16 +200,25 @@ class Connection(Member):
             else:
                 self._busy = True
                 if self.state == NEW:
-                    self.hub.admission.line_up(self._begin)
+                    self.hub.admission.line_up(self._enter)
                 else:
-                    self._begin()
+                    self.hub.room.start(self._serve())
                 return
         self._pending = _NO_PENDING
         if self.state < CLOSED:
             self.socket.resume_reading()
 
-    def _begin(self) -> None:
-        self.hub.room.start(self._serve())
+    def _enter(self) -> None:
+        """It is our turn to connect."""
+        if self.state == NEW and not self._dispatcher.enter(self, self._pending):
+            self.hub.room.start(self._serve())
+
+    def served(self) -> None:
+        """The connect, first of what waits, has its answer."""
+        if self._pending:
+            self._pending.popleft()
+        self._busy = False
+        self._go_on()
 
     async def _serve(self) -> None:
         """Serve the first waiting command, and those behind it that have to wait too."""
@@ -452,6 +469,10 @@ class Connection(Member):
                 return False
             self.disconnect(DisconnectCode.SHUTDOWN, "shutdown")
         return True
+
+    def socket_ending(self, end: Callable[[], None]) -> None:
+        """The client left without a word: forget it in its turn."""
+        self.hub.admission.line_up(end)
 
     def socket_lost(self, code: int) -> None:
         """The socket is gone."""

@@ -12,14 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
 
 import msgspec
 
 from protocols.centrifuge import (
     Command,
     ConnectRequest,
-    ConnectResult,
     DisconnectCode,
     ErrorCode,
     RefreshRequest,
@@ -28,27 +26,22 @@ from protocols.centrifuge import (
     SubRefreshRequest,
     SubRefreshResult,
     SubscribeRequest,
-    SubscribeResult,
     UnsubscribeRequest,
     UnsubscribeResult,
 )
 from protocols.channels import REPORT_OFFSET, OffsetReported, ReportOffset
 from protocols.errors import Fault, RateLimited
-from protocols.values import new_id, now_instant, to_json, to_timestamp
-from realtime.channel import Channel
+from protocols.values import to_json
 from realtime.connection import FAILED, NEW, OPEN, Connection
+from realtime.entering import ANSWER_WITHIN_S, VERSION, Entering, Prepared, let_in
 from realtime.hooks import Cause
 from realtime.hub import Hub
 from realtime.ports import ChannelRule, DisconnectError, Gate, PendingReply, ProtocolError
 from realtime.questions import ChannelQuestions
 from realtime.replayed import ReplayedChannel
-from realtime.subscribing import is_epoch, join, join_by_server, seconds_left
+from realtime.subscribing import is_epoch, join, seconds_left
 
 _log = logging.getLogger(__name__)
-
-_VERSION = "mnbara"
-_ANSWER_WITHIN_S = 4.0
-"""A client waits five seconds for an answer and then drops the connection (PROTOCOL 13)."""
 
 _ROW_MAX = 128
 """Subscribes of one client that are prepared at the same time."""
@@ -58,13 +51,6 @@ _COSTS = {"connect": 4, "refresh": 4, "history": 4, "presence": 4, "publish": 2,
 
 _SPENT = frozenset({ErrorCode.TOO_MANY_REQUESTS, ErrorCode.METHOD_NOT_FOUND, RateLimited.number})
 """Error replies that a client cannot go on causing for long."""
-
-
-class _Prepared(NamedTuple):
-    """A channel ready to be joined, pinned, and how it behaves for the client."""
-
-    channel: Channel
-    rule: ChannelRule
 
 
 class CommandDispatcher:
@@ -84,9 +70,11 @@ class CommandDispatcher:
         if rpc is not None and connection.state == OPEN and command.id and _is_only(command):
             self._call(connection, command.id, rpc)
             return True
+        if connection.state == NEW and command.connect is not None and command.id and command.ping is None:
+            return False
         if self._breaks_protocol(connection, command):
             return True
-        if command.connect or command.subscribe:
+        if command.subscribe:
             return False
         if command.unsubscribe is not None:
             with self._answering(connection, command):
@@ -100,6 +88,31 @@ class CommandDispatcher:
             connection.pong()
         return True
 
+    def enter(self, connection: Connection, pending: deque[Command]) -> bool:
+        """Serve a connect, first of the pending commands, whose client is known at once; `served` tells when it is.
+
+        False when it has to be `serve`d: its token needs a look at the database, or several channels wait.
+        """
+        command = pending[0]
+        request = command.connect
+        assert request is not None, "who is new connects"
+        with self._answering(connection, command):
+            if self._hub.draining:
+                raise DisconnectError(DisconnectCode.SHUTDOWN, "shutdown")
+            identity = self._gate.recognise(request.token, connection.context)
+            channels = () if identity is None else self._gate.personal_channels(identity)
+            if identity is None or len(channels) > 1:
+                return False
+            _charge(connection, command)
+            connection.identified(identity)
+            for name, rule in channels:
+                opened = Prepared(self._hub.pin(name, rule.lane), rule)
+                Entering(self._gate, self._answering, connection, command, opened)
+                return True
+            let_in(connection, self._gate, command.id, request, ())
+        connection.served()
+        return True
+
     async def serve(self, connection: Connection, pending: deque[Command]) -> None:
         """Answer the first pending command, which waits for the gate, the bus or the log; in time, whatever happens.
 
@@ -111,7 +124,7 @@ class CommandDispatcher:
             return
         with self._answering(connection, command):
             _charge(connection, command)
-            async with asyncio.timeout(_ANSWER_WITHIN_S):
+            async with asyncio.timeout(ANSWER_WITHIN_S):
                 if command.connect is not None:
                     await self._connect(connection, command.id, command.connect)
                 elif command.subscribe is not None:
@@ -254,42 +267,15 @@ class CommandDispatcher:
         if connection.state != NEW:
             return
         connection.identified(identity)
-        opened: list[_Prepared] = []
-        subs: dict[str, SubscribeResult] = {}
+        opened: list[Prepared] = []
         try:
-            for name in self._gate.personal_channels(identity):
-                rule = await self._gate.authorize(identity, name)
+            for name, rule in self._gate.personal_channels(identity):
                 opened.append(await self._open(rule, request.subs.get(name), name))
-            if connection.state != NEW:
-                return
-            self._gate.confirm(identity)  # opening may have taken a while; nothing below waits
-            for channel, rule in opened:
-                wish = request.subs.get(channel.name)
-                subs[channel.name] = join_by_server(self._hub, connection, channel, rule, wish)
-                connection.channels[channel.name] = channel
-            connection.server_channels = tuple(subs)
+            if connection.state == NEW:
+                let_in(connection, self._gate, command_id, request, opened)
         finally:
             for channel, _ in opened:
                 self._hub.release(channel)
-        connection.opened(str(new_id()))
-        now_ms = now_instant()
-        result = ConnectResult(
-            client=connection.client,
-            version=_VERSION,
-            subs=subs,
-            ping=max(1, round(self._limits.ping_s)),
-            pong=True,
-            time=now_ms,
-            data=msgspec.Raw(b'{"server_time":"%b"}' % to_timestamp(now_ms).encode()),
-            session=connection.context.stream_session,
-            node=connection.context.stream_node,
-        )
-        if identity.expires_at_s:
-            result.expires, result.ttl = True, seconds_left(identity.expires_at_s)
-        connection.answer(connection.codec.reply(command_id, result))
-        connection.welcomed()
-        for channel, rule in opened:
-            connection.came(channel.name, rule)
 
     async def _refresh(self, connection: Connection, command_id: int, request: RefreshRequest) -> None:
         """Let the connection live as long as its newer token."""
@@ -302,7 +288,7 @@ class CommandDispatcher:
         if connection.state != OPEN:
             return
         connection.renewed(fresh)
-        result = RefreshResult(client=connection.client, version=_VERSION)
+        result = RefreshResult(client=connection.client, version=VERSION)
         if fresh.expires_at_s:
             result.expires, result.ttl = True, seconds_left(fresh.expires_at_s)
         connection.answer(connection.codec.reply(command_id, result))
@@ -361,25 +347,25 @@ class CommandDispatcher:
                 self._check_subscribe(connection, command.subscribe)
                 self._finish(connection, command.id, command.subscribe, outcome)
         for outcome in outcomes:
-            if isinstance(outcome, _Prepared):
+            if isinstance(outcome, Prepared):
                 self._hub.release(outcome.channel)
 
-    async def _prepare_calmly(self, connection: Connection, command: Command) -> "_Prepared | Exception":
+    async def _prepare_calmly(self, connection: Connection, command: Command) -> Prepared | Exception:
         assert command.subscribe is not None
         try:
             _charge(connection, command)
-            async with asyncio.timeout(_ANSWER_WITHIN_S):
+            async with asyncio.timeout(ANSWER_WITHIN_S):
                 return await self._prepare(connection, command.subscribe)
         except Exception as error:  # noqa: BLE001 - it is answered in its turn
             return error
 
-    async def _prepare(self, connection: Connection, request: SubscribeRequest) -> "_Prepared":
+    async def _prepare(self, connection: Connection, request: SubscribeRequest) -> Prepared:
         """Return the channel, pinned and holding what the client missed. Raises ProtocolError."""
         self._check_subscribe(connection, request)
         rule = await self._gate.authorize(connection.identity, request.channel, request.token)
         return await self._open(rule, request, request.channel)
 
-    async def _open(self, rule: ChannelRule, request: SubscribeRequest | None, name: str) -> "_Prepared":
+    async def _open(self, rule: ChannelRule, request: SubscribeRequest | None, name: str) -> Prepared:
         channel = await self._hub.open(name, rule.lane)
         try:
             wishes = request is not None and request.recover and is_epoch(self._hub, request.epoch)
@@ -388,10 +374,10 @@ class CommandDispatcher:
         except BaseException:
             self._hub.release(channel)
             raise
-        return _Prepared(channel, rule)
+        return Prepared(channel, rule)
 
     def _finish(
-        self, connection: Connection, command_id: int, request: SubscribeRequest, prepared: "_Prepared"
+        self, connection: Connection, command_id: int, request: SubscribeRequest, prepared: Prepared
     ) -> None:
         """Join and answer, in one step."""
         if connection.state != OPEN:

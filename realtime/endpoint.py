@@ -1,10 +1,11 @@
 """The websocket door: `/connection/websocket`, an ASGI application to be mounted in Litestar.
 
 Chooses the format, checks the browser's origin, accepts, and hands the socket to the hub. With the `mnbara.socket`
-extension it returns at once and the connection lives on without a task. Source: PROTOCOL 1.
+extension it returns at once and the connection lives on without a task. Ordinary handshakes come in by
+`realtime.doorstep` and never reach the application. Source: PROTOCOL 1.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import parse_qs, urlsplit
 
 from realtime.admission import RefusedEntry
@@ -41,22 +42,38 @@ class SocketEndpoint:
         if (refused := self.hub.admission.judge()) is not None:
             await _refuse(scope, send, refused)
             return
-        codec, subprotocol = _negotiate(scope)
+        query = scope.get("query_string", b"").decode("latin-1")
+        codec, subprotocol = self.negotiate(scope.get("subprotocols") or (), query)
         await send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": []})
-        context = ConnectRequestContext(
-            origin=origin, remote_ip=(scope.get("client") or ("",))[0], transport="websocket"
-        )
+        peer = (scope.get("client") or ("",))[0]
         socket: Socket | None = scope.get("extensions", {}).get(EXTENSION, {}).get("socket")
         if socket is not None:
-            self.connect(socket, codec, context)
+            self.welcome(socket, codec, origin, peer)
             return
         plain = AsgiSocket(receive, send)
-        self.connect(plain, codec, context)
+        self.welcome(plain, codec, origin, peer)
         await plain.run()
+
+    def welcome(self, socket: Socket, codec: Codec, origin: str, peer: str) -> None:
+        """Make an accepted websocket of a client at the address `peer` a connection of the hub."""
+        self.connect(
+            socket, codec, ConnectRequestContext(origin=origin, remote_ip=peer, transport="websocket")
+        )
 
     def connect(self, socket: Socket, codec: Codec, context: ConnectRequestContext) -> Connection:
         """Make an accepted socket a connection of the hub."""
         return Connection(self.hub, self._dispatcher, socket, codec, context)
+
+    @staticmethod
+    def negotiate(offered: Sequence[str], query: str) -> tuple[Codec, str | None]:
+        """Return the codec and the subprotocol to echo."""
+        if "centrifuge-protobuf" in offered:
+            return PROTOBUF, "centrifuge-protobuf"
+        if "centrifuge-json" in offered:
+            return JSON, "centrifuge-json"
+        wishes = parse_qs(query) if query else {}
+        wished = wishes.get("format", wishes.get("cf_protocol", [""]))[0]
+        return (PROTOBUF if wished == "protobuf" else JSON), None
 
     def origin_allowed(self, origin: str, host: str) -> bool:
         """Browsers always send Origin; native apps do not, and are not what the check protects from."""
@@ -77,15 +94,3 @@ async def _refuse(scope: Scope, send: Send, refused: RefusedEntry) -> None:
     ]
     await send({"type": f"{_DENIAL}.start", "status": 503, "headers": headers})
     await send({"type": f"{_DENIAL}.body", "body": refused.text.encode()})
-
-
-def _negotiate(scope: Scope) -> tuple[Codec, str | None]:
-    """Return the codec and the subprotocol to echo."""
-    offered = scope.get("subprotocols") or []
-    if "centrifuge-protobuf" in offered:
-        return PROTOBUF, "centrifuge-protobuf"
-    if "centrifuge-json" in offered:
-        return JSON, "centrifuge-json"
-    query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-    wished = query.get("format", query.get("cf_protocol", [""]))[0]
-    return (PROTOBUF if wished == "protobuf" else JSON), None

@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import logging
 import random
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
+from itertools import count, islice
 
 from protocols.centrifuge import UnsubscribeCode
 from protocols.control import CONTROL_CHANNEL
@@ -45,6 +46,8 @@ from realtime.writer import Counters, Writer
 _log = logging.getLogger(__name__)
 
 _OPEN_BATCH = 1_000
+_TIDY_BATCH = 200
+"""Channels closed per turn of the event loop: half a millisecond; ten thousand become idle at once."""
 
 
 class Member(Writer):
@@ -140,14 +143,15 @@ class Hub:
         self._granted_by_token: dict[str, set[tuple[Member, str]]] = {}
         self._opening: list[Channel] = []
         self._openers = 0
-        self._idle: dict[str, Channel] = {}
+        self._idle: OrderedDict[str, Channel] = OrderedDict()
+        """Who was used last stands last."""
 
     # Life.
 
     async def start(self) -> None:
         """Begin to deliver."""
         await self.bus.start(self.deliver, self.bus_reconnected)
-        await self.bus.subscribe(CONTROL_CHANNEL)
+        await self.bus.subscribe([CONTROL_CHANNEL])
         self.wheel.start()
         self.room.start(self._sweep())
         self.room.start(self._tidy())
@@ -234,6 +238,17 @@ class Hub:
 
     async def open(self, name: str, lane: Lane) -> Channel:
         """Return a channel that is ready, pinned: `release` it afterwards. Raises what bus or log raise."""
+        channel = self.pin(name, lane)
+        try:
+            if channel.ready is not None:
+                await asyncio.shield(channel.ready)
+        except BaseException:
+            self.release(channel)
+            raise
+        return channel
+
+    def pin(self, name: str, lane: Lane) -> Channel:
+        """Return a channel that is or becomes `ready`, and stays until its `release`."""
         channel = self.channels.get(name)
         if channel is None:
             kind = ReplayedChannel if lane is Lane.REPLAYED else LatestChannel
@@ -243,12 +258,6 @@ class Hub:
                 self._openers += 1
                 self.room.start(self._open_waiting())
         channel.pins += 1
-        try:
-            if channel.ready is not None:
-                await asyncio.shield(channel.ready)
-        except BaseException:
-            self.release(channel)
-            raise
         return channel
 
     def release(self, channel: Channel) -> None:
@@ -261,6 +270,7 @@ class Hub:
         if not channel.in_use() and self.channels.get(channel.name) is channel:
             channel.idle_at_s = self.loop.time()
             self._idle[channel.name] = channel
+            self._idle.move_to_end(channel.name)
 
     async def _open_waiting(self) -> None:
         """Open what gathered since the last batch left: bus first, then the log, one query for all."""
@@ -274,12 +284,13 @@ class Hub:
 
     async def _open(self, batch: list[Channel]) -> None:
         try:
-            await asyncio.gather(*(self.bus.subscribe(channel.name) for channel in batch))
+            await self.bus.subscribe([channel.name for channel in batch])
             replayed = [channel for channel in batch if isinstance(channel, ReplayedChannel)]
             heads = await self.log.heads([channel.name for channel in replayed]) if replayed else {}
             for opening in replayed:
                 opening.opened(heads.get(opening.name, 0))
-            await asyncio.gather(*(self._load(c) for c in batch if isinstance(c, LatestChannel)))
+            if latest := [channel for channel in batch if isinstance(channel, LatestChannel)]:
+                await asyncio.gather(*map(self._load, latest))
         except asyncio.CancelledError:
             self._failed(batch, ConnectionError("the hub is stopping"))
             raise
@@ -312,16 +323,24 @@ class Hub:
         """Close channels that stayed idle; keep all rings together within their bound."""
         while True:
             await asyncio.sleep(min(1.0, self.limits.linger_s))
-            before_s = self.loop.time() - self.limits.linger_s
-            for name, channel in list(self._idle.items()):
-                if channel.in_use():
-                    del self._idle[name]
-                elif channel.idle_at_s <= before_s and channel.ready is None:
-                    del self._idle[name]
-                    del self.channels[name]
-                    channel.close()
-                    self.bus.unsubscribe(name)
+            await self._close_idle(self.loop.time() - self.limits.linger_s)
             self._trim_rings()
+
+    async def _close_idle(self, before_s: float) -> None:
+        """Close the channels that nobody has used since then."""
+        for number in count(1):
+            name, channel = next(iter(self._idle.items()), ("", None))
+            if channel is None or (channel.idle_at_s > before_s and not channel.in_use()):
+                return
+            del self._idle[name]
+            if channel.ready is not None:
+                self.left(channel)  # it is being opened, perhaps for nobody: look again later
+            elif not channel.in_use():
+                del self.channels[name]
+                channel.close()
+                self.bus.unsubscribe(name)
+            if not number % _TIDY_BATCH:
+                await asyncio.sleep(0)
 
     def _trim_rings(self) -> None:
         rings = [c.ring for c in self.channels.values() if isinstance(c, ReplayedChannel) and c.ring]

@@ -171,6 +171,10 @@ class PendingReply(Protocol):
 class Gate(Protocol):
     """Authentication, authorisation and commands; the one way from a socket into the application."""
 
+    def recognise(self, token: str, context: ConnectRequestContext) -> Identity | None:
+        """Return what `authenticate` does, or None when that has to wait for anything. Raises as it does."""
+        ...
+
     async def authenticate(self, token: str, context: ConnectRequestContext) -> Identity:
         """Return who the token names ("" = anonymous). Raises DisconnectError 3500, ProtocolError 109 when expired."""
         ...
@@ -197,8 +201,8 @@ class Gate(Protocol):
         """
         ...
 
-    def personal_channels(self, identity: Identity) -> Sequence[str]:
-        """Return the channels the server subscribes every connection of this identity to."""
+    def personal_channels(self, identity: Identity) -> Sequence[tuple[str, ChannelRule]]:
+        """Return the channels the server subscribes every connection of this identity to, and how they behave."""
         ...
 
     def call(self, identity: Identity, method: str, data: bytes) -> "bytes | Future[bytes] | PendingReply":
@@ -285,8 +289,8 @@ class Bus(Protocol):
         """Begin delivering. `on_reconnected` runs after an outage, when anything may have been missed."""
         ...
 
-    async def subscribe(self, channel: str) -> None:
-        """Return once publications of the channel reach this process. Concurrent calls share a round trip."""
+    async def subscribe(self, channels: Sequence[str]) -> None:
+        """Return once publications of all of them reach this process. Concurrent calls share a round trip."""
         ...
 
     def unsubscribe(self, channel: str) -> None:

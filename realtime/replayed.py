@@ -177,6 +177,11 @@ class ReplayedChannel(Channel):
 
     # Recovery.
 
+    def is_prepared(self, offset: int) -> bool:
+        """Whether `prepare` has nothing to do."""
+        unreachable = self.head - offset > self.room.limits.ring_entries_max
+        return offset <= self.head and (unreachable or self._covers(offset))
+
     async def prepare(self, offset: int) -> None:
         """Do what `since(offset)` needs: know of `offset` itself, and have the ring reach back to it.
 

@@ -34,6 +34,10 @@ class SocketUser(Protocol):
         """The transport's buffer has drained."""
         ...
 
+    def socket_ending(self, end: Callable[[], None]) -> None:
+        """The client sends no more: call `end` when it is this socket's turn among all that come and go."""
+        ...
+
     def socket_lost(self, code: int) -> None:
         """The connection is gone; nothing written from now on arrives.
 

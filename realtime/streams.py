@@ -14,7 +14,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from realtime.admission import Admission
+from realtime.admission import Admission, RefusedEntry
 from realtime.frames import NO_STATUS, split_frames
 from realtime.limits import Limits
 from realtime.sockets import Receive, Send, SocketUser
@@ -56,14 +56,8 @@ class StreamingHttp(HttpToolsProtocol):
         refused = admission.judge()
         if refused is None:
             self._hand_over()
-            return
-        body = refused.text.encode()
-        self.transport.write(
-            b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\nConnection: close\r\n"
-            b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n\r\n%b"
-            % (refused.retry_after_s, len(body), body)
-        )
-        self.transport.close()
+        else:
+            refuse_upgrade(self.transport, refused)
 
     def data_received(self, data: bytes) -> None:
         """Parse; an offer of another protocol than websocket is not taken up, its request is served as it is.
@@ -120,6 +114,17 @@ class StreamingHttp(HttpToolsProtocol):
         """Begin a request."""
         super().on_message_begin()
         self.scope["extensions"] = {TRANSPORT_EXTENSION: {"transport": self.transport}}
+
+
+def refuse_upgrade(transport: asyncio.Transport, refused: RefusedEntry) -> None:
+    """Answer a handshake with 503 and leave."""
+    body = refused.text.encode()
+    transport.write(
+        b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\nConnection: close\r\n"
+        b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n\r\n%b"
+        % (refused.retry_after_s, len(body), body)
+    )
+    transport.close()
 
 
 def frame_lines(payload: bytes) -> bytes:

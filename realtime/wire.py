@@ -1,6 +1,7 @@
 """The websocket protocol class uvicorn runs: `uvicorn.Config(ws=LeanWebSocket)`.
 
-`websockets` (sans-I/O) judges the handshake and is dropped; `frames.FrameReader` parses from then on. An ASGI
+`websockets` (sans-I/O) judges a handshake that `doorstep` did not know and is dropped; `frames.FrameReader` parses from
+then on. An ASGI
 application sees an ordinary websocket. One that knows the extension `mnbara.socket` may instead attach a
 `sockets.SocketUser`: messages then arrive as plain calls out of `data_received`, ready frames go straight to the
 transport, and the application may return while the socket lives on, so that an idle connection keeps no task, scope or
@@ -98,20 +99,27 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
 
     def __init__(
         self,
-        config: Config,
+        config: Config | None,
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        """Signature given by uvicorn."""
+        """Signature given by uvicorn; without a config the handshake is over."""
         super().__init__()
         self._state = server_state
-        self._handshake: _Handshake | None = _Handshake(config, app_state)
+        self._handshake = None if config is None else _Handshake(config, app_state)
         self._inbox: _Inbox | None = None
         self._user: SocketUser | None = None
         self._close_sent = self._lost = self._deaf = False
         self._close_timer: asyncio.TimerHandle | None = None
         self.transport: asyncio.Transport
+
+    @classmethod
+    def opened(cls, server_state: ServerState, transport: asyncio.Transport) -> "LeanWebSocket":
+        """Return the websocket on a transport whose handshake was answered elsewhere; `attach` comes next."""
+        websocket = cls(None, server_state, {})
+        websocket.connection_made(transport)
+        return websocket
 
     # What uvicorn and the event loop call.
 
@@ -133,8 +141,23 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         except WireError as error:
             self._fail(error.code, error.reason)
 
-    def eof_received(self) -> None:
-        """Half-closed: a websocket needs both directions, so the transport closes what is left (RFC 6455 7.1.1)."""
+    def eof_received(self) -> bool:
+        """Half-closed: a websocket needs both directions, so what is left is closed (RFC 6455 7.1.1), in its turn.
+
+        Thousands may lose their connection in one moment.
+        """
+        if self._user is None:
+            return False
+        self._user.socket_ending(self._end)
+        return True
+
+    def _end(self) -> None:
+        """The peer is gone, and it is our turn to forget it."""
+        user, self._user = self._user, None
+        if user is not None:
+            user.socket_lost(ABNORMAL)
+        if not self._lost:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - any loss is the same
         """Tell whoever listens, once."""

@@ -8,12 +8,15 @@ import asyncio
 import contextlib
 import errno
 import socket
+import time
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
-ACCEPTS_PER_TURN = 2
-"""A connection costs up to a millisecond until it is open: two per turn delay the others by that."""
+TURN_S = 0.0002
+"""How long of each turn of the event loop connections are taken, to the end of the one in hand: half a dozen. What they
+want is bounded by `realtime.admission`."""
 
 EXHAUSTED_PAUSE_S = 0.25
 """How long nobody is taken after the system had no descriptor left."""
@@ -24,9 +27,14 @@ _log = structlog.get_logger()
 class Acceptor:
     """Takes the connections of one listening socket."""
 
-    def __init__(self, listening: socket.socket, make_protocol: Callable[[], asyncio.BaseProtocol]) -> None:
-        """Prepare; nobody is taken before `start`."""
-        self._listening, self._make_protocol = listening, make_protocol
+    def __init__(
+        self,
+        listening: socket.socket,
+        make_protocol: Callable[[str], asyncio.BaseProtocol],
+        is_behind: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Prepare; `make_protocol` is told who comes. Nobody is taken before `start`, or while `is_behind`."""
+        self._listening, self._make_protocol, self._is_behind = listening, make_protocol, is_behind
         self._loop = asyncio.get_running_loop()
         self._opening: set[asyncio.Task[object]] = set()
         """Connections taken from the queue, until they have their protocol."""
@@ -54,9 +62,14 @@ class Acceptor:
             self._listening.shutdown(socket.SHUT_RDWR)
 
     def _take_some(self) -> None:
+        if self._is_behind():
+            return
+        ends_at = time.perf_counter() + TURN_S
         try:
-            for _ in range(ACCEPTS_PER_TURN):
+            while True:
                 self._take()
+                if time.perf_counter() >= ends_at:
+                    return
         except BlockingIOError:
             return
         except OSError as error:
@@ -68,14 +81,14 @@ class Acceptor:
 
     def _take(self) -> None:
         """Take one. Raises OSError, BlockingIOError when nobody waits."""
-        accepted, _peer = self._listening.accept()
+        accepted, peer = self._listening.accept()
         accepted.setblocking(False)
-        task = self._loop.create_task(self._open(accepted))
+        task = self._loop.create_task(self._open(accepted, peer[0]))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
 
-    async def _open(self, accepted: socket.socket) -> None:
+    async def _open(self, accepted: socket.socket, peer: str) -> None:
         try:
-            await self._loop.connect_accepted_socket(self._make_protocol, accepted)
+            await self._loop.connect_accepted_socket(partial(self._make_protocol, peer), accepted)
         except OSError:  # it is gone already
             accepted.close()

@@ -18,6 +18,8 @@ KNOWN_MAX = 100_000
 """Channels remembered to exist; an aggregate that exists stays, so the memory never lies."""
 
 _REPLAYED = ChannelRule(Lane.REPLAYED, delta=True)
+PERSONAL_RULE = _REPLAYED
+"""Of a user's own personal channel, which every connection of theirs follows."""
 _TICKER = ChannelRule(Lane.LATEST, TICKER_INTERVAL_MS, delta=True)
 _STOCK = ChannelRule(Lane.LATEST, TICKER_INTERVAL_MS)
 
@@ -42,7 +44,7 @@ class ChannelRules:
                 raise UnknownChannel
             if caller.user_id != aggregate_id:
                 raise NotAllowed("A personal channel is for its user alone")
-            return _REPLAYED
+            return PERSONAL_RULE
         if kind in {Kind.AUCTIONS, Kind.TICKER}:
             await self._require(auction_channel(aggregate_id))
             return _REPLAYED if kind is Kind.AUCTIONS else _TICKER

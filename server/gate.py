@@ -6,15 +6,16 @@ stops), 102 and 103 for channels.
 """
 
 from asyncio import Future
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 
 from handlers.contract import ANONYMOUS, Caller
 from protocols.auth import ScopeTokenOver, SessionOver, TokenExpired, TokenInvalid
 from protocols.errors import Fault, NotAllowed, Refusal, UnknownChannel
-from protocols.topics import personal_channel
+from protocols.topics import PERSONAL_PREFIX
 from realtime.ports import (
     ChannelRule,
     ConnectRequestContext,
@@ -24,6 +25,7 @@ from realtime.ports import (
     PendingReply,
     ProtocolError,
 )
+from server.channels import PERSONAL_RULE
 from server.commands import CommandTable
 from server.scopes import ScopedRules
 
@@ -49,34 +51,42 @@ class CheckedToken:
     """Raises a refusal of the auth domain when the token is good no more."""
 
 
-CheckToken = Callable[[str], Awaitable[CheckedToken]]
-"""Raises refusals of the auth domain, or a Fault."""
+class CheckToken(Protocol):
+    """Both raise refusals of the auth domain, or a Fault."""
+
+    def check_now(self, token: str) -> CheckedToken | None:
+        """Return what the token says, or None when that has to wait for the database."""
+        ...
+
+    async def check(self, token: str) -> CheckedToken:
+        """Return what the token says."""
+        ...
 
 
 class AppGate:
     """The gate of one server process."""
 
-    def __init__(self, check_token: CheckToken, rules: ScopedRules, commands: CommandTable) -> None:
+    def __init__(self, token: CheckToken, rules: ScopedRules, commands: CommandTable) -> None:
         """Join the three."""
-        self._check_token = check_token
+        self._token = token
         self._rules = rules
         self._commands = commands
+
+    def recognise(self, token: str, context: ConnectRequestContext) -> Identity | None:
+        """Return whom the token names, if the process can tell without asking; no token is anonymous."""
+        if not token:
+            return Principal(caller=Caller(remote_ip=context.remote_ip))
+        with _as_protocol():
+            checked = self._token.check_now(token)
+        return None if checked is None else _principal(checked, context)
 
     async def authenticate(self, token: str, context: ConnectRequestContext) -> Identity:
         """Return whom the token names; no token is anonymous."""
         if not token:
             return Principal(caller=Caller(remote_ip=context.remote_ip))
         with _as_protocol():
-            checked = await self._check_token(token)
-        caller = replace(checked.caller, remote_ip=context.remote_ip)
-        return Principal(
-            user=str(caller.user_id),
-            session=str(caller.session_id),
-            roles=caller.roles,
-            expires_at_s=checked.expires_at_s,
-            caller=caller,
-            confirm=checked.confirm,
-        )
+            checked = await self._token.check(token)
+        return _principal(checked, context)
 
     def confirm(self, identity: Identity) -> None:
         """Let a connection open if its token is still good."""
@@ -97,10 +107,9 @@ class AppGate:
         """Refuse: clients call commands, and only their events are published. Raises ProtocolError 103."""
         raise ProtocolError(103, "permission denied")
 
-    def personal_channels(self, identity: Identity) -> Sequence[str]:
+    def personal_channels(self, identity: Identity) -> Sequence[tuple[str, ChannelRule]]:
         """Return the personal channel of a signed-in user."""
-        user_id = _caller_of(identity).user_id
-        return () if user_id is None else (personal_channel(user_id),)
+        return ((PERSONAL_PREFIX + identity.user, PERSONAL_RULE),) if identity.user else ()
 
     def call(self, identity: Identity, method: str, data: bytes) -> "bytes | PendingReply | Future[bytes]":
         """Run an RPC as the identity's caller."""
@@ -137,6 +146,19 @@ def _as_refused_channel() -> Iterator[None]:
         raise ProtocolError(103, "permission denied") from refusal
     except Fault as fault:
         raise ProtocolError(100, fault.detail, temporary=True) from fault
+
+
+def _principal(checked: CheckedToken, context: ConnectRequestContext) -> Principal:
+    known = checked.caller
+    caller = Caller(known.user_id, known.session_id, known.roles, context.remote_ip)
+    return Principal(
+        user=str(known.user_id),
+        session=str(known.session_id),
+        roles=known.roles,
+        expires_at_s=checked.expires_at_s,
+        caller=caller,
+        confirm=checked.confirm,
+    )
 
 
 def _confirm(grant: Grant) -> None:

@@ -19,6 +19,8 @@ import structlog
 import uvicorn
 
 from protocols.values import now_instant
+from realtime.doorstep import Doorstep
+from realtime.endpoint import SocketEndpoint
 from realtime.wire import LeanWebSocket
 from server.accepting import Acceptor
 from server.garbage import GarbageKeeper
@@ -49,15 +51,19 @@ _log = structlog.get_logger()
 class _Server(uvicorn.Server):
     """uvicorn without its own signals and listeners: `serve` decides when to end, `Acceptor` who comes in."""
 
-    def __init__(self, config: uvicorn.Config, listening: socket.socket) -> None:
+    def __init__(self, config: uvicorn.Config, endpoint: SocketEndpoint, listening: socket.socket) -> None:
         super().__init__(config)
-        self.acceptor = Acceptor(listening, self._make_protocol)
+        self._endpoint = endpoint
+        self.acceptor = Acceptor(listening, self._make_protocol, endpoint.hub.admission.is_behind)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.acceptor.start()
 
-    def _make_protocol(self) -> asyncio.Protocol:
+    def _make_protocol(self, peer: str) -> asyncio.Protocol:
+        return Doorstep(self._endpoint, self.server_state, self._make_http, peer)
+
+    def _make_http(self) -> asyncio.Protocol:
         make = cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class)
         return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
@@ -85,6 +91,7 @@ async def serve(settings: Settings) -> None:
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=10,
             ),
+            process.endpoint,
             listening,
         )
         collecting = asyncio.create_task(GarbageKeeper().run(), name="garbage")

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from handlers.auth.scope_tokens import ScopeVerifier
-from handlers.auth.tokens import TokenVerifier
+from handlers.auth.tokens import TokenVerifier, Verified
 from handlers.auth.tools import KeyedAuthTools
 from handlers.auth.watch import SessionWatch, tells_of_access
 from handlers.contract import Caller
@@ -73,6 +73,7 @@ class ServerProcess:
 
     app: Door
     hub: Hub
+    endpoint: SocketEndpoint
     metrics: Metrics
 
 
@@ -161,10 +162,6 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
         scopes = ScopeVerifier(base.auth.keys, settings.url, watch, base.database, settings.access_token_s)
         rules = ScopedRules(ChannelRules(log), scopes)
 
-        async def check_token(token: str) -> CheckedToken:
-            verified = await verifier.verify_access_token(token)
-            return CheckedToken(verified.caller, verified.expires_at_s, partial(verifier.confirm, verified))
-
         async def verify(token: str, peer: str) -> Caller:
             caller = (await verifier.verify_access_token(token)).caller
             return Caller(caller.user_id, caller.session_id, caller.roles, peer)
@@ -181,7 +178,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
         polls = HubWatch(hub)
         limits = LocalLimits() if settings.rate_limits else None
         table = CommandTable(ROUTES, base.pipeline, limits, base.metrics)
-        gate = AppGate(check_token, rules, table)
+        gate = AppGate(VerifiedTokens(verifier), rules, table)
         Controls(hub, gate)
         endpoint = SocketEndpoint(hub, gate, settings.origins)
         node = new_node()
@@ -218,7 +215,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
         base.metrics.follow_sockets(lambda: socket_figures(hub, emulation))
         _run_beside(stack, watch_bids(base.pipeline.groups, BacklogStore(redis, node)), "bid-backlog")
         _run_beside(stack, base.metrics.run(), "metrics")
-        yield ServerProcess(app, hub, base.metrics)
+        yield ServerProcess(app, hub, endpoint, base.metrics)
 
 
 @asynccontextmanager
@@ -239,6 +236,26 @@ def _run_beside(stack: AsyncExitStack, work: Coroutine[object, object, None], na
     """Run something until the stack closes."""
     task = asyncio.create_task(work, name=name)
     stack.callback(task.cancel)
+
+
+class VerifiedTokens:
+    """Access tokens as the gate asks for them."""
+
+    def __init__(self, verifier: TokenVerifier) -> None:
+        """Ask this verifier."""
+        self._verifier = verifier
+
+    def check_now(self, token: str) -> CheckedToken | None:
+        """Return what the token says, or None when this process has to look for ended sessions first."""
+        verified = self._verifier.verify_now(token)
+        return None if verified is None else self._checked(verified)
+
+    async def check(self, token: str) -> CheckedToken:
+        """Return what the token says."""
+        return self._checked(await self._verifier.verify_access_token(token))
+
+    def _checked(self, verified: Verified) -> CheckedToken:
+        return CheckedToken(verified.caller, verified.expires_at_s, partial(self._verifier.confirm, verified))
 
 
 def join_watch(hub: Hub, watch: SessionWatch) -> None:

@@ -103,15 +103,18 @@ class RedisBus:
             with contextlib.suppress(*OUTAGE):
                 await connection.disconnect()
 
-    async def subscribe(self, channel: str) -> None:
+    async def subscribe(self, channels: Sequence[str]) -> None:
         """Return once publications reach this process, or at once while Redis is away (gap repair covers it)."""
-        confirmed = self._confirmations.get(channel)
-        if confirmed is None:
-            confirmed = self._confirmations[channel] = asyncio.get_running_loop().create_future()
-            self._change(channel, "SUBSCRIBE")
-        if self.connected and not confirmed.done():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(confirmed), SUBSCRIBE_TIMEOUT_S)
+        loop, unconfirmed = asyncio.get_running_loop(), []
+        for channel in channels:
+            confirmed = self._confirmations.get(channel)
+            if confirmed is None:
+                confirmed = self._confirmations[channel] = loop.create_future()
+                self._change(channel, "SUBSCRIBE")
+            if not confirmed.done():
+                unconfirmed.append(confirmed)
+        if self.connected and unconfirmed:
+            await asyncio.wait(unconfirmed, timeout=SUBSCRIBE_TIMEOUT_S)
 
     def unsubscribe(self, channel: str) -> None:
         """Stop receiving the channel."""
@@ -168,7 +171,8 @@ class RedisBus:
             with contextlib.suppress(*OUTAGE):
                 for command in ("UNSUBSCRIBE", "SUBSCRIBE"):
                     if channels := [c for c, wanted in changes.items() if wanted == command]:
-                        await self._listening.send_command(command, *channels)
+                        packed = pack_command((command, *channels))  # type: ignore[arg-type]  # its stub wants one item
+                        await self._listening.send_packed_command(packed, check_health=False)
 
     async def _listen(self) -> None:
         """Open the listening connection and subscribe to everything wanted."""

@@ -15,7 +15,15 @@ from typing import Any
 from uuid import UUID
 
 from handlers.auth.keys import KeyRing
-from handlers.auth.tokens import Claims, TokenReader, Verified, claims_of, confirm, sign
+from handlers.auth.tokens import (
+    SignedClaims,
+    TokenReader,
+    Verified,
+    caller_of,
+    claims_of,
+    confirm,
+    sign,
+)
 from handlers.auth.watch import SessionWatch
 from handlers.contract import Caller
 from protocols.auth import ScopeTokenOver, SessionOver, TokenExpired
@@ -50,6 +58,12 @@ class Scope(Verified):
             raise NotAllowed("The token is for other channels")
 
 
+class _ScopeClaims(SignedClaims, kw_only=True, frozen=True, gc=False):
+    """What the token itself says."""
+
+    channels: list[str]
+
+
 class ScopeSigner:
     """Makes scope tokens."""
 
@@ -81,8 +95,7 @@ class ScopeVerifier:
         """Prepare; the watch, which must be started, knows every end for `remembers_s` at least."""
         self._watch, self._database = watch, database
         self._remembers_s = remembers_s
-        required = {"iss": issuer, "aud": AUDIENCE, "typ": TOKEN_TYPE}
-        self._reader = TokenReader(keys, required, ["sub", "sid", "roles", "ver", "channels"], _scope)
+        self._reader = TokenReader(keys, issuer, AUDIENCE, TOKEN_TYPE, _ScopeClaims, _scope)
         self._lived_at: OrderedDict[UUID, float] = OrderedDict()
         self._looks: dict[UUID, asyncio.Task[None]] = {}
 
@@ -136,7 +149,6 @@ class ScopeVerifier:
             self._lived_at.popitem(last=False)
 
 
-def _scope(claims: Claims) -> Scope:
-    issuer = Caller(UUID(claims["sub"]), UUID(claims["sid"]), frozenset(claims["roles"]))
-    channels = frozenset(map(str, claims["channels"]))
-    return Scope(issuer, int(claims["ver"]), int(claims["exp"]), UUID(claims["jti"]), channels)
+def _scope(claims: _ScopeClaims) -> Scope:
+    channels = frozenset(claims.channels)
+    return Scope(caller_of(claims), claims.ver, claims.exp, UUID(claims.jti), channels)

@@ -24,7 +24,7 @@ HEAD_BYTES_MAX = 32 * 1024
 HEADERS_MAX = 100
 
 HEAD_TIMEOUT_S = 10.0
-"""From the connection, or the first byte of a further request, to the end of its head."""
+"""From the first byte of a request to the end of its head; for the first byte itself waits `realtime.doorstep`."""
 
 LINGER_S = 2.0
 """How long what still comes is thrown away after the answer, so that the client reads the answer and not a reset."""

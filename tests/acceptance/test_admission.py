@@ -12,10 +12,11 @@ from websockets.exceptions import InvalidStatus
 from websockets.server import ServerProtocol
 
 from realtime.connection import Connection
+from realtime.doorstep import Doorstep
 from realtime.limits import Limits
 from realtime.streams import StreamingHttp
 from realtime.wire import LeanWebSocket
-from tests.support.realtime_app import running_app
+from tests.support.realtime_app import DOORS, running_app
 
 UPGRADE = (
     b"GET /connection/websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -33,9 +34,9 @@ async def ask(app) -> tuple[str, dict[str, str], str]:
     return status, dict(line.lower().split(": ", 1) for line in lines), body
 
 
-@pytest.mark.parametrize("early", [True, False], ids=["before the application", "by the endpoint"])
-async def test_a_full_process_answers_503_and_says_when_to_come_again(early):
-    async with running_app(Limits(connections_max=1), early=early) as app, connect(app.url) as inside:
+@pytest.mark.parametrize("door", DOORS)
+async def test_a_full_process_answers_503_and_says_when_to_come_again(door):
+    async with running_app(Limits(connections_max=1), door=door) as app, connect(app.url) as inside:
         await inside.send('{"id":1,"connect":{}}')
         assert "connect" in json.loads(await inside.recv())
         status, headers, body = await ask(app)
@@ -59,14 +60,14 @@ async def test_a_full_process_answers_503_and_says_when_to_come_again(early):
 
 
 async def test_ordinary_requests_are_answered_by_a_full_process():
-    async with running_app(Limits(connections_max=0), early=True) as app:
+    async with running_app(Limits(connections_max=0)) as app:
         async with httpx.AsyncClient(base_url=app.http_url, trust_env=False) as client:
             assert (await client.get("/nothing")).status_code == 404
         assert app.hub.counters.refused == {}
 
 
 async def test_streams_are_refused_by_the_same_judge():
-    async with running_app(Limits(connections_max=0), early=True) as app:
+    async with running_app(Limits(connections_max=0)) as app:
         async with httpx.AsyncClient(base_url=app.http_url, trust_env=False) as client:
             answer = await client.post("/connection/http_stream", content=b'{"id":1,"connect":{}}')
         assert answer.status_code == 503
@@ -74,7 +75,7 @@ async def test_streams_are_refused_by_the_same_judge():
 
 
 async def test_a_late_process_refuses_until_it_has_caught_up():
-    async with running_app(Limits(lag_max_s=0.05, lag_step_s=0.02), early=True) as app:
+    async with running_app(Limits(lag_max_s=0.05, lag_step_s=0.02)) as app:
         await asyncio.sleep(0.05)
         time.sleep(0.5)  # noqa: ASYNC251 - this is the point: the server's event loop stands still
         await asyncio.sleep(0.001)
@@ -101,15 +102,15 @@ async def test_a_client_that_offers_no_denial_extension_is_refused_as_its_server
     assert sent == [{"type": "websocket.close", "code": 1013, "reason": "try again later"}]
 
 
-@pytest.mark.parametrize("early", [True, False], ids=["before the application", "by the endpoint"])
-async def test_a_connection_that_ended_leaves_nothing_to_the_collector(early):
+@pytest.mark.parametrize("door", DOORS)
+async def test_a_connection_that_ended_leaves_nothing_to_the_collector(door):
     """Full collections are rare: what waits for one would pile up."""
 
     def alive():
-        kinds = (StreamingHttp, LeanWebSocket, Connection, ServerProtocol)
+        kinds = (Doorstep, StreamingHttp, LeanWebSocket, Connection, ServerProtocol)
         return [one for one in gc.get_objects() if issubclass(type(one), kinds)]
 
-    async with running_app(early=early) as app:
+    async with running_app(door=door) as app:
         gc.collect()
         before = len(alive())
         gc.disable()

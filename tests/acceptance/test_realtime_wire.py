@@ -11,7 +11,7 @@ from websockets.speedups import apply_mask
 
 from realtime.frames import split_frames
 from realtime.limits import Limits
-from tests.support.realtime_app import running_app
+from tests.support.realtime_app import DOORS, running_app
 
 BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT = 2, 8, 0, 9, 10, 1
 
@@ -176,6 +176,13 @@ async def test_server_that_closes_waits_for_the_peers_close_and_then_leaves(app)
     client.close()
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=DOORS)
+async def judging(request):
+    """An app for each of the places where handshakes are judged."""
+    async with running_app(door=request.param) as app:
+        yield app
+
+
 @pytest.mark.parametrize(
     ("headers", "answer"),
     [
@@ -185,29 +192,41 @@ async def test_server_that_closes_waits_for_the_peers_close_and_then_leaves(app)
         ({"Origin": "null"}, "403"),
         ({"Sec_WebSocket_Version": "12"}, "400"),
         ({"Sec_WebSocket_Key": "short"}, "400"),
+        ({"Connection": "close, Upgrade"}, "101"),
+        ({"Content_Length": "0"}, "101"),
     ],
 )
-async def test_handshake_is_judged(app, headers, answer):
-    client = await RawClient.open(app, **headers)
+async def test_handshake_is_judged_the_same_everywhere(judging, headers, answer):
+    client = await RawClient.open(judging, **headers)
     assert client.handshake.split(" ")[1] == answer
     client.close()
 
 
-async def test_browser_of_the_same_host_is_let_in(app):
-    client = await RawClient.open(app, Origin=f"http://127.0.0.1:{app.port}")
+async def test_browser_of_the_same_host_is_let_in(judging):
+    client = await RawClient.open(judging, Origin=f"http://127.0.0.1:{judging.port}")
     assert " 101 " in client.handshake
     client.close()
 
 
 @pytest.mark.parametrize("offered", ["centrifuge-protobuf", "centrifuge-json"])
-async def test_subprotocol_is_echoed(app, offered):
-    client = await RawClient.open(app, Sec_WebSocket_Protocol=f"other, {offered}")
+async def test_subprotocol_is_echoed_and_spoken(judging, offered):
+    client = await RawClient.open(judging, Sec_WebSocket_Protocol=f"other, {offered}")
     assert f"Sec-WebSocket-Protocol: {offered}" in client.handshake
+    binary = offered == "centrifuge-protobuf"
+    client.send(b"\x04\x08\x01\x22\x00" if binary else CONNECT, BINARY if binary else TEXT)
+    assert (await client.next())[0] == (BINARY if binary else TEXT)
     client.close()
 
 
-async def test_compression_is_not_negotiated(app):
-    client = await RawClient.open(app, Sec_WebSocket_Extensions="permessage-deflate")
+async def test_format_may_be_asked_for_in_the_address(judging):
+    client = await RawClient.open(judging, "/connection/websocket?format=protobuf")
+    client.send(b"\x04\x08\x01\x22\x00", BINARY)
+    assert (await client.next())[0] == BINARY
+    client.close()
+
+
+async def test_compression_is_not_negotiated(judging):
+    client = await RawClient.open(judging, Sec_WebSocket_Extensions="permessage-deflate")
     assert "permessage-deflate" not in client.handshake
     client.close()
 
@@ -241,7 +260,7 @@ async def test_flood_of_slow_commands_is_taken_as_fast_as_it_is_served():
 
 
 async def test_other_websocket_library_can_be_served_without_the_extension():
-    async with running_app(ws="websockets-sansio") as app, connect(app.url) as client:
+    async with running_app(ws="websockets-sansio", door=DOORS[2]) as app, connect(app.url) as client:
         await client.send('{"id":1,"connect":{"token":"u:s"}}\n{"id":2,"subscribe":{"channel":"auctions:1"}}')
         assert '"connect"' in await client.recv()
         assert '"subscribe"' in await client.recv()

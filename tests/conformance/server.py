@@ -33,6 +33,9 @@ class ConformanceGate:
     def __init__(self, app, *, insecure):
         self._app, self._insecure = app, insecure
 
+    def recognise(self, token, context):
+        return identify(token, insecure=self._insecure)
+
     async def authenticate(self, token, context):
         return identify(token, insecure=self._insecure)
 
@@ -43,7 +46,8 @@ class ConformanceGate:
         return judge(identity.user, channel, token, insecure=self._insecure)
 
     def personal_channels(self, identity):
-        return [f"#{identity.user}"] if identity.user else []
+        names = [f"#{identity.user}"] if identity.user else []
+        return [(name, judge(identity.user, name, "", insecure=self._insecure)) for name in names]
 
     def call(self, identity, method, data):
         raise ProtocolError(108, "not available")

@@ -16,6 +16,7 @@ from litestar.types import Receive, Scope, Send
 from protocols.control import CONTROL_CHANNEL, Control, encode_controls
 from protocols.errors import Refusal
 from realtime.control import Controls
+from realtime.doorstep import Doorstep
 from realtime.emulation import EMULATION_PATH, HTTP_STREAM_PATH, SSE_PATH, Emulation, new_node
 from realtime.endpoint import SocketEndpoint
 from realtime.hub import Hub
@@ -93,11 +94,11 @@ class MemoryBus:
     async def start(self, deliver: Deliver, on_reconnected: Callable[[], None]) -> None:
         self.deliver, self.on_reconnected = deliver, on_reconnected
 
-    async def subscribe(self, channel: str) -> None:
+    async def subscribe(self, channels: Sequence[str]) -> None:
         await asyncio.sleep(self.delay_s)
         if self.failing:
             raise ConnectionError("bus is away")
-        self.subscribed.add(channel)
+        self.subscribed.update(channels)
 
     def unsubscribe(self, channel: str) -> None:
         self.subscribed.discard(channel)
@@ -132,10 +133,19 @@ class SmallGate:
         self.waiting: list[asyncio.Future[bytes]] = []
         self.calls: list[tuple[str, str, bytes]] = []
         self.over: set[str] = set()
+        self.asks_first = False
+        """No token can be judged at once."""
         self.published: list[tuple[str, bytes, bytes]] = []
+
+    def recognise(self, token: str, context: ConnectRequestContext) -> Identity | None:
+        return None if self.asks_first else self._identify(token)
 
     async def authenticate(self, token: str, context: ConnectRequestContext) -> Identity:
         await asyncio.sleep(0)
+        return self._identify(token)
+
+    @staticmethod
+    def _identify(token: str) -> Identity:
         if not token:
             return Identity()
         if token == "expired":
@@ -167,8 +177,8 @@ class SmallGate:
     async def publish(self, identity: Identity, channel: str, data: bytes, info: bytes) -> None:
         self.published.append((channel, data, info))
 
-    def personal_channels(self, identity: Identity) -> list[str]:
-        return [f"personal:#{identity.user}"] if identity.user else []
+    def personal_channels(self, identity: Identity) -> list[tuple[str, ChannelRule]]:
+        return [(f"personal:#{identity.user}", ChannelRule(Lane.REPLAYED))] if identity.user else []
 
     def call(self, identity: Identity, method: str, data: bytes):
         self.calls.append((identity.user, method, data))
@@ -307,16 +317,36 @@ class _Server(uvicorn.Server):
         yield
 
 
+DOORS = ("doorstep", "before the application", "by the endpoint")
+"""Where handshakes are judged: ordinary ones of the product, its others, those of another ASGI server."""
+
+
 @contextlib.asynccontextmanager
-async def running_app(limits: Limits | None = None, ws=LeanWebSocket, *, early=False) -> AsyncIterator[App]:
-    """Serve on a free loopback port inside this event loop; `early`: handshakes are judged before the application."""
-    async with served(App(limits), ws, early=early) as app:
+async def running_app(limits: Limits | None = None, ws=LeanWebSocket, *, door=DOORS[0]) -> AsyncIterator[App]:
+    """Serve on a free loopback port inside this event loop."""
+    async with served(App(limits), ws, door=door) as app:
         yield app
 
 
+def _http(app, door):
+    """What uvicorn makes for a new connection."""
+    if door == DOORS[2]:
+        return StreamingHttp
+    http = partial(StreamingHttp, admission=app.hub.admission)
+    if door == DOORS[1]:
+        return http
+
+    def on_doorstep(config, server_state, app_state, _loop=None):
+        return Doorstep(
+            app.endpoint, server_state, partial(http, config, server_state, app_state), "127.0.0.1"
+        )
+
+    return on_doorstep
+
+
 @contextlib.asynccontextmanager
-async def served(app, ws=LeanWebSocket, *, early=False):
-    """Serve an app with `hub` and `litestar()`; its `port` is set."""
+async def served(app, ws=LeanWebSocket, *, door=DOORS[0]):
+    """Serve an app with `hub`, `endpoint` and `litestar()`; its `port` is set."""
     await app.hub.start()
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
@@ -324,7 +354,7 @@ async def served(app, ws=LeanWebSocket, *, early=False):
     config = uvicorn.Config(
         app.litestar(),
         ws=ws,
-        http=partial(StreamingHttp, admission=app.hub.admission) if early else StreamingHttp,
+        http=_http(app, door),
         lifespan="off",
         log_level="warning",
         timeout_graceful_shutdown=2,

@@ -40,7 +40,7 @@ async def open_bus(redis_url: str) -> tuple[RedisBus, Ear]:
 
 async def test_a_publication_reaches_every_subscribed_process_once(redis_url):
     (a, ear_a), (b, ear_b), (c, ear_c) = [await open_bus(redis_url) for _ in range(3)]
-    await asyncio.gather(a.subscribe("x"), b.subscribe("x"))
+    await asyncio.gather(a.subscribe(["x"]), b.subscribe(["x"]))
     a.publish([("x", [Entry(1, b"{}", 0), Entry(2, b"{}", 0)])])
     assert ear_a.heard == [("x", 1), ("x", 2)]
     await until(lambda: len(ear_b.heard) == 2)
@@ -52,9 +52,9 @@ async def test_a_publication_reaches_every_subscribed_process_once(redis_url):
 
 async def test_an_unsubscribed_channel_falls_silent(redis_url):
     (a, _), (b, ear_b) = [await open_bus(redis_url) for _ in range(2)]
-    await b.subscribe("y")
+    await b.subscribe(["y"])
     b.unsubscribe("y")
-    await b.subscribe("z")
+    await b.subscribe(["z"])
     a.publish([("y", [Entry(1, b"{}", 0)]), ("z", [Entry(1, b"{}", 0)])])
     await until(lambda: bool(ear_b.heard))
     assert ear_b.heard == [("z", 1)]
@@ -65,7 +65,7 @@ async def test_entries_survive_the_wire_unchanged(redis_url):
     (a, _), (b, _) = [await open_bus(redis_url) for _ in range(2)]
     got: list[Entry] = []
     b._deliver = lambda _channel, entries: got.extend(entries)
-    await b.subscribe("w")
+    await b.subscribe(["w"])
     sent = Entry(2**40, '{"t":"\u00e9\U0001f30d"}'.encode(), 1_764_000_000_123, "key")
     a.publish([("w", [sent])])
     await until(lambda: bool(got))
@@ -85,12 +85,12 @@ def own_engines():
 async def test_after_an_outage_it_subscribes_again_and_says_so(own_engines):
     url = own_engines.urls().redis_url
     (a, ear_a), (b, ear_b) = [await open_bus(url) for _ in range(2)]
-    await b.subscribe("x")
+    await b.subscribe(["x"])
     own_engines.children["redis"].kill()
     own_engines.children["redis"].wait()
     await until(lambda: not (a.connected or b.connected))
     async with asyncio.timeout(1):
-        await b.subscribe("later")
+        await b.subscribe(["later"])
     a.publish([("x", [Entry(1, b"{}", 0)])])
     assert ear_a.heard == [("x", 1)]
     own_engines.spawn("redis")
@@ -106,7 +106,7 @@ async def test_tags_publishers_and_signs_travel_between_processes(redis_url):
     heard: list[Entry] = []
     (a, _), b = await open_bus(redis_url), RedisBus(redis_url)
     await b.start(lambda _channel, entries: heard.extend(entries), lambda: None)
-    await asyncio.gather(a.subscribe("tagged"), b.subscribe("tagged"))
+    await asyncio.gather(a.subscribe(["tagged"]), b.subscribe(["tagged"]))
     sent = [
         Entry(1, b"{}", 5, "", {"kind": "bid"}, b'{"user":"u"}'),
         Entry(2, b"{}", 6, "k"),

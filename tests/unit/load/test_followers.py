@@ -48,7 +48,7 @@ async def test_a_follower_that_is_cut_off_resumes_with_the_exact_sequence():
 
 
 async def test_a_refused_follower_comes_back_when_there_is_room():
-    async with running_app(Limits(connections_max=1), early=True) as app:
+    async with running_app(Limits(connections_max=1)) as app:
         first, second = (Follower(app.url, "", [CHANNEL], Score()) for _ in range(2))
         async with following([first]):
             await until(lambda: first.is_following)

@@ -6,11 +6,14 @@ import socket
 
 import pytest
 
-from server.accepting import ACCEPTS_PER_TURN, Acceptor
+from server.accepting import Acceptor
 
 
 class Greeter(asyncio.Protocol):
     """Says hello and closes."""
+
+    def __init__(self, peer):
+        assert peer == "127.0.0.1"
 
     def connection_made(self, transport):
         transport.write(b"hello")
@@ -39,13 +42,14 @@ async def heard(clients):
     return [await asyncio.to_thread(client.recv, 16) for client in clients]
 
 
-async def test_a_queue_is_taken_a_few_per_turn_and_others_have_their_turns_between(listening):
-    clients = knock(listening, 5 * ACCEPTS_PER_TURN)
+async def test_a_queue_is_taken_for_a_bounded_time_of_each_turn(listening, monkeypatch):
+    monkeypatch.setattr("server.accepting.TURN_S", 0.0)  # one per turn
+    clients = knock(listening, 10)
     made = []
 
-    def make():
+    def make(peer):
         made.append(1)
-        return Greeter()
+        return Greeter(peer)
 
     acceptor = Acceptor(listening, make)
     acceptor.start()
@@ -57,7 +61,27 @@ async def test_a_queue_is_taken_a_few_per_turn_and_others_have_their_turns_betwe
     async with asyncio.timeout(5):
         while len(made) < len(clients):
             await asyncio.sleep(0.01)
-    assert max(per_turn) <= ACCEPTS_PER_TURN
+    assert max(per_turn) == 1
+    assert await heard(clients) == [b"hello"] * len(clients)
+    acceptor.stop()
+    for client in clients:
+        client.close()
+
+
+async def test_nobody_is_taken_while_those_taken_wait(listening):
+    behind, made = [True], []
+
+    def make(peer):
+        made.append(peer)
+        return Greeter(peer)
+
+    clients = knock(listening, 3)
+    acceptor = Acceptor(listening, make, lambda: behind[0])
+    acceptor.start()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not made
+    behind[0] = False
     assert await heard(clients) == [b"hello"] * len(clients)
     acceptor.stop()
     for client in clients:
@@ -65,7 +89,7 @@ async def test_a_queue_is_taken_a_few_per_turn_and_others_have_their_turns_betwe
 
 
 async def test_who_waits_when_the_port_is_left_is_served_and_nobody_after(listening):
-    clients = knock(listening, 3 * ACCEPTS_PER_TURN)
+    clients = knock(listening, 6)
     address = listening.getsockname()
     acceptor = Acceptor(listening, Greeter)
     acceptor.start()
