@@ -28,6 +28,7 @@ from protocols.values import new_id, to_json
 from server.routes import ROUTES
 from server.schemas.openapi import build_openapi
 from tests.support.cast import ROLES, Cast, assemble
+from tests.support.props import PICTURE, Props
 from tests.support.system import System, running_system, scratch_home
 
 
@@ -107,12 +108,23 @@ class Asker:
             case.query["wait_s"] = min(case.query["wait_s"], 0.01)  # nobody waits for an event here
         if isinstance(case.body, dict):
             case.body = self.cast.replace(path, case.body, words=words)
+        if words:
+            self._fit(case)
         answer, headers = self._send(case, role)
         name = case.operation.definition.raw["operationId"]
         STATUSES[name][answer.status_code] += 1
         if answer.status_code in {200, 201} and case.method != "OPTIONS":
             self.cast.learn(path, answer.json())
         case.validate_response(answer, CHECKS, headers=headers, transport_kwargs={"base_url": self._base_url})
+
+    def _fit(self, case):
+        """Turn a good case to a thing in the state that the operation asks for."""
+        fields = self.cast.choose(case.operation.path)
+        for values in (case.path_parameters, case.body):
+            if isinstance(values, dict):
+                values.update({name: value for name, value in fields.items() if name in values})
+        if (case.media_type or "").startswith("image/"):
+            case.body = PICTURE
 
     def _send(self, case, role):
         headers = self.cast.headers(role)
@@ -148,7 +160,9 @@ def session() -> Iterator[requests.Session]:
 def asker(system, session, database, redis_url) -> Iterator[Asker]:
     load_all_checks()
     with httpx.Client(base_url=system.base_url, timeout=20, trust_env=False) as http:
-        yield Asker(system, assemble(http, database, redis_url), session)
+        cast = assemble(http, database, redis_url)
+        Props(http, cast).make_all()
+        yield Asker(system, cast, session)
 
 
 def order(name: str) -> tuple[bool, int, str]:
@@ -194,13 +208,17 @@ def test_operation_answers_as_documented(asker, name):
     ask_at_random()
 
 
-def test_most_operations_were_seen_to_succeed():
+UNSEEN: dict[str, str] = {}
+"""Operations that no case succeeds on, and why."""
+
+
+def test_every_operation_was_seen_to_succeed():
     """Refusals alone would prove little: the cases must reach what they are made for."""
     asked = {name: sorted(statuses) for name, statuses in STATUSES.items() if name in OPERATIONS}
     if len(asked) < len(OPERATIONS):
         pytest.skip("only some of the operations were run")
-    failed = {name: found for name, found in asked.items() if not {200, 201} & set(found)}
-    assert len(failed) <= len(asked) // 2, failed
+    failed = {name: found for name, found in asked.items() if not {200, 201, 204} & set(found)}
+    assert failed.keys() == UNSEEN.keys(), failed
 
 
 def undocument(document):

@@ -74,6 +74,8 @@ class Cast:
 
     people: dict[str, Person]
     known: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    fitting: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    """By path: fields that go together on a thing in the state which the operation asks for."""
     random: randomness.Random = field(default_factory=lambda: randomness.Random(7))
 
     def headers(self, role: str) -> dict[str, str]:
@@ -87,6 +89,15 @@ class Cast:
             known = self.known[f"{path} cursor" if name == "next_cursor" else name]
             if value not in own and value not in known and len(known) < KEPT_PER_NAME:
                 known.append(value)
+
+    def fit(self, path: str, **fields: Any) -> None:
+        """Remember fields on which the operations of a path succeed."""
+        self.fitting[path].append(fields)
+
+    def choose(self, path: str) -> dict[str, Any]:
+        """Return fields that fit, for one call; now and then none, so that others are met too."""
+        fitting = self.fitting.get(path)
+        return self.random.choice(fitting) if fitting and self.random.random() < 0.6 else {}
 
     def replace(self, path: str, values: dict[str, Any], *, words: bool) -> dict[str, Any]:
         """Return the values with known ones in place of most made-up ones; ids and times always, words if asked."""
