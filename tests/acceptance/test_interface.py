@@ -71,7 +71,12 @@ def validator_of(operation, status):
 
 def answer_fits_its_schema(ctx, response, case):
     """Schemathesis's own check misreads tuples (`prefixItems`) of answers."""
-    if response.content and str(response.status_code) in case.operation.definition.raw["responses"]:
+    is_json = "json" in (response.headers.get("content-type") or [""])[0]
+    if (
+        response.content
+        and is_json
+        and str(response.status_code) in case.operation.definition.raw["responses"]
+    ):
         validator = validator_of(case.operation, str(response.status_code))
         errors = [
             f"{error.instance_path}: {error.message}" for error in validator.iter_errors(response.json())
@@ -113,7 +118,8 @@ class Asker:
         answer, headers = self._send(case, role)
         name = case.operation.definition.raw["operationId"]
         STATUSES[name][answer.status_code] += 1
-        if answer.status_code in {200, 201} and case.method != "OPTIONS":
+        is_json = "json" in answer.headers.get("Content-Type", "")
+        if answer.status_code in {200, 201} and is_json and case.method != "OPTIONS":
             self.cast.learn(path, answer.json())
         case.validate_response(answer, CHECKS, headers=headers, transport_kwargs={"base_url": self._base_url})
 
