@@ -104,7 +104,9 @@ async def test_a_bid_is_placed_once_whichever_door_and_process_its_key_comes_thr
         answers = await doors.both(turn, f"{path}/bids", "auctions.place_bid", fields, body)
         assert_one_answer(answers)
     state = (await shared_http.get(path)).json()
-    assert (state["bid_count"], state["position"]["offset"]) == (KEYS, KEYS)
+    assert (state["bid_count"], state["position"]["offset"]) == (KEYS, KEYS + 1), (
+        "one event each, after the opening"
+    )
 
 
 async def test_a_listing_is_made_once_whichever_door_and_process_its_key_comes_through(doors):
