@@ -258,7 +258,7 @@ class BidderIsBlocked(Refusal):
 
 
 class ApprovalNotNeeded(Refusal):
-    """Anyone may bid in this auction."""
+    """Anyone may bid in this auction; nobody has to be approved."""
 
     code, number, status = "approval_not_needed", 723, 409
 

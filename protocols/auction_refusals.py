@@ -32,7 +32,7 @@ class BidTooHigh(Refusal):
 
 
 class TooManyUnits(Refusal):
-    """The auction does not have as many units."""
+    """The auction does not have as many units; ask for fewer."""
 
     code, number, status = "too_many_units", 711, 422
 
@@ -56,7 +56,7 @@ class BidNotRetractable(Refusal):
 
 
 class ListingAlreadyInAuction(Refusal):
-    """This listing is in an auction that is scheduled or live."""
+    """This listing is in an auction that is scheduled or live; cancel that one, or wait until it has ended."""
 
     code, number, status = "listing_already_in_auction", 706, 409
 

@@ -85,7 +85,7 @@ class PayloadTooLarge(Refusal):
 
 
 class UnsupportedMediaType(Refusal):
-    """Send `application/json`."""
+    """The body is of a media type or content coding that is not taken here."""
 
     code, number, status = "unsupported_media_type", 406, 415
 

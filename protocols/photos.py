@@ -102,7 +102,7 @@ class PhotoUnreadable(Refusal):
 
 
 class PhotoTooLarge(Refusal):
-    """The picture has too many pixels."""
+    """The picture has too many pixels; send a smaller one."""
 
     code, number, status = "photo_too_large", 613, 422
 

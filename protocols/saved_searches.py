@@ -41,7 +41,7 @@ class SaveSearch(Struct, frozen=True, kw_only=True):
     """Keep a search, and hear of listings that come to fit it."""
 
     name: SearchName
-    filters: SearchFilters
+    filters: Annotated[SearchFilters, Meta(examples=[{"q": "touring bike"}])]
     """At least one of them."""
     notify: bool = True
     key: Key = ""
@@ -52,7 +52,7 @@ class UpdateSearch(Struct, frozen=True, kw_only=True):
 
     search_id: UUID
     name: SearchName | UnsetType = UNSET
-    filters: SearchFilters | UnsetType = UNSET
+    filters: Annotated[SearchFilters, Meta(examples=[{"q": "touring bike"}])] | UnsetType = UNSET
     notify: bool | UnsetType = UNSET
     key: Key = ""
 

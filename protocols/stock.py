@@ -139,7 +139,7 @@ class InsufficientStock(Refusal):
 
 
 class ListingHasNoPrice(Refusal):
-    """The listing has no price to buy it at."""
+    """The listing has no price to buy it at; its seller has to name one first."""
 
     code, number, status = "listing_has_no_price", 604, 409
 

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, inspect
 
 from protocols.errors import InvalidInput, PayloadTooLarge
 
@@ -44,22 +44,48 @@ def pointer_of(path: str) -> str:
     return pointer
 
 
-def refusal_of(error: Exception) -> InvalidInput:
-    """Return the refusal for what the decoder raised."""
+def refusal_of(error: Exception, kind: Any = None) -> InvalidInput:  # noqa: ANN401 - any type that was decoded
+    """Return the refusal for what the decoder of a type raised."""
     if isinstance(error, RecursionError):
         return invalid("Nested too deeply")
     if isinstance(error, UnicodeError):
         return invalid("Text is not valid UTF-8")
     text = str(error)
     if not isinstance(error, msgspec.ValidationError):
-        return invalid(text if isinstance(error, msgspec.DecodeError) else "Not a value of the schema")
+        if not isinstance(error, msgspec.DecodeError):
+            return invalid("Not a value of the schema")
+        return invalid(text if text.startswith("JSON") else "JSON is malformed: it ends early")
     at = _AT.search(text)
     pointer = pointer_of(at[1]) if at else ""
     detail = text[: at.start()] if at else text
     field = _MISSING.match(detail)
     if field:
         pointer += "/" + field[1].replace("~", "~0").replace("/", "~1")
+    elif kind is not None and detail.startswith("Invalid enum value") and (words := choices(kind, pointer)):
+        detail += f"; choose {', '.join(map(str, words))}"
     return invalid(detail, pointer)
+
+
+def choices(kind: Any, pointer: str) -> list[Any]:  # noqa: ANN401 - any type that can be decoded
+    """Return the words that are taken at a place of a type."""
+    places = _options(inspect.type_info(kind))
+    for step in pointer.split("/")[1:]:
+        places = [option for place in places for inner in _inside(place, step) for option in _options(inner)]
+    return [word for place in places if isinstance(place, inspect.LiteralType) for word in place.values]
+
+
+def _options(place: inspect.Type) -> list[inspect.Type]:
+    return list(place.types) if isinstance(place, inspect.UnionType) else [place]
+
+
+def _inside(place: inspect.Type, step: str) -> list[inspect.Type]:
+    if isinstance(place, inspect.StructType):
+        return [field.type for field in place.fields if field.encode_name == step]
+    if isinstance(place, inspect.ListType | inspect.VarTupleType):
+        return [place.item_type]
+    if isinstance(place, inspect.TupleType):
+        return [place.item_types[int(step)]]
+    return [place.value_type] if isinstance(place, inspect.DictType) else []
 
 
 def check_text(data: bytes) -> None:
@@ -97,7 +123,7 @@ class StructDecoder:
         try:
             return self._decode(data)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise refusal_of(error) from None
+            raise refusal_of(error, self.command) from None
 
     def convert(self, values: dict[str, Any], *, strict: bool) -> Struct:
         """Return the command of decoded values; `strict=False` reads numbers and booleans from text.
@@ -107,7 +133,7 @@ class StructDecoder:
         try:
             return msgspec.convert(values, self.command, strict=strict)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise refusal_of(error) from None
+            raise refusal_of(error, self.command) from None
 
 
 def decode_object(data: bytes) -> dict[str, Any]:

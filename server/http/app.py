@@ -85,9 +85,6 @@ def _pages(parts: DoorParts, callers: Callers) -> dict[str, Handler]:
     health = Health(parts.pings, parts.metrics, parts.leaving)
     settings = parts.settings
 
-    async def show_errors(_request: Incoming) -> Reply:
-        return Reply(200, list_errors())
-
     async def show_keys(_request: Incoming) -> Reply:
         kept = b"public, max-age=%d" % JWKS_KEPT_S
         return Reply(200, to_json(parts.jwks()), [(b"cache-control", kept)])
@@ -99,7 +96,7 @@ def _pages(parts: DoorParts, callers: Callers) -> dict[str, Handler]:
         "/schema": schema_page(),
         "/schema/openapi.json": Page(to_json(build_openapi(routes, settings.url)), b"application/json"),
         "/schema/asyncapi.json": Page(to_json(build_asyncapi(routes, settings.url)), b"application/json"),
-        "/v1/errors": show_errors,
+        "/v1/errors": Page(list_errors(), b"application/json"),
         "/.well-known/jwks.json": show_keys,
         CHANNELS_PATH: ChannelPolls(parts.channels, callers, parts.metrics),
         "/health/live": health.live,

@@ -103,7 +103,7 @@ class Arguments:
             return await self._read_upload(request, self._upload)
         data = await request.body()
         if data and not _CONTENT_TYPE.fullmatch(request.header(b"content-type")):
-            raise UnsupportedMediaType
+            raise UnsupportedMediaType("Send `application/json`")
         if request.header(b"content-encoding").lower() not in {"", "identity"}:
             raise UnsupportedMediaType("Send the body as it is: no content coding is taken")
         return decode_object(data)

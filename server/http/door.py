@@ -33,7 +33,7 @@ _UNLESS_SET: list[Header] = [
 ]
 _TRANSPORT: Header = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 _EXPOSED = (
-    b"Deprecation, ETag, Idempotent-Replay, Link, RateLimit, RateLimit-Policy, Retry-After, Sunset, "
+    b"Deprecation, ETag, Idempotent-Replay, Link, Location, RateLimit, RateLimit-Policy, Retry-After, Sunset, "
     b"WWW-Authenticate, X-Request-Id"
 )
 _REQUEST_HEADERS = (

@@ -62,6 +62,10 @@ _BROWSER = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>
 <main id="operations"></main><script>{script}</script></body></html>"""
 
 
+KEPT_S = 300
+"""How long anybody may keep a page; a new version of the server is seen that much later."""
+
+
 def _hash(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
@@ -75,14 +79,13 @@ _POLICY = (
 class Page:
     """One unchanging document."""
 
-    def __init__(self, body: bytes, media_type: bytes, *, policy: bytes = b"", keep_s: int = 0) -> None:
-        """Keep its bytes; `keep_s` is how long anybody may cache it."""
+    def __init__(self, body: bytes, media_type: bytes, *, policy: bytes = b"") -> None:
+        """Keep its bytes."""
         self._body = body
         self._media_type = media_type
         self._packed: dict[str, bytes] = {}
         self._headers = [(b"content-security-policy", policy)] if policy else []
-        if keep_s:
-            self._headers.append((b"cache-control", b"public, max-age=%d" % keep_s))
+        self._headers.append((b"cache-control", b"public, max-age=%d" % KEPT_S))
 
     async def __call__(self, _request: Incoming) -> Reply:
         """Return it."""

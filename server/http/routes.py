@@ -14,6 +14,7 @@ from server.errors_out import as_refusal
 from server.http.arguments import Arguments, reads_token
 from server.http.callers import Callers
 from server.http.conditional import answer_tagged, digest_tag, is_tagged, version_tag
+from server.http.created import locator
 from server.http.exchange import Handler, Header, Incoming, Reply
 from server.pipeline import Answer, check_permission
 
@@ -31,6 +32,7 @@ class RouteHandler:
         self._notice = [] if route.deprecated is None else deprecation_headers(route.deprecated)
         self._versioned = route.etag and route.method in {"GET", "PATCH", "PUT"}
         self._digested = is_tagged(route) and not route.etag
+        self._locate = locator(route, (other.route for other in table.commands.values()))
 
     async def __call__(self, request: Incoming) -> Reply:
         """Run the route's command. Raises its refusals."""
@@ -57,6 +59,8 @@ class RouteHandler:
         reply = Reply(answer.status, body)
         if answer.replayed:
             reply.headers.append((b"idempotent-replay", b"true"))
+        if self._locate is not None:
+            reply.headers.append((b"location", self._locate(body)))
         if self._versioned:
             return answer_tagged(request, reply, version_tag(body))
         if self._digested:

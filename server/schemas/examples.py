@@ -26,6 +26,7 @@ _USUAL: dict[str, Any] = {
     "refresh_token": "eyJhbGciOiJFZERTQSJ9.eyJzaWQiOiIwMTlhYjNjMCJ9.c2lnbmF0dXJl",
     "bidder": "7f3k9q2m",
     "bid_count": 4,
+    "caption": "The bag from the left.",
     "channel": f"auctions:{ID}",
     "commitment": "4bf5122f344554c53bde2ebb8cd2b7e3d1600ad631c385a5d7cce23c7785459a",
     "description": "Used twice, no scratches.",
@@ -33,9 +34,14 @@ _USUAL: dict[str, Any] = {
     "email": "amina@example.org",
     "epoch": "k3Jd",
     "expires_in": 900,
+    "full": f"/v1/photos/{ID.replace('-', '')}-full.jpg",
+    "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
     "leader": "7f3k9q2m",
+    "medium": f"/v1/photos/{ID.replace('-', '')}-medium.jpg",
+    "message": "I collect these and pay within a day.",
     "minimum_bid": 1300,
     "name": "Bags",
+    "note": "Two accounts of one household.",
     "nonce": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "parent": "fashion",
     "price": 1250,
@@ -45,6 +51,9 @@ _USUAL: dict[str, Any] = {
     "remote_ip": "203.0.113.7",
     "roles": "user",
     "slug": "bags",
+    "small": f"/v1/photos/{ID.replace('-', '')}-small.jpg",
+    "source": "Law 117 of 1983 on the protection of antiquities",
+    "token": "eyJhbGciOiJFZERTQSJ9.eyJhdWQiOiJjaGFubmVscyJ9.c2lnbmF0dXJl",
     "weight_g": 1200,
     "volume_cm3": 18_000,
     "winner": "7f3k9q2m",
@@ -54,8 +63,6 @@ _USUAL: dict[str, Any] = {
 _USUAL_WORDS = ("english", "live", "active", "leading", "sold", "used", "user", "newest", "ready")
 """What is shown of an enumeration that has one of them; else its first word."""
 _DEPTH_MAX = 8
-_OPTIONAL_SHOWN = 3
-"""A body without required fields shows so many of its fields."""
 
 
 class Examples:
@@ -74,9 +81,9 @@ class Examples:
         return self._value(schema, "", full=True, above=())
 
     def body(self, schema: Schema) -> dict[str, Any]:
-        """Return a request's body: its required fields, or the first few when none is."""
+        """Return a request's body: its required fields, or the first when none is; others may exclude each other."""
         properties = schema.get("properties", {})
-        shown = schema.get("required") or list(properties)[:_OPTIONAL_SHOWN]
+        shown = schema.get("required") or list(properties)[:1]
         return {name: self.field(name, properties[name]) for name in properties if name in shown}
 
     def field(self, name: str, schema: Schema) -> Any:  # noqa: ANN401 - any JSON value
@@ -84,7 +91,7 @@ class Examples:
         return self._value(schema, name, full=False, above=())
 
     def _value(self, schema: Schema, name: str, *, full: bool, above: tuple[str, ...]) -> Any:  # noqa: ANN401
-        if "$ref" in schema:
+        if "$ref" in schema and not schema.get("examples"):
             if schema["$ref"] in above or len(above) >= _DEPTH_MAX:
                 return None
             above = (*above, schema["$ref"])

@@ -9,6 +9,7 @@ import msgspec
 from handlers.contract import Permission, Route
 from server.http.arguments import HEADER_FIELDS, path_fields, reads_query
 from server.http.conditional import is_tagged
+from server.http.created import locator
 from server.schemas.components import Components, Schema
 from server.schemas.examples import Examples
 from server.schemas.own_pages import OWN_TYPES, own_paths
@@ -46,7 +47,7 @@ def build_openapi(routes: Sequence[Route], url: str) -> Schema:
     examples = Examples(components)
     paths: dict[str, Schema] = defaultdict(dict)
     for route in routes:
-        paths[route.path][route.method.lower()] = _Operation(route, components, examples).describe()
+        paths[route.path][route.method.lower()] = _Operation(route, routes, components, examples).describe()
     for path, item in own_paths(components, examples).items():
         paths[path].update(item)
     return {
@@ -71,8 +72,11 @@ def build_openapi(routes: Sequence[Route], url: str) -> Schema:
 class _Operation:
     """One route as an operation object."""
 
-    def __init__(self, route: Route, components: Components, examples: Examples) -> None:
+    def __init__(
+        self, route: Route, routes: Sequence[Route], components: Components, examples: Examples
+    ) -> None:
         self._route = route
+        self._is_located = locator(route, routes) is not None
         self._components = components
         self._examples = examples
         self._fields = {f.encode_name: f for f in msgspec.structs.fields(route.command)}
@@ -158,6 +162,8 @@ class _Operation:
             names.append("ETag")
         if "key" in self._fields:
             names.append("Idempotent-Replay")
+        if self._is_located:
+            names.append("Location")
         if route.deprecated is not None:
             names += ["Deprecation", "Sunset", "Link"]
         done: Schema = {"description": HTTPStatus(route.status).phrase, "headers": header_refs(*names)}

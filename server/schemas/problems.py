@@ -77,6 +77,11 @@ HEADERS: Schema = {
         "description": "This is the first answer of the key again; nothing happened this time.",
         "schema": {"type": "string", "const": "true"},
     },
+    "Location": {
+        "description": "Where to read what was made.",
+        "required": True,
+        "schema": {"type": "string", "format": "uri-reference", "examples": [f"/v1/listings/{ID}"]},
+    },
     "Deprecation": {
         "description": "Since when this operation is deprecated. Source: RFC 9745.",
         "required": True,

@@ -13,6 +13,7 @@ PRINTED = [
     "signed in as Rest",
     "400 invalid_input /title",
     "same listing: True true",
+    "read it at: /v1/listings/[0-9a-f-]{36}",
     "422 key_reused",
     "unchanged: 304",
     "changed: 200",

@@ -44,6 +44,7 @@ class Person:
     email: str = ""
     user_id: str = ""
     token: str = ""
+    refresh_token: str = ""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -54,9 +55,17 @@ class Person:
         body = {"email": self.email, "password": PASSWORD, "display_name": self.role}
         made = self.http.post("/v1/auth/register", json=body).raise_for_status().json()
         self.user_id, self.token = made["user"]["id"], made["tokens"]["access_token"]
+        self.refresh_token = made["tokens"]["refresh_token"]
         if self.role in {"support", "admin"}:
             asyncio.run(grant(*self.grants, self.email, [self.role]))
             self.sign_in()
+
+    def stay(self) -> bool:
+        """Sign in again unless the session stands; return whether that was needed."""
+        if self.http.get("/v1/auth/me", headers=self.headers).status_code != 401:
+            return False
+        self.sign_in()
+        return True
 
     def sign_in(self) -> None:
         """Sign in; as somebody new when this account was closed or its password changed meanwhile."""
@@ -74,19 +83,42 @@ class Cast:
 
     people: dict[str, Person]
     known: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    fitting: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    """By operation: fields that go together on a thing in the state which the operation asks for."""
+    welcome: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """By operation: roles that it is known to succeed for."""
     random: randomness.Random = field(default_factory=lambda: randomness.Random(7))
 
     def headers(self, role: str) -> dict[str, str]:
         return self.people[role].headers if role in self.people else {}
 
     def learn(self, path: str, answer: Any) -> None:
-        """Remember what an answer names; the cast's own accounts are not for others to ban."""
+        """Remember what an answer names; the cast's own accounts, and what fits an operation, are not for others."""
         own = {person.user_id for person in self.people.values()}
+        own |= {str(value) for sets in self.fitting.values() for fields in sets for value in fields.values()}
         segments = [s for s in path.split("/") if s and "{" not in s and not _ID.fullmatch(s)]
         for name, value in _facts_in(answer, f"{singular(segments[-1])}_id"):
             known = self.known[f"{path} cursor" if name == "next_cursor" else name]
             if value not in own and value not in known and len(known) < KEPT_PER_NAME:
                 known.append(value)
+
+    def fit(self, *operations: str, **fields: Any) -> None:
+        """Remember fields on which operations succeed; None is a field that must be left out."""
+        for name in operations:
+            self.fitting[name].append(fields)
+        for name, value in fields.items():
+            if name in self.known and value in self.known[name]:
+                self.known[name].remove(value)
+
+    def choose(self, operation: str) -> dict[str, Any]:
+        """Return fields that fit, for one call; now and then none, so that others are met too."""
+        fitting = self.fitting.get(operation)
+        return self.random.choice(fitting) if fitting and self.random.random() < 0.6 else {}
+
+    def play(self, operation: str) -> str:
+        """Return who makes a call that shall succeed: mostly somebody for whom the operation is."""
+        welcome = self.welcome[operation] if self.random.random() < 0.7 else ()
+        return self.random.choice(welcome or ROLES)
 
     def replace(self, path: str, values: dict[str, Any], *, words: bool) -> dict[str, Any]:
         """Return the values with known ones in place of most made-up ones; ids and times always, words if asked."""
@@ -134,20 +166,32 @@ def assemble(http: httpx.Client, postgres_url: str, redis_url: str) -> Cast:
     return cast
 
 
+def list_something(http: httpx.Client, cast: Cast, **changes: Any) -> dict[str, Any]:
+    """List something of the owner's."""
+    body = {
+        "title": "A brass compass",
+        "description": "",
+        "category": "other",
+        "condition": "used",
+        **changes,
+    }
+    made = http.post("/v1/listings", json=body, headers=cast.headers("owner")).raise_for_status()
+    listing: dict[str, Any] = made.json()
+    cast.learn("/v1/listings", listing)
+    return listing
+
+
 def open_auction(http: httpx.Client, cast: Cast, **changes: Any) -> dict[str, Any]:
     """Auction something of the owner's; it ends tomorrow."""
-    seller = cast.headers("owner")
-    body = {"title": "A brass compass", "description": "", "category": "other", "condition": "used"}
-    listing = http.post("/v1/listings", json=body, headers=seller).raise_for_status().json()
-    cast.learn("/v1/listings", listing)
     terms = {
-        "listing_id": listing["id"],
+        "listing_id": list_something(http, cast)["id"],
         "format": "english",
         "currency": "EUR",
         "starting_price": 1000,
         "ends_at": (datetime.now(UTC) + timedelta(hours=24)).isoformat(),
         **changes,
     }
-    auction: dict[str, Any] = http.post("/v1/auctions", json=terms, headers=seller).raise_for_status().json()
+    made = http.post("/v1/auctions", json=terms, headers=cast.headers("owner")).raise_for_status()
+    auction: dict[str, Any] = made.json()
     cast.learn("/v1/auctions", auction)
     return auction

@@ -31,6 +31,16 @@ async def test_a_command_is_answered_with_its_reply_and_status(http, door, key):
     assert answer.json() == {"id": answer.json()["id"], "text": "hello", "version": 1}
 
 
+async def test_what_was_made_says_where_it_is_read(http, door, key):
+    _, me = door.sign_in()
+    for _ in range(2):  # also when it is the first answer again
+        made = await write(http, me, key)
+        read = await http.get(made.headers["location"], headers=me)
+        assert read.json() == made.json()
+    read = await http.get("/v1/notes", headers=me)
+    assert "location" not in read.headers
+
+
 async def test_query_parameters_become_the_types_of_the_command(http, door, key):
     _, me = door.sign_in()
     await write(http, me, key, text="LOUD ONE")

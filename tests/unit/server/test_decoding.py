@@ -1,6 +1,6 @@
 """Decoding: pointers, depth, text; what is refused and what is not."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pytest
@@ -21,6 +21,8 @@ class Walk(Struct, forbid_unknown_fields=True):
     names: dict[str, int] = {}
     pair: tuple[int, str] = (1, "a")
     walk_id: UUID | None = None
+    moods: list[Literal["glad", "tired"]] = []
+    stars: Literal[1, 5] | None = None
     extra: Any = None
 
 
@@ -34,7 +36,9 @@ class Walk(Struct, forbid_unknown_fields=True):
         (b'{"points":[],"pair":[1,2]}', "/pair/1", "Expected `str`, got `int`"),
         (b'{"points":[],"a/b~c":1}', "/a~1b~0c", "Object contains unknown field `a/b~c`"),
         (b"[]", "", "Expected `object`, got `array`"),
-        (b'{"points":[]', "", "Input data was truncated"),
+        (b'{"points":[]', "", "JSON is malformed: it ends early"),
+        (b'{"points":[],"moods":["sad"]}', "/moods/0", "Invalid enum value 'sad'; choose glad, tired"),
+        (b'{"points":[],"stars":9}', "/stars", "Invalid enum value 9; choose 1, 5"),
         (b'{"points":[],"walk_id":"x"}', "/walk_id", "Invalid UUID"),
     ],
 )
