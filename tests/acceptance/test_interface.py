@@ -6,6 +6,7 @@ ids from the answers, so a new route is covered as it stands. `FUZZ_EXAMPLES` se
 gets; with it every run draws others.
 """
 
+import contextlib
 import json
 import os
 from collections import Counter, defaultdict
@@ -53,6 +54,8 @@ DEEP = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 EXAMPLES = DEEP or max(6, 1200 // len(OPERATIONS))
 BOUNDARY_CASES = 10_000 if DEEP else max(12, 4000 // len(OPERATIONS))
 """So many of each kind and operation, spread evenly over those there are; a normal run takes half a minute."""
+CASES_FOR_ALL = 4
+"""So many good cases are asked by every role, the rest by one in turn: who may what is another test's matter."""
 MODES = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
 STATUSES: dict[str, Counter[int]] = defaultdict(Counter)
 VALIDATORS: dict[tuple[int, str, str], Draft202012Validator] = {}
@@ -91,6 +94,13 @@ CHECKS = [
 ]
 
 
+def seconds_in(value):
+    """The number that a query parameter states, as a number or in digits; 0 for anything else."""
+    with contextlib.suppress(TypeError, ValueError):
+        return float(value)
+    return 0.0
+
+
 class Asker:
     """Sends cases as people of the cast and holds the answers against the document."""
 
@@ -103,8 +113,8 @@ class Asker:
         path, words = case.operation.path, case.meta.generation.mode.is_positive
         case.path_parameters = self.cast.replace(path, case.path_parameters or {}, words=words)
         case.query = self.cast.replace(path, case.query or {}, words=words)
-        if isinstance(case.query.get("wait_s"), float | int):
-            case.query["wait_s"] = min(case.query["wait_s"], 0.01)  # nobody waits for an event here
+        if 0 < seconds_in(case.query.get("wait_s")) <= 25:
+            case.query["wait_s"] = 0.01  # nobody waits for an event here
         if isinstance(case.body, dict):
             case.body = self.cast.replace(path, case.body, words=words)
         answer, headers = self._send(case, role)
@@ -171,8 +181,8 @@ def boundary_cases(operation):
 def test_operation_answers_as_documented(asker, name):
     operation = OPERATIONS[name]
     for number, case in enumerate(boundary_cases(operation)):
-        good = case.meta.generation.mode.is_positive
-        for role in ROLES if good else [ROLES[number % len(ROLES)]]:
+        by_all = case.meta.generation.mode.is_positive and number < CASES_FOR_ALL
+        for role in ROLES if by_all else [ROLES[number % len(ROLES)]]:
             asker.ask(case, role)
 
     @settings(
