@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
-from protocols.auctions import Ticker
+from protocols.auction_events import Ticker
 from protocols.values import now_instant, to_timestamp
 from storage.engines.postgres import Connection
 from storage.sql import load

@@ -1,20 +1,24 @@
 """Second-chance offers. Lock order: their auctions by id, then listings, then offers by id."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 from asyncpg import Record
 
+from protocols.second_chances import OfferStatus
 from storage.engines.postgres import Connection
 from storage.sql import load
 
 _sql = load(__file__, "second_chances.sql")
 
 
-async def rank_bidders(db: Connection, auction_id: UUID) -> list[Record]:
-    """Return (bidder_id, amount, number) of everybody's best standing bid, best first. Cost: reads all bids."""
-    return await db.fetch(_sql.rank_bidders, auction_id)
+async def rank_bidders(db: Connection, auction_id: UUID, *, descending: bool, several: bool) -> list[Record]:
+    """Return (bidder_id, amount, quantity) of everybody's standing bid that counts, best first. Cost: reads all bids.
+
+    The best bid counts, of several units the last; the lowest is the best in a descending auction.
+    """
+    return await db.fetch(_sql.rank_bidders, auction_id, -1 if descending else 1, several)
 
 
 async def find_bidder_of(db: Connection, auction_id: UUID, bid_id: UUID) -> UUID | None:
@@ -47,12 +51,16 @@ async def decide_offers(db: Connection, offer_ids: Sequence[UUID], status: str, 
 async def list_made(
     db: Connection, seller_id: UUID, before: UUID, status: str | None, limit: int
 ) -> list[Record]:
-    """Return up to `limit` offers a seller made with smaller ids, descending. Cost: one index range."""
-    return await db.fetch(_sql.list_made, seller_id, before, status, limit)
+    """Return up to `limit` offers a seller made with smaller ids, descending. Cost: one index range per status."""
+    return await db.fetch(_sql.list_made, seller_id, before, _statuses(status), limit)
 
 
 async def list_received(
     db: Connection, bidder_id: UUID, before: UUID, status: str | None, limit: int
 ) -> list[Record]:
-    """Return up to `limit` offers a bidder got with smaller ids, descending. Cost: one index range."""
-    return await db.fetch(_sql.list_received, bidder_id, before, status, limit)
+    """Return up to `limit` offers a bidder got with smaller ids, descending. Cost: one index range per status."""
+    return await db.fetch(_sql.list_received, bidder_id, before, _statuses(status), limit)
+
+
+def _statuses(status: str | None) -> Sequence[str]:
+    return [status] if status else get_args(OfferStatus)
