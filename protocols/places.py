@@ -27,7 +27,7 @@ def parse_near(text: str, pointer: str = "/near") -> tuple[float, float]:
     lat, lon = float(match[1]), float(match[2])
     if abs(lat) > 90 or abs(lon) > 180:
         raise _unreadable(pointer, "Latitude is -90 to 90, longitude -180 to 180")
-    return lat, lon
+    return lat, 180.0 if lon == -180 else lon  # two names are two places to an index of PostGIS 3.5
 
 
 def _unreadable(pointer: str, detail: str) -> InvalidInput:

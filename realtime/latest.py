@@ -34,6 +34,7 @@ class LatestGroup:
         key, now_s = publication.key, self.room.loop.time()
         shown = self._shown.get(key)
         if shown is None or now_s - shown[0] >= self.interval_s:
+            self._waiting.pop(key, None)  # its timer is late: what it would show is older than this
             self._show(publication, now_s)
             return
         self._waiting[key] = publication

@@ -25,7 +25,10 @@ _KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
 _SUBPROTOCOLS = re.compile(rb"[A-Za-z0-9.-]+(?:, ?[A-Za-z0-9.-]+)*")
 
 _CONNECTION = frozenset({b"upgrade", b"keep-alive, upgrade"})
-_OF_REQUESTS_WITH_A_BODY = frozenset({b"content-length", b"transfer-encoding", b"expect"})
+_UNUSUAL = frozenset(
+    {b"content-length", b"transfer-encoding", b"expect", b"x-forwarded-for", b"x-forwarded-proto"}
+)
+"""Of requests with a body, and of proxies, which may speak for their clients (decision 7)."""
 
 
 class Upgrade(NamedTuple):
@@ -55,7 +58,7 @@ def read_upgrade(data: bytes) -> Upgrade | None:
         or fields.get(b"sec-websocket-version") != b"13"
         or not _KEY.fullmatch(key)
         or (offered is not None and not _SUBPROTOCOLS.fullmatch(offered))
-        or not _OF_REQUESTS_WITH_A_BODY.isdisjoint(fields)
+        or not _UNUSUAL.isdisjoint(fields)
     ):
         return None
     return Upgrade(

@@ -87,7 +87,8 @@ async def serve(settings: Settings) -> None:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                proxy_headers=False,  # the peer is whom we see: anybody can write X-Forwarded-For
+                proxy_headers=bool(settings.trusted_proxies),  # anybody else can write X-Forwarded-For
+                forwarded_allow_ips=settings.trusted_proxies,
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=10,
             ),

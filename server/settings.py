@@ -4,6 +4,7 @@ Every setting is one field of `Settings`; its variable is `MNBARA_` + the upper-
 `MNBARA_` variable or a bad value stops the start with a sentence that says which and why.
 """
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
@@ -52,6 +53,11 @@ class Settings:
     public_url: str = _setting("how clients reach the server; empty = http://HOST:PORT", "", "URL")
     allowed_origins: str = _setting(
         "browser origins that may open sockets and call REST, comma-separated; * = any", "", "origins"
+    )
+    trusted_proxies: str = _setting(
+        "proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses or networks, comma-separated",
+        "",
+        "networks",
     )
     drain_s: int = _setting(
         "over how long an ending process sends its sockets away; 20 behind a load balancer", 2, "seconds"
@@ -141,4 +147,10 @@ def _parse_text(name: str, spec: "Field[object]", text: str) -> str:
             parse_place(text, Path())
         except ValueError as error:
             raise SettingsError(f"{name} {error}") from None
+    if spec.name == "trusted_proxies":
+        try:
+            for network in filter(None, map(str.strip, text.split(","))):
+                ipaddress.ip_network(network)
+        except ValueError as error:
+            raise SettingsError(f"{name} must be addresses or networks such as 10.0.0.0/8: {error}") from None
     return text

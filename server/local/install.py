@@ -69,7 +69,7 @@ def _install(missing: list[str], names: tuple[str, ...], say: Callable[[str], No
         raise EngineError(
             "install PostgreSQL 15+ with PostGIS 3 and Redis 7 with this system's package manager"
         )
-    root = _root_prefix()
+    root = _root_prefix(missing)
     say("reading the distribution's package lists (apt-get update)")
     _apt(root, "update")
     packages = _packages(missing)
@@ -121,15 +121,17 @@ def _postgres_version() -> str:
     return match[1]
 
 
-def _root_prefix() -> list[str]:
+def _root_prefix(missing: list[str]) -> list[str]:
     """Return the words that make a command run as root. Raises EngineError where there is no way."""
     if os.geteuid() == 0:
         return []
     sudo = shutil.which("sudo")
     if sudo is None:
+        whole = {"postgis": "postgresql-postgis", "redis-server": "redis-server"}
+        packages = sorted({whole.get(name, "postgresql") for name in missing})
         raise EngineError(
-            "installing needs root and there is no sudo; as root: "
-            "apt-get install postgresql postgresql-<version>-postgis-3 redis-server"
+            "installing needs root and there is no sudo; as root, once: "
+            f"apt-get install {' '.join(packages)} (only their programs are used; the system's own servers may be off)"
         )
     return [sudo] if sys.stdin.isatty() else [sudo, "-n"]  # no question where nobody can answer
 

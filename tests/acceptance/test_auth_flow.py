@@ -25,6 +25,7 @@ def system(database: str, redis_url: str, nats_url: str) -> Iterator[System]:
         "MNBARA_REDIS_URL": redis_url,
         "MNBARA_NATS_URL": nats_url,
         "MNBARA_RATE_LIMITS": "off",
+        "MNBARA_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8",
     }
     with (
         scratch_home() as home,
@@ -229,3 +230,15 @@ async def test_bad_input_gets_its_catalogued_problem(
     answer = await http.post(f"/v1/auth/{path}", json=body)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.headers["content-type"].startswith("application/problem+json")
+
+
+@pytest.mark.parametrize(
+    ("peer", "seen"), [("127.0.0.1", "203.0.113.9"), ("127.0.0.5", "127.0.0.5")], ids=["named", "not named"]
+)
+async def test_a_proxy_speaks_for_its_client_where_it_is_named(system, peer, seen):
+    transport = httpx.AsyncHTTPTransport(local_address=peer)
+    forwarded = {"X-Forwarded-For": "198.51.100.7, 203.0.113.9, 10.1.2.3"}
+    async with httpx.AsyncClient(base_url=system.base_url, transport=transport, headers=forwarded) as behind:
+        player = await sign_up(behind)
+        (session,) = (await player.get("/v1/auth/sessions")).json()["items"]
+        assert session["remote_ip"] == seen

@@ -31,7 +31,7 @@ def demo_command(system, *words):
 
 def test_demo_ends_without_an_error_and_its_bids_are_in_the_auctions(system):
     told = subprocess.run(
-        demo_command(system, "--users", "20", "--seconds", "12"),
+        demo_command(system, "--users", "20", "--seconds", "7"),
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -45,7 +45,7 @@ def test_demo_ends_without_an_error_and_its_bids_are_in_the_auctions(system):
     assert re.search(r"beside it +\w+ [1-9]", told.stdout), told.stdout
     auctions = httpx.get(f"{system.base_url}/v1/auctions?limit=100", trust_env=False).json()["items"]
     assert sum(auction["bid_count"] for auction in auctions) >= placed
-    assert " 10 s  20 users" in told.stdout, "a plain line every five seconds where there is no terminal"
+    assert " 5 s  20 users" in told.stdout, "a plain line every five seconds where there is no terminal"
 
 
 def test_demo_that_is_interrupted_still_checks_and_tells_what_happened(system):

@@ -56,24 +56,10 @@ def verb(home, *words, **settings):
     )
 
 
-def test_up_serves_restarts_the_killed_and_leaves_nothing_running(home):
+def test_up_serves_refuses_a_second_restarts_the_killed_and_down_leaves_nothing_running(home):
     with running_system(home, processes=2) as system:
         assert status_of(system.base_url + "/health/ready") == 200
         assert set(system.pids()) == {"postgres", "redis", "nats", "worker", "server-0", "server-1"}
-        for name in ("server-0", "worker", "redis", "nats", "postgres"):
-            system.kill(name)
-        deadline = time.monotonic() + 30
-        while not (len(system.pids()) == 6 and is_ready(system)):  # engines at the same addresses
-            assert time.monotonic() < deadline, system.logs()
-            time.sleep(0.1)
-        pids = list(system.pids().values())
-        assert system.stop() == 0
-        await_end(pids, seconds=0.5)
-    assert not (home / "up.json").exists()
-
-
-def test_second_up_names_the_first_and_leaves_it_alone_and_down_stops_it(home):
-    with running_system(home) as system:
         told = verb(home, "up", MNBARA_PORT=str(free_port()))
         assert told.returncode == 1
         assert str(system.supervisor.pid) in told.stderr
@@ -81,11 +67,18 @@ def test_second_up_names_the_first_and_leaves_it_alone_and_down_stops_it(home):
         told = verb(home, "reset", "--yes")
         assert told.returncode == 1
         assert status_of(system.base_url + "/health/ready") == 200
+        for name in ("server-0", "worker", "redis", "nats", "postgres"):
+            system.kill(name)
+        deadline = time.monotonic() + 30
+        while not (len(system.pids()) == 6 and is_ready(system)):  # engines at the same addresses
+            assert time.monotonic() < deadline, system.logs()
+            time.sleep(0.1)
         pids = list(system.pids().values())
         told = verb(home, "down")
         assert (told.returncode, told.stdout.strip()) == (0, "stopped")
         assert system.supervisor.wait(5) == 0
         await_end(pids, seconds=0.5)
+    assert not (home / "up.json").exists()
 
 
 async def test_after_kill_of_the_supervisor_all_end_and_the_next_up_has_the_data(home):

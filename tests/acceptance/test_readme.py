@@ -11,19 +11,19 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from tests.support.system import ROOT, running_system
+from tests.support.system import ROOT, running_system, scratch_home
 
 CODE = dict(re.findall(r"```(js|python)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL))
 
 
-@pytest.fixture
-def system(home, engines, database, redis_url):
+@pytest.fixture(scope="module")
+def system(engines, database, redis_url):
     given = {
         "MNBARA_POSTGRES_URL": database,
         "MNBARA_REDIS_URL": redis_url,
         "MNBARA_NATS_URL": engines.nats_url,
     }
-    with running_system(home, environment=given) as running:
+    with scratch_home() as home, running_system(home, environment=given) as running:
         yield running
 
 

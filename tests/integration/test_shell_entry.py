@@ -31,16 +31,34 @@ print(sys.argv[1:], sys.prefix)
 """
 
 
+def make_clone(folder):
+    """Make a clone in a folder with a space, with empty locks and a command line that reports how it was called."""
+    clone = folder / "a clone"
+    (clone / "server").mkdir(parents=True)
+    (clone / "server" / "command_line.py").write_text(REPORT)
+    shutil.copy(ROOT / "mnbara", clone)
+    for lock in ("requirements.lock", "requirements-dev.lock"):
+        (clone / lock).write_text("# nothing\n")
+    return clone
+
+
 @pytest.fixture
 def clone(tmp_path):
-    """A clone in a folder with a space, with empty locks and a command line that reports how it was called."""
-    folder = tmp_path / "a clone"
-    (folder / "server").mkdir(parents=True)
-    (folder / "server" / "command_line.py").write_text(REPORT)
-    shutil.copy(ROOT / "mnbara", folder)
-    for lock in ("requirements.lock", "requirements-dev.lock"):
-        (folder / lock).write_text("# nothing\n")
-    return folder
+    return make_clone(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """A clone whose `.venv` two at once have filled, one after the other."""
+    clone = make_clone(tmp_path_factory.mktemp("filled"))
+    both = [
+        subprocess.Popen([clone / "mnbara", verb], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for verb in ("up", "migrate")
+    ]
+    told = [one.communicate(timeout=100) for one in both]
+    assert [one.returncode for one in both] == [0, 0], told
+    assert sum("creating .venv" in errors for _, errors in told) == 1
+    return clone
 
 
 @pytest.fixture
@@ -68,52 +86,39 @@ def run(clone, *words, path=None, cwd="/"):
     )
 
 
-def test_venv_is_filled_once_and_again_after_a_new_lock_or_a_move(clone, tmp_path):
-    first = run(clone, "up", "a b")
-    assert first.returncode == 0, first.stderr
-    assert first.stdout.strip() == f"['up', 'a b'] {clone}/.venv"
-    assert "creating .venv" in first.stderr
+def test_filled_venv_is_used_without_a_word(filled):
+    told = run(filled, "up", "a b")
+    assert (told.stdout.strip(), told.stderr) == (f"['up', 'a b'] {filled}/.venv", "")
 
-    again = run(clone, "up")
-    assert again.stderr == ""
 
-    (clone / "requirements.lock").write_text("# still nothing\n")
-    relocked = run(clone, "up")
-    assert "installing" in relocked.stderr
-    assert "creating" not in relocked.stderr
+def test_a_new_lock_is_installed_and_a_failed_installation_is_told_and_repeated(filled):
+    lock = filled / "requirements.lock"
+    before = lock.read_text()
+    lock.write_text("no-such-package-of-mnbara\n")  # no hash: refused before any download
+    for _ in range(2):
+        told = run(filled, "up")
+        assert told.returncode == 1
+        assert told.stderr.strip().endswith("could not install the Python packages of requirements.lock")
+    assert not list((filled / ".venv").glob("*.installed"))
+    lock.write_text(before)
+    told = run(filled, "up")
+    assert told.returncode == 0
+    assert "installing" in told.stderr
+    assert "creating" not in told.stderr
 
+
+def test_a_moved_clone_makes_its_venv_again(filled, tmp_path):
     moved = tmp_path / "moved"
-    clone.rename(moved)
-    after = run(moved, "up")
-    assert after.stdout.strip() == f"['up'] {moved}/.venv"
-    assert "creating .venv" in after.stderr
-
-
-def test_two_at_once_fill_the_venv_one_after_the_other(clone):
-    both = [
-        subprocess.Popen([clone / "mnbara", verb], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for verb in ("up", "migrate")
-    ]
-    told = [one.communicate(timeout=100) for one in both]
-    assert [one.returncode for one in both] == [0, 0], told
-    assert sum("creating .venv" in errors for _, errors in told) == 1
+    shutil.copytree(filled, moved, symlinks=True)
+    told = run(moved, "up")
+    assert told.stdout.strip() == f"['up'] {moved}/.venv"
+    assert "creating .venv" in told.stderr
 
 
 def test_linked_venv_is_used_as_it_is(clone):
     (clone / ".venv").symlink_to(Path(sys.executable).parent.parent)
     told = run(clone, "test")
     assert (told.returncode, told.stderr) == (0, "")
-
-
-def test_failed_installation_is_told_and_repeated_next_time(clone):
-    (clone / "requirements.lock").write_text(
-        "no-such-package-of-mnbara\n"
-    )  # no hash: refused before any download
-    for _ in range(2):
-        told = run(clone, "up")
-        assert told.returncode == 1
-        assert told.stderr.strip().endswith("could not install the Python packages of requirements.lock")
-    assert not list((clone / ".venv").glob("*.installed"))
 
 
 def test_without_python_apt_root_or_sudo_it_says_what_to_do(clone, bare_path):
@@ -124,7 +129,7 @@ def test_without_python_apt_root_or_sudo_it_says_what_to_do(clone, bare_path):
     add_program(bare_path, "id", "#!/bin/sh\necho 1000\n")
     told = run(clone, "up", path=bare_path)
     assert told.returncode == 1
-    assert "apt-get install python3 python3-venv" in told.stderr
+    assert "apt-get install python3 python3-venv postgresql postgresql-postgis redis-server" in told.stderr
 
 
 def test_without_python_it_installs_debians_and_goes_on(clone, bare_path):

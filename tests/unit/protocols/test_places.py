@@ -7,7 +7,7 @@ from protocols.errors import InvalidInput
 from protocols.places import parse_near
 
 
-@given(st.floats(-90, 90), st.floats(-180, 180))
+@given(st.floats(-90, 90), st.floats(-179.9, 180))
 def test_a_written_point_is_read_back(lat, lon):
     assert parse_near(f"{lat:.9f},{lon:.9f}") == (float(f"{lat:.9f}"), float(f"{lon:.9f}"))
 
@@ -20,3 +20,7 @@ def test_any_near_is_a_point_of_the_earth_or_refused(text):
         return
     assert -90 <= lat <= 90
     assert -180 <= lon <= 180
+
+
+def test_the_antimeridian_has_one_name():
+    assert parse_near("0,-180") == parse_near("0,180.0") == (0.0, 180.0)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -39,6 +40,20 @@ async def test_first_value_goes_at_once_then_the_newest_once_an_interval():
     hub.deliver(NAME, [value(30)])
     await asyncio.sleep(0)
     assert reader.numbers() == [1, 29, 30]
+    await hub.stop()
+
+
+async def test_an_older_value_whose_timer_is_late_never_follows_a_newer_one():
+    hub = quiet_hub()
+    channel = await opened(hub)
+    reader = Reader(hub)
+    channel.add(reader, 10)
+    hub.deliver(NAME, [value(1)])
+    hub.deliver(NAME, [value(2)])  # waits for its interval
+    time.sleep(0.02)  # noqa: ASYNC251 - the loop is busy: the interval is over, its timer has not run yet
+    hub.deliver(NAME, [value(3)])
+    await asyncio.sleep(0.03)
+    assert reader.numbers() == [1, 3]
     await hub.stop()
 
 

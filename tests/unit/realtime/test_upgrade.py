@@ -93,6 +93,8 @@ def test_an_ordinary_handshake_is_read(changes, says):
         request(Content_Length=b"0"),
         request(Transfer_Encoding=b"chunked"),
         request(Expect=b"100-continue"),
+        request(X_Forwarded_For=b"203.0.113.9"),
+        request(X_Forwarded_Proto=b"https"),
         request(upgrade=b"websocket"),
         request(sec_websocket_key=KEY),
         request(X="é".encode()),

@@ -37,8 +37,10 @@ def test_ordinary_user_without_sudo_is_told_what_to_ask_for(nothing_here, monkey
         install.shutil, "which", lambda name: "/usr/bin/apt-get" if name == "apt-get" else None
     )
     said = []
-    with pytest.raises(EngineError, match="as root: apt-get install postgresql"):
+    with pytest.raises(EngineError, match="apt-get install postgresql postgresql-postgis redis-server "):
         install.install_engines(("postgres", "redis"), said.append)
+    with pytest.raises(EngineError, match="apt-get install redis-server "):
+        install.install_engines(("redis",), lambda _line: None)
     assert said == ["not installed here: postgres, initdb, psql, postgis, redis-server"]
 
 
@@ -52,7 +54,7 @@ def test_services_are_held_only_while_packages_are_installed(nothing_here, monke
     policy, drop_in = tmp_path / "policy-rc.d", tmp_path / "createcluster.d" / "mnbara.conf"
     monkeypatch.setattr(install, "POLICY", policy)
     monkeypatch.setattr(install, "NO_CLUSTER", drop_in)
-    monkeypatch.setattr(install, "_root_prefix", list)
+    monkeypatch.setattr(install, "_root_prefix", lambda _missing: [])
     monkeypatch.setattr(install, "_postgres_version", lambda: "15")
     monkeypatch.setattr(install, "_stop_redis", lambda _root: None)
     seen = []
