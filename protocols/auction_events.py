@@ -136,7 +136,7 @@ class AuctionClosed(Struct, frozen=True, omit_defaults=True):
     winners: list[WinnerShare] | None = None
     """Of a lot of several that was sold: who gets how many, best bid first."""
     ended_early: bool = False
-    """The seller sold to the leader before the end."""
+    """The seller sold to who led before the end."""
 
 
 # -- On `ticker:<auction_id>` --------------------------------------------------------------------------------

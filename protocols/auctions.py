@@ -41,7 +41,7 @@ class OpenAuction(Struct, frozen=True):
     group_id: UUID | None = None
     """Your lots with the same group close together: an extension of one moves earlier ends of others."""
     exposure_guard: bool = False
-    """Take bids only that their bidder's exposure limit covers; English and Dutch auctions of one unit."""
+    """Take bids only that their bidder's exposure limit covers; English and Dutch auctions."""
     bidders: Bidders = "anyone"
     """`approved`: only those you approved may bid."""
     key: Key = ""

@@ -209,8 +209,8 @@ async def save(db: Connection, held: Iterable[Held]) -> None:
     for one in changed:
         if one.lot.terms.exposure_guard:
             for state, sign in ((one.loaded, -1), (one.state, 1)):
-                if (holding := exposed(one.lot.terms, state)) is not None:
-                    used[holding[0], one.lot.currency] += sign * holding[1]
+                for bidder, amount in exposed(one.lot.terms, state).items():
+                    used[bidder, one.lot.currency] += sign * amount
     if used:
         await change_used(db, used)
 

@@ -56,9 +56,8 @@ _UNKNOWN_TERMS = {
     "increments": "has no increments",
     "dutch": "has no falling price",
     "quantity": "is about one unit",
-    "exposure_guard": "cannot guard exposure",
 }
-"""What is said of a term that a format does not know, after its name and "auction"."""
+"""What is said of a term that a format does not know, after its name and "auction"; unless its row says why."""
 
 Error = tuple[str, str]
 """A field and what is wrong with it."""
@@ -226,7 +225,7 @@ def _check_format(command: OpenAuction) -> Iterator[Error]:
     unset = {"increments": "default", "quantity": 1, "exposure_guard": False}
     for term in rules.refuses:
         if getattr(command, term) != unset.get(term):
-            yield term, f"{rules.name} auction {_UNKNOWN_TERMS[term]}"
+            yield term, rules.bars.get(term) or f"{rules.name} auction {_UNKNOWN_TERMS[term]}"
 
 
 def _check_times(command: OpenAuction, duration_ms: int, now_ms: int) -> Iterator[Error]:

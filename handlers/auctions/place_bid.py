@@ -137,7 +137,7 @@ def _place(bidding: _Bidding, call: Call[PlaceBid], batch: _Batch) -> Outcome:
     _check_quantity(bidding, call)
     after = judge(lot.terms, before, bidder, amount, call.at_ms, quantity)
     if batch.guards is not None:
-        batch.guards.admit(held, bidder, amount, after)
+        batch.guards.admit(held, bidder, amount * quantity, after)
     held.state = after
     if before.leader_id is not None and after.leader_id != before.leader_id and not after.places:
         bidding.displaced[before.leader_id] = 1
