@@ -27,6 +27,7 @@ from server.metrics import Metrics
 from server.relay import Relay
 from server.settings import Settings
 from server.wiring import WorkerProcess, open_server, open_worker
+from storage.auth.scope_tokens_postgres import delete_old_scope_tokens
 from storage.auth.sessions_postgres import delete_old_sessions
 from storage.engines.postgres import Database
 from storage.idempotency_postgres import delete_old_answers
@@ -146,12 +147,13 @@ def _raise_descriptor_limit() -> None:
 
 
 async def _keep_house(database: Database) -> None:
-    """Forget old idempotency answers and expired sessions, a few thousand at a time."""
+    """Forget old idempotency answers, expired sessions and scope tokens, a few thousand at a time."""
     while True:
         try:
             async with database.connection() as db:
                 await delete_old_answers(db, now_instant() - KEYS_KEPT_MS, 5_000)
                 await delete_old_sessions(db, now_instant() - KEYS_KEPT_MS, 5_000)
+                await delete_old_scope_tokens(db, now_instant() - KEYS_KEPT_MS, 5_000)
         except Exception:  # noqa: BLE001 - housekeeping outlives any fault; it is logged and tried again
             _log.exception("housekeeping_failed")
         await asyncio.sleep(HOUSEKEEPING_EVERY_S)
