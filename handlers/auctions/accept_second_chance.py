@@ -2,13 +2,13 @@
 
 from handlers.auctions.exposure import lock_cover
 from handlers.auctions.lots import Held
-from handlers.auctions.sales import Sale, add_sales, sell_units
+from handlers.auctions.sales import tell_moved
 from handlers.auctions.second_chance_rules import ANOTHER, check_open, superseded
 from handlers.auctions.second_chances import end_offers, hold_offer, reread, to_offer
 from handlers.contract import Caller, Outcome, Stores
 from protocols.second_chances import AcceptSecondChance, SecondChanceNotOpen
 from storage.auctions.auctions_postgres import Row
-from storage.auctions.lookups import read_open_auction
+from storage.listings.selling import PiecesMoved, sell_piece
 
 
 async def accept_second_chance(
@@ -33,17 +33,15 @@ async def accept_second_chance(
             stores, lots, [one for one in rows if one["offer_id"] in gone], "withdrawn", now_ms
         ),
     ]
-    return add_sales(Outcome(await reread(stores, held, command.offer_id, caller), events), sold)
+    return tell_moved(Outcome(await reread(stores, held, command.offer_id, caller), events), sold)
 
 
-async def _sell_piece(held: Held, row: Row, stores: Stores, now_ms: int) -> list[Sale]:
+async def _sell_piece(held: Held, row: Row, stores: Stores, now_ms: int) -> list[PiecesMoved]:
     """Take the piece off the listing, unless it is the one that the auction took. Raises SecondChanceNotOpen."""
     if held.state.status == "sold" and row["piece"] != ANOTHER:
         return []
     lot = held.lot
-    sold = await sell_units(stores.db, {lot.listing_id: (lot.auction_id, 1)}, now_ms)
-    if not sold:
-        raise SecondChanceNotOpen("The listing is not for sale any more")
-    if not sold[lot.auction_id].left and await read_open_auction(stores.db, lot.listing_id) is not None:
-        raise SecondChanceNotOpen("The last piece of the listing is in another auction")
-    return list(sold.values())
+    sold = await sell_piece(stores.db, lot.listing_id, lot.auction_id, now_ms)
+    if sold is None:
+        raise SecondChanceNotOpen("The listing has no piece left that is neither reserved nor in an auction")
+    return [sold]

@@ -14,14 +14,14 @@ RETURNING 1;
 -- One listing in full. 0 or 1 row. Index: listings_pkey. Locks: none.
 SELECT listing_id, seller_id, status, version, title, description, category, condition, price_minor, currency,
        ST_Y(location::geometry) AS lat, ST_X(location::geometry) AS lon, weight_g, volume_cm3, quantity, attributes,
-       created_at_ms, updated_at_ms, reserved, terms_version, photos
+       created_at_ms, updated_at_ms, reserved, auctioned, terms_version, photos
 FROM listings WHERE listing_id = $1;
 
 -- lock_listing --
 -- One listing in full. 0 or 1 row. Index: listings_pkey. Locks: the row until commit.
 SELECT listing_id, seller_id, status, version, title, description, category, condition, price_minor, currency,
        ST_Y(location::geometry) AS lat, ST_X(location::geometry) AS lon, weight_g, volume_cm3, quantity, attributes,
-       created_at_ms, updated_at_ms, reserved, terms_version, photos
+       created_at_ms, updated_at_ms, reserved, auctioned, terms_version, photos
 FROM listings WHERE listing_id = $1 FOR UPDATE;
 
 -- update_listing --
@@ -42,7 +42,7 @@ DELETE FROM listings WHERE listing_id = $1;
 -- Index: listings_seller, backward.
 SELECT listing_id, seller_id, status, version, title, description, category, condition, price_minor, currency,
        ST_Y(location::geometry) AS lat, ST_X(location::geometry) AS lon, weight_g, volume_cm3, quantity, attributes,
-       created_at_ms, updated_at_ms, reserved, terms_version, photos
+       created_at_ms, updated_at_ms, reserved, auctioned, terms_version, photos
 FROM listings
 WHERE seller_id = $1 AND listing_id < $2 AND ($4::text IS NULL OR status = $4)
 ORDER BY listing_id DESC LIMIT $3;
