@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from protocols.auctions import DutchTerms, Format, IncrementRow, SoftClose, Status
+from protocols.auction_terms import DutchTerms, Format, IncrementRow, SoftClose, Status
 from protocols.values import Currency, Timestamp
 
 

@@ -107,7 +107,10 @@ class UnblockBidder(Struct, frozen=True):
 
 
 class EndEarly(Struct, frozen=True):
-    """End an own English auction at once by selling to the high bidder, reserve or not."""
+    """End an own English or reverse auction at once by a sale to who leads, at the price of now, reserve or not.
+
+    Of several units, to everybody who gets some as things stand.
+    """
 
     auction_id: UUID
 
@@ -122,7 +125,7 @@ class Exposure(Struct, frozen=True):
     currency: Currency
     limit: int
     used: int
-    """The sum of the maxima of the bids that lead now."""
+    """The sum of the maxima of the bids that lead now; of several units, for all that such a bid asks for."""
     free: int
     """What the next bid may add; zero when a lowered limit is below what is used."""
     is_default: bool
@@ -285,6 +288,6 @@ class TooManyBlocks(Refusal):
 
 
 class AuctionNotEndable(Refusal):
-    """Only an English auction of one unit with a high bidder can be ended by a sale; cancel it instead."""
+    """Only an English or reverse auction that somebody leads can be ended by a sale; cancel it instead."""
 
     code, number, status = "auction_not_endable", 728, 409

@@ -1,50 +1,16 @@
-"""The words of auctions on the wire. Source: INTERFACE section 5."""
+"""The words of auctions on the wire: commands, replies, tables of events. Source: INTERFACE section 5."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from protocols import watching
-from protocols.auction_guards import PERSONAL_EVENTS as GUARD_EVENTS
+from protocols import auction_events, auction_guards, auction_signals, second_chances, watching
 from protocols.auction_guards import Bidders
-from protocols.auction_signals import AUDIT_EVENTS as SIGNAL_EVENTS
-from protocols.errors import Refusal
-from protocols.second_chances import PERSONAL_EVENTS as SECOND_CHANCE_EVENTS
+from protocols.auction_terms import DutchTerms, Format, IncrementRow, NextBid, Quantity, SoftClose, Status
 from protocols.values import AmountMinor, Currency, Cursor, InputTime, Key, PageLimit, Position, Timestamp
 
-Format = Literal["english", "reverse", "dutch", "sealed_first_price", "sealed_second_price"]
-Status = Literal["scheduled", "live", "sold", "unsold", "cancelled"]
-Quantity = Annotated[int, Meta(ge=1, le=100)]
-"""Units of one lot."""
-NextBid = Annotated[
-    int,
-    Meta(
-        description="The bid a new bidder has to reach: the least to offer, in a reverse auction the most to ask for."
-    ),
-]
-
 # -- Commands and queries ------------------------------------------------------------------------------------
-
-
-class SoftClose(Struct, frozen=True):
-    """A bid in the last `window_s` moves the end to `extend_s` from now, at most `max_extensions` times."""
-
-    window_s: Annotated[int, Meta(ge=30, le=1800)] = 120
-    extend_s: Annotated[int, Meta(ge=1, le=1800)] = 120
-    max_extensions: Annotated[int, Meta(ge=1, le=1000)] = 10
-
-
-class DutchTerms(Struct, frozen=True):
-    """How a Dutch auction's price falls: by `step` every `tick_s` from the start, never below `floor_price`."""
-
-    floor_price: AmountMinor
-    step: AmountMinor
-    tick_s: Annotated[int, Meta(ge=1, le=86_400)]
-
-
-IncrementRow = tuple[AmountMinor | None, AmountMinor]
-"""`[limit, step]`: below this price the least raise is `step`; a null limit means "above all others"."""
 
 
 class OpenAuction(Struct, frozen=True):
@@ -74,7 +40,7 @@ class OpenAuction(Struct, frozen=True):
     group_id: UUID | None = None
     """Your lots with the same group close together: an extension of one moves earlier ends of others."""
     exposure_guard: bool = False
-    """Take bids only that their bidder's exposure limit covers; English and Dutch auctions of one unit."""
+    """Take bids only that their bidder's exposure limit covers; English and Dutch auctions."""
     bidders: Bidders = "anyone"
     """`approved`: only those you approved may bid."""
     key: Key = ""
@@ -284,315 +250,21 @@ class Retraction(Struct, frozen=True):
     ends_at: Timestamp
 
 
-# -- Events on `auctions:<auction_id>` -----------------------------------------------------------------------
+# -- Events --------------------------------------------------------------------------------------------------
 
-
-class AuctionOpened(Struct, frozen=True, omit_defaults=True):
-    """Number 1 of every auction."""
-
-    auction_id: UUID
-    listing_id: UUID
-    seller_id: UUID
-    format: Format
-    status: Status
-    currency: Currency
-    starting_price: int
-    minimum_bid: NextBid
-    has_reserve: bool
-    buy_now_price: int | None
-    starts_at: Timestamp
-    ends_at: Timestamp
-    dutch: DutchTerms | None = None
-    quantity: int = 1
-    exposure_guard: bool = False
-    bidders: Bidders = "anyone"
-
-
-class AuctionStarted(Struct, frozen=True):
-    """A scheduled auction is live."""
-
-    ends_at: Timestamp
-
-
-class UnitsHeld(Struct, frozen=True, gc=False):
-    """How many units a bidder would get now."""
-
-    bidder: str
-    units: int
-
-
-class BidPlaced(Struct, frozen=True, gc=False, omit_defaults=True):
-    """A bid was recorded, also when nothing visible changed but the count.
-
-    Of a sealed bid nothing is told but its commitment: price and minimum stay the starting price, nobody leads.
-    """
-
-    bid_id: UUID
-    bidder: str
-    price: int
-    minimum_bid: NextBid
-    leader: str | None
-    bid_count: int
-    reserve_met: bool
-    ends_at: Timestamp
-    commitment: str | None = None
-    quantity: int = 1
-    """Units asked for; not told of a sealed bid."""
-    units_held: list[UnitsHeld] | None = None
-    """Of an open lot of several: everybody whose units changed, 0 for who gets none any more."""
-
-
-class AuctionExtended(Struct, frozen=True, gc=False, omit_defaults=True):
-    """A late bid moved the end: a bid on this lot, or on another one of its group."""
-
-    ends_at: Timestamp
-    extensions: int
-    """Of this lot itself."""
-    by_group: bool = False
-
-
-class BidRetracted(Struct, frozen=True, omit_defaults=True):
-    """Bids were taken back and the price follows the ones that stand."""
-
-    bid_id: UUID
-    bidder: str
-    retracted: int
-    price: int
-    minimum_bid: NextBid
-    leader: str | None
-    bid_count: int
-    reserve_met: bool
-    ends_at: Timestamp
-    units_held: list[UnitsHeld] | None = None
-    """Of a lot of several: everybody whose units changed."""
-    reason: Literal["retracted", "not_covered", "bidder_revoked"] = "retracted"
-    """`not_covered`: they would lead now, and their bidder has too little free. `bidder_revoked`: by the seller."""
-
-
-class BidOpening(Struct, frozen=True, gc=False, omit_defaults=True):
-    """What a commitment hid: `commitment_of(auction_id, bidder, amount, nonce)` gives it again."""
-
-    offset: int
-    """The number of the `bid_placed` that carries the commitment."""
-    bid_id: UUID
-    bidder: str
-    amount: int
-    nonce: str
-    quantity: int | None = None
-    """Of a lot of several: units asked for; the commitment covers it."""
-
-
-class BidsOpened(Struct, frozen=True):
-    """The standing bids of a sealed auction that has ended, by offset; many bids take several of these events."""
-
-    openings: list[BidOpening]
-    reserve_price: int | None
-    """Told now, because the result depends on it."""
-    remaining: int
-    """How many are opened by the events after this one."""
-
-
-class WinnerShare(Struct, frozen=True, gc=False):
-    """What one of several winners (masked) gets: so many units, and the price for each."""
-
-    winner: str
-    quantity: int
-    price: int
-
-
-class AuctionClosed(Struct, frozen=True, omit_defaults=True):
-    """The auction is over; `winner` is masked and None unless one unit was sold."""
-
-    outcome: Literal["sold", "unsold", "cancelled"]
-    price: int
-    winner: str | None
-    bid_count: int
-    bought_now: bool
-    winners: list[WinnerShare] | None = None
-    """Of a lot of several that was sold: who gets how many, best bid first."""
-    ended_early: bool = False
-    """The seller sold to the leader before the end."""
-
-
-# -- On `ticker:<auction_id>` --------------------------------------------------------------------------------
-
-
-class Ticker(Struct, frozen=True, gc=False):
-    """The newest visible state."""
-
-    price: int
-    minimum_bid: NextBid
-    leader: str | None
-    bid_count: int
-    reserve_met: bool
-    ends_at: Timestamp
-
-
-# -- Events on `personal:#<user_id>` -------------------------------------------------------------------------
-
-
-class Outbid(Struct, frozen=True, gc=False, omit_defaults=True):
-    """You led this auction and do not any more, or get fewer units of it."""
-
-    auction_id: UUID
-    price: int
-    minimum_bid: NextBid
-    units: int = 0
-    """Of a lot of several: what you still get."""
-
-
-class LeadingAgain(Struct, frozen=True, omit_defaults=True):
-    """Another bidder retracted, and now you lead, or get more units."""
-
-    auction_id: UUID
-    price: int
-    units: int = 1
-
-
-class AuctionWon(Struct, frozen=True, omit_defaults=True):
-    """You bought it; in a reverse auction you have the job, and are paid the price."""
-
-    auction_id: UUID
-    listing_id: UUID
-    price: int
-    """For each unit."""
-    currency: Currency
-    quantity: int = 1
-
-
-class AuctionLost(Struct, frozen=True):
-    """You bid on it and somebody else bought it, or nobody did."""
-
-    auction_id: UUID
-    listing_id: UUID
-    outcome: Literal["sold", "unsold", "cancelled"]
-
-
-class AuctionSold(Struct, frozen=True, omit_defaults=True):
-    """Your auction found a buyer, in a reverse auction who does it; one of these for each of several."""
-
-    auction_id: UUID
-    listing_id: UUID
-    buyer_id: UUID
-    price: int
-    """For each unit."""
-    currency: Currency
-    quantity: int = 1
-
-
-class AuctionUnsold(Struct, frozen=True):
-    """Your auction ended without a buyer."""
-
-    auction_id: UUID
-    listing_id: UUID
-    bid_count: int
-
-
-EVENTS: dict[str, type[Struct]] = {
-    "auction_opened": AuctionOpened,
-    "auction_started": AuctionStarted,
-    "bid_placed": BidPlaced,
-    "auction_extended": AuctionExtended,
-    "bid_retracted": BidRetracted,
-    "bids_opened": BidsOpened,
-    "auction_closed": AuctionClosed,
-}
+EVENTS = auction_events.EVENTS
 """Event types on `auctions:<auction_id>`, for the interface documents."""
 
 PERSONAL_EVENTS: dict[str, type[Struct]] = {
-    "outbid": Outbid,
-    "leading_again": LeadingAgain,
-    "auction_won": AuctionWon,
-    "auction_lost": AuctionLost,
-    "auction_sold": AuctionSold,
-    "auction_unsold": AuctionUnsold,
-    **GUARD_EVENTS,
-    **SECOND_CHANCE_EVENTS,
+    **auction_events.PERSONAL_EVENTS,
+    **auction_guards.PERSONAL_EVENTS,
+    **second_chances.PERSONAL_EVENTS,
     **watching.PERSONAL_EVENTS,
 }
 """Event types on `personal:#<user_id>`."""
 
-AUDIT_EVENTS = SIGNAL_EVENTS
+AUDIT_EVENTS = auction_signals.AUDIT_EVENTS
 """Event types of streams that no channel shows."""
 
-LATEST: dict[str, type[Struct]] = {
-    "ticker": Ticker,
-}
+LATEST = auction_events.LATEST
 """Values of latest channels, by the first word of the channel."""
-
-
-# -- Refusals ------------------------------------------------------------------------------------------------
-
-
-class AuctionNotFound(Refusal):
-    """There is no auction with this id."""
-
-    code, number, status = "auction_not_found", 700, 404
-
-
-class AuctionNotLive(Refusal):
-    """The auction has not started yet or is over."""
-
-    code, number, status = "auction_not_live", 701, 409
-
-
-class BidTooLow(Refusal):
-    """The bid is below `minimum_bid`."""
-
-    code, number, status = "bid_too_low", 702, 422
-    example: ClassVar[dict[str, Any]] = {"minimum_bid": 1250}
-
-
-class BidTooHigh(Refusal):
-    """The bid in a reverse auction is above `maximum_bid`."""
-
-    code, number, status = "bid_too_high", 710, 422
-    example: ClassVar[dict[str, Any]] = {"maximum_bid": 1150}
-
-
-class TooManyUnits(Refusal):
-    """The auction does not have as many units."""
-
-    code, number, status = "too_many_units", 711, 422
-
-
-class UnitsReduced(Refusal):
-    """Another bid of yours has to ask for at least as many units as the one that gets some."""
-
-    code, number, status = "units_reduced", 712, 422
-
-
-class OwnAuction(Refusal):
-    """You cannot bid on or buy from your own auction."""
-
-    code, number, status = "own_auction", 703, 403
-
-
-class BidNotRetractable(Refusal):
-    """This bid cannot be taken back any more."""
-
-    code, number, status = "bid_not_retractable", 704, 409
-
-
-class ListingAlreadyInAuction(Refusal):
-    """This listing is in an auction that is scheduled or live."""
-
-    code, number, status = "listing_already_in_auction", 706, 409
-
-
-class BuyNowUnavailable(Refusal):
-    """There is no buy-now price, or the price has passed it."""
-
-    code, number, status = "buy_now_unavailable", 707, 409
-
-
-class AuctionNotCancellable(Refusal):
-    """With bids, an auction can be cancelled only while at least twelve hours are left."""
-
-    code, number, status = "auction_not_cancellable", 708, 409
-
-
-class ListingNotAuctionable(Refusal):
-    """There is no active listing with this id."""
-
-    code, number, status = "listing_not_auctionable", 709, 409

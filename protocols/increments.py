@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from protocols.auctions import IncrementRow
+from protocols.auction_terms import IncrementRow
 from protocols.values import Currency, PageLimit, Timestamp
 
 

@@ -9,28 +9,34 @@ from protocols.errors import Refusal
 from protocols.values import Currency, Cursor, Key, PageLimit, Timestamp
 
 OfferStatus = Literal["open", "accepted", "declined", "expired", "withdrawn"]
+Units = Annotated[int, Meta(ge=1, le=100)]
+"""Units of one offer."""
 
 # -- Commands and queries ------------------------------------------------------------------------------------
 
 
 class OfferSecondChance(Struct, frozen=True):
-    """Offer to a bidder who did not get your closed auction, at that bidder's own highest bid.
+    """Offer to a bidder who did not get your closed auction, at that bidder's own best bid.
 
-    Name the bidder by a bid, or by the place among those who did not get it (1: the runner-up).
+    Name the bidder by a bid, or by the place among those who did not get it (1: the runner-up). Best is the highest
+    bid; in a reverse auction the lowest: the job at the bidder's own price. Of several units the last bid counts, and
+    who got fewer than asked for is among those who did not get it.
     """
 
     auction_id: UUID
     bid_id: UUID | None = None
     nth: Annotated[int, Meta(ge=1, le=1000)] | None = None
     another_piece: bool = False
-    """Of a sold auction: the sale stands, and this is another piece of the same listing."""
+    """Of a sold auction: the sale stands, and these are other pieces of the same listing."""
     expires_in_s: Annotated[int, Meta(ge=3_600, le=604_800)] = 172_800
     """One hour to seven days; two days unless given."""
     key: Key = ""
+    quantity: Units | None = None
+    """Units offered; unless given as many as there are and the bidder still lacks."""
 
 
 class AcceptSecondChance(Struct, frozen=True):
-    """Buy at the price of an offer made to you."""
+    """Buy at the price of an offer made to you, of a reverse auction do the job for it; all of its units or none."""
 
     offer_id: UUID
     key: Key = ""
@@ -70,10 +76,11 @@ class SecondChance(Struct, frozen=True, kw_only=True):
     bidder: str
     """The mask the bidder has in the auction."""
     buyer_id: UUID | None
-    """Once accepted."""
+    """Once accepted; of a reverse auction who does the job."""
     price: int | None
-    """The bidder's own highest bid; its seller is told once it is accepted."""
+    """The bidder's own best bid, for each unit; its seller is told once it is accepted."""
     currency: Currency
+    quantity: int = 1
     another_piece: bool
     offered_at: Timestamp
     expires_at: Timestamp
@@ -90,14 +97,16 @@ class SecondChanceList(Struct, frozen=True):
 
 
 class SecondChanceOffered(Struct, frozen=True):
-    """You did not get this auction, and can still have the thing at your own highest bid."""
+    """You did not get this auction, and can still have the thing (in a reverse auction, the job) at your own bid."""
 
     offer_id: UUID
     auction_id: UUID
     listing_id: UUID
     price: int
+    """For each unit."""
     currency: Currency
     expires_at: Timestamp
+    quantity: int = 1
 
 
 class SecondChanceChanged(Struct, frozen=True):
@@ -110,6 +119,7 @@ class SecondChanceChanged(Struct, frozen=True):
     price: int | None
     buyer_id: UUID | None
     currency: Currency
+    quantity: int = 1
 
 
 PERSONAL_EVENTS: dict[str, type[Struct]] = {

@@ -63,10 +63,16 @@ _set = object.__setattr__
 _last_id_ms = 0
 _id_counter = 0
 
+_ID_BYTES = 8
+_ID_BYTES_AT_ONCE = 512 * _ID_BYTES
+"""Random bytes asked of the kernel at a time: a call takes longer than all the rest of an id."""
+_random, _random_at = b"", 0
+
 
 def new_id() -> UUID:
     """Return a UUIDv7; ids of one process ascend even within a millisecond (counter in rand_a, RFC 9562 6.2)."""
-    global _last_id_ms, _id_counter  # noqa: PLW0603 - one monotonic sequence per process is the point
+    # one monotonic sequence per process is the point
+    global _last_id_ms, _id_counter, _random, _random_at  # noqa: PLW0603
     now_ms = time.time_ns() // 1_000_000
     if now_ms > _last_id_ms:
         _last_id_ms = now_ms
@@ -76,7 +82,10 @@ def new_id() -> UUID:
         if _id_counter > 0xFFF:
             _last_id_ms += 1
             _id_counter = 0
-    random_bits = int.from_bytes(os.urandom(8), "big") & 0x3FFF_FFFF_FFFF_FFFF
+    if _random_at == len(_random):
+        _random, _random_at = os.urandom(_ID_BYTES_AT_ONCE), 0
+    at, _random_at = _random_at, _random_at + _ID_BYTES
+    random_bits = int.from_bytes(_random[at:_random_at], "big") & 0x3FFF_FFFF_FFFF_FFFF
     made = UUID.__new__(UUID)  # as UUID(int=…) does, without its checks: half the time
     _set(made, "int", (_last_id_ms << 80) | (0x7 << 76) | (_id_counter << 64) | (0x2 << 62) | random_bits)
     _set(made, "is_safe", SafeUUID.unknown)

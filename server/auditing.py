@@ -158,7 +158,7 @@ class _Course:
         return "unsold", None
 
     def end_early(self, event: AuditEvent, data: dict[str, Any]) -> tuple[str, str | None]:
-        """Return outcome and winner of a sale by the seller's wish; one format alone has a leader before the end."""
+        """Return outcome and winner of a sale by the seller's wish; formats that nobody leads have none."""
         self.expect(False, event.number, f"ended early for {data['winner']}, which this format does not know")
         return "unsold", None
 
@@ -397,6 +397,14 @@ class _Several(_English):
 
     def decide(self, event: AuditEvent, at_ms: int) -> tuple[str, str | None]:
         self.check_end(event.number, at_ms)
+        return self._share(event)
+
+    def end_early(self, event: AuditEvent, data: dict[str, Any]) -> tuple[str, str | None]:
+        super().end_early(event, data)
+        return self._share(event)
+
+    def _share(self, event: AuditEvent) -> tuple[str, str | None]:
+        """Return the outcome for those who hold units at the close."""
         told = [(share["winner"], share["quantity"]) for share in event.data.get("winners", [])]
         self.expect(dict(told) == self.held, event.number, f"the winners should be {self.held}")
         self.expect(not told or told[0][0] == self.leader, event.number, "the leader is not the first winner")

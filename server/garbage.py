@@ -20,6 +20,10 @@ GROWTH = 1.5
 GROWTH_OBJECTS_MIN = 200_000
 """A full collection is due when this many times, and this many more, objects are aside than after the last one."""
 
+YOUNG_MAX = 50_000
+"""New objects that make the interpreter look at the young ones before the second is over. With its own 700 it looks at
+the objects of a batch of bids dozens of times while they are in use, and finds nothing."""
+
 _NEVER = 1_000_000_000
 
 
@@ -28,8 +32,8 @@ class GarbageKeeper:
 
     def __init__(self) -> None:
         """Collect everything once and put aside what lives as long as the process."""
-        young, middle, _ = gc.get_threshold()
-        gc.set_threshold(young, middle, _NEVER)
+        _, middle, _ = gc.get_threshold()
+        gc.set_threshold(YOUNG_MAX, middle, _NEVER)
         self.full_collections = 0
         self._aside_after_full = 0
         self.collect_fully()

@@ -15,7 +15,8 @@ from handlers.auctions.open_auction import open_auction
 from handlers.auth.passwords import PasswordHasher
 from handlers.contract import Caller, Event
 from handlers.listings.showing import show_listing
-from protocols.auctions import OpenAuction, SoftClose
+from protocols.auction_terms import SoftClose
+from protocols.auctions import OpenAuction
 from protocols.errors import Refusal
 from protocols.listings import ListingCreated
 from protocols.topics import listing_stream

@@ -30,6 +30,7 @@ from handlers.auctions.watch_auction import watch_auction
 from handlers.contract import Permission, Route, TimerHandler, TimerPreparation
 from protocols import auction_audits as audit_words
 from protocols import auction_pages
+from protocols import auction_refusals as refusals
 from protocols import auctions as words
 from protocols import increments as increment_words
 from protocols import watching as watch_words
@@ -50,8 +51,8 @@ ROUTES: tuple[Route, ...] = (
         refusals=(
             InvalidInput,
             NotAllowed,
-            words.ListingNotAuctionable,
-            words.ListingAlreadyInAuction,
+            refusals.ListingNotAuctionable,
+            refusals.ListingAlreadyInAuction,
         ),
     ),
     Route(
@@ -63,7 +64,7 @@ ROUTES: tuple[Route, ...] = (
         path="/v1/auctions/{auction_id}",
         permission=Permission.ANYONE,
         etag=True,
-        refusals=(words.AuctionNotFound,),
+        refusals=(refusals.AuctionNotFound,),
     ),
     Route(
         domain="auctions",
@@ -75,7 +76,7 @@ ROUTES: tuple[Route, ...] = (
         permission=Permission.ANYONE,
         cost=2,
         etag=True,
-        refusals=(words.AuctionNotFound,),
+        refusals=(refusals.AuctionNotFound,),
     ),
     Route(
         domain="auctions",
@@ -100,13 +101,13 @@ ROUTES: tuple[Route, ...] = (
         key="required",
         grouped=True,
         refusals=(
-            words.AuctionNotFound,
-            words.AuctionNotLive,
-            words.BidTooLow,
-            words.BidTooHigh,
-            words.TooManyUnits,
-            words.UnitsReduced,
-            words.OwnAuction,
+            refusals.AuctionNotFound,
+            refusals.AuctionNotLive,
+            refusals.BidTooLow,
+            refusals.BidTooHigh,
+            refusals.TooManyUnits,
+            refusals.UnitsReduced,
+            refusals.OwnAuction,
             *ADMISSION,
         ),
     ),
@@ -119,7 +120,7 @@ ROUTES: tuple[Route, ...] = (
         path="/v1/auctions/{auction_id}/bids",
         permission=Permission.ANYONE,
         cost=2,
-        refusals=(InvalidInput, words.AuctionNotFound),
+        refusals=(InvalidInput, refusals.AuctionNotFound),
     ),
     Route(
         domain="auctions",
@@ -130,7 +131,7 @@ ROUTES: tuple[Route, ...] = (
         path="/v1/auctions/{auction_id}/audit",
         permission=Permission.ANYONE,
         cost=5,
-        refusals=(InvalidInput, words.AuctionNotFound),
+        refusals=(InvalidInput, refusals.AuctionNotFound),
     ),
     Route(
         domain="auctions",
@@ -163,10 +164,10 @@ ROUTES: tuple[Route, ...] = (
         permission=Permission.SIGNED_IN,
         key="required",
         refusals=(
-            words.AuctionNotFound,
-            words.AuctionNotLive,
-            words.OwnAuction,
-            words.BuyNowUnavailable,
+            refusals.AuctionNotFound,
+            refusals.AuctionNotLive,
+            refusals.OwnAuction,
+            refusals.BuyNowUnavailable,
             *ADMISSION,
         ),
     ),
@@ -179,7 +180,7 @@ ROUTES: tuple[Route, ...] = (
         path="/v1/auctions/{auction_id}/bids/{bid_id}/retract",
         permission=Permission.SIGNED_IN,
         cost=10,
-        refusals=(words.AuctionNotFound, words.AuctionNotLive, words.BidNotRetractable, NotAllowed),
+        refusals=(refusals.AuctionNotFound, refusals.AuctionNotLive, refusals.BidNotRetractable, NotAllowed),
     ),
     Route(
         domain="auctions",
@@ -190,7 +191,12 @@ ROUTES: tuple[Route, ...] = (
         path="/v1/auctions/{auction_id}/cancel",
         permission=Permission.SIGNED_IN,
         cost=5,
-        refusals=(words.AuctionNotFound, words.AuctionNotLive, words.AuctionNotCancellable, NotAllowed),
+        refusals=(
+            refusals.AuctionNotFound,
+            refusals.AuctionNotLive,
+            refusals.AuctionNotCancellable,
+            NotAllowed,
+        ),
     ),
     Route(
         domain="auctions",
@@ -200,7 +206,12 @@ ROUTES: tuple[Route, ...] = (
         method="PUT",
         path="/v1/auctions/{auction_id}/watch",
         permission=Permission.SIGNED_IN,
-        refusals=(words.AuctionNotFound, words.AuctionNotLive, words.OwnAuction, watch_words.WatchListFull),
+        refusals=(
+            refusals.AuctionNotFound,
+            refusals.AuctionNotLive,
+            refusals.OwnAuction,
+            watch_words.WatchListFull,
+        ),
     ),
     Route(
         domain="auctions",
@@ -210,7 +221,7 @@ ROUTES: tuple[Route, ...] = (
         method="DELETE",
         path="/v1/auctions/{auction_id}/watch",
         permission=Permission.SIGNED_IN,
-        refusals=(words.AuctionNotFound,),
+        refusals=(refusals.AuctionNotFound,),
     ),
     Route(
         domain="auctions",

@@ -8,7 +8,7 @@ from msgspec import Struct
 from handlers.auctions.lots import Held
 from handlers.auctions.units import shares_of
 from handlers.contract import Event, Outcome, Timer
-from protocols.auctions import AuctionClosed, AuctionSold, AuctionUnsold, AuctionWon
+from protocols.auction_events import AuctionClosed, AuctionSold, AuctionUnsold, AuctionWon
 from protocols.topics import personal_channel
 
 

@@ -8,7 +8,8 @@ from handlers.auctions.closing import announce_close
 from handlers.auctions.dutch_rules import accept
 from handlers.auctions.lots import Held
 from handlers.contract import Event, Outcome
-from protocols.auctions import BidPlaced, BidReceipt
+from protocols.auction_events import BidPlaced
+from protocols.auctions import BidReceipt
 from protocols.values import new_id, to_timestamp
 
 BidRow = tuple[UUID, int, UUID, UUID, int, int, int]

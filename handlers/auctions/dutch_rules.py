@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from handlers.auctions.rules import AuctionState, Fall, Terms, check_bidder, close
-from protocols.auctions import BidTooLow
+from protocols.auction_refusals import BidTooLow
 
 
 def price_at(terms: Terms, at_ms: int) -> int:

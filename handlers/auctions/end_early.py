@@ -1,4 +1,4 @@
-"""End an own auction early by selling to the one who leads. Rules: rules.py `end_early`."""
+"""End an own auction early by selling to those who lead. Rules: rules.py `end_early`, formats.py `bars`."""
 
 from handlers.auctions.closing import announce_close
 from handlers.auctions.lots import hold_one, save
@@ -11,9 +11,10 @@ from storage.auctions.auctions_postgres import read_auction
 
 
 async def end_early(command: EndEarly, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
-    """Sell to the leader at the price of now. Raises AuctionNotFound, NotAllowed, AuctionNotLive, AuctionNotEndable."""
+    """Sell to who leads at the price of now. Raises AuctionNotFound, NotAllowed, AuctionNotLive, AuctionNotEndable."""
     held = await hold_one(stores.db, command.auction_id)
-    held.state = judge_ending(held.lot.terms, held.state, caller.id, now_ms)
+    barred = held.lot.rules.bars.get("end_early")
+    held.state = judge_ending(held.lot.terms, held.state, caller.id, now_ms, barred=barred)
     moved = await settle_ended(stores.db, [held], now_ms)
     await save(stores.db, [held])
     row = await read_auction(stores.db, command.auction_id)

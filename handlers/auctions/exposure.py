@@ -52,9 +52,9 @@ class Exposures:
 
     def follow(self, lot: Lot, before: AuctionState, after: AuctionState) -> None:
         """Note what a change of an auction releases and takes."""
-        for holding, sign in ((exposed(lot.terms, before), -1), (exposed(lot.terms, after), 1)):
-            if holding is not None:
-                self._used[holding[0], lot.currency] += sign * holding[1]
+        for state, sign in ((before, -1), (after, 1)):
+            for bidder, amount in exposed(lot.terms, state).items():
+                self._used[bidder, lot.currency] += sign * amount
 
 
 async def lock_cover(db: Connection, pairs: Iterable[Pair]) -> Exposures:

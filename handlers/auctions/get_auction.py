@@ -3,7 +3,8 @@
 from handlers.auctions.rules import Place
 from handlers.auctions.views import to_auction
 from handlers.contract import Caller, Outcome, Stores
-from protocols.auctions import AuctionNotFound, GetAuction
+from protocols.auction_refusals import AuctionNotFound
+from protocols.auctions import GetAuction
 from storage.auctions.auctions_postgres import read_auction
 from storage.auctions.places_postgres import read_places
 

@@ -10,7 +10,8 @@ from handlers.auctions.rules import CLOSE_GRACE_MS, SoftCloseTerms, to_rows
 from handlers.auctions.views import to_dutch
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auction_audits import AuctionAudit, AuditEvent, GetAudit
-from protocols.auctions import AuctionNotFound, SoftClose
+from protocols.auction_refusals import AuctionNotFound
+from protocols.auction_terms import SoftClose
 from protocols.values import to_timestamp
 from storage.auctions.auctions_postgres import Row, read_auction
 from storage.auctions.bids_postgres import read_receipts, read_retractions

@@ -12,7 +12,8 @@ from handlers.auctions.views import to_auction
 from handlers.auctions.watching import state_of
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auction_pages import AuctionPage, GetPage, PageListing, PageSeller, You
-from protocols.auctions import Auction, AuctionNotFound, BidRecord
+from protocols.auction_refusals import AuctionNotFound
+from protocols.auctions import Auction, BidRecord
 from protocols.values import to_json, to_timestamp
 from storage.auctions.auctions_postgres import Row
 from storage.auctions.page_postgres import read_page

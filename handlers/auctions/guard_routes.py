@@ -13,7 +13,8 @@ from handlers.auctions.set_exposure_limit import set_exposure_limit
 from handlers.auctions.unblock_bidder import unblock_bidder
 from handlers.contract import Permission, Route
 from protocols import auction_guards as words
-from protocols.auctions import Auction, AuctionNotFound, AuctionNotLive, OwnAuction
+from protocols.auction_refusals import AuctionNotFound, AuctionNotLive, OwnAuction
+from protocols.auctions import Auction
 from protocols.auth import UserNotFound
 from protocols.errors import InvalidInput, NotAllowed, Refusal
 

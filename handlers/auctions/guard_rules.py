@@ -2,7 +2,9 @@
 
 Exposure: the sum of the maxima a bidder leads with, over all guarded auctions of a currency, is at most the bidder's
 limit, at every instant. A bid has to be covered in full when it is placed, also when it does not come to lead: else it
-could drive up a price that its bidder cannot pay. Source: FEATURES section 3, "Exposure guard", "approval to bid".
+could drive up a price that its bidder cannot pay. A bid for several units leads while it gets one, and counts for all
+that it asks for: it gets the others as soon as somebody else goes. Source: FEATURES section 3, "Exposure guard",
+"approval to bid".
 """
 
 from uuid import UUID
@@ -35,16 +37,28 @@ def default_limit(exponent: int) -> int:
     return LIMIT_UNITS_DEFAULT * scale
 
 
-def exposed(terms: Terms, state: AuctionState) -> tuple[UUID, int] | None:
-    """Return whose maximum the auction holds, and how much it is; None when it holds none."""
-    if not terms.exposure_guard or state.status not in OPEN or state.leader_id is None:
-        return None
-    return state.leader_id, state.leader_max
+def exposed(terms: Terms, state: AuctionState) -> dict[UUID, int]:
+    """Return whose maxima the auction holds, and how much they are worth."""
+    return _leading(state) if terms.exposure_guard else {}
 
 
 def held_of(state: AuctionState, bidder: UUID) -> int:
     """Return how much of a bidder's use is this auction's own: a new bid or purchase here takes its place."""
-    return state.leader_max if state.leader_id == bidder and state.status in OPEN else 0
+    return _leading(state).get(bidder, 0)
+
+
+def grown(before: AuctionState, after: AuctionState) -> list[UUID]:
+    """Return whose bids count for more than before, best first."""
+    had = _leading(before)
+    return [bidder for bidder, amount in _leading(after).items() if amount > had.get(bidder, 0)]
+
+
+def _leading(state: AuctionState) -> dict[UUID, int]:
+    if state.status not in OPEN or state.leader_id is None:
+        return {}
+    if state.places:
+        return {place.bidder_id: place.amount * place.quantity for place in state.places}
+    return {state.leader_id: state.leader_max}
 
 
 def check_cover(limit: int, used: int, held_here: int, amount: int) -> None:

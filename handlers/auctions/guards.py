@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
 
 from handlers.auctions.exposure import Exposures, lock_cover
-from handlers.auctions.guard_rules import check_standing
+from handlers.auctions.guard_rules import check_standing, exposed
 from handlers.auctions.lots import Held
 from handlers.auctions.rules import AuctionState, Terms
 from handlers.contract import Stores
@@ -62,8 +62,8 @@ async def open_guards(
     exposures = None
     if limited:
         pairs = {(who, limited[i].lot.currency) for i, who in tried if i in limited}
-        leaders = ((h.state.leader_id, h.lot.currency) for h in limited.values())
-        exposures = await lock_cover(db, pairs | {(who, what) for who, what in leaders if who is not None})
+        leading = {(who, h.lot.currency) for h in limited.values() for who in exposed(h.lot.terms, h.state)}
+        exposures = await lock_cover(db, pairs | leading)
     return Guards(standings, exposures)
 
 

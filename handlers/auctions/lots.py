@@ -13,7 +13,8 @@ from handlers.auctions.formats import rules_of
 from handlers.auctions.guard_rules import exposed
 from handlers.auctions.rules import AuctionState, Fall, Place, SoftCloseTerms, Steps, Terms, reserve_met
 from handlers.contract import Event, Latest
-from protocols.auctions import AuctionNotFound, Ticker
+from protocols.auction_events import Ticker
+from protocols.auction_refusals import AuctionNotFound
 from protocols.topics import auction_channel, ticker_channel
 from protocols.values import to_timestamp
 from storage.auctions.auctions_postgres import Row, find_group_lots, lock_states, read_terms, update_states
@@ -208,8 +209,8 @@ async def save(db: Connection, held: Iterable[Held]) -> None:
     for one in changed:
         if one.lot.terms.exposure_guard:
             for state, sign in ((one.loaded, -1), (one.state, 1)):
-                if (holding := exposed(one.lot.terms, state)) is not None:
-                    used[holding[0], one.lot.currency] += sign * holding[1]
+                for bidder, amount in exposed(one.lot.terms, state).items():
+                    used[bidder, one.lot.currency] += sign * amount
     if used:
         await change_used(db, used)
 

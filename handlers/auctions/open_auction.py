@@ -24,12 +24,9 @@ from handlers.auctions.sealed_bids import new_sealed_key
 from handlers.auctions.tell_watchers import timers_before_end
 from handlers.auctions.views import to_auction
 from handlers.contract import Caller, Event, Outcome, Stores, Timer
-from protocols.auctions import (
-    AuctionOpened,
-    ListingAlreadyInAuction,
-    ListingNotAuctionable,
-    OpenAuction,
-)
+from protocols.auction_events import AuctionOpened
+from protocols.auction_refusals import ListingAlreadyInAuction, ListingNotAuctionable
+from protocols.auctions import OpenAuction
 from protocols.currencies import EXPONENTS
 from protocols.errors import InvalidInput, NotAllowed
 from protocols.topics import auction_channel
@@ -60,9 +57,8 @@ _UNKNOWN_TERMS = {
     "increments": "has no increments",
     "dutch": "has no falling price",
     "quantity": "is about one unit",
-    "exposure_guard": "cannot guard exposure",
 }
-"""What is said of a term that a format does not know, after its name and "auction"."""
+"""What is said of a term that a format does not know, after its name and "auction"; unless its row says why."""
 
 Error = tuple[str, str]
 """A field and what is wrong with it."""
@@ -242,7 +238,7 @@ def _check_format(command: OpenAuction) -> Iterator[Error]:
     unset = {"increments": "default", "quantity": 1, "exposure_guard": False}
     for term in rules.refuses:
         if getattr(command, term) != unset.get(term):
-            yield term, f"{rules.name} auction {_UNKNOWN_TERMS[term]}"
+            yield term, rules.bars.get(term) or f"{rules.name} auction {_UNKNOWN_TERMS[term]}"
 
 
 def _check_times(command: OpenAuction, duration_ms: int, now_ms: int) -> Iterator[Error]:

@@ -6,7 +6,7 @@ from uuid import UUID
 from handlers.auctions.lots import hold, save
 from handlers.auctions.rules import start
 from handlers.contract import Outcome, Stores, Timer
-from protocols.auctions import AuctionStarted
+from protocols.auction_events import AuctionStarted
 from protocols.values import to_timestamp
 
 

@@ -21,16 +21,9 @@ from handlers.auctions.sealed_bids import SealedBook, open_book
 from handlers.auctions.units import changes_of
 from handlers.auctions.watching import watch_as_bidders
 from handlers.contract import Call, Event, Latest, Outcome, Stores
-from protocols.auctions import (
-    AuctionExtended,
-    AuctionNotFound,
-    BidPlaced,
-    BidReceipt,
-    Outbid,
-    PlaceBid,
-    TooManyUnits,
-    UnitsHeld,
-)
+from protocols.auction_events import AuctionExtended, BidPlaced, Outbid, UnitsHeld
+from protocols.auction_refusals import AuctionNotFound, TooManyUnits
+from protocols.auctions import BidReceipt, PlaceBid
 from protocols.errors import Refusal
 from protocols.topics import personal_channel
 from protocols.values import new_id, to_timestamp
@@ -144,7 +137,7 @@ def _place(bidding: _Bidding, call: Call[PlaceBid], batch: _Batch) -> Outcome:
     _check_quantity(bidding, call)
     after = judge(lot.terms, before, bidder, amount, call.at_ms, quantity)
     if batch.guards is not None:
-        batch.guards.admit(held, bidder, amount, after)
+        batch.guards.admit(held, bidder, amount * quantity, after)
     held.state = after
     if before.leader_id is not None and after.leader_id != before.leader_id and not after.places:
         bidding.displaced[before.leader_id] = 1

@@ -5,7 +5,7 @@ from handlers.auctions.guard_rules import OPEN, check_standing
 from handlers.auctions.lots import read_lot
 from handlers.contract import Caller, Event, Outcome, Stores
 from protocols.auction_guards import ApprovalNotNeeded, ApprovalRequested, RequestApproval
-from protocols.auctions import AuctionNotLive, OwnAuction
+from protocols.auction_refusals import AuctionNotLive, OwnAuction
 from protocols.topics import personal_channel
 from storage.auctions.auctions_postgres import read_statuses
 from storage.auctions.guards_postgres import find_standings, insert_request

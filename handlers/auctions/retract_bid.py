@@ -4,7 +4,8 @@ from handlers.auctions.lots import Held, hold_one, save
 from handlers.auctions.rules import StandingBid, choose_retracted, reserve_met
 from handlers.auctions.take_backs import take_back
 from handlers.contract import Caller, Outcome, Stores
-from protocols.auctions import BidNotRetractable, RetractBid, Retraction
+from protocols.auction_refusals import BidNotRetractable
+from protocols.auctions import RetractBid, Retraction
 from protocols.errors import NotAllowed
 from protocols.values import to_timestamp
 from storage.auctions.bids_postgres import find_bid, read_own_bids

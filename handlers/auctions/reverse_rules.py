@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from handlers.auctions.rules import AuctionState, StandingBid, Terms, check_bidder, soft_close
-from protocols.auctions import BidTooHigh
+from protocols.auction_refusals import BidTooHigh
 
 
 def judge_bid(

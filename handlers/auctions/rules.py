@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from protocols.auction_guards import AuctionNotEndable
-from protocols.auctions import (
+from protocols.auction_refusals import (
     AuctionNotCancellable,
     AuctionNotLive,
     BidNotRetractable,
@@ -238,17 +238,22 @@ def cancel(terms: Terms, state: AuctionState, caller: UUID, at_ms: int) -> Aucti
     return replace(state, status="cancelled", event_number=state.event_number + 1)
 
 
-def end_early(terms: Terms, state: AuctionState, caller: UUID, at_ms: int) -> AuctionState:
-    """Return the auction sold to its leader at the price of now, by its seller's wish, who gives up the reserve.
+def end_early(
+    terms: Terms, state: AuctionState, caller: UUID, at_ms: int, *, barred: str | None = None
+) -> AuctionState:
+    """Return the auction sold at the price of now to who leads, of several units to all who get some.
 
+    By its seller's wish, who gives up the reserve; `barred` says why a format does not know this.
     Raises: NotAllowed, AuctionNotLive, AuctionNotEndable.
     """
     if caller != terms.seller_id:
         raise NotAllowed("Only the seller can end this auction")
     if state.status != "live" or at_ms >= state.ends_at_ms:
         raise AuctionNotLive
-    if terms.format != "english" or terms.quantity > 1 or state.leader_id is None:
-        raise AuctionNotEndable
+    if barred is not None or state.leader_id is None:
+        raise AuctionNotEndable(
+            barred or "Nobody has bid, so there is nobody to sell to; cancel the auction instead"
+        )
     return replace(state, status="sold", event_number=state.event_number + 1)
 
 

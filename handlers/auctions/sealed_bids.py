@@ -17,7 +17,8 @@ from handlers.auctions.rules import reserve_met
 from handlers.auctions.sealed_rules import OPENINGS_CHUNK, OpenedBid, open_bids, seal
 from handlers.contract import Call, Event, Latest, Outcome, Stores
 from protocols.auction_audits import commitment_of
-from protocols.auctions import BidOpening, BidPlaced, BidReceipt, BidsOpened, PlaceBid
+from protocols.auction_events import BidOpening, BidPlaced, BidsOpened
+from protocols.auctions import BidReceipt, PlaceBid
 from protocols.values import new_id, to_timestamp
 from storage.auctions import sealed_postgres
 from storage.auctions.auctions_postgres import Row

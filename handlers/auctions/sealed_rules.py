@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from handlers.auctions.rules import AuctionState, Place, Terms, check_bidder
 from handlers.auctions.units_rules import allot, rank
-from protocols.auctions import BidTooLow
+from protocols.auction_refusals import BidTooLow
 
 OPENINGS_CHUNK = 200
 """Bids opened by one event: about 40 KB of JSON."""

@@ -8,7 +8,7 @@ from handlers.auctions.withdraw_second_chance import withdraw_second_chance
 from handlers.contract import Permission, Route
 from protocols import second_chances as words
 from protocols.auction_guards import ExposureExceeded
-from protocols.auctions import AuctionNotFound
+from protocols.auction_refusals import AuctionNotFound
 from protocols.errors import InvalidInput, NotAllowed
 
 SECOND_CHANCE_ROUTES: tuple[Route, ...] = (

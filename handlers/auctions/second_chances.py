@@ -4,18 +4,48 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from handlers.auctions.lots import Held, Lot, hold_one
-from handlers.auctions.second_chance_rules import ANOTHER, Offer
+from handlers.auctions.second_chance_rules import ANOTHER, Ending, Offer
 from handlers.contract import Caller, Event, Stores
 from protocols.second_chances import OfferStatus, SecondChance, SecondChanceChanged, SecondChanceNotFound
 from protocols.topics import personal_channel
 from protocols.values import to_timestamp
 from storage.auctions import second_chances_postgres
 from storage.auctions.auctions_postgres import Row
+from storage.events_postgres import read_events
+from storage.listings.selling import lock_goods
 
 
 def to_offer(row: Row) -> Offer:
     """Return a row as the rules take it."""
-    return Offer(row["offer_id"], row["bidder_id"], row["piece"], row["status"], row["expires_at_ms"])
+    return Offer(
+        row["offer_id"],
+        row["bidder_id"],
+        row["piece"],
+        row["status"],
+        row["expires_at_ms"],
+        row["quantity"],
+    )
+
+
+async def read_ending(stores: Stores, held: Held) -> Ending:
+    """Return how a locked auction ended; of one that has not, its newest event stands for the close."""
+    lot, state = held.lot, held.state
+    ((_, _, at_ms),) = await read_events(stores.db, lot.channel, state.event_number - 1, 1)
+    got = {place.bidder_id: place.units for place in state.places}
+    if not got and state.leader_id is not None:
+        got = {state.leader_id: 1}
+    return Ending(state.status, at_ms, lot.terms.quantity, got if state.status == "sold" else {})
+
+
+async def count_pieces(stores: Stores, lot: Lot) -> int:
+    """Return how many pieces of an auction's listing can be promised; 0 of an inactive one.
+
+    Of a listing that says what is wanted, 1. Cost: one round trip. Locks: the listing's row.
+    """
+    goods = await lock_goods(stores.db, lot.listing_id)
+    if goods is None or goods.status != "active":
+        return 0
+    return 1 if lot.rules.descending else goods.saleable
 
 
 def show_offer(lot: Lot, row: Row, caller: Caller) -> SecondChance:
@@ -30,6 +60,7 @@ def show_offer(lot: Lot, row: Row, caller: Caller) -> SecondChance:
         buyer_id=row["bidder_id"] if accepted else None,
         price=row["price"] if accepted or row["bidder_id"] == caller.user_id else None,
         currency=lot.currency,
+        quantity=row["quantity"],
         another_piece=row["piece"] == ANOTHER,
         offered_at=to_timestamp(row["offered_at_ms"]),
         expires_at=to_timestamp(row["expires_at_ms"]),
@@ -71,6 +102,7 @@ async def end_offers(
             row["price"] if accepted else None,
             row["bidder_id"] if accepted else None,
             lot.currency,
+            row["quantity"],
         )
         events += [
             Event(personal_channel(row[party]), "second_chance_changed", told)

@@ -1,7 +1,7 @@
 """Bids that are taken back: by their bidder, with the bidder's approval, or because nothing covers them any more.
 
 A bid that comes to lead again counts against its bidder's exposure again, and its bidder may have used what was free
-for other bids by then: such bids go too, highest first, until one leads that is covered.
+for other bids by then: such bids go too, highest first, until those that lead are covered.
 """
 
 from collections.abc import Collection
@@ -9,12 +9,13 @@ from typing import Literal
 from uuid import UUID
 
 from handlers.auctions.exposure import Exposures, lock_cover
+from handlers.auctions.guard_rules import grown, held_of
 from handlers.auctions.lots import Held
 from handlers.auctions.rules import AuctionState, StandingBid, reserve_met, units_of
 from handlers.auctions.units import changes_of
 from handlers.contract import Event
+from protocols.auction_events import BidRetracted, LeadingAgain
 from protocols.auction_guards import BidsTakenBack
-from protocols.auctions import BidRetracted, LeadingAgain
 from protocols.topics import personal_channel
 from protocols.values import to_timestamp
 from storage.auctions.bids_postgres import insert_retractions, read_best_bids, read_deciding_bids
@@ -37,19 +38,25 @@ async def take_back(
         pairs = {(who, held.lot.currency) for who in await find_standing_bidders(db, held.lot.auction_id)}
         exposures = await lock_cover(db, pairs)
     events = await _take(db, held, bidder, bid_id, gone, reason, exposures)
-    while exposures is not None and (leader_id := held.state.leader_id) not in {None, before.leader_id}:
-        assert leader_id is not None, "it was just looked at"
-        cover = exposures.cover(held.lot, held.state, leader_id)
-        if held.state.leader_max <= cover:
-            break
-        rows = await read_standing_bids(db, held.lot.auction_id, leader_id)
-        above = [row for row in rows if row["amount"] > cover]
+    while exposures is not None and (uncovered := _find_uncovered(before, held, exposures)) is not None:
+        who, cover = uncovered
+        rows = await read_standing_bids(db, held.lot.auction_id, who)
+        above = [row for row in rows if row["amount"] * row["quantity"] > cover]
         numbers = [row["number"] for row in above]
-        events += await _take(db, held, leader_id, above[-1]["bid_id"], numbers, "not_covered", exposures)
+        events += await _take(db, held, who, above[-1]["bid_id"], numbers, "not_covered", exposures)
     for user_id, units in _who_gained(before, held.state):
         notice = LeadingAgain(held.lot.auction_id, held.state.price, units)
         events.append(Event(personal_channel(user_id), "leading_again", notice))
     return events
+
+
+def _find_uncovered(before: AuctionState, held: Held, exposures: Exposures) -> tuple[UUID, int] | None:
+    """Return the best bidder who leads with more than before and than is covered, and how much is."""
+    for bidder in grown(before, held.state):
+        cover = exposures.cover(held.lot, held.state, bidder)
+        if held_of(held.state, bidder) > cover:
+            return bidder, cover
+    return None
 
 
 async def _take(

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from handlers.auctions.lots import read_lots
 from handlers.contract import Event, Outcome, Stores, Timer
-from protocols.auctions import AuctionLost
+from protocols.auction_events import AuctionLost
 from protocols.topics import personal_channel
 from storage.auctions.auctions_postgres import read_statuses
 from storage.auctions.bids_postgres import take_losers

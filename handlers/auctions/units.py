@@ -2,7 +2,7 @@
 
 from handlers.auctions.lots import Held
 from handlers.auctions.rules import AuctionState
-from protocols.auctions import UnitsHeld, WinnerShare
+from protocols.auction_events import UnitsHeld, WinnerShare
 
 
 def changes_of(held: Held, before: AuctionState) -> list[UnitsHeld]:

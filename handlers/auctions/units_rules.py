@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from handlers.auctions.rules import AuctionState, Place, StandingBid, Terms, check_bidder, soft_close
-from protocols.auctions import BidTooLow, UnitsReduced
+from protocols.auction_refusals import BidTooLow, UnitsReduced
 
 
 def judge_bid(

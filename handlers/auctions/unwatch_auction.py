@@ -1,7 +1,7 @@
 """Take an auction off the caller's watch list."""
 
 from handlers.contract import Caller, Outcome, Stores
-from protocols.auctions import AuctionNotFound
+from protocols.auction_refusals import AuctionNotFound
 from protocols.watching import UnwatchAuction, Watch
 from storage.auctions.auctions_postgres import read_statuses
 from storage.auctions.watches_postgres import (

@@ -3,7 +3,8 @@
 from handlers.auctions.dutch_rules import next_price_at, price_at, steps_fallen
 from handlers.auctions.rules import Fall, Place, Steps, Terms
 from handlers.contract import Caller
-from protocols.auctions import Auction, AuctionSummary, DutchTerms
+from protocols.auction_terms import DutchTerms
+from protocols.auctions import Auction, AuctionSummary
 from protocols.topics import auction_channel
 from protocols.values import Position, to_timestamp
 from storage.auctions.auctions_postgres import Row

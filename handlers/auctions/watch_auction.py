@@ -5,7 +5,7 @@ from uuid import UUID
 
 from handlers.auctions.watching import DEFAULT_LEADS_S, WATCHES_MAX
 from handlers.contract import Caller, Outcome, Stores
-from protocols.auctions import AuctionNotFound, AuctionNotLive, OwnAuction
+from protocols.auction_refusals import AuctionNotFound, AuctionNotLive, OwnAuction
 from protocols.watching import Watch, WatchAuction, WatchListFull
 from storage.auctions.auctions_postgres import read_auction
 from storage.auctions.watches_postgres import (

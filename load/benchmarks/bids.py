@@ -2,7 +2,8 @@
 
 500 sockets, each with one bid under way: on one hot auction, then on 200. An answer counts when it is an accepted bid,
 which the server sends after its commit. At the end the accepted bids are compared with the auctions' own counts, and
-their event numbers must be unique and without gaps. Two sockets share an account; amounts rise from bid to bid.
+their event numbers must be unique and without gaps. Two sockets share an account; amounts rise from bid to bid. The
+floor is a bare server whose bids share transactions as ours do.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ import secrets
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -33,6 +34,9 @@ SECONDS = 6.0
 WARM_UP_S = 1.0
 BASELINE_SECONDS = 4.0
 MANY = 200
+ONE_BY_ONE_SERVER, FLOOR_SERVER = "load.benchmarks.one_by_one", "load.benchmarks.grouped_floor"
+_WORDS: dict[str, tuple[str, ...]] = {ONE_BY_ONE_SERVER: ("serve",), FLOOR_SERVER: ()}
+"""What a bare server is told before the database and the auctions."""
 EXPECTED = frozenset({"bid_too_low"})
 """Refusals that happen to bidders: two bids crossed on their way."""
 
@@ -102,13 +106,16 @@ async def measure(system: System) -> list[Figure]:
     figures = []
     for auctions in (1, MANY):
         direct = await _baseline(system, "direct", auctions)
-        end_to_end = await _end_to_end_baseline(system, auctions)
+        end_to_end = await _on_sockets(system, auctions, ONE_BY_ONE_SERVER)
         outcome = await _measure_system(system, auctions)
-        figures += _figures(auctions, outcome, direct, end_to_end)
+        floor = await _on_sockets(system, auctions, FLOOR_SERVER)
+        figures += _figures(auctions, outcome, direct, end_to_end, floor)
     return figures
 
 
-def _figures(auctions: int, outcome: Outcome, direct: Result, end_to_end: Outcome) -> list[Figure]:
+def _figures(
+    auctions: int, outcome: Outcome, direct: Result, end_to_end: Outcome, floor: Outcome
+) -> list[Figure]:
     where = "1 hot auction" if auctions == 1 else f"{auctions} auctions"
     notes: dict[str, float | int | str] = {
         "latency": outcome.latencies.in_words(),
@@ -149,7 +156,20 @@ def _figures(auctions: int, outcome: Outcome, direct: Result, end_to_end: Outcom
         against="ratio",
         notes={"baseline latency": end_to_end.latencies.in_words()},
     )
-    return [rate, both_on_sockets, latency]
+    against_floor = Figure(
+        benchmark="bids",
+        what=f"the same, {where}, against the floor of bids that share transactions",
+        value=outcome.per_s,
+        unit="bids/s",
+        baseline=floor.per_s,
+        baseline_is="the same generator, a bare websocket server, group commit into one table, no rules or events",
+        better="higher",
+        notes={
+            "floor latency": floor.latencies.in_words(),
+            **{f"floor CPU µs per bid {name}": used for name, used in floor.cpu_us.items() if used >= 1},
+        },
+    )
+    return [rate, both_on_sockets, against_floor, latency]
 
 
 async def _measure_system(system: System, auctions: int) -> Outcome:
@@ -162,7 +182,7 @@ async def _measure_system(system: System, auctions: int) -> Outcome:
     ]
     bidders = await open_sockets(system.websocket_url, tokens)
     try:
-        outcome, offsets = await _bid(bidders, auction_ids, SECONDS, system)
+        outcome, offsets = await _bid(bidders, auction_ids, SECONDS, system.groups())
         for auction_id in auction_ids:
             await _check_counts(seller, auction_id, offsets[auction_id])
     finally:
@@ -172,13 +192,13 @@ async def _measure_system(system: System, auctions: int) -> Outcome:
 
 
 async def _bid(
-    bidders: Sequence[Socket], auction_ids: Sequence[str], seconds: float, system: System
+    bidders: Sequence[Socket], auction_ids: Sequence[str], seconds: float, groups: Mapping[str, Sequence[int]]
 ) -> tuple[Outcome, dict[str, list[int]]]:
     now = time.monotonic()
     bidding = Bidding(auction_ids, stop_at=now + WARM_UP_S + seconds, count_from=now + WARM_UP_S)
     bidding.start(bidders)
     await asyncio.sleep(WARM_UP_S)
-    meter = CpuMeter(system.groups())
+    meter = CpuMeter(groups)
     await asyncio.sleep(seconds)
     used_s = meter.used_s()
     await bidding.finish()
@@ -222,14 +242,15 @@ async def _baseline(system: System, mode: str, auctions: int) -> Result:
     return Result(**json.loads(out))
 
 
-async def _end_to_end_baseline(system: System, auctions: int) -> Outcome:
-    """Run the same generator against a server that gives every bid its own transaction."""
-    words = ("serve", system.postgres_dsn(), str(auctions))
-    async with small_server(system.home, "load.benchmarks.one_by_one", *words) as server:
+async def _on_sockets(system: System, auctions: int, module: str) -> Outcome:
+    """Run the same generator against a bare server on the same PostgreSQL."""
+    words = (*_WORDS[module], system.postgres_dsn(), str(auctions))
+    async with small_server(system.home, module, *words) as server:
         bidders = await open_sockets(server.url, [""] * BIDDERS)
+        groups = {**system.groups(), "server": [server.pid]}
         try:
             ids = [str(number) for number in range(auctions)]
-            outcome, _ = await _bid(bidders, ids, BASELINE_SECONDS, system)
+            outcome, _ = await _bid(bidders, ids, BASELINE_SECONDS, groups)
         finally:
             for socket in bidders:
                 socket.close()

@@ -137,8 +137,7 @@ class Floor(asyncio.Protocol):
         if command.rpc is not None:
             data: bytes = bytes(command.rpc.data)
             if command.rpc.method == "publish":
-                self._publish(read_publish(data))
-                data = b"{}"
+                data = self._publish(read_publish(data))
             self.write(text_frame(b'{"id":%d,"rpc":{"data":%b}}' % (command.id, data)))
         elif command.subscribe is not None:
             self.subscribers[self] = self.write
@@ -146,17 +145,19 @@ class Floor(asyncio.Protocol):
         else:
             self.write(text_frame(b'{"id":%d,"connect":{"client":"floor","version":"0"}}' % command.id))
 
-    def _publish(self, command: Publish) -> None:
+    def _publish(self, command: Publish) -> bytes:
+        """Send what the command publishes, and return its answer."""
         frame = text_frame(push_lines(command, Floor.offset))
         Floor.offset += len(command.items)
         for write in self.subscribers.values():
             write(frame)
+        return b"{}"
 
 
-async def serve(port: int) -> None:
+async def serve(port: int, connection: type[Floor] = Floor) -> None:
     """Serve until killed."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Floor, "127.0.0.1", port, backlog=4096)
+    server = await loop.create_server(connection, "127.0.0.1", port, backlog=4096)
     await server.serve_forever()
 
 

@@ -88,14 +88,16 @@ async def direct(dsn: str, auctions: int, clients: int, seconds: float) -> Resul
     return Result(len(latencies) / elapsed_s, latencies.ms(0.5), latencies.ms(0.95), latencies.ms(0.99))
 
 
-class _Bid(Struct):
+class Bid(Struct):
+    """What a baseline reads of a bid."""
+
     auction_id: str
     amount: int
     key: str
 
 
 class _Rpc(Struct):
-    data: _Bid
+    data: Bid
 
 
 class _Command(Struct):
@@ -124,13 +126,15 @@ class Connection(WSListener):
             if command.rpc is None:
                 transport.send(WSMsgType.TEXT, b'{"id":%d,"connect":{}}' % command.id)
                 continue
-            task = asyncio.get_running_loop().create_task(
-                self._place(transport, command.id, command.rpc.data)
-            )
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+            self.take(transport, command.id, command.rpc.data)
 
-    async def _place(self, transport: WSTransport, number: int, bid: _Bid) -> None:
+    def take(self, transport: WSTransport, command: int, bid: Bid) -> None:
+        """Begin a bid's transaction."""
+        task = asyncio.get_running_loop().create_task(self._place(transport, command, bid))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _place(self, transport: WSTransport, number: int, bid: Bid) -> None:
         offset = await self.pool.fetchval(_PLACE, int(bid.auction_id), id(self), bid.amount, bid.key)
         answer = b'{"id":%d,"rpc":{"data":{"bid_id":"","offset":%d}}}' % (number, offset)
         transport.send(WSMsgType.TEXT, answer)

@@ -89,7 +89,7 @@ SELECT bidder_id FROM sealed_bids WHERE auction_id = $1;
 -- read_standing_bids --
 -- The bids of one bidder in an auction that were not taken back, in the order they came. Index: bids_pkey, all bids of the
 -- auction, and bid_retractions_pkey.
-SELECT b.number, b.bid_id, b.amount FROM bids AS b
+SELECT b.number, b.bid_id, b.amount, b.quantity FROM bids AS b
 WHERE b.auction_id = $1 AND b.bidder_id = $2 AND NOT b.bought
   AND NOT EXISTS (SELECT FROM bid_retractions AS r WHERE r.auction_id = b.auction_id AND r.bid_number = b.number)
 ORDER BY b.number;

@@ -106,7 +106,7 @@ async def find_auction_bidders(db: Connection, auction_id: UUID) -> list[UUID]:
 
 
 async def read_standing_bids(db: Connection, auction_id: UUID, bidder_id: UUID) -> list[Record]:
-    """Return (number, bid_id, amount) of a bidder's standing bids, ascending. Cost: reads all bids of the auction."""
+    """Return (number, bid_id, amount, quantity) of a bidder's standing bids, ascending. Cost: reads all bids."""
     return await db.fetch(_sql.read_standing_bids, auction_id, bidder_id)
 
 

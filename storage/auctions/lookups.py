@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from protocols.auctions import Ticker
+from protocols.auction_events import Ticker
 from protocols.values import now_instant, to_timestamp
 from storage.engines.postgres import Connection
 from storage.sql import load

@@ -12,9 +12,12 @@ from storage.sql import load
 _sql = load(__file__, "second_chances.sql")
 
 
-async def rank_bidders(db: Connection, auction_id: UUID) -> list[Record]:
-    """Return (bidder_id, amount, number) of everybody's best standing bid, best first. Cost: reads all bids."""
-    return await db.fetch(_sql.rank_bidders, auction_id)
+async def rank_bidders(db: Connection, auction_id: UUID, *, descending: bool, several: bool) -> list[Record]:
+    """Return (bidder_id, amount, quantity) of everybody's standing bid that counts, best first. Cost: reads all bids.
+
+    The best bid counts, of several units the last; the lowest is the best in a descending auction.
+    """
+    return await db.fetch(_sql.rank_bidders, auction_id, -1 if descending else 1, several)
 
 
 async def find_bidder_of(db: Connection, auction_id: UUID, bid_id: UUID) -> UUID | None:

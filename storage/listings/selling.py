@@ -75,22 +75,18 @@ async def sell_reserved(db: Connection, reservation_id: UUID, buyer_id: UUID, no
     return Sale(replace(held, status="sold"), moved.stock, moved.movement)
 
 
-async def sell_piece(db: Connection, listing_id: UUID, auction_id: UUID, now_ms: int) -> PiecesMoved | None:
-    """Sell one more piece after an auction, off an active listing; None when it has none that nobody holds.
-
-    Cost: three round trips. Locks: the listing's row.
-    """
-    before = await lock_goods(db, listing_id)
-    if before is None or before.status != "active" or before.saleable < 1:
-        return None
-    moved = _sell(before, 1, now_ms, auction_id=auction_id)
-    await _write(db, [moved], now_ms)
-    return moved
-
-
 async def lock_goods(db: Connection, listing_id: UUID) -> Goods | None:
     """Return the stock of a listing, or None; nobody else changes the listing until commit. Cost: one round trip."""
     return (await lock_stock(db, [listing_id])).get(listing_id)
+
+
+async def sell_pieces(
+    db: Connection, goods: Goods, auction_id: UUID, pieces: int, now_ms: int
+) -> PiecesMoved:
+    """Sell saleable pieces of a locked listing to a bidder of an auction that is over. Cost: two round trips."""
+    moved = _sell(goods, pieces, now_ms, auction_id=auction_id)
+    await _write(db, [moved], now_ms)
+    return moved
 
 
 async def put_up(db: Connection, goods: Goods, auction_id: UUID, units: int, now_ms: int) -> PiecesMoved:

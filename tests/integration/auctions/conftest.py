@@ -56,9 +56,11 @@ class Market:
         answer = await self.pipeline.run(route, command, caller)
         return msgspec.json.decode(answer.body, type=route.reply)
 
-    def bid(self, auction_id: UUID, caller: Caller, amount: int, key: str = "") -> "asyncio.Future[Answer]":
+    def bid(
+        self, auction_id: UUID, caller: Caller, amount: int, key: str = "", quantity: int = 1
+    ) -> "asyncio.Future[Answer]":
         """Submit a bid; bids of one tick share a commit, in order."""
-        command = PlaceBid(auction_id, amount, key or str(new_id()))
+        command = PlaceBid(auction_id, amount, key or str(new_id()), quantity)
         return asyncio.get_running_loop().create_task(
             self.pipeline.run(BY_VERB["place_bid"], command, caller)
         )

@@ -8,7 +8,8 @@ import pytest
 
 from handlers.auctions.rules import CLOSE_GRACE_MS
 from protocols.auction_audits import AuditEvent
-from protocols.auctions import AuctionNotFound, SoftClose
+from protocols.auction_refusals import AuctionNotFound
+from protocols.auction_terms import SoftClose
 from protocols.values import new_id, now_instant
 from server.audit_auction import describe
 from server.auditing import audit

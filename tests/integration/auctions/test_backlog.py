@@ -8,7 +8,8 @@ import pytest
 
 from handlers.auctions import PUNCTUAL
 from handlers.auctions.rules import CLOSE_WAIT_MAX_MS, must_wait
-from protocols.auctions import AuctionNotLive, BidReceipt
+from protocols.auction_refusals import AuctionNotLive
+from protocols.auctions import BidReceipt
 from protocols.values import new_id, now_instant
 from server.backlog import BidBacklog, watch_bids
 from server.timers import Timers

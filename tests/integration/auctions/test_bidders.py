@@ -14,7 +14,7 @@ from protocols.auction_guards import (
     BlockNotFound,
     TooManyBlocks,
 )
-from protocols.auctions import AuctionNotFound, AuctionNotLive, BidNotRetractable, OwnAuction
+from protocols.auction_refusals import AuctionNotFound, AuctionNotLive, BidNotRetractable, OwnAuction
 from protocols.errors import InvalidInput, NotAllowed, Unauthenticated
 from protocols.values import new_id, now_instant
 from server.pipeline import Answer

@@ -10,16 +10,9 @@ from handlers.auctions import ROUTES
 from handlers.auctions.lots import mask_bidder
 from handlers.auctions.rules import CLOSE_GRACE_MS
 from handlers.contract import Call
-from protocols.auctions import (
-    AuctionNotFound,
-    AuctionNotLive,
-    BidReceipt,
-    BidTooHigh,
-    BidTooLow,
-    OwnAuction,
-    PlaceBid,
-    SoftClose,
-)
+from protocols.auction_refusals import AuctionNotFound, AuctionNotLive, BidTooHigh, BidTooLow, OwnAuction
+from protocols.auction_terms import SoftClose
+from protocols.auctions import BidReceipt, PlaceBid
 from protocols.errors import KeyRequired, Refusal, Unauthenticated
 from protocols.values import new_id
 from server.pipeline import Answer, Pipeline

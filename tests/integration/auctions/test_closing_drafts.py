@@ -7,7 +7,7 @@ import pytest
 
 from handlers.auctions import PUNCTUAL, closing_drafts
 from handlers.auctions.rules import CLOSE_GRACE_MS
-from protocols.auctions import SoftClose
+from protocols.auction_terms import SoftClose
 from protocols.values import now_instant
 from tests.integration.auctions.conftest import HOUR_MS, Market, moment, new_caller
 from tests.integration.auctions.replay import assert_audited, assert_replays

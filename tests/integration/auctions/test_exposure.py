@@ -11,17 +11,20 @@ from handlers.auctions.guard_rules import default_limit
 from handlers.auctions.rules import CLOSE_GRACE_MS
 from handlers.contract import Caller
 from protocols.auction_guards import ExposureExceeded
-from protocols.auctions import AuctionNotLive, BidTooLow
+from protocols.auction_refusals import AuctionNotLive, BidTooLow, UnitsReduced
 from protocols.auth import UserNotFound
 from protocols.errors import InvalidInput, NotAllowed, Refusal
 from protocols.values import new_id, now_instant
 from server.pipeline import Answer
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller, new_user
 from tests.integration.auctions.replay import assert_audited, assert_replays
+from tests.integration.auctions.test_units import bid as bid_units
+from tests.integration.auctions.test_units import new_lot
 
 LEADING = """
-SELECT leader_id, currency, sum(leader_max)::bigint AS used FROM auctions
-WHERE exposure_guard AND status IN ('scheduled', 'live') AND leader_id IS NOT NULL GROUP BY leader_id, currency
+SELECT coalesce(p.bidder_id, a.leader_id), a.currency, sum(coalesce(p.amount * p.quantity, a.leader_max))::bigint
+FROM auctions AS a LEFT JOIN auction_places AS p USING (auction_id)
+WHERE a.exposure_guard AND a.status IN ('scheduled', 'live') AND a.leader_id IS NOT NULL GROUP BY 1, 2
 """
 
 
@@ -132,18 +135,65 @@ async def test_a_dutch_purchase_has_to_be_covered(market, seller, ann):
 
 
 @pytest.mark.parametrize(
-    "terms",
+    ("terms", "why"),
     [
-        {"format": "sealed_first_price"},
-        {"format": "sealed_second_price"},
-        {"format": "reverse"},
-        {"quantity": 2},
+        ({"format": "sealed_first_price"}, "would tell what they bid"),
+        ({"format": "sealed_second_price", "quantity": 2}, "would tell what they bid"),
+        ({"format": "reverse"}, "are paid"),
     ],
 )
-async def test_other_auctions_cannot_guard_exposure(market, seller, terms):
-    with pytest.raises(InvalidInput) as refused:
+async def test_where_a_guard_makes_no_sense_the_refusal_says_why(market, seller, terms, why):
+    with pytest.raises(InvalidInput, match=why) as refused:
         await market.new_auction(seller, exposure_guard=True, **terms)
     assert [error["pointer"] for error in refused.value.facts["errors"]] == ["/exposure_guard"]
+
+
+async def test_a_bid_for_several_units_counts_in_full_while_it_gets_one(market, seller, ann, bob):
+    auction = await new_lot(market, seller, 3, exposure_guard=True)
+    await give_limit(market, ann, 60_00)
+    with pytest.raises(ExposureExceeded) as refused:
+        await bid_units(market, auction, ann, 20_01, 3)
+    assert refused.value.facts == {"limit": 60_00, "used": 0, "free": 60_00}
+    await bid_units(market, auction, ann, 20_00, 3)
+    await bid_units(market, auction, bob, 30_00, 2)
+    assert (await used_of(market, ann), await used_of(market, bob)) == (60_00, 60_00), "Ann gets one of three"
+    with pytest.raises(ExposureExceeded):
+        await bid_units(market, auction, ann, 20_01, 3)
+    await bid_units(market, auction, bob, 30_01, 3)
+    assert (await used_of(market, ann), await used_of(market, bob)) == (0, 90_03)
+    await assert_sound(market)
+    await market.call("cancel_auction", seller, auction_id=auction)
+    assert await used_of(market, bob) == 0
+
+
+async def test_of_several_who_would_get_units_again_those_go_that_nothing_covers(market, seller, ann, bob):
+    """Bob retracts; of the three who would share his units Ann leads elsewhere with what she had here."""
+    cat, dan = new_caller(), new_caller()
+    auction, elsewhere = (
+        await new_lot(market, seller, 3, exposure_guard=True),
+        await new_lot(market, seller, 1, exposure_guard=True),
+    )
+    await give_limit(market, ann, 100_00)
+    await bid_units(market, auction, dan, 11_00)
+    await bid_units(market, auction, ann, 12_00)
+    await bid_units(market, auction, cat, 13_00)
+    receipt = await bid_units(market, auction, bob, 50_00, 3)
+    await market.bid_now(elsewhere, ann, 90_00)
+    await market.call("retract_bid", bob, auction_id=auction, bid_id=receipt.bid_id)
+    places = await market.pool.fetch(
+        "SELECT bidder_id FROM auction_places WHERE auction_id = $1 ORDER BY place", auction
+    )
+    assert [row["bidder_id"] for row in places] == [cat.id, dan.id]
+    events = (await market.auction_events(auction))[-2:]
+    assert [(e["type"], e.get("reason")) for e in events] == [
+        ("bid_retracted", None),
+        ("bid_retracted", "not_covered"),
+    ]
+    assert [e["type"] for e in await market.personal_events(ann)] == ["outbid", "bids_taken_back"]
+    assert [e["type"] for e in await market.personal_events(dan)] == ["outbid", "leading_again"]
+    await assert_sound(market)
+    assert await assert_replays(market.pool, [auction]) == 1
+    await assert_audited(market, [auction])
 
 
 async def test_a_bid_that_would_lead_again_goes_when_nothing_covers_it_any_more(market, seller, ann, bob):
@@ -228,22 +278,31 @@ async def test_two_first_bids_of_a_new_user_at_once_both_count(market, second_ma
 
 
 async def test_a_storm_of_everything_from_two_processes_stays_sound(market, second_market, seller):
-    """Bids of forty users on sixty auctions, half of them guarded, with retractions, purchases and cancellations."""
+    """Bids of forty users on sixty auctions, a third of several units, half guarded; with all that takes bids away."""
     dice = random.Random(20_261_124)
     listings = await market.new_listings(seller, 60)
+    await market.pool.execute("UPDATE listings SET quantity = 3 WHERE listing_id = ANY($1)", listings)
+    several = set(range(0, 60, 3))
     opened = [
-        await market.open(seller, listing, exposure_guard=n % 2 == 0, buy_now_price=250_00)
+        await market.open(
+            seller,
+            listing,
+            exposure_guard=n % 2 == 0,
+            **({"quantity": 3} if n in several else {"buy_now_price": 250_00}),
+        )
         for n, listing in enumerate(listings)
     ]
     auctions = [auction.id for auction in opened]
+    units = {auctions[n]: 3 for n in several}
     users = [new_caller() for _ in range(40)]
     for user in users:
         await give_limit(market, user, dice.choice([50_00, 150_00, 400_00]))
     receipts = []
 
     async def bid(process, auction, user, amount):
-        with suppress(BidTooLow, ExposureExceeded, AuctionNotLive):
-            answer = await process.bid(auction, user, amount)
+        with suppress(BidTooLow, ExposureExceeded, AuctionNotLive, UnitsReduced):
+            quantity = dice.randint(1, units.get(auction, 1))
+            answer = await process.bid(auction, user, amount, quantity=quantity)
             receipts.append((auction, user, msgspec.json.decode(answer.body)["bid_id"]))
 
     async def rare(process):

@@ -10,7 +10,7 @@ import pytest
 
 from handlers.auctions import PUNCTUAL, TIMERS, tell_losers
 from handlers.auctions.rules import CLOSE_GRACE_MS
-from protocols.auctions import (
+from protocols.auction_refusals import (
     AuctionNotCancellable,
     AuctionNotFound,
     AuctionNotLive,
@@ -19,8 +19,8 @@ from protocols.auctions import (
     ListingAlreadyInAuction,
     ListingNotAuctionable,
     OwnAuction,
-    SoftClose,
 )
+from protocols.auction_terms import SoftClose
 from protocols.errors import InvalidInput, KeyRequired, NotAllowed, Unauthenticated
 from protocols.listings import CategoryNotFound
 from protocols.values import new_id, now_instant

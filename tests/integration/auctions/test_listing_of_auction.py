@@ -11,7 +11,7 @@ from handlers.auctions.rules import CLOSE_GRACE_MS
 from handlers.contract import Call
 from handlers.listings import ROUTES as LISTING_ROUTES
 from protocols.auction_guards import AuctionNotEndable
-from protocols.auctions import (
+from protocols.auction_refusals import (
     AuctionNotFound,
     AuctionNotLive,
     ListingAlreadyInAuction,
@@ -25,6 +25,8 @@ from protocols.values import new_id, now_instant
 from storage.listings.lookups import read_stock
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller
 from tests.integration.auctions.replay import assert_audited, assert_replays
+from tests.integration.auctions.test_units import bid as bid_units
+from tests.integration.auctions.test_units import new_lot
 
 LISTINGS = {route.verb: route for route in LISTING_ROUTES}
 
@@ -210,9 +212,6 @@ async def test_an_auction_of_several_units_sells_as_many_and_a_reverse_one_sells
     await market.bid_now(lot, ann, 20_00)
     await market.bid_now(lot, bob, 30_00)
     await market.bid_now(reverse, ann, 9_00)
-    for auction in (lot, reverse):
-        with pytest.raises(AuctionNotEndable):
-            await market.call("end_early", seller, auction_id=auction)
     market.clock_ms = end + CLOSE_GRACE_MS
     await market.run_timers()
     assert tuple(await listing_row(market, several)) == ("active", 3, 4)
@@ -356,6 +355,49 @@ async def test_ending_early_tells_everyone_and_is_checked_by_the_auditor(market,
     assert len(await market.auction_events(auction)) == 4
     assert await assert_replays(market.pool, [auction]) == 1
     await assert_audited(market, [auction])
+
+
+async def test_a_job_is_given_and_units_are_sold_before_the_end_at_the_price_of_now(market, seller, ann, bob):
+    end = now_instant() + HOUR_MS
+    job = await market.new_auction(
+        seller, format="reverse", starting_price=90_00, reserve_price=20_00, ends_at=moment(end)
+    )
+    lot = await new_lot(market, seller, 3, ends_at=moment(end))
+    await market.bid_now(job, ann, 50_00)
+    await market.bid_now(job, bob, 40_00)
+    await bid_units(market, lot, ann, 20_00, 2)
+    await bid_units(market, lot, bob, 30_00, 2)
+    given = await market.call("end_early", seller, auction_id=job)
+    assert (given.status, given.price) == ("sold", 49_00)
+    sold = await market.call("end_early", seller, auction_id=lot)
+    assert (sold.status, sold.price) == ("sold", 20_00)
+    closed = [(await market.auction_events(one))[-1] for one in (job, lot)]
+    assert all(event["ended_early"] for event in closed)
+    assert (closed[0].get("winners"), closed[1]["winner"]) == (None, None)
+    assert [share["quantity"] for share in closed[1]["winners"]] == [2, 1]
+    listings = [(await market.row(one))["listing_id"] for one in (job, lot)]
+    assert [(await listing_row(market, one))["quantity"] for one in listings] == [1, 7]
+    market.clock_ms = end + CLOSE_GRACE_MS
+    await market.run_timers()
+    assert await assert_replays(market.pool, [job, lot]) == 2
+    await assert_audited(market, [job, lot])
+
+
+@pytest.mark.parametrize(
+    ("terms", "why"),
+    [
+        ({"format": "sealed_second_price"}, "announced to all"),
+        ({"format": "dutch", "dutch": {"floor_price": 1_00, "step": 1, "tick_s": 60}}, "first bid"),
+        ({"quantity": 1}, "Nobody has bid"),
+    ],
+)
+async def test_an_auction_that_nobody_leads_is_not_ended_early_and_says_why(market, seller, ann, terms, why):
+    auction = await market.new_auction(seller, **terms)
+    if terms.get("format", "").startswith("sealed"):
+        await market.bid_now(auction, ann, 20_00)
+    with pytest.raises(AuctionNotEndable, match=why):
+        await market.call("end_early", seller, auction_id=auction)
+    assert (await market.row(auction))["status"] == "live"
 
 
 async def test_closings_edits_and_openings_of_one_listing_at_once_never_wait_in_a_ring(

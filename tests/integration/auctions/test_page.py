@@ -8,7 +8,7 @@ import pytest
 
 from handlers.auctions.get_page import BIDS_SHOWN
 from handlers.auctions.rules import CLOSE_GRACE_MS
-from protocols.auctions import AuctionNotFound
+from protocols.auction_refusals import AuctionNotFound
 from protocols.values import new_id, now_instant, to_json
 from storage.auctions.page_postgres import _sql
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller

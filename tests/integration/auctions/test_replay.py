@@ -6,16 +6,16 @@ from collections import Counter
 
 import msgspec
 
-from protocols.auctions import (
+from protocols.auction_refusals import (
     AuctionNotCancellable,
     AuctionNotLive,
     BidNotRetractable,
     BidTooHigh,
     BidTooLow,
     BuyNowUnavailable,
-    SoftClose,
     UnitsReduced,
 )
+from protocols.auction_terms import SoftClose
 from protocols.errors import Refusal
 from protocols.values import now_instant
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller

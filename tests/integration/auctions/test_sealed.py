@@ -13,16 +13,15 @@ from handlers.auctions.rules import CLOSE_GRACE_MS
 from handlers.auctions.sealed_rules import OPENINGS_CHUNK
 from handlers.contract import Caller
 from protocols.auction_audits import commitment_of
-from protocols.auctions import (
+from protocols.auction_refusals import (
     AuctionNotLive,
     BidNotRetractable,
-    BidReceipt,
     BidTooLow,
     BuyNowUnavailable,
     OwnAuction,
-    PlaceBid,
-    SoftClose,
 )
+from protocols.auction_terms import SoftClose
+from protocols.auctions import BidReceipt, PlaceBid
 from protocols.errors import InvalidInput, KeyReused, Refusal
 from protocols.values import new_id, now_instant, to_json
 from storage.auctions.lookups import read_auction_facts, read_ticker

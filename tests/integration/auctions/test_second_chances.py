@@ -8,11 +8,13 @@ import pytest
 from handlers.auctions.rules import CLOSE_GRACE_MS
 from handlers.auctions.second_chance_rules import WINDOW_MS
 from protocols.auction_guards import ExposureExceeded
-from protocols.auctions import AuctionNotFound
+from protocols.auction_refusals import AuctionNotFound
 from protocols.errors import InvalidInput, KeyRequired, NotAllowed
 from protocols.second_chances import SecondChanceNotFound, SecondChanceNotOpen, SecondChanceUnavailable
 from protocols.values import new_id, now_instant
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller
+from tests.integration.auctions.test_units import bid as bid_units
+from tests.integration.auctions.test_units import new_lot
 
 BIDS = (20_00, 41_00, 33_00, 77_00)
 
@@ -170,11 +172,11 @@ async def test_another_piece_is_sold_as_long_as_there_are_some(market, seller):
     await market.pool.execute(restock, listing)
     made = [await offer(market, seller, auction, nth=nth, another_piece=True) for nth in (1, 2)]
     assert (await accept(market, bidders[2], made[0])).another_piece
-    with pytest.raises(SecondChanceNotOpen, match="no piece left"):
+    with pytest.raises(SecondChanceNotOpen, match="not for sale"):
         await accept(market, bidders[1], made[1])
     await market.pool.execute(restock, listing)
     await market.open(seller, listing, ends_at=moment(market.now_ms() + HOUR_MS))
-    with pytest.raises(SecondChanceNotOpen, match="no piece left"):
+    with pytest.raises(SecondChanceNotOpen, match="another auction"):
         await accept(market, bidders[1], made[1])
     assert (
         await market.pool.fetchval("SELECT status FROM listings WHERE listing_id = $1", listing) == "active"
@@ -195,7 +197,7 @@ async def test_an_opened_sealed_bid_gets_an_offer_and_a_dutch_auction_has_nobody
     await market.run_timers()
     await offer(market, seller, sealed)
     assert (await told_of(market, ann))[0]["price"] == 30_00
-    with pytest.raises(SecondChanceUnavailable):
+    with pytest.raises(SecondChanceUnavailable, match="ends with its first bid"):
         await offer(market, seller, dutch)
 
 
@@ -254,6 +256,114 @@ async def test_an_accept_in_a_guarded_auction_has_to_be_covered(market, seller):
         await accept(market, bidders[2], made)
     await market.pool.execute(limit, bidders[2].id, 41_00)
     assert (await accept(market, bidders[2], made)).status == "accepted"
+
+
+async def test_the_job_of_a_reverse_auction_goes_to_the_next_lowest_at_their_own_price(market, seller):
+    bidders = [new_caller() for _ in BIDS]
+    end = market.now_ms() + HOUR_MS
+    auction = await market.new_auction(seller, format="reverse", starting_price=90_00, ends_at=moment(end))
+    for who, amount in zip(bidders, sorted(BIDS, reverse=True), strict=True):
+        await market.bid_now(auction, who, amount)
+    market.clock_ms = end + CLOSE_GRACE_MS
+    await market.run_timers()
+    listing = (await market.row(auction))["listing_id"]
+    with pytest.raises(SecondChanceUnavailable, match="one job"):
+        await offer(market, seller, auction, another_piece=True)
+    won = (await market.call("list_bids", auction_id=auction)).items[0]
+    with pytest.raises(SecondChanceUnavailable, match="got the auction"):
+        await offer(market, seller, auction, nth=None, bid_id=won.bid_id)
+    made = [await offer(market, seller, auction, nth=nth) for nth in (1, 2)]
+    assert [(await told_of(market, who))[0]["price"] for who in bidders[1:3]] == [41_00, 33_00]
+    again = (await market.open(seller, listing, format="reverse")).id
+    with pytest.raises(SecondChanceNotOpen, match="another auction"):
+        await accept(market, bidders[2], made[0])
+    await market.call("cancel_auction", seller, auction_id=again)
+    await market.pool.execute("UPDATE listings SET status = 'withdrawn' WHERE listing_id = $1", listing)
+    with pytest.raises(SecondChanceNotOpen, match="not wanted"):
+        await accept(market, bidders[2], made[0])
+    await market.pool.execute("UPDATE listings SET status = 'active' WHERE listing_id = $1", listing)
+    assert (await accept(market, bidders[2], made[0])).price == 33_00
+    stock = await market.pool.fetchrow("SELECT status, quantity FROM listings WHERE listing_id = $1", listing)
+    assert tuple(stock) == ("active", 1), "nothing of the opener's is sold"
+    with pytest.raises(SecondChanceNotOpen):
+        await accept(market, bidders[1], made[1])
+
+
+async def close_lot(market, lot):
+    market.clock_ms = int((await market.row(lot))["ends_at_ms"]) + CLOSE_GRACE_MS
+    await market.run_timers()
+
+
+async def test_units_that_fell_free_go_to_the_next_highest_for_what_they_lack(
+    market, second_market, seller, ann, bob
+):
+    """Four units: Ann gets three, Bob one of the three he wants; Cat and Dan get none."""
+    cat, dan = new_caller(), new_caller()
+    lot = await new_lot(market, seller, 4, exposure_guard=True)
+    for who, amount, units in ((cat, 20_00, 1), (dan, 25_00, 2), (bob, 30_00, 3), (ann, 50_00, 3)):
+        await bid_units(market, lot, who, amount, units)
+    await close_lot(market, lot)
+    with pytest.raises(SecondChanceUnavailable, match="2 more"):
+        await offer(market, seller, lot, quantity=3)
+    made = [await offer(market, seller, lot, nth=nth) for nth in (1, 2, 3)]
+    assert [one.quantity for one in made] == [2, 2, 1]
+    (told,) = await told_of(market, dan)
+    assert (told["price"], told["quantity"]) == (25_00, 2)
+    await market.pool.execute("UPDATE exposures SET limit_minor = 5999 WHERE user_id = $1", bob.id)
+    with pytest.raises(ExposureExceeded):
+        await accept(market, bob, made[0])
+    stock = "SELECT quantity FROM listings WHERE listing_id = (SELECT listing_id FROM auctions WHERE auction_id = $1)"
+    assert await market.pool.fetchval(stock, lot) == 6
+    await market.pool.execute("UPDATE exposures SET limit_minor = 6000 WHERE user_id = $1", bob.id)
+    results = await asyncio.gather(
+        accept(market, bob, made[0]), accept(second_market, dan, made[1]), return_exceptions=True
+    )
+    assert [result.status for result in results] == ["accepted", "accepted"]
+    assert await market.pool.fetchval(stock, lot) == 6, "the sale has taken the units already"
+    with pytest.raises(SecondChanceNotOpen):
+        await accept(market, cat, made[2])
+    with pytest.raises(SecondChanceUnavailable, match="has accepted"):
+        await offer(market, seller, lot, nth=3)
+
+
+async def test_pieces_beside_a_lot_are_sold_whole_and_not_those_of_another_auction(market, seller, ann, bob):
+    lot = await new_lot(market, seller, 2)
+    await bid_units(market, lot, bob, 20_00, 2)
+    await bid_units(market, lot, ann, 50_00, 2)
+    await close_lot(market, lot)
+    listing = (await market.row(lot))["listing_id"]
+    made = await offer(market, seller, lot, another_piece=True)
+    assert made.quantity == 2
+    for on_hand, why in ((1, "1 left"), (3, "another auction")):
+        await market.pool.execute("UPDATE listings SET quantity = $2 WHERE listing_id = $1", listing, on_hand)
+        if on_hand == 3:
+            await market.open(seller, listing, quantity=2)
+        with pytest.raises(SecondChanceNotOpen, match=why):
+            await accept(market, bob, made)
+    assert await market.pool.fetchval("SELECT quantity FROM listings WHERE listing_id = $1", listing) == 3
+    await market.pool.execute("UPDATE listings SET quantity = 4 WHERE listing_id = $1", listing)
+    assert (await accept(market, bob, made)).quantity == 2
+    assert await market.pool.fetchval("SELECT quantity FROM listings WHERE listing_id = $1", listing) == 2
+
+
+async def test_sealed_bids_for_units_below_the_reserve_get_them_off_the_listing(market, seller, ann, bob):
+    end = market.now_ms() + HOUR_MS
+    lot = await new_lot(
+        market, seller, 3, format="sealed_second_price", reserve_price=99_00, ends_at=moment(end)
+    )
+    await bid_units(market, lot, ann, 30_00, 2)
+    await bid_units(market, lot, bob, 40_00, 3)
+    with pytest.raises(SecondChanceUnavailable, match="has ended"):
+        await offer(market, seller, lot)
+    await close_lot(market, lot)
+    first = await offer(market, seller, lot, quantity=1)
+    assert (await accept(market, bob, first)).price == 40_00
+    second = await offer(market, seller, lot, nth=2)
+    assert second.quantity == 2
+    assert (await accept(market, ann, second)).price == 30_00
+    row = await market.row(lot)
+    stock = "SELECT quantity FROM listings WHERE listing_id = $1"
+    assert await market.pool.fetchval(stock, row["listing_id"]) == 7
 
 
 async def test_offers_page_from_the_newest(market, seller, ann):

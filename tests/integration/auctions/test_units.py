@@ -10,7 +10,9 @@ import msgspec
 import pytest
 
 from protocols.auction_audits import commitment_of
-from protocols.auctions import BidTooLow, OpenAuction, SoftClose, TooManyUnits, UnitsReduced
+from protocols.auction_refusals import BidTooLow, TooManyUnits, UnitsReduced
+from protocols.auction_terms import SoftClose
+from protocols.auctions import OpenAuction
 from protocols.errors import InvalidInput, Refusal
 from protocols.values import now_instant
 from server.auditing import audit

@@ -9,7 +9,8 @@ import pytest
 
 from handlers.auctions import tell_started, watch_auction, watching
 from handlers.auctions.rules import CLOSE_GRACE_MS
-from protocols.auctions import AuctionNotFound, AuctionNotLive, OwnAuction, SoftClose
+from protocols.auction_refusals import AuctionNotFound, AuctionNotLive, OwnAuction
+from protocols.auction_terms import SoftClose
 from protocols.errors import InvalidInput, Unauthenticated
 from protocols.values import new_id, now_instant
 from protocols.watching import WatchListFull

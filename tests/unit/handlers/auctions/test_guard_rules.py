@@ -12,9 +12,11 @@ from handlers.auctions.guard_rules import (
     check_standing,
     default_limit,
     exposed,
+    grown,
     held_of,
 )
 from handlers.auctions.rules import HOUR_MS, Terms, default_steps, judge_bid, open_state
+from handlers.auctions.units_rules import judge_bid as judge_units_bid
 from protocols.auction_guards import (
     BidderIsBlocked,
     BidderNotApproved,
@@ -36,14 +38,26 @@ def test_the_default_limit_is_in_whole_units_of_the_currency(exponent, limit):
 
 
 def test_an_open_guarded_auction_holds_its_leaders_maximum_and_nothing_else_does():
-    assert exposed(TERMS, NEW) is None
-    assert exposed(TERMS, LED) == (ANN, 50_00)
-    assert exposed(TERMS, judge_bid(TERMS, LED, BOB, 60_00, 2)) == (BOB, 60_00)
-    assert exposed(replace(TERMS, exposure_guard=False), LED) is None
+    assert exposed(TERMS, NEW) == {}
+    assert exposed(TERMS, LED) == {ANN: 50_00}
+    assert exposed(TERMS, judge_bid(TERMS, LED, BOB, 60_00, 2)) == {BOB: 60_00}
+    assert exposed(replace(TERMS, exposure_guard=False), LED) == {}
     for over in ("sold", "unsold", "cancelled"):
-        assert exposed(TERMS, replace(LED, status=over)) is None
+        assert exposed(TERMS, replace(LED, status=over)) == {}
         assert held_of(replace(LED, status=over), ANN) == 0
     assert (held_of(LED, ANN), held_of(LED, BOB)) == (50_00, 0)
+
+
+def test_a_bid_for_several_units_counts_in_full_as_long_as_it_gets_one():
+    three = replace(TERMS, quantity=3)
+    first = judge_units_bid(three, NEW, ANN, 20_00, 1, 2)
+    second = judge_units_bid(three, first, BOB, 30_00, 2, 2)
+    assert exposed(three, second) == {BOB: 60_00, ANN: 40_00}, "Ann gets one unit of two"
+    assert (grown(first, second), grown(second, first)) == ([BOB], [])
+    third = judge_units_bid(three, second, BOB, 30_01, 3, 3)
+    assert exposed(three, third) == {BOB: 90_03}
+    assert (grown(second, third), grown(third, second)) == ([BOB], [ANN])
+    assert exposed(three, replace(third, status="sold")) == {}
 
 
 @pytest.mark.parametrize(

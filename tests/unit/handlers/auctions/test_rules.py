@@ -27,7 +27,7 @@ from handlers.auctions.rules import (
     start,
 )
 from protocols.auction_guards import AuctionNotEndable
-from protocols.auctions import (
+from protocols.auction_refusals import (
     AuctionNotCancellable,
     AuctionNotLive,
     BidNotRetractable,
@@ -316,10 +316,10 @@ def test_ending_early_sells_to_the_leader_at_the_price_of_now_reserve_or_not():
     for status in ("scheduled", "sold", "cancelled"):
         with pytest.raises(AuctionNotLive):
             end_early(terms(), replace(led, status=status), SELLER, 1)
-    with pytest.raises(AuctionNotEndable):
+    with pytest.raises(AuctionNotEndable, match="Nobody has bid"):
         end_early(terms(), play(terms()), SELLER, 1)
-    with pytest.raises(AuctionNotEndable):
-        end_early(replace(terms(), format="sealed_first_price"), led, SELLER, 1)
+    with pytest.raises(AuctionNotEndable, match="as announced"):
+        end_early(terms(), led, SELLER, 1, barred="It ends as announced")
 
 
 # -- rule 5 --

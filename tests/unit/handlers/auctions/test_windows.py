@@ -22,7 +22,12 @@ from handlers.auctions.rules import (
     judge_bid,
     open_state,
 )
-from protocols.auctions import AuctionNotCancellable, AuctionNotLive, BidNotRetractable, BuyNowUnavailable
+from protocols.auction_refusals import (
+    AuctionNotCancellable,
+    AuctionNotLive,
+    BidNotRetractable,
+    BuyNowUnavailable,
+)
 
 SELLER, ANN, BOB = (UUID(int=n) for n in (9, 1, 2))
 END = 100 * HOUR_MS
