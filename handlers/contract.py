@@ -76,7 +76,13 @@ class AuthTools(Protocol):
         ...
 
     def sign_scope_token(
-        self, issuer: Caller, access_version: int, channels: Sequence[str], now_ms: int, ends_at_ms: int
+        self,
+        token_id: UUID,
+        issuer: Caller,
+        access_version: int,
+        channels: Sequence[str],
+        now_ms: int,
+        ends_at_ms: int,
     ) -> str:
         """Return a token that lends what its issuer may follow of these channels."""
         ...

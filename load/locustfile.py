@@ -1,4 +1,6 @@
-"""Locust: bidders and watchers on websockets, visitors on REST; p50, p95 and p99 per command in locust's own tables.
+"""Locust: bidders and watchers on websockets, visitors, shoppers and a seller on REST.
+
+p50, p95 and p99 per command are in locust's own tables.
 
 Run against a server with MNBARA_RATE_LIMITS=off, since all users call from one address:
 `locust -f load/locustfile.py --headless -u 50 -r 10 -t 30s --host http://127.0.0.1:8080`
@@ -10,10 +12,12 @@ from locust import events
 from locust.env import Environment
 from locust.runners import MasterRunner
 
-from load.scenarios.auctions import MARKET, Bidder, Watcher, open_market
+from load.scenarios.auctions import Bidder, Watcher
 from load.scenarios.listings import Visitor
+from load.scenarios.shelf import MARKET, open_market
+from load.scenarios.shopping import Seller, Shopper
 
-__all__ = ["Bidder", "Visitor", "Watcher"]
+__all__ = ["Bidder", "Seller", "Shopper", "Visitor", "Watcher"]
 
 
 @events.test_start.add_listener  # type: ignore[untyped-decorator]

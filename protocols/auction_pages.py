@@ -84,4 +84,6 @@ class AuctionPage(Struct, frozen=True, kw_only=True):
     server_time: Timestamp
     position: Position
     version: int
-    """Another one whenever anything but the clock has changed; the ETag."""
+    """Another one whenever anything but the clock and `watching_now` has changed; the ETag."""
+    watching_now: int | None
+    """Connections that follow the auction at the moment, a few seconds old; None while that cannot be said."""

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from protocols import auction_events, auction_guards, auction_signals, second_chances, watching
 from protocols.auction_guards import Bidders
 from protocols.auction_terms import DutchTerms, Format, IncrementRow, NextBid, Quantity, SoftClose, Status
+from protocols.places import RADIUS_M, Near, RadiusM
 from protocols.values import AmountMinor, Currency, Cursor, InputTime, Key, PageLimit, Position, Timestamp
 
 # -- Commands and queries ------------------------------------------------------------------------------------
@@ -120,6 +121,9 @@ class ListAuctions(Struct, frozen=True):
     """Of the price now, in each auction's own currency; a Dutch auction's is its starting price."""
     ends_within_s: Annotated[int, Meta(ge=1, le=7_776_000)] | None = None
     has_bids: bool | None = None
+    near: Near = ""
+    """`lat,lon` in degrees: only auctions of goods within `radius_m` of it."""
+    radius_m: RadiusM = RADIUS_M
     sort: Literal["ends_at"] = "ends_at"
     limit: PageLimit = 50
     cursor: Cursor | None = None
@@ -184,10 +188,17 @@ class Auction(AuctionSummary, frozen=True, kw_only=True):
     """Who watches, bidders too. It does not change the version: with a stored answer it may be a little old."""
 
 
+class ListedAuction(AuctionSummary, frozen=True, kw_only=True):
+    """An auction in a list."""
+
+    distance_m: float | None
+    """Great-circle metres from `near` to the goods; null without it."""
+
+
 class AuctionList(Struct, frozen=True):
     """One page of auctions."""
 
-    items: list[AuctionSummary]
+    items: list[ListedAuction]
     next_cursor: str | None
 
 

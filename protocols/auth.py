@@ -108,6 +108,18 @@ class CreateScopeToken(Struct, frozen=True, kw_only=True):
     channels: Annotated[list[ScopeChannel], Meta(min_length=1, max_length=32)]
     ttl_s: Annotated[int, Meta(ge=1, le=86_400)] = 3_600
     """Seconds until it expires; it never outlives the caller's session."""
+    label: Annotated[str, Meta(max_length=80)] = ""
+    """For yourself: whom it is for."""
+
+
+class ListScopeTokens(Struct, frozen=True, kw_only=True):
+    """Ask which of the caller's scope tokens are good."""
+
+
+class RevokeScopeToken(Struct, frozen=True, kw_only=True):
+    """Take one of the caller's scope tokens back; who follows channels by it stops within a second."""
+
+    token_id: UUID
 
 
 # -- Replies ----------------------------------------------------------------------------------------------------------
@@ -178,8 +190,28 @@ class Sessions(Struct, frozen=True, kw_only=True):
 class ScopeToken(Struct, frozen=True, kw_only=True):
     """A token to pass on: for `subscribe.token`, or the header `Channel-Token` of a long poll."""
 
+    id: UUID
+    """What it is taken back by."""
     token: str
+    """Told this once."""
     expires_at: Timestamp
+
+
+class ScopeTokenSummary(Struct, frozen=True, kw_only=True):
+    """A scope token as its maker sees it afterwards."""
+
+    id: UUID
+    label: str
+    channels: list[str]
+    created_at: Timestamp
+    expires_at: Timestamp
+
+
+class ScopeTokens(Struct, frozen=True, kw_only=True):
+    """Good scope tokens, the newest first; all of them on one page."""
+
+    items: list[ScopeTokenSummary]
+    next_cursor: str | None = None
 
 
 # -- Events, all on the user's personal channel -----------------------------------------------------------------------
@@ -205,7 +237,24 @@ class AccessChanged(Struct, frozen=True, kw_only=True):
     roles: list[str]
 
 
+class ScopeTokenCreated(Struct, frozen=True, kw_only=True):
+    """This account lends others the sight of channels."""
+
+    token_id: UUID
+    label: str
+    channels: list[str]
+    expires_at: Timestamp
+
+
+class ScopeTokenRevoked(Struct, frozen=True, kw_only=True):
+    """A scope token of this account was taken back; also the answer to who did it."""
+
+    token_id: UUID
+
+
 PERSONAL_EVENTS: dict[str, type[Struct]] = {
+    "scope_token_created": ScopeTokenCreated,
+    "scope_token_revoked": ScopeTokenRevoked,
     "session_started": SessionStarted,
     "session_ended": SessionEnded,
     "access_changed": AccessChanged,
@@ -280,3 +329,21 @@ class NotShareable(Refusal):
     """A channel of this kind cannot be shared by a scope token."""
 
     code, number, status = "not_shareable", 540, 422
+
+
+class ScopeTokenOver(Unauthenticated):
+    """This token was taken back by who made it; ask them for another."""
+
+    code, number, status = "scope_token_over", 541, 401
+
+
+class ScopeTokenNotFound(Refusal):
+    """You have no such scope token that is good."""
+
+    code, number, status = "scope_token_not_found", 542, 404
+
+
+class TooManyScopeTokens(Refusal):
+    """You have as many good scope tokens as you can; take one back first."""
+
+    code, number, status = "too_many_scope_tokens", 543, 409

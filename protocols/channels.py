@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from protocols.values import PageLimit, Timestamp
+from protocols.values import Cursor, PageLimit, Timestamp
 
 ChannelName = Annotated[str, Meta(max_length=255, examples=["auctions:019ab3c0-0000-7000-8000-000000000000"])]
 Offset = Annotated[int, Meta(ge=0, le=9_007_199_254_740_991)]
@@ -39,6 +39,7 @@ class GetLag(Struct, frozen=True, kw_only=True):
 
     channel: ChannelName
     limit: PageLimit = 20
+    cursor: Cursor | None = None
 
 
 class OffsetReported(Struct, frozen=True):

@@ -218,7 +218,7 @@ class PriceBands(Struct, frozen=True, kw_only=True):
 
 
 class Facets(Struct, frozen=True, kw_only=True):
-    """Counts over the newest 10,000 matches at most."""
+    """Counts over the newest 10,000 matches at most, 2,000 where titles are spelt like the text."""
 
     matches: int
     capped: bool

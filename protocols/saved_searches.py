@@ -6,6 +6,7 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from protocols.errors import Refusal
+from protocols.places import RADIUS_M, Near, RadiusM
 from protocols.values import Currency, Cursor, Key, Money, PageLimit, Timestamp
 
 Condition = Literal["new", "like_new", "used", "for_parts"]
@@ -28,9 +29,9 @@ class SearchFilters(Struct, frozen=True, kw_only=True):
     """Minor units, compared in `currency` when that is given, else in each listing's own."""
     currency: Currency | None = None
     seller_id: UUID | None = None
-    near: Annotated[str, Meta(max_length=64, examples=["52.52,13.405"])] = ""
+    near: Near = ""
     """`lat,lon` in degrees: only listings within `radius_m` of it."""
-    radius_m: Annotated[int, Meta(ge=1, le=20_000_000)] = 50_000
+    radius_m: RadiusM = RADIUS_M
 
 
 # -- Commands ----------------------------------------------------------------------------------------------------------

@@ -75,6 +75,17 @@ def personal_channel(user_id: UUID) -> str:
     return f"{PERSONAL_PREFIX}{user_id}"
 
 
+_CROWDS = (f"{Kind.AUCTIONS}:", f"{Kind.TICKER}:")
+
+
+def crowd_of(channel: str) -> str | None:
+    """Return what the followers of a channel are counted for: an auction, through its events or its ticker; else None.
+
+    How many they are may be told to anybody, who they are to nobody.
+    """
+    return channel.partition(":")[2] if channel.startswith(_CROWDS) else None
+
+
 def listing_stream(listing_id: UUID) -> str:
     """Return the stream of a listing's audit events; it is no channel, nobody can subscribe to it."""
     return f"listings:{listing_id}"

@@ -60,6 +60,10 @@ class Channel:
         """Let a reader go; what it had coming this tick still goes out."""
         raise NotImplementedError
 
+    def audiences(self) -> Sequence[Audience]:
+        """Return who reads, in the groups that are served alike."""
+        return (self.audience,)
+
     def in_use(self) -> bool:
         """Whether anybody reads or is about to."""
         raise NotImplementedError

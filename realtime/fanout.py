@@ -72,6 +72,13 @@ class Audience:
         wishing = sum(len(group.readers) for group in self.groups.values()) if self.groups else 0
         return len(self.text) + len(self.binary) + wishing
 
+    def readers(self) -> Iterator[Writer]:
+        """Return everybody who reads."""
+        yield from self.text
+        yield from self.binary
+        for group in self.groups.values() if self.groups else ():
+            yield from group.readers
+
     def add(self, writer: Writer, style: Style = PLAIN, base: Publication | None = None) -> None:
         """Let a reader in; `Fanout.settle` first, or it gets this tick's publications twice.
 

@@ -18,6 +18,7 @@ from protocols.control import CONTROL_CHANNEL
 from realtime.admission import Admission
 from realtime.attendance import Attendance
 from realtime.channel import Channel, Observer, Surroundings
+from realtime.crowds import Crowds
 from realtime.fanout import Fanout
 from realtime.heartbeat import Wheel
 from realtime.hooks import Hooks
@@ -28,6 +29,7 @@ from realtime.ports import (
     LEAVE,
     Bus,
     ChannelRule,
+    CrowdStore,
     Entry,
     Grant,
     Identity,
@@ -110,6 +112,7 @@ class Hub:
         limits: Limits | None = None,
         presence: Presence | None = None,
         reports: ReportStore | None = None,
+        crowds: CrowdStore | None = None,
     ) -> None:
         """Make it inside the running event loop; `start` before the first connection."""
         self.bus, self.log = bus, log
@@ -122,6 +125,7 @@ class Hub:
         self.attendance = Attendance(presence, self.room) if presence is not None else None
         self.reports = Reports(reports, self.room) if reports is not None else None
         self.channels: dict[str, Channel] = {}
+        self.crowds = Crowds(crowds, self.room, self.channels) if crowds is not None else None
         self.connections: set[Member] = set()
         self.draining = False
         self.on_control: Callable[[Sequence[Entry]], None] = lambda _entries: None
@@ -133,6 +137,7 @@ class Hub:
         self._sessions, self._users = _Index(), _Index()
         self._granted_by_user: dict[str, set[tuple[Member, str]]] = {}
         self._granted_by_session: dict[str, set[tuple[Member, str]]] = {}
+        self._granted_by_token: dict[str, set[tuple[Member, str]]] = {}
         self._opening: list[Channel] = []
         self._openers = 0
         self._idle: dict[str, Channel] = {}
@@ -151,6 +156,8 @@ class Hub:
             self.room.start(self.attendance.repeat())
         if self.reports is not None:
             self.room.start(self.reports.repeat())
+        if self.crowds is not None:
+            self.room.start(self.crowds.watch())
 
     async def drain(self, grace_s: float) -> None:
         """Let no one in and send everybody elsewhere (3001), spread over the grace time against stampedes.
@@ -184,6 +191,8 @@ class Hub:
             await self.attendance.finish(1.0)
         if self.reports is not None:
             await self.reports.finish(1.0)
+        if self.crowds is not None:
+            await self.crowds.finish(1.0)
         for channel in self.channels.values():
             channel.close()
         tasks = list(self.room.tasks)
@@ -432,10 +441,15 @@ class Hub:
         """Remember on whose word a connection follows a channel."""
         self._granted_by_user.setdefault(grant.user, set()).add((member, name))
         self._granted_by_session.setdefault(grant.session, set()).add((member, name))
+        self._granted_by_token.setdefault(grant.token, set()).add((member, name))
 
     def forget_grant(self, grant: Grant, member: Member, name: str) -> None:
         """The subscription ended, or rests on another word now."""
-        by_key = ((self._granted_by_user, grant.user), (self._granted_by_session, grant.session))
+        by_key = (
+            (self._granted_by_user, grant.user),
+            (self._granted_by_session, grant.session),
+            (self._granted_by_token, grant.token),
+        )
         for index, key in by_key:
             index[key].discard((member, name))
             if not index[key]:
@@ -449,6 +463,11 @@ class Hub:
     def end_grants_of_session(self, session: str, code: int, reason: str) -> None:
         """End every subscription on the word of this session in this process."""
         for member, name in list(self._granted_by_session.get(session, ())):
+            member.unsubscribe_by_server(name, code, reason)
+
+    def end_grants_of_token(self, token: str, code: int, reason: str) -> None:
+        """End every subscription that rests on this token in this process."""
+        for member, name in list(self._granted_by_token.get(token, ())):
             member.unsubscribe_by_server(name, code, reason)
 
     # Presence.
@@ -483,12 +502,7 @@ class Hub:
 
     def subscriptions(self) -> int:
         """Return how many subscriptions there are."""
-        total = 0
-        for channel in self.channels.values():
-            total += len(channel.audience)
-            if isinstance(channel, LatestChannel):
-                total += sum(len(group.audience) for group in channel.groups.values())
-        return total
+        return sum(len(audience) for channel in self.channels.values() for audience in channel.audiences())
 
     def bytes_queued(self) -> int:
         """Return the bytes that wait for slow readers."""

@@ -155,6 +155,10 @@ class LatestChannel(Channel):
                     writer.send(frames)
             self.room.counters.deliveries += len(newest)
 
+    def audiences(self) -> Sequence[Audience]:
+        """Return who reads, by how often."""
+        return [group.audience for group in self.groups.values()]
+
     def in_use(self) -> bool:
         """Whether anybody reads or is about to."""
         return bool(self.pins or self.groups)

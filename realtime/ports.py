@@ -17,6 +17,7 @@ __all__ = [
     "Bus",
     "ChannelRule",
     "ConnectRequestContext",
+    "CrowdStore",
     "Deliver",
     "DisconnectError",
     "Entry",
@@ -71,10 +72,12 @@ class ConnectRequestContext:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """On whose word somebody else follows a channel: the subscription ends with that session, or when it is told to."""
+    """On whose word somebody else follows a channel: the subscription ends with that session or token, or when told."""
 
     user: str
     session: str
+    token: str
+    """The id of the token that carries the word."""
     confirm: Callable[[], None]
     """Raises ProtocolError when the word is good no more; asked in the step in which the subscription begins."""
 
@@ -296,4 +299,16 @@ class Bus(Protocol):
 
     async def close(self) -> None:
         """Stop delivering and leave."""
+        ...
+
+
+class CrowdStore(Protocol):
+    """How many follow something in all processes; what a process does not tell again is forgotten."""
+
+    async def tell(self, sizes: Mapping[str, int]) -> None:
+        """Say how many of each crowd this process has."""
+        ...
+
+    async def count(self, crowd: str) -> int:
+        """Return how many all processes have."""
         ...

@@ -18,6 +18,7 @@ from protocols.centrifuge import (
     PublishRequest,
     PublishResult,
 )
+from protocols.topics import crowd_of
 from realtime.attendance import Attendance
 from realtime.connection import OPEN, Connection
 from realtime.hub import Hub
@@ -70,9 +71,14 @@ class ChannelQuestions:
     async def presence_stats(
         self, connection: Connection, command_id: int, request: PresenceStatsRequest
     ) -> None:
-        """Answer how many are in a channel."""
-        attendance = await self._attendance(connection, request.channel)
-        clients, users = await attendance.count(request.channel)
+        """Answer how many are in a channel; of a crowd nothing but the clients is known, so users are as many."""
+        crowds, crowd = self._hub.crowds, crowd_of(request.channel)
+        if crowds is not None and crowd is not None:
+            await self._rule(connection, request.channel)
+            clients = users = await crowds.count(crowd)
+        else:
+            attendance = await self._attendance(connection, request.channel)
+            clients, users = await attendance.count(request.channel)
         if connection.state == OPEN:
             result = PresenceStatsResult(num_clients=clients, num_users=users)
             connection.answer(connection.codec.reply(command_id, result))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from handlers.contract import ANONYMOUS, Caller
-from protocols.auth import SessionOver, TokenExpired, TokenInvalid
+from protocols.auth import ScopeTokenOver, SessionOver, TokenExpired, TokenInvalid
 from protocols.errors import Fault, NotAllowed, Refusal, UnknownChannel
 from protocols.topics import personal_channel
 from realtime.ports import (
@@ -131,7 +131,7 @@ def _as_refused_channel() -> Iterator[None]:
         yield
     except UnknownChannel as unknown:
         raise ProtocolError(102, "unknown channel") from unknown
-    except (TokenExpired, SessionOver) as over:
+    except (TokenExpired, SessionOver, ScopeTokenOver) as over:
         raise ProtocolError(TOKEN_EXPIRED, "token expired") from over
     except (NotAllowed, TokenInvalid) as refusal:
         raise ProtocolError(103, "permission denied") from refusal

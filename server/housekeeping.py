@@ -1,4 +1,4 @@
-"""What the worker forgets once it is old: kept answers, sessions, bidders' activity, watches of auctions long over.
+"""What the worker forgets once it is old: answers, sessions, scope tokens, bidders' activity, ended auctions' watches.
 
 A few thousand rows at a time, each lot a transaction of its own, with a pause for others; killed anywhere, the next
 round goes on. Two workers may do it at once.
@@ -13,6 +13,7 @@ from handlers.auctions.signal_rules import HISTORY_MS
 from protocols.values import now_instant
 from storage.auctions.signals_postgres import delete_old_activity
 from storage.auctions.watches_postgres import delete_old_watches
+from storage.auth.scope_tokens_postgres import delete_old_scope_tokens
 from storage.auth.sessions_postgres import delete_old_sessions
 from storage.engines.postgres import Connection, Database
 from storage.idempotency_postgres import delete_old_answers
@@ -26,7 +27,7 @@ PAUSE_S = 0.2
 """Between two lots: the database is for others most of the time."""
 
 KEYS_KEPT_MS = 48 * 3_600_000
-"""Idempotency answers are promised for 24 hours and kept for 48; expired sessions as long."""
+"""Idempotency answers are promised for 24 hours and kept for 48; expired sessions and scope tokens as long."""
 
 WATCHES_KEPT_MS = 90 * 86_400_000
 """How long an auction that is over stays in the lists of those who watched it or bid."""
@@ -37,6 +38,7 @@ Chore = Callable[[Connection, int, int], Awaitable[int]]
 CHORES: tuple[tuple[Chore, int], ...] = (
     (delete_old_answers, KEYS_KEPT_MS),
     (delete_old_sessions, KEYS_KEPT_MS),
+    (delete_old_scope_tokens, KEYS_KEPT_MS),
     (delete_old_activity, HISTORY_MS),
     (delete_old_watches, WATCHES_KEPT_MS),
 )

@@ -3,21 +3,32 @@
 Source: decision 0034. RPC `realtime.get_lag`; the reports come from `realtime.report_offset`.
 """
 
+from typing import Annotated
 from uuid import UUID
 
+from msgspec import Meta, Struct
+
+from handlers.auctions.cursors import read_cursor, write_cursor
 from handlers.contract import Caller, Outcome, Permission, Route, Stores
 from protocols.channels import GetLag, Lag, ReaderLag
-from protocols.errors import UnknownChannel
+from protocols.errors import InvalidInput, UnknownChannel
 from protocols.topics import REPLAYED, parse_channel
 from protocols.values import to_timestamp
 from storage.events_postgres import read_event_times, read_heads
 from storage.reports_redis import RedisReports
 
 
-async def get_lag(command: GetLag, _caller: Caller, stores: Stores, _now_ms: int) -> Outcome:
-    """Return the clients that are furthest behind in a replayed channel, over all processes.
+class _Place(Struct, array_like=True, frozen=True):
+    """The last client of a page."""
 
-    Raises: UnknownChannel, TemporarilyUnavailable.
+    offset: Annotated[int, Meta(ge=0, le=2**53)]
+    client: Annotated[str, Meta(max_length=100)]
+
+
+async def get_lag(command: GetLag, _caller: Caller, stores: Stores, _now_ms: int) -> Outcome:
+    """Return a page of the clients that are behind in a replayed channel, over all processes, the furthest first.
+
+    Raises: UnknownChannel, InvalidInput, TemporarilyUnavailable.
     """
     parsed = parse_channel(command.channel)
     if parsed is None or parsed[0] not in REPLAYED:
@@ -25,8 +36,12 @@ async def get_lag(command: GetLag, _caller: Caller, stores: Stores, _now_ms: int
     top = (await read_heads(stores.db, [command.channel])).get(command.channel, 0)
     if not top:
         raise UnknownChannel
-    readers = await RedisReports(stores.redis).behind(command.channel, top, command.limit)
-    missing = [reader.offset + 1 for reader in readers.behind]
+    place = None if command.cursor is None else read_cursor(command.cursor, _Place)
+    after = None if place is None else (place.offset, place.client)
+    found = await RedisReports(stores.redis).behind(command.channel, top, command.limit + 1, after)
+    page = found.behind[: command.limit]
+    last = page[-1] if len(found.behind) > command.limit else None
+    missing = [reader.offset + 1 for reader in page]
     times = await read_event_times(stores.db, command.channel, missing)
     items = [
         ReaderLag(
@@ -37,10 +52,15 @@ async def get_lag(command: GetLag, _caller: Caller, stores: Stores, _now_ms: int
             behind_since=to_timestamp(times[reader.offset + 1]) if reader.offset + 1 in times else None,
             reported_at=to_timestamp(reader.reported_at_ms),
         )
-        for reader in readers.behind
+        for reader in page
     ]
     reply = Lag(
-        channel=command.channel, top=top, readers=readers.count, behind=readers.behind_count, items=items
+        channel=command.channel,
+        top=top,
+        readers=found.count,
+        behind=found.behind_count,
+        items=items,
+        next_cursor=write_cursor(_Place(last.offset, last.client)) if last else None,
     )
     return Outcome(reply=reply)
 
@@ -55,6 +75,6 @@ ROUTES: tuple[Route, ...] = (
         path="/v1/channels/{channel}/lag",
         permission=Permission.SUPPORT,
         cost=2,
-        refusals=(UnknownChannel,),
+        refusals=(UnknownChannel, InvalidInput),
     ),
 )

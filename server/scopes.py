@@ -1,6 +1,6 @@
 """Channel permissions with a token in hand: what its issuer may follow now, to look at and nothing else.
 
-Source: decision 0033. Both doors ask here; without a token it is `ChannelRules` alone.
+Source: decisions 0033, 0035. Both doors ask here; without a token it is `ChannelRules` alone.
 """
 
 from dataclasses import replace
@@ -22,8 +22,8 @@ class ScopedRules:
     async def authorize(self, caller: Caller, channel: str, token: str = "") -> ChannelRule:
         """Return how the channel behaves for the caller, or for whoever shows the token.
 
-        Raises: UnknownChannel, NotAllowed, TokenInvalid, TokenExpired, SessionOver, TemporarilyUnavailable; the rule's
-        grant raises TokenExpired and SessionOver.
+        Raises: UnknownChannel, NotAllowed, TokenInvalid, TokenExpired, SessionOver, ScopeTokenOver,
+        TemporarilyUnavailable; the rule's grant raises TokenExpired, SessionOver and ScopeTokenOver.
         """
         if not token:
             return await self._rules.authorize(caller, channel)
@@ -31,7 +31,8 @@ class ScopedRules:
         scope.check(channel)
         issuer = scope.caller
         rule = await self._rules.authorize(issuer, channel)
-        grant = Grant(str(issuer.user_id), str(issuer.session_id), partial(self._scopes.confirm, scope))
+        confirm = partial(self._scopes.confirm, scope)
+        grant = Grant(str(issuer.user_id), str(issuer.session_id), str(scope.token_id), confirm)
         return replace(
             rule,
             publish=False,

@@ -43,6 +43,7 @@ from storage.auctions.backlog_redis import BacklogStore
 from storage.auctions.lookups import read_ticker
 from storage.auth.sessions_postgres import Revocation
 from storage.bus_redis import RedisBus
+from storage.crowds_redis import RedisCrowds
 from storage.engines.nats import NatsLink
 from storage.engines.objects import Objects, open_objects
 from storage.engines.postgres import Database, open_database
@@ -171,7 +172,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
         redis = open_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         bounds = Limits() if settings.rate_limits else Limits(commands=None, refusals=None)
-        hub = Hub(base.bus, log, bounds, RedisPresence(redis), RedisReports(redis))
+        hub = Hub(base.bus, log, bounds, RedisPresence(redis), RedisReports(redis), RedisCrowds(redis))
 
         def leaving() -> bool:
             return hub.draining
@@ -252,6 +253,8 @@ def close_sockets(hub: Hub, revoked: Sequence[Revocation]) -> None:
         if revocation.session_id is not None:
             hub.disconnect_session(str(revocation.session_id), *SESSION_OVER)
             hub.end_grants_of_session(str(revocation.session_id), *WORD_OVER)
+        elif revocation.token_id is not None:
+            hub.end_grants_of_token(str(revocation.token_id), *WORD_OVER)
         else:
             hub.disconnect_user(str(revocation.user_id), *ACCESS_CHANGED)
             hub.end_grants_of_user(str(revocation.user_id), *WORD_OVER)

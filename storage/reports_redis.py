@@ -64,10 +64,16 @@ class RedisReports:
         except OUTAGE as error:
             raise TemporarilyUnavailable("Reports of clients are out of reach") from error
 
-    async def behind(self, channel: str, top: int, limit: int) -> Readers:
-        """Return who has not processed the offset `top`, at most `limit`. Cost: one round trip."""
+    async def behind(
+        self, channel: str, top: int, limit: int, after: tuple[int, str] | None = None
+    ) -> Readers:
+        """Return who has not processed the offset `top`, at most `limit`, by offset and client.
+
+        Only those after the given one, which need not be there any more. Cost: one round trip.
+        """
+        words: list[str | int] = ["behind", top, limit, *(after or ())]
         try:
-            count, behind_count, *flat = await self._script(keys=_keys(channel), args=["behind", top, limit])
+            count, behind_count, *flat = await self._script(keys=_keys(channel), args=words)
         except OUTAGE as error:
             raise TemporarilyUnavailable("Reports of clients are out of reach") from error
         behind = [

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from handlers.auctions.lots import mask_bidder
+from handlers.auctions.onlookers import count_onlookers
 from handlers.auctions.rules import Place
 from handlers.auctions.views import to_auction
 from handlers.auctions.watching import state_of
@@ -65,6 +66,7 @@ async def get_page(command: GetPage, caller: Caller, stores: Stores, now_ms: int
         server_time=auction.server_time,
         position=auction.position,
         version=version,
+        watching_now=await count_onlookers(stores, command.auction_id, now_ms),
     )
     return Outcome(page)
 

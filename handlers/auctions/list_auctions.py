@@ -6,10 +6,11 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from handlers.auctions.cursors import read_cursor, write_cursor
-from handlers.auctions.views import to_summary
+from handlers.auctions.views import to_listed
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auctions import AuctionList, ListAuctions
 from protocols.listings import CategoryNotFound
+from protocols.places import parse_near
 from storage.auctions import auctions_postgres
 from storage.auctions.auctions_postgres import AuctionFilter
 from storage.listings.lookups import read_category_branch
@@ -22,7 +23,7 @@ class _Place(Struct, array_like=True, frozen=True):
     auction_id: UUID
 
 
-_FILTERS = ("category", "format", "currency", "min_price", "max_price", "ends_within_s", "has_bids")
+_FILTERS = ("category", "format", "currency", "min_price", "max_price", "ends_within_s", "has_bids", "near")
 
 _NO_LIMIT = 2**53
 
@@ -50,11 +51,11 @@ async def list_auctions(
     page = rows[: command.limit]
     more = len(rows) > command.limit
     next_cursor = write_cursor(_Place(page[-1]["ends_at_ms"], page[-1]["auction_id"])) if more else None
-    return Outcome(AuctionList([to_summary(row, now_ms) for row in page], next_cursor))
+    return Outcome(AuctionList([to_listed(row, now_ms) for row in page], next_cursor))
 
 
 async def _read_filter(command: ListAuctions, stores: Stores, now_ms: int) -> AuctionFilter:
-    """Return the filter a command asks for. Raises CategoryNotFound."""
+    """Return the filter a command asks for. Raises InvalidInput, CategoryNotFound."""
     categories = None
     if command.category:
         categories = await read_category_branch(stores.db, command.category)
@@ -71,4 +72,6 @@ async def _read_filter(command: ListAuctions, stores: Stores, now_ms: int) -> Au
         price_max=_NO_LIMIT if command.max_price is None else command.max_price,
         has_bids=command.has_bids,
         categories=categories,
+        near=parse_near(command.near) if command.near else None,
+        radius_m=command.radius_m,
     )

@@ -4,7 +4,7 @@ from handlers.auctions.dutch_rules import next_price_at, price_at, steps_fallen
 from handlers.auctions.rules import Fall, Place, Steps, Terms
 from handlers.contract import Caller
 from protocols.auction_terms import DutchTerms
-from protocols.auctions import Auction, AuctionSummary
+from protocols.auctions import Auction, AuctionSummary, ListedAuction
 from protocols.topics import auction_channel
 from protocols.values import Position, to_timestamp
 from storage.auctions.auctions_postgres import Row
@@ -75,6 +75,11 @@ def to_dutch(fall: Fall) -> DutchTerms:
 def to_summary(row: Row, now_ms: int) -> AuctionSummary:
     """Return an auction row as everyone sees it."""
     return AuctionSummary(**_public(row, now_ms))  # type: ignore[arg-type]
+
+
+def to_listed(row: Row, now_ms: int) -> ListedAuction:
+    """Return an auction row as a list shows it; without a distance where the list has no place."""
+    return ListedAuction(**_public(row, now_ms), distance_m=row.get("distance_m"))  # type: ignore[arg-type]
 
 
 def to_auction(row: Row, caller: Caller, epoch: str, now_ms: int, own: Place | None = None) -> Auction:

@@ -4,11 +4,13 @@ from handlers.auth.ban_user import ban_user
 from handlers.auth.create_scope_token import create_scope_token
 from handlers.auth.end_session import end_session
 from handlers.auth.get_me import get_me
+from handlers.auth.list_scope_tokens import list_scope_tokens
 from handlers.auth.list_sessions import list_sessions
 from handlers.auth.login import login, prepare_login
 from handlers.auth.logout import logout
 from handlers.auth.refresh import refresh
 from handlers.auth.register import prepare_register, register
+from handlers.auth.revoke_scope_token import revoke_scope_token
 from handlers.auth.set_roles import set_roles
 from handlers.auth.unban_user import unban_user
 from handlers.contract import Permission, Route
@@ -20,6 +22,7 @@ from protocols.auth import (
     EmailTaken,
     EndSession,
     GetMe,
+    ListScopeTokens,
     ListSessions,
     Login,
     Logout,
@@ -29,7 +32,11 @@ from protocols.auth import (
     Refreshed,
     RefreshReused,
     Register,
+    RevokeScopeToken,
     ScopeToken,
+    ScopeTokenNotFound,
+    ScopeTokenRevoked,
+    ScopeTokens,
     SessionEnd,
     SessionNotFound,
     SessionOver,
@@ -38,6 +45,7 @@ from protocols.auth import (
     SignedIn,
     TokenExpired,
     TokenInvalid,
+    TooManyScopeTokens,
     UnbanUser,
     User,
     UserNotFound,
@@ -134,7 +142,26 @@ ROUTES: tuple[Route, ...] = (
         permission=Permission.SIGNED_IN,
         status=201,
         cost=3,
-        refusals=(NotShareable, SessionOver),
+        refusals=(NotShareable, SessionOver, TooManyScopeTokens),
+    ),
+    Route(
+        domain="auth",
+        command=ListScopeTokens,
+        reply=ScopeTokens,
+        function=list_scope_tokens,
+        method="GET",
+        path="/v1/auth/scope-tokens",
+        permission=Permission.SIGNED_IN,
+    ),
+    Route(
+        domain="auth",
+        command=RevokeScopeToken,
+        reply=ScopeTokenRevoked,
+        function=revoke_scope_token,
+        method="DELETE",
+        path="/v1/auth/scope-tokens/{token_id}",
+        permission=Permission.SIGNED_IN,
+        refusals=(ScopeTokenNotFound,),
     ),
     Route(
         domain="auth",

@@ -1,10 +1,19 @@
 """Lend others the sight of channels: a link to a live auction, an order's progress for the family."""
 
-from handlers.contract import Caller, Outcome, Stores
-from protocols.auth import CreateScopeToken, NotShareable, ScopeToken, SessionOver
-from protocols.topics import SHAREABLE, parse_channel
-from protocols.values import to_timestamp
-from storage.auth.sessions_postgres import read_access
+from handlers.auth.rules import SCOPE_TOKENS_MAX
+from handlers.contract import Caller, Event, Outcome, Stores
+from protocols.auth import (
+    CreateScopeToken,
+    NotShareable,
+    ScopeToken,
+    ScopeTokenCreated,
+    SessionOver,
+    TooManyScopeTokens,
+)
+from protocols.topics import SHAREABLE, parse_channel, personal_channel
+from protocols.values import new_id, to_timestamp
+from storage.auth.scope_tokens_postgres import MadeToken, insert_scope_token, list_scope_tokens
+from storage.auth.sessions_postgres import lock_access
 
 
 async def create_scope_token(
@@ -14,7 +23,7 @@ async def create_scope_token(
 
     Whether the caller may follow a channel is asked when the token is shown, and not before: it may change both ways.
 
-    Raises: NotShareable, SessionOver.
+    Raises: NotShareable, SessionOver, TooManyScopeTokens.
     """
     for channel in command.channels:
         parsed = parse_channel(channel)
@@ -22,11 +31,25 @@ async def create_scope_token(
             raise NotShareable(f"`{channel}` cannot be shared by a token")
     if caller.session_id is None:
         raise SessionOver
-    access = await read_access(stores.db, caller.id, caller.session_id, now_ms)
+    access = await lock_access(stores.db, caller.id, caller.session_id, now_ms)
     if access is None:
         raise SessionOver
+    if len(await list_scope_tokens(stores.db, caller.id, now_ms, SCOPE_TOKENS_MAX)) >= SCOPE_TOKENS_MAX:
+        raise TooManyScopeTokens
     # Roles as they are now, with the version that goes with them: the caller's own token may be older.
     issuer = Caller(caller.id, caller.session_id, access.roles)
     ends_at_ms = min(now_ms + command.ttl_s * 1000, access.expires_at_ms) // 1000 * 1000
-    token = stores.auth.sign_scope_token(issuer, access.access_version, command.channels, now_ms, ends_at_ms)
-    return Outcome(reply=ScopeToken(token=token, expires_at=to_timestamp(ends_at_ms)), secret=True)
+    made = MadeToken(new_id(), command.label, command.channels, now_ms, ends_at_ms)
+    await insert_scope_token(stores.db, made, caller.id, caller.session_id, access.access_version)
+    token = stores.auth.sign_scope_token(
+        made.token_id, issuer, access.access_version, command.channels, now_ms, ends_at_ms
+    )
+    expires_at = to_timestamp(ends_at_ms)
+    told = ScopeTokenCreated(
+        token_id=made.token_id, label=command.label, channels=command.channels, expires_at=expires_at
+    )
+    return Outcome(
+        reply=ScopeToken(id=made.token_id, token=token, expires_at=expires_at),
+        events=[Event(personal_channel(caller.id), "scope_token_created", told)],
+        secret=True,
+    )

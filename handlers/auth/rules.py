@@ -20,6 +20,9 @@ REUSE_INTERVAL_MS = 10_000
 SESSIONS_MAX = 100
 """Live sessions of one account; the next sign-in ends the one used longest ago."""
 
+SCOPE_TOKENS_MAX = 100
+"""Good scope tokens of one account."""
+
 ACCOUNT_ATTEMPTS_MAX = 10
 """Failed sign-ins of one account within the window."""
 

@@ -1,8 +1,9 @@
 """Scope tokens: an account lends others the sight of some channels, for a while, and never more than it has itself.
 
 A token names its issuer's session and the channels. It opens nothing else, and is good only while that session lives
-with the roles it had: signature, expiry and the watch are asked at every use, the database once in a while, because the
-watch forgets ends that no access token can outlive while a scope token may be a day old. Source: decision 0033.
+with the roles it had and nobody took it back: signature, expiry and the watch are asked at every use, the database once
+in a while, because the watch forgets ends that no access token can outlive while a scope token may be a day old.
+Source: decisions 0033, 0035.
 """
 
 import asyncio
@@ -17,11 +18,11 @@ from handlers.auth.keys import KeyRing
 from handlers.auth.tokens import Claims, TokenReader, Verified, claims_of, confirm, sign
 from handlers.auth.watch import SessionWatch
 from handlers.contract import Caller
-from protocols.auth import SessionOver, TokenExpired
+from protocols.auth import ScopeTokenOver, SessionOver, TokenExpired
 from protocols.errors import NotAllowed
 from protocols.topics import SHAREABLE, parse_channel
 from protocols.values import now_instant
-from storage.auth.sessions_postgres import read_access
+from storage.auth.scope_tokens_postgres import read_lender
 from storage.engines.postgres import Database
 
 AUDIENCE = "mnbara:channels"
@@ -29,14 +30,15 @@ AUDIENCE = "mnbara:channels"
 
 TOKEN_TYPE = "scope+jwt"  # noqa: S105 - RFC 8725 section 3.11: explicit types
 
-SESSIONS_MAX = 10_000
-"""Issuers' sessions remembered to live, about 200 bytes each."""
+TOKENS_MAX = 10_000
+"""Tokens remembered to be good, about 200 bytes each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope(Verified):
     """What a good scope token says; `caller` is its issuer."""
 
+    token_id: UUID
     channels: frozenset[str]
 
     def check(self, channel: str) -> None:
@@ -56,11 +58,17 @@ class ScopeSigner:
         self._keys, self._issuer = keys, issuer
 
     def sign(
-        self, issuer: Caller, access_version: int, channels: Sequence[str], now_ms: int, ends_at_ms: int
+        self,
+        token_id: UUID,
+        issuer: Caller,
+        access_version: int,
+        channels: Sequence[str],
+        now_ms: int,
+        ends_at_ms: int,
     ) -> str:
-        """Return a token for these channels that expires at an instant."""
+        """Return the token of this id for these channels, which expires at an instant."""
         claims: dict[str, Any] = claims_of(issuer, access_version, now_ms // 1000, ends_at_ms // 1000)
-        claims |= {"iss": self._issuer, "aud": AUDIENCE, "channels": list(channels)}
+        claims |= {"iss": self._issuer, "aud": AUDIENCE, "jti": str(token_id), "channels": list(channels)}
         return sign(self._keys, TOKEN_TYPE, claims)
 
 
@@ -81,48 +89,54 @@ class ScopeVerifier:
     async def verify_scope_token(self, token: str) -> Scope:
         """Return what the token lends.
 
-        Raises: TokenInvalid, TokenExpired, SessionOver, TemporarilyUnavailable. Cost: none, or one round trip for all
-        who show tokens of one session.
+        Raises: TokenInvalid, TokenExpired, SessionOver, ScopeTokenOver, TemporarilyUnavailable. Cost: none, or one
+        round trip for all who show the same token.
         """
         scope = self._reader.read(token)
         if not self._watch.is_fresh:
             await self._watch.refresh()
-        confirm(scope, self._watch)
-        await self._check_session(scope)
-        confirm(scope, self._watch)
+        self.confirm(scope)
+        await self._check_token(scope)
+        self.confirm(scope)
         return scope
 
     def confirm(self, scope: Scope) -> None:
-        """Judge a verified token again by what this process knows now. Raises TokenExpired, SessionOver."""
-        confirm(scope, self._watch)
+        """Judge a verified token again by what this process knows now.
 
-    async def _check_session(self, scope: Scope) -> None:
-        """Make sure the session lived at an instant from which on the watch would know of its end."""
-        session_id = scope.caller.session_id
-        assert session_id is not None, "tokens name their session"
-        if time.monotonic() - self._lived_at.get(session_id, float("-inf")) < self._remembers_s:
-            self._lived_at.move_to_end(session_id)
+        Raises: TokenExpired, SessionOver, ScopeTokenOver.
+        """
+        confirm(scope, self._watch)
+        if self._watch.has_token_ended(scope.token_id):
+            raise ScopeTokenOver
+
+    async def _check_token(self, scope: Scope) -> None:
+        """Make sure token and session were good at an instant from which on the watch would know of their end."""
+        token_id = scope.token_id
+        if time.monotonic() - self._lived_at.get(token_id, float("-inf")) < self._remembers_s:
+            self._lived_at.move_to_end(token_id)
             return
-        look = self._looks.get(session_id)
+        look = self._looks.get(token_id)
         if look is None:
-            look = self._looks[session_id] = asyncio.get_running_loop().create_task(self._look(scope))
-            look.add_done_callback(lambda _: self._looks.pop(session_id, None))
+            look = self._looks[token_id] = asyncio.get_running_loop().create_task(self._look(scope))
+            look.add_done_callback(lambda _: self._looks.pop(token_id, None))
         await asyncio.shield(look)
 
     async def _look(self, scope: Scope) -> None:
-        caller, begun = scope.caller, time.monotonic()
-        assert caller.session_id is not None
+        begun = time.monotonic()
         async with self._database.connection() as db:
-            access = await read_access(db, caller.id, caller.session_id, now_instant())
-        if access is None:
+            lender = await read_lender(db, scope.token_id, now_instant())
+        if lender is None:
             raise SessionOver
-        if access.access_version > scope.access_version:
+        if lender.is_over:
+            raise ScopeTokenOver
+        if lender.access_version > scope.access_version:
             raise TokenExpired("The roles of the account that made this token changed")
-        self._lived_at[caller.session_id] = begun
-        if len(self._lived_at) > SESSIONS_MAX:
+        self._lived_at[scope.token_id] = begun
+        if len(self._lived_at) > TOKENS_MAX:
             self._lived_at.popitem(last=False)
 
 
 def _scope(claims: Claims) -> Scope:
     issuer = Caller(UUID(claims["sub"]), UUID(claims["sid"]), frozenset(claims["roles"]))
-    return Scope(issuer, int(claims["ver"]), int(claims["exp"]), frozenset(map(str, claims["channels"])))
+    channels = frozenset(map(str, claims["channels"]))
+    return Scope(issuer, int(claims["ver"]), int(claims["exp"]), UUID(claims["jti"]), channels)

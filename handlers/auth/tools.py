@@ -46,10 +46,16 @@ class KeyedAuthTools:
         return self._access.sign(caller, access_version, now_ms, ends_at_ms)
 
     def sign_scope_token(
-        self, issuer: Caller, access_version: int, channels: Sequence[str], now_ms: int, ends_at_ms: int
+        self,
+        token_id: UUID,
+        issuer: Caller,
+        access_version: int,
+        channels: Sequence[str],
+        now_ms: int,
+        ends_at_ms: int,
     ) -> str:
         """See `AuthTools`."""
-        return self._scopes.sign(issuer, access_version, channels, now_ms, ends_at_ms)
+        return self._scopes.sign(token_id, issuer, access_version, channels, now_ms, ends_at_ms)
 
     def sign_refresh_token(self, session_id: UUID, counter: int) -> str:
         """See `AuthTools`."""

@@ -1,4 +1,4 @@
-"""Which sessions have ended: known in every process within a second, without asking at each request.
+"""Which sessions and scope tokens have ended: known in every process within a second, without asking at each request.
 
 Each process reads, four times a second, what transactions took away since it last looked. Nobody has to tell it, so
 no crash can keep it in the dark; when it cannot look, it stops trusting tokens. A process with a socket of that user
@@ -32,7 +32,7 @@ HINT_WAIT_S = 0.02
 
 PRUNE_EVERY_S = 60.0
 
-_TELLING = (b'{"type":"session_ended"', b'{"type":"access_changed"')
+_TELLING = (b'{"type":"session_ended"', b'{"type":"access_changed"', b'{"type":"scope_token_revoked"')
 
 OnRevoked = Callable[[Sequence[Revocation]], None]
 """Called on the event loop with revocations this process had not seen: close their sockets, or check them again."""
@@ -56,6 +56,7 @@ class SessionWatch:
         self._keep_ms = access_token_s * 1000 + CLOCKS_APART_MS
         self.on_revoked = on_revoked
         self._ended: dict[UUID, int] = {}
+        self._ended_tokens: dict[UUID, int] = {}
         self._versions: dict[UUID, tuple[int, int]] = {}
         self._horizon = 0
         self._looked_at = float("-inf")
@@ -84,6 +85,10 @@ class SessionWatch:
     def has_ended(self, session_id: UUID | None) -> bool:
         """Whether the session is known to have ended while tokens of it may live."""
         return session_id in self._ended
+
+    def has_token_ended(self, token_id: UUID) -> bool:
+        """Whether the scope token is known to have been taken back lately."""
+        return token_id in self._ended_tokens
 
     def access_version(self, user_id: UUID | None) -> int:
         """Return the least access version a token of this user must have; 0 when nothing changed lately."""
@@ -115,11 +120,14 @@ class SessionWatch:
 
     def _learn(self, revocation: Revocation) -> bool:
         """Remember a revocation; False when it was known."""
-        if revocation.session_id is not None:
-            if revocation.session_id in self._ended:
-                return False
-            self._ended[revocation.session_id] = revocation.at_ms
-            return True
+        for ended_id, ended in (
+            (revocation.session_id, self._ended),
+            (revocation.token_id, self._ended_tokens),
+        ):
+            if ended_id is not None:
+                is_news = ended_id not in ended
+                ended[ended_id] = revocation.at_ms
+                return is_news
         if self.access_version(revocation.user_id) >= revocation.access_version:
             return False
         self._versions[revocation.user_id] = (revocation.access_version, revocation.at_ms)
@@ -128,6 +136,9 @@ class SessionWatch:
     def _prune(self, before_ms: int) -> None:
         """Forget what no living token can have."""
         self._ended = {session: at_ms for session, at_ms in self._ended.items() if at_ms > before_ms}
+        self._ended_tokens = {
+            token: at_ms for token, at_ms in self._ended_tokens.items() if at_ms > before_ms
+        }
         self._versions = {user: known for user, known in self._versions.items() if known[1] > before_ms}
 
     async def _work(self) -> None:

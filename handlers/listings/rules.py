@@ -12,7 +12,6 @@ _REFUSED_CATEGORIES = frozenset({"Cc", "Cs"})  # not Cn: emoji newer than this P
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zs", "Zl", "Zp"})
 _LINE_BREAKS = frozenset("\n\r\t")
 _ATTRIBUTE_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_POINT = re.compile(r"\s*([+-]?\d{1,3}(?:\.\d{1,20})?)\s*,\s*([+-]?\d{1,3}(?:\.\d{1,20})?)\s*", re.ASCII)
 
 
 def refuse(pointer: str, detail: str) -> NoReturn:
@@ -73,14 +72,3 @@ def check_point(point: GeoPoint | None) -> tuple[float | None, float | None]:
     if point is None:
         return None, None
     return point.lat + 0.0, 180.0 if point.lon == -180 else point.lon + 0.0
-
-
-def parse_near(text: str, pointer: str = "/near") -> tuple[float, float]:
-    """Return latitude and longitude of a `lat,lon` text. Raises InvalidInput."""
-    match = _POINT.fullmatch(text)
-    if match is None:
-        refuse(pointer, "Write `lat,lon` in degrees, such as `52.52,13.405`")
-    lat, lon = float(match[1]), float(match[2])
-    if abs(lat) > 90 or abs(lon) > 180:
-        refuse(pointer, "Latitude is -90 to 90, longitude -180 to 180")
-    return lat, lon

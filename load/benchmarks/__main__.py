@@ -14,7 +14,7 @@ import httpx
 import uvloop
 
 from load.accounts import AccountError
-from load.benchmarks import bids, closing, connections, fanout, idle, rest, rpc, stalled, storm, watch
+from load.benchmarks import bids, closing, connections, fanout, idle, rest, rpc, search, stalled, storm, watch
 from load.benchmarks.machine import raise_descriptor_limit, unpin
 from load.benchmarks.programs import ROOT, BenchmarkError, System, running_system
 from load.benchmarks.report import Figure, keep, print_table
@@ -26,8 +26,9 @@ OF_CORE: dict[str, Callable[[Path], Awaitable[list[Figure]]]] = {
     "rpc": rpc.measure,
     "idle": idle.measure,
     "connections": connections.measure,
+    "search": search.measure,
 }
-"""Benchmarks that start what they measure: the realtime core alone, but for `connections`."""
+"""Benchmarks that start what they measure: the realtime core alone, but for `connections` and `search`."""
 
 OF_SYSTEM: dict[str, Callable[[System], Awaitable[list[Figure]]]] = {
     "bids": bids.measure,

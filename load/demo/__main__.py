@@ -22,6 +22,7 @@ from rich.console import Console
 from load.accounts import AccountError
 from load.client import gather_some
 from load.demo.board import Board, Lot
+from load.demo.errands import Shop
 from load.demo.people import GOODS, Person, read_auction
 from load.demo.screen import print_summary, show
 
@@ -49,10 +50,11 @@ async def run(base_url: str, users: int, seconds: int, console: Console) -> Boar
         console.print(f"signing in {users} users at {base_url} …", highlight=False)
         entering = [partial(_unless_stopped, stop, person.enter) for person in people]
         await gather_some(entering, ENTERING_AT_ONCE)
-        lots = await _open_market(people, seconds) if not stop.is_set() else []
+        shop = Shop()
+        lots = await _open_market(people, seconds, shop) if not stop.is_set() else []
         board.open_market()
         await gather_some([partial(person.watch, lots) for person in people if lots], ENTERING_AT_ONCE)
-        await _trade(people, board, seconds, stop, console)
+        await _trade(people, board, seconds, stop, console, shop)
         await _check_end(people[0], board)
     except ENTRY_FAILURES as error:
         raise DemoError(f"the demo cannot go on: {error!r}") from None
@@ -80,9 +82,13 @@ async def _unless_stopped(stop: asyncio.Event, enter: Callable[[], Awaitable[Non
         await enter()
 
 
-async def _open_market(people: Sequence[Person], seconds: int) -> list[Lot]:
-    """Let one user in ten sell two things: one ends while we watch, one later."""
+async def _open_market(people: Sequence[Person], seconds: int, shop: Shop) -> list[Lot]:
+    """Let one user in ten sell two lots, one that ends while we watch and one later, and stock the shop."""
     sellers = people[: max(1, len(people) // 10)]
+    for seller in sellers:
+        seller.is_seller = True
+    stocking = [partial(seller.stock, shop, seconds + 60.0) for seller in sellers]
+    await gather_some(stocking, ENTERING_AT_ONCE)
     titles = random.sample(GOODS, min(len(GOODS), LOTS_PER_SELLER * len(sellers)))
     selling = []
     for number, title in enumerate(titles):
@@ -92,12 +98,12 @@ async def _open_market(people: Sequence[Person], seconds: int) -> list[Lot]:
 
 
 async def _trade(
-    people: Sequence[Person], board: Board, seconds: int, stop: asyncio.Event, console: Console
+    people: Sequence[Person], board: Board, seconds: int, stop: asyncio.Event, console: Console, shop: Shop
 ) -> None:
     """Bid and show for the given time; then wait until the last events have arrived."""
     over = asyncio.Event()
     showing = asyncio.create_task(show(board, seconds, over, console))
-    bidding = [asyncio.create_task(person.bid_until(stop)) for person in people]
+    bidding = [asyncio.create_task(person.bid_until(stop, shop)) for person in people]
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await stop.wait()

@@ -67,6 +67,8 @@ class Board:
         self.lots: dict[str, Lot] = {}
         self.errors: list[str] = []
         self.refusals: Counter[str] = Counter()
+        self.errands: Counter[str] = Counter()
+        """What was done beside bidding on the lots."""
         self.recent: deque[str] = deque(maxlen=RECENT_MAX)
         self.replies = Latencies()
         self.sightings = Latencies()

@@ -29,6 +29,7 @@ from centrifuge import (
 from load.accounts import Account, http_client, sign_in
 from load.client import websocket_url
 from load.demo.board import Board, Lot, View, to_seconds
+from load.demo.errands import PIECES, SIDE_PRICE, SIDE_TERMS, Shop, choose_errand
 from load.market import wire_time
 
 GOODS = (
@@ -40,6 +41,9 @@ GOODS = (
 
 CAUSED_BY_USERS = frozenset({"bid_too_low", "auction_not_live"})
 """Refusals that happen to honest bidders: somebody was faster."""
+
+ERRAND_CHANCE = 0.15
+"""Of a look at the market: something else than a bid is done."""
 
 WATCHED_MAX = 6
 ATTEMPTS_MAX = 6
@@ -123,6 +127,7 @@ class Person:
         self.account: Account | None = None
         self.views: list[View] = []
         self.maxima: dict[str, int] = {}
+        self.is_seller = False
         self.leads: set[str] = set()
         """Auctions this user leads, as far as the answers and the personal channel told."""
         self.personal_number = 0
@@ -162,33 +167,52 @@ class Person:
 
     async def sell(self, title: str, ends_in_s: float) -> Lot:
         """List something over REST and auction it over the socket. Raises httpx.HTTPError, CentrifugeError."""
-        assert self.account is not None
-        starting_price = random.randrange(500, 6000, 100)
-        answer = await self.http.post(
-            "/v1/listings",
-            json={"title": title, "description": "From the demo.", "category": "other", "condition": "used"},
-            headers={
-                "Authorization": f"Bearer {self.account.token}",
-                "Idempotency-Key": secrets.token_hex(12),
-            },
-        )
-        answer.raise_for_status()
-        auction = await self._rpc(
-            "auctions.open_auction",
-            {
-                "listing_id": answer.json()["id"],
-                "format": "english",
-                "currency": "EUR",
-                "starting_price": starting_price,
-                "ends_at": wire_time(time.time() + ends_in_s),
-                "soft_close": {"window_s": 30, "extend_s": 5, "max_extensions": 6},
-                "key": secrets.token_hex(12),
-            },
+        auction = await self._auction(
+            await self._list(title),
+            ends_in_s,
+            format="english",
+            starting_price=random.randrange(500, 6000, 100),
+            soft_close={"window_s": 30, "extend_s": 5, "max_extensions": 6},
         )
         price, minimum = auction["price"], auction["minimum_bid"]
         lot = Lot(auction["id"], title, self.name, price, minimum, to_seconds(auction["ends_at"]))
         self.board.lots[lot.auction_id] = lot
         return lot
+
+    async def stock(self, shop: Shop, ends_in_s: float) -> None:
+        """Put a little of everything else into the shop. Raises httpx.HTTPError, CentrifugeError."""
+        price = {"amount": 900, "currency": "EUR"}
+        shop.stock.append(await self._list("Postcards", quantity=PIECES, price=price))
+        for name, terms in SIDE_TERMS.items():
+            listing_id = await self._list("Box of surprises")
+            auction = await self._auction(
+                listing_id, ends_in_s, format=name, starting_price=SIDE_PRICE, **terms
+            )
+            if name.startswith("sealed"):
+                shop.tenders.append(auction["id"])
+            else:
+                shop.offers.append((name, auction["id"]))
+
+    async def _list(self, title: str, **more: Any) -> str:  # noqa: ANN401 - JSON
+        """Return the id of a new listing."""
+        assert self.account is not None
+        body = {"title": title, "description": "From the demo.", "category": "other", "condition": "used"}
+        key = {"Idempotency-Key": secrets.token_hex(12)}
+        answer = await self.http.post(
+            "/v1/listings",
+            json=body | more,
+            headers={"Authorization": f"Bearer {self.account.token}", **key},
+        )
+        answer.raise_for_status()
+        listing_id: str = answer.json()["id"]
+        return listing_id
+
+    async def _auction(self, listing_id: str, ends_in_s: float, **terms: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Return a new auction."""
+        common = {"listing_id": listing_id, "currency": "EUR", "key": secrets.token_hex(12)}
+        return await self._rpc(
+            "auctions.open_auction", {**common, "ends_at": wire_time(time.time() + ends_in_s), **terms}
+        )
 
     # -- watching ---------------------------------------------------------------------------------------
 
@@ -226,17 +250,39 @@ class Person:
 
     # -- bidding ----------------------------------------------------------------------------------------
 
-    async def bid_until(self, stop: asyncio.Event) -> None:
-        """Look at the market now and then, and bid as the temper says."""
+    async def bid_until(self, stop: asyncio.Event, shop: Shop) -> None:
+        """Look at the market now and then, and bid as the temper says, or do something else."""
         while not stop.is_set():
             pause_s = min(random.expovariate(1 / self.temper.patience_s), 3 * self.temper.patience_s)
             try:
                 async with asyncio.timeout(pause_s):
                     await stop.wait()
             except TimeoutError:
+                if random.random() < ERRAND_CHANCE:
+                    await self._run_errand(shop)
+                    continue
                 wished = self._choose()
                 if wished is not None:
                     await self._bid(*wished)
+
+    async def _run_errand(self, shop: Shop) -> None:
+        """Do one thing that is no bid on a lot; sellers, who may own what it is about, do none."""
+        live = [view.lot.auction_id for view in self.views if view.lot.status == "live"]
+        errand = None if self.is_seller else choose_errand(live, shop)
+        if errand is None:
+            return
+        try:
+            await errand(self._rpc, live, shop)
+        except ReplyError as error:
+            word = error.message.partition(":")[0]
+            if error.temporary or word in CAUSED_BY_USERS:
+                self.board.refusals[word] += 1
+            else:
+                self.board.fail(f"{self.name}: {errand.__name__} answered {error.message}")
+        except CentrifugeError as error:
+            self.board.fail(f"{self.name}: {errand.__name__} failed: {error!r}")
+        else:
+            self.board.errands[errand.__name__] += 1
 
     def _choose(self) -> tuple[Lot, int] | None:
         """Return a lot and an amount, or nothing when there is nothing to do."""

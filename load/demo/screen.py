@@ -81,6 +81,7 @@ def _figures(board: Board) -> Table:
         "bid to event": board.sightings.in_words(),
         "events seen": f"{board.deliveries:,}",
         "refused": ", ".join(f"{word} {count}" for word, count in board.refusals.items()) or "0",
+        "beside bidding": _errands(board),
         "retried, reconnected": f"{board.retries}, {board.reconnects}",
     }
     for name, value in rows.items():
@@ -88,6 +89,10 @@ def _figures(board: Board) -> Table:
     style = "bold red" if board.errors else "green"
     table.add_row("errors", Text(str(len(board.errors)), style=style))
     return table
+
+
+def _errands(board: Board) -> str:
+    return ", ".join(f"{name} {count}" for name, count in board.errands.most_common()) or "nothing"
 
 
 def draw(board: Board, seconds: int) -> Layout:
@@ -145,6 +150,7 @@ def print_summary(board: Board, console: Console) -> None:
     console.print(
         f"refused       {refused}; retried {board.retries}, reconnected {board.reconnects}", highlight=False
     )
+    console.print(f"beside it     {_errands(board)}", highlight=False)
     if board.errors:
         console.print(f"[bold red]{len(board.errors)} errors[/]")
         for sentence in board.errors[:10]:

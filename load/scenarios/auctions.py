@@ -1,4 +1,4 @@
-"""Bidders and watchers on websockets, and the market they meet on."""
+"""Bidders and watchers on websockets."""
 
 import random
 import secrets
@@ -7,53 +7,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
-import httpx
 from locust import HttpUser, between, task
 from locust.env import Environment
 
-from load.accounts import PASSPHRASE
 from load.client import ServerError
-from load.market import wire_time
 from load.scenarios.accounts import sign_in
+from load.scenarios.shelf import MARKET, STARTING_PRICE, TENDERS
 from load.scenarios.sockets import GeventSocket
 
-AUCTIONS = 20
 WATCHED = 5
-AUCTION_S = 3600
-
-MARKET: list[str] = []
-"""The auctions of this run, made when it starts."""
-
-
-def open_market(base_url: str) -> None:
-    """Put goods up for auction over REST. Raises httpx.HTTPError."""
-    with httpx.Client(base_url=base_url, timeout=30, trust_env=False) as http:
-        email = f"locust-seller-{secrets.token_hex(4)}@load.example"
-        body = {"email": email, "password": PASSPHRASE, "display_name": "Seller"}
-        token = _post(http, "/v1/auth/register", body)["tokens"]["access_token"]
-        http.headers["Authorization"] = f"Bearer {token}"
-        for number in range(AUCTIONS):
-            listing = {
-                "title": f"Locust lot {number + 1}",
-                "description": "Made by a load test.",
-                "category": "other",
-                "condition": "used",
-            }
-            auction = {
-                "listing_id": _post(http, "/v1/listings", listing)["id"],
-                "format": "english",
-                "currency": "EUR",
-                "starting_price": 1000,
-                "ends_at": wire_time(time.time() + AUCTION_S),
-            }
-            MARKET.append(_post(http, "/v1/auctions", auction)["id"])
-
-
-def _post(http: httpx.Client, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    answer = http.post(path, json=body, headers={"Idempotency-Key": secrets.token_hex(12)})
-    answer.raise_for_status()
-    told: dict[str, Any] = answer.json()
-    return told
 
 
 class SocketUser(HttpUser):
@@ -89,6 +51,11 @@ class Bidder(SocketUser):
     weight = 3
     wait_time = between(0.3, 1.5)
 
+    def on_start(self) -> None:
+        """Begin with a tender."""
+        super().on_start()
+        self.seal_bid()
+
     @task(10)
     def place_bid(self) -> None:
         """Bid on one of the followed auctions; being too late is part of the game."""
@@ -111,6 +78,16 @@ class Bidder(SocketUser):
             "auctions.list_bids", {"auction_id": random.choice(list(self.minimum_bids)), "limit": 20}
         )
 
+    @task(2)
+    def seal_bid(self) -> None:
+        """Bid in a tender; another bid replaces the one before."""
+        body = {
+            "auction_id": random.choice(TENDERS),
+            "amount": STARTING_PRICE + random.randrange(5000),
+            "key": secrets.token_hex(12),
+        }
+        self.socket.rpc("auctions.place_bid", body, name="auctions.place_bid sealed")
+
 
 class Watcher(SocketUser):
     """Follows auctions; the age of each event on arrival is counted as `EVENT bid_placed` (clocks must agree)."""
@@ -118,6 +95,11 @@ class Watcher(SocketUser):
     weight = 5
     wait_time = between(2, 5)
     counted: ClassVar[frozenset[str]] = frozenset({"bid_placed", "auction_closed"})
+
+    def on_start(self) -> None:
+        """Put one of the followed auctions on the watch list."""
+        super().on_start()
+        self.socket.rpc("auctions.watch_auction", {"auction_id": next(iter(self.minimum_bids))})
 
     def notice(self, channel: str, number: int, event: Mapping[str, Any]) -> None:
         """Count how old the event is."""
@@ -133,7 +115,21 @@ class Watcher(SocketUser):
                 context={},
             )
 
-    @task
+    @task(4)
     def get_auction(self) -> None:
         """Look at one of the followed auctions again."""
         self.socket.rpc("auctions.get_auction", {"auction_id": random.choice(list(self.minimum_bids))})
+
+    @task(2)
+    def watch_auction(self) -> None:
+        """Put one of them on the watch list, or take it off again."""
+        auction_id = random.choice(list(self.minimum_bids))
+        method = random.choice(
+            ("auctions.watch_auction", "auctions.watch_auction", "auctions.unwatch_auction")
+        )
+        self.socket.rpc(method, {"auction_id": auction_id})
+
+    @task(1)
+    def list_watched(self) -> None:
+        """Read the watch list."""
+        self.socket.rpc("auctions.list_watched", {"limit": 20})

@@ -50,9 +50,12 @@ class GeventSocket:
         name = f"subscribe {channel.partition(':')[0]}"
         self._timed("WS", name, "subscribe", {"channel": channel})
 
-    def rpc(self, method: str, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Run a command and return its answer. Raises ServerError, also for refusals that users cause."""
-        reply = self._timed("RPC", method, "rpc", {"method": method, "data": data})
+    def rpc(self, method: str, data: Mapping[str, Any], name: str = "") -> dict[str, Any]:
+        """Run a command, counted by its name or another one, and return its answer.
+
+        Raises: ServerError, also for refusals that users cause.
+        """
+        reply = self._timed("RPC", name or method, "rpc", {"method": method, "data": data})
         told: dict[str, Any] = reply["rpc"].get("data", {})
         return told
 

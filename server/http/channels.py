@@ -72,7 +72,7 @@ class ChannelPolls:
         """Answer with the events after an offset, at once or when there are some, at latest after `wait_s`.
 
         Raises: UnknownChannel, NotAllowed, RateLimited, TemporarilyUnavailable; for a scope token that is shown
-        TokenInvalid, TokenExpired, SessionOver.
+        TokenInvalid, TokenExpired, SessionOver, ScopeTokenOver.
         """
         caller = await self._callers.admit(request, 1)
         poll = self._read_poll(request)
@@ -83,7 +83,7 @@ class ChannelPolls:
         if not entries and poll.wait_s > 0:
             entries = await self._wait(request, caller, poll)
             if rule.grant is not None:
-                rule.grant.confirm()  # the account that lent the sight may have ended its session meanwhile
+                rule.grant.confirm()  # the account that lent the sight may have taken it back meanwhile
         return Reply(200, self._render(poll, entries))
 
     def _read_poll(self, request: Incoming) -> PollChannel:

@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from handlers.listings.photo_names import SIZES, file_name
-from protocols.auth import SessionOver, TokenExpired, TokenInvalid
+from protocols.auth import ScopeTokenOver, SessionOver, TokenExpired, TokenInvalid
 from protocols.channels import ChannelEvents, PollChannel
 from protocols.errors import NotAllowed, Refusal, Unauthenticated, UnknownChannel
 from protocols.photos import PhotoNotFound
@@ -126,6 +126,7 @@ class _OwnPages:
                 TokenInvalid,
                 TokenExpired,
                 SessionOver,
+                ScopeTokenOver,
             ],
             security=[{}, {"bearer": []}],
             parameters=parameters,

@@ -105,32 +105,69 @@ FROM auctions WHERE (ends_at_ms, auction_id) > ($1, $2) AND status = $4
 ORDER BY ends_at_ms, auction_id LIMIT $3;
 
 -- list_by_seller --
--- Auctions of one seller, of one status unless it is null, after a place in the order of their ends, at most $3.
--- Index: auctions_seller_ends.
+-- Auctions of one seller of these statuses ($5) after a place in the order of their ends, at most $3.
+-- Index: auctions_seller_ends, one range per status; rows are read for the page alone.
+WITH page AS MATERIALIZED (
+    SELECT found.*
+    FROM unnest($5::text[]) AS wanted (status)
+    CROSS JOIN LATERAL (
+        SELECT ends_at_ms, auction_id FROM auctions
+        WHERE seller_id = $4 AND auctions.status = wanted.status AND (ends_at_ms, auction_id) > ($1, $2)
+        ORDER BY ends_at_ms, auction_id LIMIT $3
+    ) AS found
+    ORDER BY ends_at_ms, auction_id LIMIT $3
+)
 SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
        status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask,
        fall, group_id, quantity
-FROM auctions WHERE (ends_at_ms, auction_id) > ($1, $2) AND seller_id = $4 AND ($5::text IS NULL OR status = $5)
-ORDER BY ends_at_ms, auction_id LIMIT $3;
+FROM page JOIN auctions USING (auction_id, ends_at_ms)
+ORDER BY ends_at_ms, auction_id;
 
 -- list_filtered --
 -- Auctions of one status ($4) that end by $5, after a place in the order of their ends, at most $3; every other filter holds
--- unless it is null. Index: auctions_status_ends, read until the page is full; for the category listings_pkey.
+-- unless it is null. Index: auctions_status_ends, read until the page is full.
 SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
        status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask,
        fall, group_id, quantity
-FROM auctions AS a
+FROM auctions
 WHERE (ends_at_ms, auction_id) > ($1, $2) AND status = $4 AND ends_at_ms <= $5
   AND ($6::uuid IS NULL OR seller_id = $6)
   AND ($7::text IS NULL OR format = $7)
   AND ($8::text IS NULL OR currency = $8)
   AND price BETWEEN $9 AND $10
   AND ($11::boolean IS NULL OR (bid_count > 0) = $11)
-  AND (
-      $12::text[] IS NULL
-      OR EXISTS (SELECT FROM listings AS l WHERE l.listing_id = a.listing_id AND l.category = ANY($12))
-  )
 ORDER BY ends_at_ms, auction_id LIMIT $3;
+
+-- plan_for_values --
+-- The rest of this transaction is planned for the values at hand: a rare category or a small circle is looked for among the
+-- goods, a common one among the auctions.
+SELECT set_config('plan_cache_mode', 'force_custom_plan', true),
+       set_config('max_parallel_workers_per_gather', '0', true),
+       set_config('random_page_cost', '1.1', true);
+
+-- list_by_goods --
+-- The same as `list_filtered` with categories ($12) or a circle ($15 metres around latitude $13, longitude $14) that the goods
+-- have to be in; an open auction's listing is active. Index: auctions_status_ends and listings_pkey, or listings_category or
+-- listings_location and auctions_open_listing.
+SELECT a.auction_id, a.listing_id, a.seller_id, a.format, a.currency, a.starting_price, a.reserve_price, a.buy_now_price,
+       a.starts_at_ms, a.status, a.event_number, a.price, a.minimum_bid, a.leader_id, a.leader_max, a.bid_count, a.ends_at_ms,
+       a.extensions, a.leader_mask, a.fall, a.group_id, a.quantity, (l.location <-> place.point) AS distance_m
+FROM auctions AS a
+JOIN listings AS l USING (listing_id)
+CROSS JOIN (SELECT ST_SetSRID(ST_MakePoint($14::float8, $13::float8), 4326)::geography AS point) AS place
+WHERE (a.ends_at_ms, a.auction_id) > ($1, $2) AND a.status = $4 AND a.ends_at_ms <= $5
+  AND ($6::uuid IS NULL OR a.seller_id = $6)
+  AND ($7::text IS NULL OR a.format = $7)
+  AND ($8::text IS NULL OR a.currency = $8)
+  AND a.price BETWEEN $9 AND $10
+  AND ($11::boolean IS NULL OR (a.bid_count > 0) = $11)
+  AND ($4 NOT IN ('scheduled', 'live') OR l.status = 'active')
+  AND ($12::text[] IS NULL OR l.category = ANY($12))
+  AND (
+      $13::float8 IS NULL
+      OR (l.location && _ST_Expand(place.point, $15::float8) AND (l.location <-> place.point) <= $15)
+  )
+ORDER BY a.ends_at_ms, a.auction_id LIMIT $3;
 
 -- read_statuses --
 -- The status of auctions, at most one row each. Index: auctions_pkey.

@@ -5,11 +5,12 @@ States travel as plain tuples in the order of the columns of `lock_states`; `han
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 from uuid import UUID
 
 from asyncpg import Record
 
+from protocols.auction_terms import Status
 from storage.engines.postgres import Connection
 from storage.sql import load
 
@@ -76,12 +77,13 @@ async def find_group_lots(db: Connection, groups: Iterable[tuple[UUID, UUID | No
 async def list_auctions(
     db: Connection, after: tuple[int, UUID], limit: int, status: str | None, seller_id: UUID | None
 ) -> list[Row]:
-    """Return up to `limit` auctions whose (end, id) is after the given one, ascending. Cost: one index range.
+    """Return up to `limit` auctions whose (end, id) is after the given one, ascending.
 
-    A seller's auctions of one status are filtered while that seller's are read in order.
+    Cost: one index range; of a seller one per status.
     """
     if seller_id is not None:
-        return await db.fetch(_sql.list_by_seller, *after, limit, seller_id, status)
+        statuses = [status] if status else get_args(Status)
+        return await db.fetch(_sql.list_by_seller, *after, limit, seller_id, statuses)
     if status is not None:
         return await db.fetch(_sql.list_by_status, *after, limit, status)
     return await db.fetch(_sql.list_by_end, *after, limit)
@@ -100,6 +102,14 @@ class AuctionFilter:
     price_max: int
     has_bids: bool | None
     categories: Sequence[str] | None
+    near: tuple[float, float] | None
+    """Latitude and longitude in degrees."""
+    radius_m: int
+
+    @property
+    def of_goods(self) -> bool:
+        """Whether something is asked of the goods, which are another table's."""
+        return self.categories is not None or self.near is not None
 
 
 async def list_filtered(
@@ -107,9 +117,18 @@ async def list_filtered(
 ) -> list[Row]:
     """Return up to `limit` auctions like that whose (end, id) is after the given one, ascending.
 
-    Cost: one index range, read until the page is full: filters that few auctions pass read many.
+    Cost: one index range, read until the page is full: filters that few auctions pass read many. What is asked of the
+    goods is planned for these goods, in two round trips more.
     """
-    return await db.fetch(_sql.list_filtered, *after, limit, *astuple(wanted))
+    *of_auction, categories, near, radius_m = astuple(wanted)
+    if not wanted.of_goods:
+        return await db.fetch(_sql.list_filtered, *after, limit, *of_auction)
+    lat, lon = near or (None, None)
+    async with db.transaction():
+        await db.execute(_sql.plan_for_values)
+        return await db.fetch(
+            _sql.list_by_goods, *after, limit, *of_auction, categories, lat, lon, float(radius_m)
+        )
 
 
 async def read_statuses(db: Connection, auction_ids: Iterable[UUID]) -> dict[UUID, Any]:

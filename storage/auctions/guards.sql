@@ -45,12 +45,22 @@ FROM auction_bidders WHERE auction_id = $1 AND bidder_id = $2 FOR UPDATE;
 UPDATE auction_bidders SET status = $3, reason = $4, decided_at_ms = $5 WHERE auction_id = $1 AND bidder_id = $2;
 
 -- list_bidders --
--- Who asked to bid in an auction, of one status unless it is null, after a place in the order they asked, at most $5.
--- Index: auction_bidders_requests.
+-- Who asked to bid in an auction, of these statuses ($4), after a place in the order they asked, at most $5.
+-- Index: auction_bidders_requests, one range per status; rows are read for the page alone.
+WITH page AS MATERIALIZED (
+    SELECT found.*
+    FROM unnest($4::text[]) AS wanted (status)
+    CROSS JOIN LATERAL (
+        SELECT requested_at_ms, bidder_id FROM auction_bidders
+        WHERE auction_id = $1 AND auction_bidders.status = wanted.status AND (requested_at_ms, bidder_id) > ($2, $3)
+        ORDER BY requested_at_ms, bidder_id LIMIT $5
+    ) AS found
+    ORDER BY requested_at_ms, bidder_id LIMIT $5
+)
 SELECT bidder_id, status, message, reason, requested_at_ms, decided_at_ms
-FROM auction_bidders
-WHERE auction_id = $1 AND (requested_at_ms, bidder_id) > ($2, $3) AND ($4::text IS NULL OR status = $4)
-ORDER BY requested_at_ms, bidder_id LIMIT $5;
+FROM page JOIN auction_bidders USING (bidder_id, requested_at_ms)
+WHERE auction_id = $1
+ORDER BY requested_at_ms, bidder_id;
 
 -- insert_block --
 -- Keep a bidder out. Returns the id, or no row when the bidder is kept out already.

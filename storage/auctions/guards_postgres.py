@@ -1,11 +1,12 @@
 """Whom sellers let bid: approvals per auction, blocks per seller, and the standing bids that a decision takes away."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 from asyncpg import Record
 
+from protocols.auction_guards import ApprovalStatus
 from storage.engines.postgres import Connection
 from storage.sql import load
 
@@ -69,8 +70,9 @@ async def decide_bidder(
 async def list_bidders(
     db: Connection, auction_id: UUID, after: tuple[int, UUID], status: str | None, limit: int
 ) -> list[Record]:
-    """Return up to `limit` bidders who asked after the given (instant, id), ascending. Cost: one index range."""
-    return await db.fetch(_sql.list_bidders, auction_id, *after, status, limit)
+    """Return up to `limit` bidders who asked after the (instant, id) given, ascending. Cost: a range per status."""
+    statuses = [status] if status else get_args(ApprovalStatus)
+    return await db.fetch(_sql.list_bidders, auction_id, *after, statuses, limit)
 
 
 async def insert_block(db: Connection, columns: Sequence[Any]) -> bool:

@@ -47,19 +47,37 @@ SELECT offer_id, auction_id FROM second_chances WHERE offer_id = ANY($1::uuid[])
 UPDATE second_chances SET status = $2, decided_at_ms = $3 WHERE offer_id = ANY($1::uuid[]);
 
 -- list_made --
--- The offers a seller made, of one status unless it is null, before an id, newest first, at most $4.
--- Index: second_chances_seller backward.
+-- The offers a seller made, of these statuses ($3), before an id, newest first, at most $4.
+-- Index: second_chances_seller backward, one range per status; rows are read for the page alone.
+WITH page AS MATERIALIZED (
+    SELECT found.*
+    FROM unnest($3::text[]) AS wanted (status)
+    CROSS JOIN LATERAL (
+        SELECT offer_id FROM second_chances
+        WHERE seller_id = $1 AND second_chances.status = wanted.status AND offer_id < $2
+        ORDER BY offer_id DESC LIMIT $4
+    ) AS found
+    ORDER BY offer_id DESC LIMIT $4
+)
 SELECT offer_id, auction_id, bidder_id, seller_id, piece, price, quantity, status, offered_at_ms, expires_at_ms,
        decided_at_ms
-FROM second_chances
-WHERE seller_id = $1 AND offer_id < $2 AND ($3::text IS NULL OR status = $3)
-ORDER BY offer_id DESC LIMIT $4;
+FROM page JOIN second_chances USING (offer_id)
+ORDER BY offer_id DESC;
 
 -- list_received --
--- The offers a bidder got, of one status unless it is null, before an id, newest first, at most $4.
--- Index: second_chances_bidder backward.
+-- The offers a bidder got, of these statuses ($3), before an id, newest first, at most $4.
+-- Index: second_chances_bidder backward, one range per status; rows are read for the page alone.
+WITH page AS MATERIALIZED (
+    SELECT found.*
+    FROM unnest($3::text[]) AS wanted (status)
+    CROSS JOIN LATERAL (
+        SELECT offer_id FROM second_chances
+        WHERE bidder_id = $1 AND second_chances.status = wanted.status AND offer_id < $2
+        ORDER BY offer_id DESC LIMIT $4
+    ) AS found
+    ORDER BY offer_id DESC LIMIT $4
+)
 SELECT offer_id, auction_id, bidder_id, seller_id, piece, price, quantity, status, offered_at_ms, expires_at_ms,
        decided_at_ms
-FROM second_chances
-WHERE bidder_id = $1 AND offer_id < $2 AND ($3::text IS NULL OR status = $3)
-ORDER BY offer_id DESC LIMIT $4;
+FROM page JOIN second_chances USING (offer_id)
+ORDER BY offer_id DESC;

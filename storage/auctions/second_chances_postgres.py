@@ -1,11 +1,12 @@
 """Second-chance offers. Lock order: their auctions by id, then listings, then offers by id."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 from asyncpg import Record
 
+from protocols.second_chances import OfferStatus
 from storage.engines.postgres import Connection
 from storage.sql import load
 
@@ -50,12 +51,16 @@ async def decide_offers(db: Connection, offer_ids: Sequence[UUID], status: str, 
 async def list_made(
     db: Connection, seller_id: UUID, before: UUID, status: str | None, limit: int
 ) -> list[Record]:
-    """Return up to `limit` offers a seller made with smaller ids, descending. Cost: one index range."""
-    return await db.fetch(_sql.list_made, seller_id, before, status, limit)
+    """Return up to `limit` offers a seller made with smaller ids, descending. Cost: one index range per status."""
+    return await db.fetch(_sql.list_made, seller_id, before, _statuses(status), limit)
 
 
 async def list_received(
     db: Connection, bidder_id: UUID, before: UUID, status: str | None, limit: int
 ) -> list[Record]:
-    """Return up to `limit` offers a bidder got with smaller ids, descending. Cost: one index range."""
-    return await db.fetch(_sql.list_received, bidder_id, before, status, limit)
+    """Return up to `limit` offers a bidder got with smaller ids, descending. Cost: one index range per status."""
+    return await db.fetch(_sql.list_received, bidder_id, before, _statuses(status), limit)
+
+
+def _statuses(status: str | None) -> Sequence[str]:
+    return [status] if status else get_args(OfferStatus)

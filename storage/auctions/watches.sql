@@ -67,21 +67,30 @@ SELECT auction_id, user_id FROM noted;
 -- list_watched --
 -- The auctions a user watches after a place in this order, at most $5: open ones by their end, then those that are over,
 -- the latest first. $6: only open ones (true), only others (false), or all (null).
--- Index: auction_watches_user, all watches of the user, and auctions_pkey.
+-- Index: auction_watches_user, all watches of the user, and auctions_pkey, or auctions_status_ends for a crowd of them; whole
+-- rows are read for the page alone.
+WITH page AS MATERIALIZED (
+    SELECT w.auction_id, place.is_over, place.rank
+    FROM auction_watches AS w
+    JOIN auctions AS a USING (auction_id)
+    CROSS JOIN LATERAL (
+        SELECT a.status NOT IN ('scheduled', 'live') AS is_over,
+               CASE WHEN a.status IN ('scheduled', 'live') THEN a.ends_at_ms ELSE -a.ends_at_ms END AS rank
+    ) AS place
+    WHERE w.user_id = $1 AND w.watching
+      AND (place.is_over, place.rank, w.auction_id) > ($2::boolean, $3::bigint, $4::uuid)
+      AND ($6::boolean IS NULL OR place.is_over <> $6)
+    ORDER BY place.is_over, place.rank, w.auction_id
+    LIMIT $5
+)
 SELECT a.*, w.has_bid, w.remind_before_s, (
     SELECT p.amount FROM auction_places AS p
     WHERE a.quantity > 1 AND p.auction_id = a.auction_id AND p.bidder_id = w.user_id
 ) AS your_maximum  -- of who has units of a lot of several
-FROM auction_watches AS w
+FROM page
 JOIN auctions AS a USING (auction_id)
-CROSS JOIN LATERAL (
-    SELECT a.status NOT IN ('scheduled', 'live') AS is_over,
-           CASE WHEN a.status IN ('scheduled', 'live') THEN a.ends_at_ms ELSE -a.ends_at_ms END AS rank
-) AS place
-WHERE w.user_id = $1 AND w.watching AND (place.is_over, place.rank, a.auction_id) > ($2::boolean, $3::bigint, $4::uuid)
-  AND ($6::boolean IS NULL OR place.is_over <> $6)
-ORDER BY place.is_over, place.rank, a.auction_id
-LIMIT $5;
+JOIN auction_watches AS w ON w.auction_id = page.auction_id AND w.user_id = $1
+ORDER BY page.is_over, page.rank, a.auction_id;
 
 -- read_tellings --
 -- How far the watchers of these auctions have been told something of this kind. Index: auction_tellings_pkey.

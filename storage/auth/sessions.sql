@@ -21,11 +21,13 @@ FROM sessions AS s JOIN users AS u USING (user_id)
 WHERE s.session_id = $1
 FOR UPDATE OF s;
 
--- read_access --
--- What a user may do through a session that lives at $3. At most one row. Index: sessions_pkey. Locks: none.
+-- lock_access --
+-- What a user may do through a session that lives at $3. At most one row. Index: sessions_pkey. Locks: the user's row,
+-- until commit.
 SELECT u.roles, u.access_version, s.expires_at_ms
 FROM sessions AS s JOIN users AS u USING (user_id)
-WHERE s.session_id = $2 AND s.user_id = $1 AND s.ended_at_ms IS NULL AND s.expires_at_ms > $3;
+WHERE s.session_id = $2 AND s.user_id = $1 AND s.ended_at_ms IS NULL AND s.expires_at_ms > $3
+FOR NO KEY UPDATE OF u;
 
 -- rotate_session --
 -- Make the next refresh token the current one. The session must be locked. Index: sessions_pkey.
@@ -54,16 +56,19 @@ ORDER BY rotated_at_ms DESC, session_id DESC
 LIMIT $3;
 
 -- read_revocations --
--- Sessions ended and users whose access changed in transactions from $1 on and after the instant $2. At least one row:
--- `horizon`, below which no transaction can still commit; ask from there next time. Indexes: sessions_ended,
--- users_access_changed. Locks: none.
-SELECT now.horizon, change.session_id, change.user_id, change.access_version, change.at_ms
+-- Sessions ended, scope tokens taken back and users whose access changed in transactions from $1 on and after the instant
+-- $2. At least one row: `horizon`, below which no transaction can still commit; ask from there next time. Indexes:
+-- sessions_ended, scope_tokens_ended, users_access_changed. Locks: none.
+SELECT now.horizon, change.session_id, change.token_id, change.user_id, change.access_version, change.at_ms
 FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon) AS now
 LEFT JOIN (
-    SELECT session_id, user_id, 0 AS access_version, ended_at_ms AS at_ms
+    SELECT session_id, NULL::uuid AS token_id, user_id, 0 AS access_version, ended_at_ms AS at_ms
     FROM sessions WHERE ended_in >= $1::bigint::text::xid8 AND ended_at_ms > $2
     UNION ALL
-    SELECT NULL, user_id, access_version, access_changed_at_ms
+    SELECT NULL, token_id, user_id, 0, ended_at_ms
+    FROM scope_tokens WHERE ended_in >= $1::bigint::text::xid8 AND ended_at_ms > $2
+    UNION ALL
+    SELECT NULL, NULL, user_id, access_version, access_changed_at_ms
     FROM users WHERE access_changed_in >= $1::bigint::text::xid8 AND access_changed_at_ms > $2
 ) AS change ON true;
 

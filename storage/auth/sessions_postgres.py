@@ -46,10 +46,11 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """Access taken away: of one session, or (`session_id` None) of all tokens below the user's `access_version`."""
+    """Access taken away: of a session, of a scope token, or else of all tokens below the user's `access_version`."""
 
     user_id: UUID
     session_id: UUID | None
+    token_id: UUID | None
     access_version: int
     at_ms: int
 
@@ -76,9 +77,12 @@ async def lock_session(db: Connection, session_id: UUID) -> LockedSession | None
     return LockedSession(**columns)
 
 
-async def read_access(db: Connection, user_id: UUID, session_id: UUID, now_ms: int) -> Access | None:
-    """Return what a user may do through a session of theirs; None when it does not live. Cost: one round trip."""
-    row = await db.fetchrow(_sql.read_access, user_id, session_id, now_ms)
+async def lock_access(db: Connection, user_id: UUID, session_id: UUID, now_ms: int) -> Access | None:
+    """Return what a user may do through a session of theirs; None when it does not live.
+
+    Cost: one round trip. Locks: the user's row, so that one after the other counts what the user has.
+    """
+    row = await db.fetchrow(_sql.lock_access, user_id, session_id, now_ms)
     return None if row is None else Access(frozenset(row[0]), row[1], row[2])
 
 
@@ -107,11 +111,11 @@ async def read_revocations(
 ) -> tuple[int, Sequence[Revocation]]:
     """Return what was taken away since, and where to ask from next; nothing that commits later is skipped.
 
-    A revocation may come twice. Cost: one round trip, two index ranges.
+    A revocation may come twice. Cost: one round trip, three index ranges.
     """
     rows = await db.fetch(_sql.read_revocations, from_transaction, after_ms)
     found = [
-        Revocation(row["user_id"], row["session_id"], row["access_version"], row["at_ms"])
+        Revocation(row["user_id"], row["session_id"], row["token_id"], row["access_version"], row["at_ms"])
         for row in rows
         if row["user_id"] is not None
     ]

@@ -38,14 +38,23 @@ WHERE listing_id = $1;
 DELETE FROM listings WHERE listing_id = $1;
 
 -- list_own --
--- A seller's listings below an id, newest first, at most $3, of one status unless $4 is null.
--- Index: listings_seller, backward.
+-- A seller's listings of these statuses ($4) below an id, newest first, at most $3.
+-- Index: listings_seller, backward, one range per status; rows are read for the page alone.
+WITH page AS MATERIALIZED (
+    SELECT found.*
+    FROM unnest($4::text[]) AS wanted (status)
+    CROSS JOIN LATERAL (
+        SELECT listing_id FROM listings
+        WHERE seller_id = $1 AND listings.status = wanted.status AND listing_id < $2
+        ORDER BY listing_id DESC LIMIT $3
+    ) AS found
+    ORDER BY listing_id DESC LIMIT $3
+)
 SELECT listing_id, seller_id, status, version, title, description, category, condition, price_minor, currency,
        ST_Y(location::geometry) AS lat, ST_X(location::geometry) AS lon, weight_g, volume_cm3, quantity, attributes,
        created_at_ms, updated_at_ms, reserved, auctioned, terms_version, photos
-FROM listings
-WHERE seller_id = $1 AND listing_id < $2 AND ($4::text IS NULL OR status = $4)
-ORDER BY listing_id DESC LIMIT $3;
+FROM page JOIN listings USING (listing_id)
+ORDER BY listing_id DESC;
 
 -- read_categories --
 -- The whole tree, parents before children, in display order. About a hundred rows.

@@ -1,7 +1,7 @@
 """Rows of listings and categories."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 from uuid import UUID
 
 import msgspec
@@ -119,8 +119,9 @@ async def delete_listing(db: Connection, listing_id: UUID) -> None:
 async def list_own(
     db: Connection, seller_id: UUID, before: UUID, limit: int, status: ListingStatus | None
 ) -> list[ListingRow]:
-    """Return a seller's listings below an id, newest first. Cost: one index range."""
-    return [_to_row(row) for row in await db.fetch(_sql.list_own, seller_id, before, limit, status)]
+    """Return a seller's listings below an id, newest first. Cost: one index range per status."""
+    statuses = [status] if status else get_args(ListingStatus)
+    return [_to_row(row) for row in await db.fetch(_sql.list_own, seller_id, before, limit, statuses)]
 
 
 async def read_categories(db: Connection) -> list[CategoryRow]:

@@ -6,6 +6,7 @@ meanwhile moves nothing. Facets and relevance look at the newest `MATCHES_MAX` m
 search.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -27,6 +28,15 @@ if TYPE_CHECKING:
 MATCHES_MAX = 10_000
 """How many matches, newest first, facets count and relevance compares."""
 
+SIMILAR_MAX = 2_000
+"""The same for titles spelt like the text: comparing one takes ten times as long as comparing words."""
+
+SAMPLE_SIZE = 500
+"""How many of the newest titles tell whether most are spelt like the text or few; 2 ms."""
+
+OFTEN_FROM = 0.2
+"""From this share of titles on, reading the newest ones finds `SIMILAR_MAX` sooner than collecting all by the index."""
+
 BAND_STARTS = (
     0,
     1_000,
@@ -47,6 +57,9 @@ BAND_STARTS = (
 
 RINGS_M = (5_000, 50_000, 500_000, 2_000_000, 5_000_000, 10_000_000)
 """The nearest are looked for in growing circles: a page seldom needs the whole radius."""
+
+NEXT_RING = 1.05
+"""A later page is looked for in this much more than what the pages before have reached."""
 
 SortKey = int | float | None
 Order = Literal["relevance", "newest", "price_asc", "price_desc", "distance"]
@@ -108,14 +121,29 @@ class FoundRow(Shelf):
 _COLUMNS = tuple(column.name for column in fields(FoundRow))
 
 
-class FacetRows(msgspec.Struct, frozen=True):
-    """Counts over the bounded matches; bands are `(currency, place in BAND_STARTS from 1, count)`."""
+class FacetRow(msgspec.Struct, frozen=True, array_like=True):
+    """How many of the bounded matches share some columns; the others are None."""
 
-    matches: int = 0
-    category: list[dict[str, Any]] = msgspec.field(default_factory=list)
-    condition: list[dict[str, Any]] = msgspec.field(default_factory=list)
-    currency: list[dict[str, Any]] = msgspec.field(default_factory=list)
-    bands: list[tuple[str, int, int]] = msgspec.field(default_factory=list)
+    kind: int
+    """Which columns: `BY_CATEGORY`, `BY_CONDITION` or `BY_PRICE`."""
+    category: str | None
+    condition: str | None
+    currency: str | None
+    band: int | None
+    """A place in `BAND_STARTS` from 1; None without a price."""
+    count: int
+
+
+BY_CATEGORY, BY_CONDITION, BY_PRICE = 0b0111, 0b1011, 0b1100
+"""Kinds of facets: a bit for each of category, condition, currency and band that was not grouped by."""
+
+
+@dataclass(frozen=True, slots=True)
+class FacetRows:
+    """Counts over the newest matches, `most` at most."""
+
+    rows: list[FacetRow]
+    most: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +188,16 @@ class Words:
     """What is searched for: `words` for full text, `folded` for spelling; both empty when nothing is."""
 
     words: str = ""
+    ranked: str = ""
+    """What matches are compared by: stems and the words as they were typed."""
     folded: str = ""
+    often: bool = False
+    """Many titles are spelt like `folded`."""
+
+    @property
+    def matches_max(self) -> int:
+        """How many matches, newest first, are counted and compared."""
+        return SIMILAR_MAX if self.folded else MATCHES_MAX
 
 
 async def search_page(
@@ -175,7 +212,7 @@ async def search_page(
         await db.execute(_sql.plan_search)
         found = await _choose_words(db, filters.text, after)
         if found is None:
-            return FoundPage([], None, FacetRows() if after is None else None)
+            return FoundPage([], None, FacetRows([], MATCHES_MAX) if after is None else None)
         search = _Search(db, filters, found, after)
         if order == "relevance":
             return await search.by_score(limit)
@@ -183,11 +220,11 @@ async def search_page(
 
 
 async def read_words(db: Connection, text: str) -> Words | None:
-    """Return a text as a tsquery's text and folded; None when nothing in it can be searched for. Cost: one trip."""
+    """Return a text as tsqueries' texts and folded; None when nothing in it can be searched for. Cost: one trip."""
     phrased = text if '"' in text else _IDEOGRAPHS.sub(r'"\g<0>"', text)
     row = await db.fetchrow(_sql.read_words, phrased)
     assert row is not None
-    return None if row["words"] is None else Words(row["words"], row["folded"])
+    return None if row["words"] is None else Words(row["words"], row["ranked"], row["folded"])
 
 
 async def _choose_words(db: Connection, text: str, after: After | None) -> Words | None:
@@ -198,7 +235,10 @@ async def _choose_words(db: Connection, text: str, after: After | None) -> Words
     if found is None:
         return None
     similar = after.similar if after is not None else not await db.fetchval(_sql.has_words, found.words)
-    return Words(folded=found.folded) if similar else Words(words=found.words)
+    if not similar:
+        return replace(found, folded="")
+    share = await db.fetchval(_sql.sample_similar, found.folded, SAMPLE_SIZE)
+    return Words(folded=found.folded, often=share >= OFTEN_FROM)
 
 
 def _photo(record: "Record") -> dict[str, PhotoRow | None]:
@@ -226,9 +266,9 @@ class _Search:
             limit=limit + 1,
         )
         records = await self._fetch(statement, "page_by_score")
-        counted = FacetRows() if after is None else None
-        if records and after is None:
-            counted = msgspec.json.decode(records[0]["facets"], type=FacetRows)
+        counted = None
+        if after is None:
+            counted = self._read_facets(records[0]["facets"] if records else None)
         bound = None
         if records:
             bound = after.bound if after else records[0]["bound"]
@@ -245,15 +285,22 @@ class _Search:
                 order=_PIECES[f"order_{order}"],
                 limit=limit + 1,
             )
-            records = await self._fetch(statement, "page_by_key")
+            records = await self._fetch(
+                statement, "page_by_distance" if order == "distance" else "page_by_key"
+            )
             if len(records) > limit:
                 break
         facets = None
         if self._after is None:
-            statement = self._statement(self._filters, facets=_PIECES["facets"])
+            unscored = _PIECES["no_value"]
+            statement = self._statement(self._filters, facets=_PIECES["facets"], score=unscored)
             (row,) = await self._fetch(statement, "count_matches")
-            facets = msgspec.json.decode(row["facets"], type=FacetRows)
+            facets = self._read_facets(row["facets"])
         return self._page(records, limit, facets, None)
+
+    def _read_facets(self, text: str | None) -> FacetRows:
+        rows = [] if text is None else msgspec.json.decode(text, type=list[FacetRow])
+        return FacetRows(rows, self._found.matches_max)
 
     def _radii(self, order: Order) -> list[int]:
         """Return the circles to try, the asked one last."""
@@ -261,7 +308,11 @@ class _Search:
         if order != "distance":
             return [radius_m]
         reached_m = float(self._after.key or 0) if self._after else 0.0
-        return [*(ring for ring in RINGS_M if reached_m < ring < radius_m), radius_m]
+        next_m = math.ceil(reached_m * NEXT_RING)
+        return [
+            *(ring for ring in (next_m, *RINGS_M) if max(reached_m, next_m - 1) < ring < radius_m),
+            radius_m,
+        ]
 
     def _page(
         self, records: "list[Record]", limit: int, facets: FacetRows | None, bound: UUID | None
@@ -287,6 +338,7 @@ class _Search:
         lat, lon = filters.near or (None, None)
         values = {
             "words": self._found.words,
+            "ranked": self._found.ranked,
             "folded": self._found.folded,
             "categories": list(filters.categories),
             "condition": filters.condition,
@@ -300,12 +352,13 @@ class _Search:
             "after_key": after.key if after else None,
             "after_id": after.listing_id if after else None,
             "bound": after.bound if after else None,
-            "matches_max": MATCHES_MAX,
+            "matches_max": self._found.matches_max,
             "band_starts": list(BAND_STARTS),
         }
         pieces = {
             "point": _PIECES["point"],
             "words_query": _PIECES["words_query"],
+            "ranked_query": _PIECES["ranked_query"],
             "columns": _PIECES["columns"],
             "matches": _PIECES["matches"],
             "distance": _PIECES["key_distance" if filters.near else "no_value"],
@@ -322,16 +375,17 @@ class _Search:
         return _PIECES["score_similar" if self._found.folded else "no_value"]
 
     def _filter_names(self, filters: Filters) -> list[str]:
-        asked = {
+        asked = {  # the cheap ones first: that is how a row is judged
             "active": True,
-            "words": self._found.words,
-            "similar": self._found.folded,
+            "bound": self._after and self._after.bound,
             "category": filters.categories,
             "condition": filters.condition,
             "price": filters.min_price is not None or filters.max_price is not None,
             "currency": filters.currency,
             "seller": filters.seller_id,
             "near": filters.near,
-            "bound": self._after and self._after.bound,
+            "words": self._found.words,
+            "similar": self._found.folded and not self._found.often,
+            "often_similar": self._found.often,
         }
         return [name for name, wanted in asked.items() if wanted]

@@ -31,13 +31,22 @@ SELECT reservation_id, listing_id, buyer_id, quantity, price_minor, currency, li
 FROM stock_reservations WHERE reservation_id = ANY ($1::uuid[]);
 
 -- list_reservations --
--- A buyer's reservations below an id, newest first, at most $3, of one status unless $4 is null.
--- Index: stock_reservations_buyer, backward.
+-- A buyer's reservations of these statuses ($4) below an id, newest first, at most $3.
+-- Index: stock_reservations_buyer, backward, one range per status; rows are read for the page alone.
+WITH page AS MATERIALIZED (
+    SELECT found.*
+    FROM unnest($4::text[]) AS wanted (status)
+    CROSS JOIN LATERAL (
+        SELECT reservation_id FROM stock_reservations
+        WHERE buyer_id = $1 AND stock_reservations.status = wanted.status AND reservation_id < $2
+        ORDER BY reservation_id DESC LIMIT $3
+    ) AS found
+    ORDER BY reservation_id DESC LIMIT $3
+)
 SELECT reservation_id, listing_id, buyer_id, quantity, price_minor, currency, listing_version, status, created_at_ms,
        expires_at_ms
-FROM stock_reservations
-WHERE buyer_id = $1 AND reservation_id < $2 AND ($4::text IS NULL OR status = $4)
-ORDER BY reservation_id DESC LIMIT $3;
+FROM page JOIN stock_reservations USING (reservation_id)
+ORDER BY reservation_id DESC;
 
 -- end_reservations --
 -- Give reservations of locked listings their last status. Index: stock_reservations_pkey.

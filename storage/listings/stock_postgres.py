@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import get_args
 from uuid import UUID
 
 from protocols.listings import ListingStatus
@@ -196,8 +197,9 @@ async def read_reservations(db: Connection, reservation_ids: Iterable[UUID]) -> 
 async def list_reservations(
     db: Connection, buyer_id: UUID, before: UUID, limit: int, status: ReservationStatus | None
 ) -> list[ReservationRow]:
-    """Return a buyer's reservations below an id, newest first. Cost: one index range."""
-    rows = await db.fetch(_sql.list_reservations, buyer_id, before, limit, status)
+    """Return a buyer's reservations below an id, newest first. Cost: one index range per status."""
+    statuses = [status] if status else get_args(ReservationStatus)
+    rows = await db.fetch(_sql.list_reservations, buyer_id, before, limit, statuses)
     return [ReservationRow(*row) for row in rows]
 
 

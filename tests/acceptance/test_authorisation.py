@@ -46,6 +46,7 @@ NOT_OWNER = EVERYBODY - OWNER
 OBJECTS: dict[str, frozenset[str]] = {
     "realtime.get_lag": EVERYBODY,
     "auth.end_session": OWNER,
+    "auth.revoke_scope_token": OWNER,
     "auth.set_roles": EVERYBODY,
     "auth.ban_user": EVERYBODY,
     "auth.unban_user": EVERYBODY,
@@ -324,6 +325,13 @@ def make_session(house: House) -> dict[str, str]:
     return {"session_id": next(s["id"] for s in sessions if not s["current"])}
 
 
+def make_scope_token(house: House) -> dict[str, str]:
+    """A scope token of the owner's."""
+    body = {"channels": ["auctions:*"]}
+    answer = house.http.post("/v1/auth/scope-tokens", json=body, headers=house.headers("owner"))
+    return {"token_id": answer.raise_for_status().json()["id"]}
+
+
 def make_block(house: House) -> dict[str, str]:
     """A block of the owner's."""
     body = {"bidder_id": house.cast.people["ended"].user_id}
@@ -368,6 +376,7 @@ THINGS: dict[str, Callable[[House], dict[str, str]]] = {
     "search_id": make_search,
     "rule_id": make_rule,
     "session_id": make_session,
+    "token_id": make_scope_token,
     "block_id": make_block,
     "offer_id": make_offer,
     "signal_id": make_signal,

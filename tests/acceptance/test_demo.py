@@ -42,6 +42,7 @@ def test_demo_ends_without_an_error_and_its_bids_are_in_the_auctions(system):
     assert "no errors" in told.stdout
     placed = int(re.search(r"placed ([\d,]+) durable bids", told.stdout)[1].replace(",", ""))
     assert placed > 20
+    assert re.search(r"beside it +\w+ [1-9]", told.stdout), told.stdout
     auctions = httpx.get(f"{system.base_url}/v1/auctions?limit=100", trust_env=False).json()["items"]
     assert sum(auction["bid_count"] for auction in auctions) >= placed
     assert " 10 s  20 users" in told.stdout, "a plain line every five seconds where there is no terminal"
@@ -91,7 +92,7 @@ def test_locust_users_bid_watch_and_browse_without_a_failure(unlimited):
     told = subprocess.run(
         [
             str(Path(sys.executable).parent / "locust"),
-            *("-f", "load/locustfile.py", "--headless", "-u", "12", "-r", "12", "-t", "8s"),
+            *("-f", "load/locustfile.py", "--headless", "-u", "13", "-r", "13", "-t", "8s"),
             *("--host", unlimited.base_url, "--only-summary"),
         ],
         cwd=ROOT,
@@ -101,8 +102,12 @@ def test_locust_users_bid_watch_and_browse_without_a_failure(unlimited):
         check=False,
     )
     assert told.returncode == 0, told.stdout[-3000:] + told.stderr[-3000:]
-    for name in ("auctions.place_bid", "bid_placed", "/v1/auctions/{id}", "subscribe auctions"):
-        assert re.search(rf"{re.escape(name)} +[1-9]\d* ", told.stdout + told.stderr), name
+    names = ["auctions.place_bid", "bid_placed", "/v1/auctions/{id}", "subscribe auctions"]
+    names += ["auctions.place_bid sealed", "auctions.watch_auction", "/v1/auctions/{id}/buy-now"]
+    names += ["/v1/auctions/{id}/bids dutch", "/v1/reservations/{id}/release", "/v1/saved-searches"]
+    table = told.stdout + told.stderr
+    for name in names:
+        assert re.search(rf"{re.escape(name)} +[1-9]\d* ", table), f"{name}\n{table[-6000:]}"
 
 
 async def test_bid_benchmark_counts_what_the_auctions_count(unlimited, monkeypatch):

@@ -62,7 +62,12 @@ async def test_who_is_behind_is_seen_until_they_leave(shared_system, shared_http
     assert [item["user_id"] for item in told["items"]] == [person.user_id for person in people[:5]]
     events = (await shared_http.get(f"/v1/channels/{channel}/events")).json()["events"]
     assert [item["behind_since"] for item in told["items"]] == [event["at"] for event in events]
-    assert len((await lag_of(support, channel, limit=2))["items"]) == 2
+    seen, cursor = [], {}
+    while cursor is not None:
+        page = await lag_of(support, channel, limit=2, **cursor)
+        seen += page["items"]
+        cursor = {"cursor": page["next_cursor"]} if page["next_cursor"] else None
+    assert (seen, len(page["items"])) == (told["items"], 1)
 
     await sockets[0].rpc("realtime.report_offset", channel=channel, offset=5)
     for socket in sockets[1:]:
@@ -82,6 +87,13 @@ async def test_only_support_asks(shared_system, shared_http, support):
     async with Socket(shared_system.websocket_url, support.tokens["access_token"]) as socket:
         told = await socket.rpc("realtime.get_lag", channel=f"auctions:{auction['id']}")
     assert (told["top"], told["readers"]) == (1, 0)
+
+
+async def test_foreign_cursor_is_refused(shared_http, support):
+    auction = await open_auction(await sign_up(shared_http, "seller"))
+    for cursor in ("nonsense", "WzEsMl0", "Wy0xLCJhIl0"):
+        answer = await support.get(f"/v1/channels/auctions:{auction['id']}/lag?cursor={cursor}")
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_input")
 
 
 @pytest.mark.parametrize(

@@ -194,6 +194,30 @@ async def test_what_ends_the_hosts_access_ends_every_guests_within_a_second(
     )
 
 
+async def test_one_token_that_is_taken_back_ends_its_guests_within_a_second_and_no_others(
+    shared_system, shared_http, host
+):
+    auction = await open_auction(await sign_up(shared_http, "seller"))
+    channel = f"auctions:{auction['id']}"
+    family, press = [await lend(host, channel, label=label) for label in ("family", "press")]
+    async with (
+        Party(shared_system, channel, family["token"]) as guests,
+        Party(shared_system, channel, press["token"]) as others,
+    ):
+        begun = time.monotonic()
+        path = f"/v1/auth/scope-tokens/{press['id']}"
+        answer = await shared_http.delete(path, headers=host.headers)
+        assert (answer.status_code, answer.json()) == (200, {"token_id": press["id"]})
+        assert await others.all_ended(begun) < 1
+        assert not any(seat.ended for seat in guests.seats)
+    refused = await shared_http.get(
+        f"/v1/channels/{channel}/events", headers={"Channel-Token": press["token"]}
+    )
+    assert (refused.status_code, refused.json()["code"]) == (401, "scope_token_over")
+    listed = (await host.get("/v1/auth/scope-tokens")).json()
+    assert [(one["id"], one["label"]) for one in listed["items"]] == [(family["id"], "family")]
+
+
 async def test_subscription_expires_with_its_token_and_is_refreshed_by_another(
     shared_system, shared_http, host
 ):
@@ -295,6 +319,6 @@ async def test_a_token_is_made_over_a_socket_too_and_by_nobody_without_an_accoun
 ):
     async with Socket(shared_system.websocket_url, host.tokens["access_token"]) as socket:
         made = await socket.rpc("auth.create_scope_token", channels=["auctions:*"], ttl_s=60)
-    assert set(made) == {"token", "expires_at"}
+    assert set(made) == {"id", "token", "expires_at"}
     answer = await shared_http.post("/v1/auth/scope-tokens", json={"channels": ["auctions:*"]})
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")

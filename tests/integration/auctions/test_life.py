@@ -480,6 +480,55 @@ async def test_filters_find_what_fits_all_of_them(market, seller, ann):
             await found(**bad)
 
 
+async def test_auctions_near_a_place_are_listed_by_end_with_their_distance(market, seller):
+    now = market.clock_ms = now_instant()
+    berlin, potsdam, paris, nowhere, sold = listings = await market.new_listings(seller, 5)
+    places = {
+        berlin: (52.52, 13.405),
+        potsdam: (52.39, 13.065),
+        paris: (48.8566, 2.3522),
+        sold: (52.52, 13.405),
+    }
+    for listing, (lat, lon) in places.items():
+        await market.pool.execute(
+            "UPDATE listings SET location = ST_SetSRID(ST_MakePoint($2, $3), 4326) WHERE listing_id = $1",
+            listing,
+            lon,
+            lat,
+        )
+    order = [potsdam, berlin, paris, nowhere, sold]
+    ends = {listing: moment(now + (1 + place) * DAY_MS) for place, listing in enumerate(order)}
+    made = {listing: (await market.open(seller, listing, ends_at=ends[listing])).id for listing in listings}
+    await market.call("cancel_auction", seller, auction_id=made[sold])
+    await market.pool.execute("UPDATE listings SET status = 'sold' WHERE listing_id = $1", sold)
+
+    async def found(**filters):
+        items, cursor = [], None
+        while True:
+            page = await market.call("list_auctions", seller=seller.id, limit=1, cursor=cursor, **filters)
+            items += page.items
+            if (cursor := page.next_cursor) is None:
+                return {next(x for x in listings if made[x] == item.id): item.distance_m for item in items}
+
+    near = await found(near="52.52,13.405")
+    assert list(near) == [potsdam, berlin], "the soonest to end first"
+    assert near[berlin] == pytest.approx(0, abs=1)
+    assert near[potsdam] == pytest.approx(27_230, rel=0.01)
+    assert list(await found(near=" 52.52 , 13.405 ", radius_m=1000)) == [berlin]
+    assert list(await found(near="52.52,13.405", radius_m=1_000_000)) == [potsdam, berlin, paris]
+    assert list(await found(near="52.52,13.405", category="other", format="english")) == [potsdam, berlin]
+    assert list(await found(near="52.52,13.405", category="phones")) == []
+    assert list(await found(near="52.52,13.405", status="cancelled")) == [sold], "what was sold is near too"
+    assert set((await found(status="live")).values()) == {None}
+    for bad in ("52.52", "91,0", "0,181", "north,south", "1e1,2"):
+        with pytest.raises(InvalidInput) as refused:
+            await found(near=bad)
+        assert refused.value.facts["errors"][0]["pointer"] == "/near"
+    for bad in (0, 20_000_001):
+        with pytest.raises(msgspec.ValidationError):
+            await found(near="52.52,13.405", radius_m=bad)
+
+
 async def test_bids_page_backwards(market, seller):
     auction = await market.new_auction(seller)
     bidders = [new_caller() for _ in range(5)]

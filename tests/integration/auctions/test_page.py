@@ -7,10 +7,13 @@ import msgspec
 import pytest
 
 from handlers.auctions.get_page import BIDS_SHOWN
+from handlers.auctions.onlookers import ANSWER_MS
 from handlers.auctions.rules import CLOSE_GRACE_MS
 from protocols.auction_refusals import AuctionNotFound
+from protocols.errors import TemporarilyUnavailable
 from protocols.values import new_id, now_instant, to_json
 from storage.auctions.page_postgres import _sql
+from storage.crowds_redis import RedisCrowds
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller
 
 
@@ -169,3 +172,27 @@ async def test_the_page_reads_no_table_as_a_whole(market, seller, ann):
         plan = await db.fetch("EXPLAIN " + text.replace("$2", f"'{ann.id}'::uuid"))
     lines = "\n".join(row[0] for row in plan)
     assert "Seq Scan" not in lines, lines
+
+
+async def test_the_page_says_how_many_watch_and_comes_without_it_while_nobody_knows(
+    market, seller, redis, monkeypatch
+):
+    auction, other = [await market.new_auction(seller) for _ in range(2)]
+    asked = []
+
+    async def away(_redis, crowd):
+        asked.append(crowd)
+        raise TemporarilyUnavailable
+
+    async def watching_now(auction_id):
+        return (await market.call("get_page", auction_id=auction_id)).watching_now
+
+    market.clock_ms = now_instant()
+    await RedisCrowds(redis).tell({str(auction): 42})
+    assert (await watching_now(auction), await watching_now(other)) == (42, 0)
+    monkeypatch.setattr("handlers.auctions.onlookers._away_until_ms", 0)
+    monkeypatch.setattr("handlers.auctions.onlookers.count_crowd", away)
+    assert await watching_now(auction) == 42, "within a second nobody is asked"
+    market.clock_ms += ANSWER_MS
+    assert [await watching_now(one) for one in (auction, other, auction)] == [None] * 3
+    assert asked == [str(auction)], "an outage is met once a second"

@@ -2,22 +2,30 @@
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import jwt
 import pytest
 import pytest_asyncio
 
+from handlers.auth.rules import SCOPE_TOKENS_MAX
 from handlers.auth.scope_tokens import ScopeVerifier
 from handlers.auth.watch import SessionWatch
 from handlers.contract import ANONYMOUS, Caller
 from protocols.auth import (
     CreateScopeToken,
+    ListScopeTokens,
+    Login,
     Logout,
     NotShareable,
+    RevokeScopeToken,
+    ScopeTokenNotFound,
+    ScopeTokenOver,
     SessionOver,
     SetRoles,
     TokenExpired,
@@ -27,8 +35,9 @@ from protocols.errors import NotAllowed, TemporarilyUnavailable, Unauthenticated
 from protocols.values import new_id, now_instant
 from realtime.ports import ChannelRule, Lane
 from server.scopes import ScopedRules
+from storage.auth.scope_tokens_postgres import delete_old_scope_tokens
 from storage.engines.postgres import open_database
-from tests.support.auth_house import ISSUER, AuthHouse, Member
+from tests.support.auth_house import ISSUER, PASSWORD, AuthHouse, Member
 
 ORDER = f"orders:{new_id()}"
 AUCTION = f"auctions:{new_id()}"
@@ -61,6 +70,16 @@ async def amina(house: AuthHouse) -> Member:
 async def lend(house: AuthHouse, member: Member, *channels: str, ttl_s: int = 600) -> str:
     command = CreateScopeToken(channels=list(channels), ttl_s=ttl_s)
     return str((await house.run("create_scope_token", command, member.caller))["token"])
+
+
+async def made(house: AuthHouse, member: Member, label: str = "") -> dict[str, Any]:
+    return await house.run(
+        "create_scope_token", CreateScopeToken(channels=[AUCTION], label=label), member.caller
+    )
+
+
+async def revoke(house: AuthHouse, member: Member, token_id: str) -> None:
+    await house.run("revoke_scope_token", RevokeScopeToken(token_id=UUID(token_id)), member.caller)
 
 
 def forge(house: AuthHouse, token: str, typ: str = "scope+jwt", **changes: Any) -> str:
@@ -156,6 +175,7 @@ class TestPurpose:
             {"iss": "https://evil.example"},
             {"exp": None},
             {"sid": "not an id"},
+            {"jti": "not an id"},
             {"ver": "x"},
             {"roles": None},
         ],
@@ -243,6 +263,90 @@ class TestEnd:
         claimed = replace(amina, caller=replace(amina.caller, roles=frozenset({"user", "admin"})))
         scope = await scopes.verify_scope_token(await lend(house, claimed, AUCTION))
         assert scope.caller.roles == {"user"}
+
+
+class TestTakenBack:
+    async def test_one_token_goes_and_the_others_stay(self, house, scopes, amina):
+        kept, gone = [await made(house, amina, label=label) for label in ("family", "press")]
+        scope = await scopes.verify_scope_token(gone["token"])
+        await revoke(house, amina, gone["id"])
+        await house.watch.refresh()
+        with pytest.raises(ScopeTokenOver):
+            await scopes.verify_scope_token(gone["token"])
+        with pytest.raises(ScopeTokenOver):
+            scopes.confirm(scope)
+        assert await scopes.verify_scope_token(kept["token"])
+        events = [json.loads(data) for name, data in house.published if name.endswith(str(amina.user_id))]
+        told = [(e["type"], e["token_id"]) for e in events if e["type"].startswith("scope")][-3:]
+        assert told == [
+            ("scope_token_created", kept["id"]),
+            ("scope_token_created", gone["id"]),
+            ("scope_token_revoked", gone["id"]),
+        ]
+        assert kept["token"] not in str(house.published)
+
+    async def test_end_that_the_watch_does_not_know_is_found_in_the_database(self, house, scopes, amina):
+        token = await made(house, amina)
+        await revoke(house, amina, token["id"])
+        with pytest.raises(ScopeTokenOver):  # before the watch looks
+            await scopes.verify_scope_token(token["token"])
+        await house.watch.refresh()
+        house.watch._prune(now_instant() + 1)
+        assert not house.watch.has_token_ended(UUID(token["id"]))
+        with pytest.raises(ScopeTokenOver):
+            await scopes.verify_scope_token(token["token"])
+
+    async def test_only_its_maker_takes_it_back_from_any_session_and_once(self, house):
+        member, stranger = await house.join(), await house.join()
+        token = await made(house, member)
+        with pytest.raises(ScopeTokenNotFound):
+            await revoke(house, stranger, token["id"])
+        with pytest.raises(ScopeTokenNotFound):
+            await revoke(house, member, str(new_id()))
+        reply = await house.run("login", Login(email=member.email, password=PASSWORD))
+        elsewhere = await house.member(member.email, reply)
+        await revoke(house, elsewhere, token["id"])
+        with pytest.raises(ScopeTokenNotFound):
+            await revoke(house, member, token["id"])
+
+    async def test_the_list_has_what_is_good_alone(self, house, pool):
+        member = await house.join()
+        tokens = [await made(house, member, label=str(n)) for n in range(4)]
+        await revoke(house, member, tokens[0]["id"])
+        await pool.execute(
+            "UPDATE scope_tokens SET expires_at_ms = 1 WHERE token_id = $1", UUID(tokens[1]["id"])
+        )
+        reply = await house.run("list_scope_tokens", ListScopeTokens(), member.caller)
+        assert [(one["label"], one["channels"]) for one in reply["items"]] == [
+            ("3", [AUCTION]),
+            ("2", [AUCTION]),
+        ]
+        assert "token" not in reply["items"][0]
+        await house.run("logout", Logout(), member.caller)
+        assert (await house.run("list_scope_tokens", ListScopeTokens(), member.caller))["items"] == []
+
+    async def test_an_account_has_a_hundred_at_most_however_many_ask_at_once(self, house, pool):
+        member = await house.join()
+        await pool.execute(
+            "INSERT INTO scope_tokens (token_id, user_id, session_id, access_version, label, channels,"
+            " created_at_ms, expires_at_ms) SELECT gen_random_uuid(), $1, $2, 1, '', '{auctions:*}', 0, $3"
+            " FROM generate_series(1, $4)",
+            member.user_id,
+            member.session_id,
+            now_instant() + 60_000,
+            SCOPE_TOKENS_MAX - 1,
+        )
+        results = await asyncio.gather(*(made(house, member) for _ in range(5)), return_exceptions=True)
+        assert sorted(type(one).__name__ for one in results) == ["TooManyScopeTokens"] * 4 + ["dict"]
+
+    async def test_old_ones_are_forgotten(self, house, pool, amina):
+        token = UUID((await made(house, amina))["id"])
+        await delete_old_scope_tokens(pool, now_instant(), 10)
+        find = "SELECT count(*) FROM scope_tokens WHERE token_id = $1"
+        assert await pool.fetchval(find, token) == 1
+        await pool.execute("UPDATE scope_tokens SET expires_at_ms = 1 WHERE token_id = $1", token)
+        await delete_old_scope_tokens(pool, now_instant(), 1_000)
+        assert await pool.fetchval(find, token) == 0
 
 
 class TestCost:

@@ -12,6 +12,7 @@ import pytest
 
 from protocols.errors import InvalidInput
 from protocols.listings import CategoryNotFound
+from storage.listings import search_postgres
 from storage.listings.search_postgres import BAND_STARTS
 
 EARTH_RADIUS_M = 6_371_008.771415
@@ -98,6 +99,65 @@ class TestWords:
         await empty_shop.create(seller, title="Lute", condition="used", description="gutar")
         found = await empty_shop.search(q="gutar", condition="new")
         assert (found["items"], found["similar"]) == ([], False)
+
+    @pytest.mark.parametrize("sort", ["relevance", "newest", "price_asc"])
+    async def test_titles_spelt_alike_are_the_same_however_they_are_looked_for(
+        self, empty_shop, seller, sort, monkeypatch
+    ):
+        for number, title in enumerate(
+            ("Blue bicycle", "Lamp", "Bicycle bell", "Book", "Bicycles for two") * 3
+        ):
+            await empty_shop.create(seller, title=title, price={"amount": 1 + number % 4, "currency": "EUR"})
+        found = []
+        for often_from in (0.0, 2.0):
+            monkeypatch.setattr(search_postgres, "OFTEN_FROM", often_from)
+            found.append(await empty_shop.walk(q="bicylce", sort=sort, limit=2))
+        assert len(found[0]) == 9
+        assert found[0] == found[1]
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "bikes",
+            "a bike",
+            "the bikes of towns",
+            '"bikes of towns"',
+            '"towns bikes" running',
+            "bikes -towns",
+            "the or towns",
+            "running or bikes",
+            "-running towns",
+            "well-known bikes",
+            "of",
+        ],
+    )
+    async def test_stems_find_what_stems_and_words_together_find(self, empty_shop, seller, query):
+        vocabulary = (
+            "bike",
+            "Bikes",
+            "town",
+            "towns",
+            "the",
+            "of",
+            "a",
+            "running",
+            "ran",
+            "run",
+            "well-known",
+            "know",
+        )
+        dice = random.Random(3)
+        for _ in range(60):
+            title, description = (" ".join(dice.choices(vocabulary, k=dice.randint(1, 6))) for _ in range(2))
+            await empty_shop.create(seller, title=title, description=description)
+        words = await search_postgres.read_words(empty_shop.pool, query)
+        found = await empty_shop.pool.fetch(
+            "SELECT words @@ $1::text::tsquery AS by_stems, words @@ $2::text::tsquery AS by_both FROM listings",
+            words.words,
+            words.ranked,
+        )
+        assert all(row["by_stems"] == row["by_both"] for row in found)
+        assert any(row["by_both"] for row in found)
 
     @pytest.mark.parametrize("query", ["🧳", "!!!", "''", '"', "-", "%", "🇫🇷🔌", ":*", "()"])
     async def test_a_text_without_words_finds_nothing(self, empty_shop, seller, query):

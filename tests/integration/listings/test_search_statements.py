@@ -10,6 +10,7 @@ FILTERS = (
     Filters(),
     Filters(text="bag"),
     Filters(text="bagg", near=(52.0, 13.0), radius_m=60_000),
+    Filters(text="quux"),
     Filters(categories=("bags", "books"), condition="new", min_price=1, currency="EUR", seller_id=new_id()),
     Filters(text="bag", max_price=2, near=(0.0, 0.0), radius_m=20_000_000),
 )

@@ -29,6 +29,23 @@ async def test_who_is_behind_is_told_by_any_process(redis):
     assert readers.count == 3
 
 
+async def test_pages_follow_one_another_though_the_last_one_shown_moves_or_goes(redis):
+    reports = RedisReports(redis)
+    await reports.apply([report("p", f"c{n}", n // 3) for n in range(9)])
+    first = await reports.behind("p", 9, 4)
+    assert [one.client for one in first.behind] == ["c0", "c1", "c2", "c3"]
+    rest = [f"c{n}" for n in range(4, 9)]
+    for change in ([], [report("p", "c3", 8)], [report("p", "c3", -1)]):
+        await reports.apply(change)
+        page = await reports.behind("p", 9, 9, (1, "c3"))
+        moved = ["c3"] if change and change[0][3] == 8 else []
+        assert [one.client for one in page.behind] == rest + moved
+    assert (await reports.behind("p", 9, 9)).count == 8, "looking for a place leaves nothing behind"
+    assert [one.client for one in (await reports.behind("p", 2, 9, (1, "c4"))).behind] == ["c5"]
+    for top, after in ((9, (9, "z")), (0, None), (0, (0, "c1"))):
+        assert (await reports.behind("p", top, 9, after)).behind == []
+
+
 async def test_nobody_is_behind_in_an_unknown_channel(redis):
     readers = await RedisReports(redis).behind("nobody", 10, 10)
     assert (readers.count, readers.behind_count, readers.behind) == (0, 0, [])

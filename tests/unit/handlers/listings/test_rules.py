@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.listings.rules import check_description, check_point, check_title, parse_near
+from handlers.listings.rules import check_description, check_point, check_title
 from protocols.errors import InvalidInput
 from protocols.values import GeoPoint
 
@@ -30,21 +30,6 @@ def test_a_description_is_refused_or_can_be_stored(text):
     assert "\r" not in description
     description.encode()
     assert check_description(description) == description
-
-
-@given(st.floats(-90, 90), st.floats(-180, 180))
-def test_a_written_point_is_read_back(lat, lon):
-    assert parse_near(f"{lat:.9f},{lon:.9f}") == (float(f"{lat:.9f}"), float(f"{lon:.9f}"))
-
-
-@given(st.text(alphabet="0123456789.,+-eEinfan \n", max_size=24))
-def test_any_near_is_a_point_of_the_earth_or_refused(text):
-    try:
-        lat, lon = parse_near(text)
-    except InvalidInput:
-        return
-    assert -90 <= lat <= 90
-    assert -180 <= lon <= 180
 
 
 def test_the_antimeridian_has_one_name():
