@@ -160,8 +160,10 @@ class Listing(Struct, frozen=True, kw_only=True):
     """Pieces on hand."""
     reserved: int
     """How many of them buyers hold for a while."""
+    auctioned: int
+    """How many of them an auction sells."""
     saleable: int
-    """How many can be bought now."""
+    """The rest: how many can be reserved, or put up for auction, now."""
     attributes: dict[str, str | int | float | bool]
     photos: list[Photo]
     version: int

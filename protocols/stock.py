@@ -16,7 +16,8 @@ Version = Annotated[int, Meta(ge=1, le=2_147_483_647)]
 """The version of a listing that a client has read."""
 
 ReservationStatus = Literal["held", "released", "expired", "sold"]
-MovementKind = Literal["reserve", "release", "sale", "adjust"]
+MovementKind = Literal["reserve", "release", "sale", "adjust", "auction", "return"]
+"""`auction`: pieces went into an auction; `return`: an auction ended without selling them."""
 
 
 # -- Commands ----------------------------------------------------------------------------------------------------------
@@ -86,14 +87,16 @@ class Reservations(Struct, frozen=True, kw_only=True):
 
 
 class Movement(Struct, frozen=True, kw_only=True):
-    """One change of stock: how many pieces, and what was left on hand and reserved."""
+    """One change of stock: how many pieces, and what was left on hand, reserved and in auctions."""
 
     version: int
     kind: MovementKind
     quantity: int
     on_hand: int
     reserved: int
+    auctioned: int
     reservation_id: UUID | None
+    auction_id: UUID | None
     at: Timestamp
 
 
@@ -108,19 +111,22 @@ class Movements(Struct, frozen=True, kw_only=True):
 
 
 class StockMoved(Struct, frozen=True, kw_only=True):
-    """Pieces were reserved, released or sold (audit)."""
+    """Pieces were reserved, released, put up for auction, returned from it, or sold (audit)."""
 
     kind: MovementKind
     quantity: int
     on_hand: int
     reserved: int
+    auctioned: int = 0
     reservation_id: UUID | None
-    """None for a sale by auction."""
+    """Whose pieces moved, if they were a reservation's."""
+    auction_id: UUID | None = None
+    """Whose pieces moved, if they were an auction's."""
     version: int
 
 
 class Stock(Struct, frozen=True, kw_only=True):
-    """What a watcher of `stock:<listing_id>` sees: price, pieces that can be bought, version, status."""
+    """What a watcher of `stock:<listing_id>` sees: price, pieces that can be had now, version, status."""
 
     price: Money | None
     saleable: int
@@ -170,7 +176,7 @@ class ReservationSold(Refusal):
 
 
 class StockHeld(Refusal):
-    """Buyers hold more pieces than that; `reserved` says how many."""
+    """Buyers and auctions hold more pieces than that; `reserved` and `auctioned` say how many."""
 
     code, number, status = "stock_held", 609, 409
-    example: ClassVar[dict[str, Any]] = {"reserved": 3}
+    example: ClassVar[dict[str, Any]] = {"reserved": 3, "auctioned": 0}

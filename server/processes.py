@@ -18,32 +18,23 @@ from typing import cast
 import structlog
 import uvicorn
 
-from protocols.values import now_instant
 from realtime.doorstep import Doorstep
 from realtime.endpoint import SocketEndpoint
 from realtime.wire import LeanWebSocket
 from server.accepting import Acceptor
 from server.garbage import GarbageKeeper
+from server.housekeeping import keep_house
 from server.http.protocol import BoundedHttp
 from server.metrics import Metrics
 from server.relay import Relay
 from server.settings import Settings
 from server.wiring import WorkerProcess, open_server, open_worker
-from storage.auth.scope_tokens_postgres import delete_old_scope_tokens
-from storage.auth.sessions_postgres import delete_old_sessions
-from storage.engines.postgres import Database
-from storage.idempotency_postgres import delete_old_answers
 
 BACKLOG = 4096
 """Connections the kernel may hold while the process is busy: a storm of 5,000 a second waits under a second."""
 
 KEEP_ALIVE_S = 75
 """Idle HTTP connections are kept this long; longer than common proxies keep theirs."""
-
-KEYS_KEPT_MS = 48 * 3600 * 1000
-"""Idempotency answers are promised for 24 hours and kept for 48."""
-
-HOUSEKEEPING_EVERY_S = 600
 
 _log = structlog.get_logger()
 
@@ -116,7 +107,7 @@ async def work(settings: Settings) -> None:
         jobs = [
             asyncio.create_task(process.relay.run(), name="relay"),
             asyncio.create_task(process.timers.run(), name="timers"),
-            asyncio.create_task(_keep_house(process.database), name="housekeeping"),
+            asyncio.create_task(keep_house(process.database), name="housekeeping"),
             asyncio.create_task(_report(process), name="report"),
         ]
         _log.info("working")
@@ -152,19 +143,6 @@ def _raise_descriptor_limit() -> None:
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-async def _keep_house(database: Database) -> None:
-    """Forget old idempotency answers, expired sessions and scope tokens, a few thousand at a time."""
-    while True:
-        try:
-            async with database.connection() as db:
-                await delete_old_answers(db, now_instant() - KEYS_KEPT_MS, 5_000)
-                await delete_old_sessions(db, now_instant() - KEYS_KEPT_MS, 5_000)
-                await delete_old_scope_tokens(db, now_instant() - KEYS_KEPT_MS, 5_000)
-        except Exception:  # noqa: BLE001 - housekeeping outlives any fault; it is logged and tried again
-            _log.exception("housekeeping_failed")
-        await asyncio.sleep(HOUSEKEEPING_EVERY_S)
 
 
 async def _report(process: WorkerProcess) -> None:

@@ -45,6 +45,6 @@ async def insert_answers(db: Connection, answers: Sequence[KeptAnswer], at_ms: i
     return True
 
 
-async def delete_old_answers(db: Connection, before_ms: int, limit: int) -> None:
-    """Forget answers older than an instant, at most `limit` of them."""
-    await db.execute(_sql.delete_old_answers, before_ms, limit)
+async def delete_old_answers(db: Connection, before_ms: int, limit: int) -> int:
+    """Forget answers older than an instant, at most `limit` of them; return how many. Cost: one round trip."""
+    return len(await db.fetch(_sql.delete_old_answers, before_ms, limit))

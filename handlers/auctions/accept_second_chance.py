@@ -2,7 +2,7 @@
 
 from handlers.auctions.exposure import lock_cover
 from handlers.auctions.lots import Held
-from handlers.auctions.sales import Sale, add_sales, sell_units
+from handlers.auctions.sales import tell_moved
 from handlers.auctions.second_chance_rules import ANOTHER, Offer, check_open, superseded
 from handlers.auctions.second_chances import (
     count_pieces,
@@ -14,8 +14,8 @@ from handlers.auctions.second_chances import (
 )
 from handlers.contract import Caller, Outcome, Stores
 from protocols.second_chances import AcceptSecondChance, SecondChanceNotOpen
-from protocols.stock import StockMoved
 from storage.auctions.lookups import read_open_auction
+from storage.listings.selling import PiecesMoved, lock_goods, sell_pieces
 
 
 async def accept_second_chance(
@@ -42,27 +42,24 @@ async def accept_second_chance(
             stores, lots, [one for one in rows if one["offer_id"] in gone], "withdrawn", now_ms
         ),
     ]
-    return add_sales(Outcome(await reread(stores, held, command.offer_id, caller), events), sold)
+    return tell_moved(Outcome(await reread(stores, held, command.offer_id, caller), events), sold)
 
 
-async def _sell(held: Held, offer: Offer, stores: Stores, now_ms: int) -> list[Sale]:
+async def _sell(held: Held, offer: Offer, stores: Stores, now_ms: int) -> list[PiecesMoved]:
     """Take the pieces off the listing, unless they are those that the auction took. Raises SecondChanceNotOpen."""
     if held.state.status == "sold" and offer.piece != ANOTHER:
         return []
     lot = held.lot
-    sold = await sell_units(stores.db, {lot.listing_id: (lot.auction_id, offer.quantity)}, now_ms)
-    if not sold:
+    goods = await lock_goods(stores.db, lot.listing_id)
+    if goods is None or goods.status != "active":
         raise SecondChanceNotOpen("The listing is not for sale any more")
-    moved = sold[lot.auction_id].event.data
-    if isinstance(moved, StockMoved) and moved.quantity < offer.quantity:
-        raise SecondChanceNotOpen(f"The listing has {moved.quantity} left to sell")
-    in_auction = await read_open_auction(stores.db, lot.listing_id) is not None
-    if in_auction and (not sold[lot.auction_id].left or await count_pieces(stores, lot) < 0):
-        raise SecondChanceNotOpen("The last piece of the listing is in another auction")
-    return list(sold.values())
+    if goods.saleable < offer.quantity:
+        beside = "; the others are in another auction" if goods.auctioned else ""
+        raise SecondChanceNotOpen(f"The listing has {goods.saleable} left to sell{beside}")
+    return [await sell_pieces(stores.db, goods, lot.auction_id, offer.quantity, now_ms)]
 
 
-async def _check_job(held: Held, stores: Stores) -> list[Sale]:
+async def _check_job(held: Held, stores: Stores) -> list[PiecesMoved]:
     """Let a job be taken that is still wanted; nothing of the opener's is sold. Raises SecondChanceNotOpen."""
     if await read_open_auction(stores.db, held.lot.listing_id) is not None:
         raise SecondChanceNotOpen("The job is in another auction")

@@ -9,7 +9,7 @@ from handlers.auctions.dutch_rules import price_at
 from handlers.auctions.guards import open_guards
 from handlers.auctions.lots import Held, hold_one, save
 from handlers.auctions.rules import buy_now as judge_purchase
-from handlers.auctions.sales import add_sales, sell_listings
+from handlers.auctions.sales import settle_ended, tell_moved
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auctions import BidReceipt, BuyNow
 from protocols.values import new_id, to_timestamp
@@ -47,6 +47,6 @@ async def buy_now(command: BuyNow, caller: Caller, stores: Stores, now_ms: int) 
 
 async def _sell(held: Held, outcome: Outcome, stores: Stores, now_ms: int) -> Outcome:
     """Write the sale, of the listing too."""
-    sold = await sell_listings(stores.db, [held], now_ms)
+    moved = await settle_ended(stores.db, [held], now_ms)
     await save(stores.db, [held])
-    return add_sales(outcome, sold.values())
+    return tell_moved(outcome, moved.get(held.lot.auction_id, ()))

@@ -9,7 +9,6 @@ from handlers.auctions.closing import announce_end
 from handlers.auctions.closing_drafts import close_drafted
 from handlers.auctions.lots import Held, hold, save
 from handlers.auctions.rules import CLOSE_RETRY_MS, closing_time, must_wait
-from handlers.auctions.sales import add_sales, sell_listings
 from handlers.auctions.sealed_bids import Opened, open_all, read_opened, write_opened
 from handlers.contract import Outcome, Stores, Timer
 from storage.auctions.backlog_redis import read_backlog
@@ -59,8 +58,6 @@ async def _close_others(
             outcomes.append(Outcome(None, timers=[timer]))
             continue
         endings[one.lot.auction_id] = _close(one, bids or (), now_ms)
-    for auction_id, sale in (await sell_listings(stores.db, due, now_ms)).items():
-        endings[auction_id] = add_sales(endings[auction_id], [sale])
     await write_opened(stores, opened)
     await save(stores.db, held.values())
     return [*outcomes, *endings.values()]

@@ -32,7 +32,8 @@ def announce_close(
 def announce_end(held: Held, now_ms: int) -> Outcome:
     """Return the outcome of an auction whose end has come: to everyone.
 
-    Many may end in the same millisecond, so all others are told right after that, by the timer `tell_result`.
+    Many may end in the same millisecond, so their goods are settled and all others told right after that, by the timer
+    `tell_result`.
     """
     timer = Timer("tell_result", held.lot.auction_id, now_ms)
     return Outcome(None, [_closed(held)], [held.latest()], [timer])

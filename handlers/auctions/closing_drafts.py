@@ -13,10 +13,9 @@ from msgspec.structs import replace
 from handlers.auctions.closing import announce_end
 from handlers.auctions.lots import Held, Lot, read_lots
 from handlers.auctions.rules import AuctionState, closing_time
-from handlers.auctions.sales import add_sales, sell_units
 from handlers.contract import Outcome, Stores
 from protocols.values import to_json
-from storage.auctions.auctions_postgres import end_locked, lock_unchanged, read_changed_states
+from storage.auctions.auctions_postgres import end_unchanged, read_changed_states
 from storage.engines.postgres import Connection
 
 DRAFTS_MAX = 20_000
@@ -28,8 +27,6 @@ class _Draft(Struct, frozen=True):
     event_number: int
     """The newest event of the auction that was read."""
     sold: bool
-    goods: UUID | None
-    """The listing that a sale takes a piece off."""
     outcome: Outcome
 
 
@@ -60,8 +57,7 @@ def _draft(lot: Lot, before: AuctionState) -> _Draft | None:
     held.state = end(lot.terms, before)
     closes_at_ms = closing_time(before.ends_at_ms)
     outcome = _encode(announce_end(held, closes_at_ms))
-    goods = None if lot.rules.descending else lot.listing_id
-    return _Draft(closes_at_ms, before.event_number, held.state.status == "sold", goods, outcome)
+    return _Draft(closes_at_ms, before.event_number, held.state.status == "sold", outcome)
 
 
 def _encode(outcome: Outcome) -> Outcome:
@@ -72,20 +68,12 @@ def _encode(outcome: Outcome) -> Outcome:
 
 
 async def close_drafted(db: Connection, refs: Iterable[UUID], now_ms: int) -> dict[UUID, Outcome]:
-    """Close those auctions whose drafts are due and hold, and sell their goods; return their outcomes.
-
-    Cost: two round trips and those of the sales, or none.
-    """
+    """Close those auctions whose drafts are due and hold; return their outcomes. Cost: one round trip, or none."""
     drafts = {
         ref: draft for ref in refs if (draft := _drafts.pop(ref, None)) and draft.closes_at_ms <= now_ms
     }
     if not drafts:
         return {}
-    locked = await lock_unchanged(db, {ref: draft.event_number for ref, draft in drafts.items()})
-    sold = [ref for ref in locked if drafts[ref].sold]
-    goods = {lot: (ref, 1) for ref in sold if (lot := drafts[ref].goods) is not None}
-    sales = await sell_units(db, goods, now_ms)  # listings are locked before auctions are written
-    await end_locked(db, locked, sold)
-    outcomes = {ref: drafts[ref].outcome for ref in locked}
-    outcomes.update({ref: add_sales(outcomes[ref], [sale]) for ref, sale in sales.items()})
-    return outcomes
+    known = {ref: draft.event_number for ref, draft in drafts.items()}
+    ended = await end_unchanged(db, known, [ref for ref, draft in drafts.items() if draft.sold])
+    return {ref: drafts[ref].outcome for ref in ended}

@@ -3,7 +3,7 @@
 from handlers.auctions.closing import announce_close
 from handlers.auctions.lots import hold_one, save
 from handlers.auctions.rules import end_early as judge_ending
-from handlers.auctions.sales import add_sales, sell_listings
+from handlers.auctions.sales import settle_ended, tell_moved
 from handlers.auctions.views import to_auction
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auction_guards import EndEarly
@@ -15,9 +15,10 @@ async def end_early(command: EndEarly, caller: Caller, stores: Stores, now_ms: i
     held = await hold_one(stores.db, command.auction_id)
     barred = held.lot.rules.bars.get("end_early")
     held.state = judge_ending(held.lot.terms, held.state, caller.id, now_ms, barred=barred)
-    sold = await sell_listings(stores.db, [held], now_ms)
+    moved = await settle_ended(stores.db, [held], now_ms)
     await save(stores.db, [held])
     row = await read_auction(stores.db, command.auction_id)
     assert row is not None, "this transaction holds it"
     reply = to_auction(row, caller, stores.epoch, now_ms)
-    return add_sales(announce_close(held, now_ms, reply=reply, ended_early=True), sold.values())
+    outcome = announce_close(held, now_ms, reply=reply, ended_early=True)
+    return tell_moved(outcome, moved.get(command.auction_id, ()))

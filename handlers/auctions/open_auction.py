@@ -19,6 +19,7 @@ from handlers.auctions.rules import (
     custom_steps,
     open_state,
 )
+from handlers.auctions.sales import tell_moved
 from handlers.auctions.sealed_bids import new_sealed_key
 from handlers.auctions.tell_watchers import timers_before_end
 from handlers.auctions.views import to_auction
@@ -32,7 +33,7 @@ from protocols.topics import auction_channel
 from protocols.values import new_id, to_instant, to_timestamp
 from storage.auctions.auctions_postgres import find_group_lots, insert_auction, read_auction
 from storage.auctions.guards_postgres import lock_seller
-from storage.listings.lookups import share_listing
+from storage.listings.selling import Goods, PiecesMoved, lock_goods, put_up
 
 DAY_MS = 86_400_000
 
@@ -71,16 +72,15 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
     table = await read_table(stores.db, command.currency) if command.currency in EXPONENTS else None
     terms = _check(command, caller.id, table.steps if table else None, now_ms)
     await lock_seller(stores.db, caller.id)
-    listing = await share_listing(stores.db, command.listing_id)
-    if listing is None or listing.status != "active":
+    goods = await lock_goods(stores.db, command.listing_id)
+    if goods is None or goods.status != "active":
         raise ListingNotAuctionable
-    if listing.seller_id != caller.id:
+    if goods.seller_id != caller.id:
         raise NotAllowed("Only the owner of the listing can put it up for auction")
-    if listing.saleable < terms.quantity:
-        raise refuse("quantity", f"The listing has {listing.saleable} to sell")
     await _check_room(stores, caller.id, terms.group_id)
     auction_id = new_id()
     await _insert(command, terms, auction_id, stores, now_ms)
+    moved = await _hold_goods(goods, terms, auction_id, stores, now_ms)
     await write_guards(command, terms, auction_id, stores)
     row = await read_auction(stores.db, auction_id)
     assert row is not None, "this transaction wrote it"
@@ -110,7 +110,20 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
     if view.status == "scheduled":
         timers.append(Timer("open_scheduled_auction", auction_id, terms.starts_at_ms))
     event = Event(auction_channel(auction_id), "auction_opened", opened, view.version)
-    return Outcome(view, events=[event], timers=timers)
+    return tell_moved(Outcome(view, events=[event], timers=timers), moved)
+
+
+async def _hold_goods(
+    goods: Goods, terms: Terms, auction_id: UUID, stores: Stores, now_ms: int
+) -> list[PiecesMoved]:
+    """Hold the pieces that the auction sells. Raises ListingAlreadyInAuction, InvalidInput."""
+    if goods.saleable < terms.quantity:
+        if goods.auctioned:
+            raise ListingAlreadyInAuction("Its last auction is being settled: try again in a second")
+        raise refuse("quantity", f"The listing has {goods.saleable} to sell")
+    if rules_of(terms.format, terms.quantity).descending:
+        return []
+    return [await put_up(stores.db, goods, auction_id, terms.quantity, now_ms)]
 
 
 async def _insert(command: OpenAuction, terms: Terms, auction_id: UUID, stores: Stores, now_ms: int) -> None:

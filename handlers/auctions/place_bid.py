@@ -16,7 +16,7 @@ from handlers.auctions.dutch_rules import price_at
 from handlers.auctions.guards import Guards, open_guards
 from handlers.auctions.lots import Held, hold_with_groups, save
 from handlers.auctions.rules import AuctionState, follow_group, reserve_met, units_of
-from handlers.auctions.sales import sell_listings
+from handlers.auctions.sales import event_of, latest_of, settle_ended
 from handlers.auctions.sealed_bids import SealedBook, open_book
 from handlers.auctions.units import changes_of
 from handlers.auctions.watching import watch_as_bidders
@@ -79,11 +79,11 @@ async def place_bid(
     await insert_units_bids(stores.db, batch.units_rows)
     await batch.book.write(stores)
     await watch_as_bidders(stores.db, calls, answers)
-    sold = await sell_listings(stores.db, held.values(), now_ms)
+    settled = await settle_ended(stores.db, held.values(), now_ms)
     await save(stores.db, held.values())
-    for auction_id, sale in sold.items():
-        biddings[auction_id].events.append(sale.event)
-        biddings[auction_id].latest.append(sale.latest)
+    for auction_id, moved in settled.items():
+        biddings[auction_id].events += map(event_of, moved)
+        biddings[auction_id].latest += map(latest_of, moved)
     for bidding in biddings.values():
         _announce(bidding)
     return answers

@@ -11,9 +11,8 @@ from protocols.topics import personal_channel
 from protocols.values import to_timestamp
 from storage.auctions import second_chances_postgres
 from storage.auctions.auctions_postgres import Row
-from storage.auctions.lookups import read_units_in_auctions
 from storage.events_postgres import read_events
-from storage.listings.lookups import share_listing
+from storage.listings.selling import lock_goods
 
 
 def to_offer(row: Row) -> Offer:
@@ -39,17 +38,14 @@ async def read_ending(stores: Stores, held: Held) -> Ending:
 
 
 async def count_pieces(stores: Stores, lot: Lot) -> int:
-    """Return how many pieces of an auction's listing are for sale and not in another auction; 0 of an inactive one.
+    """Return how many pieces of an auction's listing can be promised; 0 of an inactive one.
 
-    Of a listing that says what is wanted, 1. Cost: two round trips. Locks: the listing's row, shared.
+    Of a listing that says what is wanted, 1. Cost: one round trip. Locks: the listing's row.
     """
-    listing = await share_listing(stores.db, lot.listing_id)
-    if listing is None or listing.status != "active":
+    goods = await lock_goods(stores.db, lot.listing_id)
+    if goods is None or goods.status != "active":
         return 0
-    if lot.rules.descending:
-        return 1
-    promised = await read_units_in_auctions(stores.db, [lot.listing_id])
-    return listing.saleable - promised.get(lot.listing_id, 0)
+    return 1 if lot.rules.descending else goods.saleable
 
 
 def show_offer(lot: Lot, row: Row, caller: Caller) -> SecondChance:

@@ -45,8 +45,13 @@ def change_listing(row: ListingRow, command: UpdateListing, now_ms: int) -> List
     changed = replace(row, **_given_columns(command))
     if changed == row:
         return row
-    if changed.quantity < row.reserved:
-        raise StockHeld(f"Buyers hold {row.reserved}; leave at least as many", reserved=row.reserved)
+    if changed.saleable < 0:
+        beside = f", an auction sells {row.auctioned}" if row.auctioned else ""
+        raise StockHeld(
+            f"Buyers hold {row.reserved}{beside}; leave at least as many",
+            reserved=row.reserved,
+            auctioned=row.auctioned,
+        )
     version = row.version + 1
     stock_alone = replace(changed, quantity=row.quantity) == row
     return replace(
@@ -72,9 +77,12 @@ def _given_columns(command: UpdateListing) -> dict[str, Any]:
     return given
 
 
-def check_auction(auction: tuple[UUID, str] | None) -> None:
+def check_auction(row: ListingRow, auction: tuple[UUID, str] | None) -> None:
     """Let a change pass that takes nothing back from those who may have bid. Raises ListingInAuction."""
-    if auction is not None and auction[1] == "live":
+    if auction is None:
+        if row.auctioned:
+            raise ListingInAuction("Its auction has just ended and is being settled: try again in a second")
+    elif auction[1] == "live":
         detail = "Its auction is live: bidders rely on what they read. Only the price can change"
         raise ListingInAuction(detail, auction_id=str(auction[0]))
 

@@ -17,13 +17,15 @@ async def list_movements(command: ListMovements, caller: Caller, stores: Stores,
     page = rows[: command.limit]
     items = [
         Movement(
-            version=row["version"],
-            kind=row["kind"],
-            quantity=row["quantity"],
-            on_hand=row["on_hand"],
-            reserved=row["reserved"],
-            reservation_id=row["reservation_id"],
-            at=to_timestamp(row["at_ms"]),
+            version=row.version,
+            kind=row.kind,
+            quantity=row.quantity,
+            on_hand=row.on_hand,
+            reserved=row.reserved,
+            auctioned=row.auctioned,
+            reservation_id=row.reservation_id,
+            auction_id=row.auction_id,
+            at=to_timestamp(row.at_ms),
         )
         for row in page
     ]

@@ -36,7 +36,7 @@ async def change_photos(
     photos = change(before.photos)
     if photos == before.photos:
         return Outcome(show_listing(before))
-    check_auction(await read_open_auction(stores.db, listing_id))
+    check_auction(before, await read_open_auction(stores.db, listing_id))
     version = before.version + 1
     row = replace(
         before,

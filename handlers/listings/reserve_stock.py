@@ -1,7 +1,7 @@
 """Hold pieces of a listing for a buyer, many buyers in one commit. Rules: stock_rules.py."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from uuid import UUID
 
 from handlers.contract import Call, Outcome, Stores, Timer
@@ -10,7 +10,6 @@ from handlers.listings.stock_rules import RESERVED_FOR_MS, judge_reservation, re
 from protocols.errors import Refusal
 from protocols.stock import ReserveStock
 from protocols.values import new_id
-from storage.auctions.lookups import read_units_in_auctions
 from storage.listings.stock_postgres import (
     ReservationRow,
     count_held,
@@ -32,13 +31,12 @@ async def reserve_stock(
     await lock_buyers(stores.db, buyer_ids)
     held = Counter(await count_held(stores.db, buyer_ids))
     rows = await lock_stock(stores.db, {call.command.listing_id for call in calls})
-    in_auctions = await read_units_in_auctions(stores.db, rows)
     book = StockBook(rows, now_ms)
     made: list[ReservationRow] = []
     outcomes: list[Outcome | Refusal] = []
     for call in calls:
         try:
-            outcomes.append(_reserve(call, book, held, in_auctions, made, now_ms))
+            outcomes.append(_reserve(call, book, held, made, now_ms))
         except Refusal as refusal:
             outcomes.append(refusal)
     if made:
@@ -51,13 +49,11 @@ def _reserve(
     call: Call[ReserveStock],
     book: StockBook,
     held: Counter[UUID],
-    in_auctions: Mapping[UUID, int],
     made: list[ReservationRow],
     now_ms: int,
 ) -> Outcome:
     command, buyer_id = call.command, call.caller.id
-    in_auction = in_auctions.get(command.listing_id, 0)
-    judge_reservation(book.rows.get(command.listing_id), command, buyer_id, held[buyer_id], in_auction)
+    judge_reservation(book.rows.get(command.listing_id), command, buyer_id, held[buyer_id])
     reservation_id = new_id()
     event, latest = book.move(command.listing_id, "reserve", command.quantity, reservation_id, reserve)
     row = book.rows[command.listing_id]

@@ -4,9 +4,8 @@ from handlers.contract import Latest
 from handlers.listings.photo_names import file_path
 from protocols.listings import FoundListing, Listing
 from protocols.photos import Photo
-from protocols.stock import Stock
 from protocols.topics import stock_channel
-from protocols.values import GeoPoint, Money, to_timestamp
+from protocols.values import GeoPoint, to_timestamp
 from storage.listings.listings_postgres import ListingRow
 from storage.listings.photos_postgres import PhotoRow
 from storage.listings.search_postgres import FoundRow
@@ -22,13 +21,14 @@ def show_listing(row: ListingRow) -> Listing:
         description=row.description,
         category=row.category,
         condition=row.condition,
-        price=_show_price(row.price_minor, row.currency),
+        price=row.price,
         location=_show_point(row.lat, row.lon),
         weight_g=row.weight_g,
         volume_cm3=row.volume_cm3,
         quantity=row.quantity,
         reserved=row.reserved,
-        saleable=_saleable(row),
+        auctioned=row.auctioned,
+        saleable=row.saleable,
         attributes=row.attributes,
         photos=[_show_photo(photo) for photo in row.photos],
         version=row.version,
@@ -46,12 +46,12 @@ def show_found(row: FoundRow) -> FoundListing:
         title=row.title,
         category=row.category,
         condition=row.condition,
-        price=_show_price(row.price_minor, row.currency),
+        price=row.price,
         location=_show_point(row.lat, row.lon),
         weight_g=row.weight_g,
         volume_cm3=row.volume_cm3,
         quantity=row.quantity,
-        saleable=_saleable(row),
+        saleable=row.saleable,
         photo=_show_photo(row.photo) if row.photo else None,
         version=row.version,
         created_at=to_timestamp(row.created_at_ms),
@@ -62,13 +62,7 @@ def show_found(row: FoundRow) -> FoundListing:
 
 def show_shelf(row: ListingRow) -> Latest:
     """Return what watchers of the listing see."""
-    value = Stock(
-        price=_show_price(row.price_minor, row.currency),
-        saleable=_saleable(row),
-        version=row.version,
-        status=row.status,
-    )
-    return Latest(stock_channel(row.listing_id), row.version, value)
+    return Latest(stock_channel(row.listing_id), row.version, row.shown())
 
 
 def _show_photo(row: PhotoRow) -> Photo:
@@ -81,14 +75,6 @@ def _show_photo(row: PhotoRow) -> Photo:
         medium=file_path(row.photo_id, "medium"),
         small=file_path(row.photo_id, "small"),
     )
-
-
-def _saleable(row: ListingRow | FoundRow) -> int:
-    return row.quantity - row.reserved
-
-
-def _show_price(price_minor: int | None, currency: str | None) -> Money | None:
-    return None if price_minor is None or currency is None else Money(price_minor, currency)
 
 
 def _show_point(lat: float | None, lon: float | None) -> GeoPoint | None:

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from handlers.contract import Event, Latest
-from handlers.listings.stock_rules import price_of, saleable
-from protocols.stock import MovementKind, Reservation, Stock, StockMoved
+from protocols.stock import MovementKind, Reservation
 from protocols.topics import listing_stream, stock_channel
 from protocols.values import Money, to_timestamp
 from storage.engines.postgres import Connection
@@ -14,6 +13,7 @@ from storage.listings.stock_postgres import (
     ReservationRow,
     StockRow,
     insert_movements,
+    movement_of,
     update_stock,
 )
 
@@ -37,27 +37,10 @@ class StockBook:
     ) -> tuple[Event, Latest]:
         """Move pieces by a rule; return the audit event and what watchers see."""
         row = self.rows[listing_id] = rule(self.rows[listing_id], quantity)
-        self._movements.append(
-            MovementRow(
-                listing_id,
-                row.version,
-                kind,
-                quantity,
-                row.quantity,
-                row.reserved,
-                reservation_id,
-                self._now_ms,
-            )
-        )
-        moved = StockMoved(
-            kind=kind,
-            quantity=quantity,
-            on_hand=row.quantity,
-            reserved=row.reserved,
-            reservation_id=reservation_id,
-            version=row.version,
-        )
-        return Event(listing_stream(listing_id), "stock_moved", moved, row.version), show_stock(row)
+        moved = movement_of(row, kind, quantity, self._now_ms, reservation_id=reservation_id)
+        self._movements.append(moved)
+        event = Event(listing_stream(listing_id), "stock_moved", moved.told(), row.version)
+        return event, Latest(stock_channel(listing_id), row.version, row.shown())
 
     async def write(self, db: Connection) -> None:
         """Write what moved, if anything."""
@@ -65,12 +48,6 @@ class StockBook:
             moved = {movement.listing_id for movement in self._movements}
             await update_stock(db, [self.rows[listing_id] for listing_id in moved], self._now_ms)
             await insert_movements(db, self._movements)
-
-
-def show_stock(row: StockRow) -> Latest:
-    """Return what watchers of a listing see."""
-    value = Stock(price=price_of(row), saleable=saleable(row), version=row.version, status=row.status)
-    return Latest(stock_channel(row.listing_id), row.version, value)
 
 
 def show_reservation(row: ReservationRow) -> Reservation:

@@ -13,7 +13,6 @@ from protocols.stock import (
     ReserveStock,
     TooManyReservations,
 )
-from protocols.values import Money
 from storage.listings.stock_postgres import StockRow
 
 RESERVED_FOR_MS = 15 * 60_000
@@ -23,10 +22,8 @@ HELD_MAX = 20
 """Reservations one user may hold at a time: a full basket, and no way to empty a market."""
 
 
-def judge_reservation(
-    row: StockRow | None, command: ReserveStock, buyer_id: UUID, held: int, in_auction: int = 0
-) -> None:
-    """Let the buyer have the pieces, of those that are not `in_auction`.
+def judge_reservation(row: StockRow | None, command: ReserveStock, buyer_id: UUID, held: int) -> None:
+    """Let the buyer have the pieces.
 
     Raises: ListingNotFound, OwnListing, ListingNotActive, Stale, ListingHasNoPrice, InsufficientStock,
     TooManyReservations.
@@ -41,27 +38,16 @@ def judge_reservation(
         raise Stale(
             "The seller changed the price or the terms since; look at the listing again",
             version=row.version,
-            price=price_of(row),
-            saleable=saleable(row),
+            price=row.price,
+            saleable=row.saleable,
         )
     if row.price_minor is None:
         raise ListingHasNoPrice
-    free = max(0, saleable(row) - in_auction)
-    if command.quantity > free:
-        beside = f"; an auction sells {in_auction} more" if in_auction else ""
-        raise InsufficientStock(f"{free} left{beside}", saleable=free, version=row.version)
+    if command.quantity > row.saleable:
+        beside = f"; an auction sells {row.auctioned} more" if row.auctioned else ""
+        raise InsufficientStock(f"{row.saleable} left{beside}", saleable=row.saleable, version=row.version)
     if held >= HELD_MAX:
         raise TooManyReservations(maximum=HELD_MAX)
-
-
-def saleable(row: StockRow) -> int:
-    """Return how many pieces can be bought now."""
-    return row.quantity - row.reserved
-
-
-def price_of(row: StockRow) -> Money | None:
-    """Return what one piece costs."""
-    return None if row.price_minor is None or row.currency is None else Money(row.price_minor, row.currency)
 
 
 def reserve(row: StockRow, quantity: int) -> StockRow:

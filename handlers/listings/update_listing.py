@@ -17,7 +17,7 @@ from protocols.listings import CategoryNotFound, ListingUpdated, UpdateListing
 from protocols.topics import listing_stream
 from storage.auctions.lookups import read_open_auction
 from storage.listings.listings_postgres import lock_listing, read_branch, update_listing_row
-from storage.listings.stock_postgres import MovementRow, insert_movements
+from storage.listings.stock_postgres import insert_movements, movement_of
 
 _FIELD_OF_COLUMN = {"price_minor": "price", "currency": "price", "lat": "location", "lon": "location"}
 _DESCRIBING = {"title", "description", "category"}
@@ -37,17 +37,14 @@ async def update_listing(command: UpdateListing, caller: Caller, stores: Stores,
         return Outcome(reply=shown)
     changed = changed_columns(before, row)
     if changed - FREE_IN_AUCTION:
-        check_auction(await read_open_auction(stores.db, row.listing_id))
+        check_auction(before, await read_open_auction(stores.db, row.listing_id))
     if row.category != before.category and not await read_branch(stores.db, row.category):
         raise CategoryNotFound
     if row.status == "active" and changed & _DESCRIBING:
         await refuse_prohibited(stores.db, row)
     await update_listing_row(stores.db, row)
     if moved := row.quantity - before.quantity:
-        adjusted = MovementRow(
-            row.listing_id, row.version, "adjust", moved, row.quantity, row.reserved, None, now_ms
-        )
-        await insert_movements(stores.db, [adjusted])
+        await insert_movements(stores.db, [movement_of(row, "adjust", moved, now_ms)])
     fields = {_FIELD_OF_COLUMN.get(name, name) for name in changed - _BESIDE}
     changes = {name: msgspec.to_builtins(getattr(shown, name)) for name in sorted(fields)}
     updated = ListingUpdated(by=caller.id, version=row.version, changes=changes)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from handlers.contract import Caller, Event, Outcome, Stores
-from handlers.listings.changes import own_listing
+from handlers.listings.changes import check_auction, own_listing
 from handlers.listings.showing import show_listing, show_shelf
 from protocols.listings import ListingInAuction, ListingNotActive, ListingWithdrawn, WithdrawListing
 from protocols.topics import listing_stream
@@ -25,6 +25,7 @@ async def withdraw_listing(command: WithdrawListing, caller: Caller, stores: Sto
     if auction is not None:
         detail = f"Its auction is {auction[1]}; cancel the auction first"
         raise ListingInAuction(detail, auction_id=str(auction[0]))
+    check_auction(before, auction)
     updated_at_ms = max(now_ms, before.updated_at_ms)
     row = replace(before, status="withdrawn", version=before.version + 1, updated_at_ms=updated_at_ms)
     await update_listing_row(stores.db, row)

@@ -49,24 +49,23 @@ SELECT a.auction_id, a.status, a.event_number, a.price, a.minimum_bid, a.leader_
 FROM unnest($1::uuid[], $2::bigint[]) AS known (auction_id, event_number) JOIN auctions AS a USING (auction_id)
 WHERE a.event_number <> known.event_number;
 
--- lock_unchanged --
--- The ids of live auctions whose newest event is still the one known ($2, by auction), but for those whose row somebody
--- holds. Index: auctions_pkey, one probe each: written as a join the planner reads the whole table. Locks: the rows.
-SELECT held.auction_id
-FROM unnest($1::uuid[], $2::bigint[]) AS known (auction_id, event_number)
-CROSS JOIN LATERAL (
-    SELECT a.auction_id FROM auctions AS a
-    WHERE a.auction_id = known.auction_id AND a.event_number = known.event_number AND a.status = 'live'
-    FOR UPDATE SKIP LOCKED
-) AS held;
-
--- end_locked --
--- End auctions that this transaction holds, sold ($2) or else unsold, with an event of the next number.
--- Index: auctions_pkey.
+-- end_unchanged --
+-- End live auctions whose newest event is still the one known ($2, by auction), but for those whose row somebody holds:
+-- sold ($3) or else unsold, with an event of the next number. Returns the ids of the ended ones.
+-- Index: auctions_pkey, one probe each: written as a join the planner reads the whole table. Locks: the rows.
 UPDATE auctions
-SET status = CASE WHEN auction_id IN (SELECT unnest($2::uuid[])) THEN 'sold' ELSE 'unsold' END,
+SET status = CASE WHEN auction_id IN (SELECT unnest($3::uuid[])) THEN 'sold' ELSE 'unsold' END,
     event_number = event_number + 1
-WHERE auction_id = ANY($1::uuid[]);
+WHERE ctid = ANY(ARRAY(
+    SELECT held.ctid
+    FROM unnest($1::uuid[], $2::bigint[]) AS known (auction_id, event_number)
+    CROSS JOIN LATERAL (
+        SELECT a.ctid FROM auctions AS a
+        WHERE a.auction_id = known.auction_id AND a.event_number = known.event_number AND a.status = 'live'
+        FOR UPDATE SKIP LOCKED
+    ) AS held
+))
+RETURNING auction_id;
 
 -- find_group_lots --
 -- The open auctions of these pairs of seller and group. Index: auctions_group.

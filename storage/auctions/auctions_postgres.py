@@ -49,18 +49,13 @@ async def read_changed_states(db: Connection, known: Mapping[UUID, int]) -> list
     return await db.fetch(_sql.read_changed_states, list(known), list(known.values()))
 
 
-async def lock_unchanged(db: Connection, known: Mapping[UUID, int]) -> list[UUID]:
-    """Lock live auctions whose newest event is the one known, unless somebody holds them; return which.
+async def end_unchanged(db: Connection, known: Mapping[UUID, int], sold: Sequence[UUID]) -> list[UUID]:
+    """End live auctions whose newest event is the one known, some of them sold, unless somebody holds them.
 
-    Cost: one round trip; waits for nobody.
+    Returns which. Cost: one round trip; waits for nobody.
     """
-    return [row[0] for row in await db.fetch(_sql.lock_unchanged, list(known), list(known.values()))]
-
-
-async def end_locked(db: Connection, auction_ids: Sequence[UUID], sold: Sequence[UUID]) -> None:
-    """End auctions that this transaction holds, some of them sold. Cost: one round trip if any."""
-    if auction_ids:
-        await db.execute(_sql.end_locked, auction_ids, sold)
+    rows = await db.fetch(_sql.end_unchanged, list(known), list(known.values()), sold)
+    return [row[0] for row in rows]
 
 
 async def read_auction(db: Connection, auction_id: UUID) -> Row | None:

@@ -1,6 +1,5 @@
 """What other domains and the channel log may read of auctions. Read-only."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -53,14 +52,3 @@ async def read_open_auction(db: Connection, listing_id: UUID) -> tuple[UUID, str
     """
     row = await db.fetchrow(_sql.read_open_auction, listing_id)
     return (row["auction_id"], row["status"]) if row else None
-
-
-async def read_units_in_auctions(db: Connection, listing_ids: Collection[UUID]) -> dict[UUID, int]:
-    """Return how many pieces open auctions sell of each listing that is in one. Cost: one round trip if any, no lock.
-
-    While the listings' rows are locked the answer stays true.
-    """
-    if not listing_ids:
-        return {}
-    rows = await db.fetch(_sql.read_units_in_auctions, list(listing_ids))
-    return {row["listing_id"]: row["quantity"] for row in rows}

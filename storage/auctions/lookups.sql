@@ -25,12 +25,6 @@ WHERE a.auction_id = $1;
 -- The open auction of one listing and its status. 0 or 1 row. Index: auctions_open_listing. Locks: none.
 SELECT auction_id, status FROM auctions WHERE listing_id = $1 AND status IN ('scheduled', 'live');
 
--- read_units_in_auctions --
--- How many pieces of each listing its open auction sells; a reverse one sells none. At most one row per listing.
--- Index: auctions_open_listing. Locks: none.
-SELECT listing_id, quantity FROM auctions
-WHERE listing_id = ANY($1::uuid[]) AND status IN ('scheduled', 'live') AND format <> 'reverse';
-
 -- read_auction_facts --
 -- What other domains may know of one auction. 0 or 1 row. Index: auctions_pkey.
 SELECT auction_id, listing_id, seller_id, status, currency, price,

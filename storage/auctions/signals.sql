@@ -27,6 +27,14 @@ JOIN bidder_activity AS h ON h.bidder_id = w.bidder_id
 WHERE a.auction_id = $1 AND h.at_ms >= $2
 GROUP BY h.bidder_id;
 
+-- delete_old_activity --
+-- Forget activity older than an instant, at most $2 rows; one row for each. Index: bidder_activity_at. Locks: the rows,
+-- skipping those of other workers.
+DELETE FROM bidder_activity WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM bidder_activity WHERE at_ms < $1 ORDER BY at_ms LIMIT $2 FOR UPDATE SKIP LOCKED
+))
+RETURNING 1;
+
 -- read_own_retractions --
 -- The bids of an auction that bidders took back by their own wish, each with when it went. Index: bid_retractions_pkey,
 -- bids_pkey, events_pkey.

@@ -25,6 +25,11 @@ async def read_conduct(db: Connection, auction_id: UUID, since_ms: int) -> list[
     return await db.fetch(_sql.read_conduct, auction_id, since_ms)
 
 
+async def delete_old_activity(db: Connection, before_ms: int, limit: int) -> int:
+    """Forget activity older than an instant, at most `limit` rows; return how many. Cost: one round trip."""
+    return len(await db.fetch(_sql.delete_old_activity, before_ms, limit))
+
+
 async def read_own_retractions(db: Connection, auction_id: UUID) -> list[Record]:
     """Return (bidder_id, amount, at_ms) of bids that were taken back by wish. Cost: a probe per retraction."""
     return await db.fetch(_sql.read_own_retractions, auction_id)

@@ -119,3 +119,13 @@ ON CONFLICT (auction_id, kind) DO UPDATE SET after_user_id = excluded.after_user
 -- delete_tellings --
 -- All watchers of these auctions have been told. Index: auction_tellings_pkey.
 DELETE FROM auction_tellings WHERE auction_id = ANY($1::uuid[]) AND kind = $2;
+
+-- delete_old_watches --
+-- Forget watches of auctions that were over before an instant, bidders' too, at most $2; one row for each. The counts stay,
+-- as the auctions had them. Index: auction_watches_at, from the oldest, and auctions_pkey. Locks: the rows, skipping those of other workers.
+DELETE FROM auction_watches WHERE ctid = ANY(ARRAY(
+    SELECT w.ctid FROM auction_watches AS w JOIN auctions AS a USING (auction_id)
+    WHERE w.at_ms < $1 AND a.ends_at_ms < $1 AND a.status NOT IN ('scheduled', 'live')
+    ORDER BY w.at_ms LIMIT $2 FOR UPDATE OF w SKIP LOCKED
+))
+RETURNING 1;

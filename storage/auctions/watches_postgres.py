@@ -106,3 +106,11 @@ async def delete_tellings(db: Connection, auction_ids: Sequence[UUID], kind: str
     """Forget how far watchers were told: all are. Cost: one round trip if any."""
     if auction_ids:
         await db.execute(_sql.delete_tellings, auction_ids, kind)
+
+
+async def delete_old_watches(db: Connection, before_ms: int, limit: int) -> int:
+    """Forget watches of auctions that were over before an instant, at most `limit`; return how many.
+
+    Cost: one round trip; looks at all watches begun before the instant.
+    """
+    return len(await db.fetch(_sql.delete_old_watches, before_ms, limit))

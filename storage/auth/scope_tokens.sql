@@ -30,7 +30,8 @@ JOIN users AS u ON u.user_id = t.user_id
 WHERE t.token_id = $1 AND s.ended_at_ms IS NULL AND s.expires_at_ms > $2;
 
 -- delete_old_scope_tokens --
--- Forget tokens that expired before $1, at most $2. Index: scope_tokens_expires. Locks: their rows.
+-- Forget tokens that expired before $1, at most $2; one row for each. Index: scope_tokens_expires. Locks: their rows.
 DELETE FROM scope_tokens WHERE token_id IN (
     SELECT token_id FROM scope_tokens WHERE expires_at_ms < $1 ORDER BY expires_at_ms LIMIT $2 FOR UPDATE SKIP LOCKED
-);
+)
+RETURNING 1;

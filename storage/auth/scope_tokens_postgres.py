@@ -63,6 +63,6 @@ async def read_lender(db: Connection, token_id: UUID, now_ms: int) -> Lender | N
     return None if row is None else Lender(*row)
 
 
-async def delete_old_scope_tokens(db: Connection, before_ms: int, limit: int) -> None:
-    """Forget tokens that expired before an instant, at most `limit` of them. Cost: one round trip."""
-    await db.execute(_sql.delete_old_scope_tokens, before_ms, limit)
+async def delete_old_scope_tokens(db: Connection, before_ms: int, limit: int) -> int:
+    """Forget tokens that expired before an instant, at most `limit`; return how many. Cost: one round trip."""
+    return len(await db.fetch(_sql.delete_old_scope_tokens, before_ms, limit))

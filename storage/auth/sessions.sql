@@ -73,7 +73,8 @@ LEFT JOIN (
 ) AS change ON true;
 
 -- delete_old_sessions --
--- Forget sessions that expired before $1, at most $2. Index: sessions_expires. Locks: their rows.
+-- Forget sessions that expired before $1, at most $2; one row for each. Index: sessions_expires. Locks: their rows.
 DELETE FROM sessions WHERE session_id IN (
     SELECT session_id FROM sessions WHERE expires_at_ms < $1 ORDER BY expires_at_ms LIMIT $2 FOR UPDATE SKIP LOCKED
-);
+)
+RETURNING 1;

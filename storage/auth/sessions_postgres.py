@@ -122,6 +122,6 @@ async def read_revocations(
     return rows[0]["horizon"], found
 
 
-async def delete_old_sessions(db: Connection, before_ms: int, limit: int) -> None:
-    """Forget sessions that expired before an instant, at most `limit` of them. Cost: one round trip."""
-    await db.execute(_sql.delete_old_sessions, before_ms, limit)
+async def delete_old_sessions(db: Connection, before_ms: int, limit: int) -> int:
+    """Forget sessions that expired before an instant, at most `limit`; return how many. Cost: one round trip."""
+    return len(await db.fetch(_sql.delete_old_sessions, before_ms, limit))

@@ -14,14 +14,14 @@ RETURNING 1;
 -- One listing in full. 0 or 1 row. Index: listings_pkey. Locks: none.
 SELECT listing_id, seller_id, status, version, title, description, category, condition, price_minor, currency,
        ST_Y(location::geometry) AS lat, ST_X(location::geometry) AS lon, weight_g, volume_cm3, quantity, attributes,
-       created_at_ms, updated_at_ms, reserved, terms_version, photos
+       created_at_ms, updated_at_ms, reserved, auctioned, terms_version, photos
 FROM listings WHERE listing_id = $1;
 
 -- lock_listing --
 -- One listing in full. 0 or 1 row. Index: listings_pkey. Locks: the row until commit.
 SELECT listing_id, seller_id, status, version, title, description, category, condition, price_minor, currency,
        ST_Y(location::geometry) AS lat, ST_X(location::geometry) AS lon, weight_g, volume_cm3, quantity, attributes,
-       created_at_ms, updated_at_ms, reserved, terms_version, photos
+       created_at_ms, updated_at_ms, reserved, auctioned, terms_version, photos
 FROM listings WHERE listing_id = $1 FOR UPDATE;
 
 -- update_listing --
@@ -52,7 +52,7 @@ WITH page AS MATERIALIZED (
 )
 SELECT listing_id, seller_id, status, version, title, description, category, condition, price_minor, currency,
        ST_Y(location::geometry) AS lat, ST_X(location::geometry) AS lon, weight_g, volume_cm3, quantity, attributes,
-       created_at_ms, updated_at_ms, reserved, terms_version, photos
+       created_at_ms, updated_at_ms, reserved, auctioned, terms_version, photos
 FROM page JOIN listings USING (listing_id)
 ORDER BY listing_id DESC;
 

@@ -11,6 +11,7 @@ from protocols.saved_searches import Condition
 from protocols.values import to_json
 from storage.engines.postgres import Connection
 from storage.listings.photos_postgres import PhotoRow
+from storage.listings.stock_postgres import Shelf
 from storage.sql import load
 
 if TYPE_CHECKING:
@@ -20,29 +21,20 @@ _sql = load(__file__, "listings.sql")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListingRow:
-    """A listing as the table keeps it; price and currency, lat and lon are None together."""
+class ListingRow(Shelf):
+    """A listing as the table keeps it; lat and lon are None together."""
 
-    listing_id: UUID
-    seller_id: UUID
-    status: ListingStatus
-    version: int
     title: str
     description: str
     category: str
     condition: Condition
-    price_minor: int | None
-    currency: str | None
     lat: float | None
     lon: float | None
     weight_g: int | None
     volume_cm3: int | None
-    quantity: int
     attributes: dict[str, Any]
     created_at_ms: int
     updated_at_ms: int
-    reserved: int = 0
-    """Pieces of `quantity` that buyers hold; written by `stock_postgres` alone."""
     terms_version: int = 1
     """The version in which the seller last changed what a buyer agrees to."""
     photos: tuple[PhotoRow, ...] = ()
@@ -95,7 +87,7 @@ async def lock_listing(db: Connection, listing_id: UUID) -> ListingRow | None:
 
 
 async def update_listing_row(db: Connection, row: ListingRow) -> None:
-    """Write a locked listing back, all but its id, seller, creation and reservations. Cost: one round trip."""
+    """Write a locked listing back, all but its id, seller, creation and what is held of it. Cost: one round trip."""
     await db.execute(
         _sql.update_listing,
         row.listing_id,

@@ -9,17 +9,17 @@ search.
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 import msgspec
 
-from protocols.listings import ListingStatus
 from protocols.saved_searches import Condition
 from storage.engines.postgres import Connection
 from storage.listings.photos_postgres import PhotoRow
+from storage.listings.stock_postgres import Shelf
 from storage.sql import load, read_statements
 
 if TYPE_CHECKING:
@@ -101,29 +101,24 @@ class After:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FoundRow:
+class FoundRow(Shelf):
     """A match as the table keeps it, and how far it is."""
 
-    listing_id: UUID
-    seller_id: UUID
-    status: ListingStatus
-    version: int
     title: str
     category: str
     condition: Condition
-    price_minor: int | None
-    currency: str | None
     lat: float | None
     lon: float | None
     weight_g: int | None
     volume_cm3: int | None
-    quantity: int
-    reserved: int
     photo: PhotoRow | None
     """The first one."""
     created_at_ms: int
     updated_at_ms: int
     distance_m: float | None
+
+
+_COLUMNS = tuple(column.name for column in fields(FoundRow))
 
 
 class FacetRow(msgspec.Struct, frozen=True, array_like=True):
@@ -323,9 +318,9 @@ class _Search:
         self, records: "list[Record]", limit: int, facets: FacetRows | None, bound: UUID | None
     ) -> FoundPage:
         similar = bool(self._found.folded)
-        names = FoundRow.__slots__
         rows = [
-            FoundRow(**{name: record[name] for name in names} | _photo(record)) for record in records[:limit]
+            FoundRow(**{name: record[name] for name in _COLUMNS} | _photo(record))
+            for record in records[:limit]
         ]
         last = None
         if len(records) > limit:

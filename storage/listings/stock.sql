@@ -7,16 +7,16 @@ SELECT pg_advisory_xact_lock(lock) FROM (
 -- lock_stock --
 -- What can be sold of these listings, ascending by id; no row for an unknown one. Index: listings_pkey.
 -- Locks: the rows, in the order of ids, until commit.
-SELECT listing_id, seller_id, status, version, terms_version, price_minor, currency, quantity, reserved
+SELECT listing_id, seller_id, status, version, terms_version, price_minor, currency, quantity, reserved, auctioned
 FROM listings WHERE listing_id = ANY ($1::uuid[]) ORDER BY listing_id FOR UPDATE;
 
 -- update_stock --
 -- Write what moved of locked listings. Index: listings_pkey.
 UPDATE listings AS l
-SET version = moved.version, quantity = moved.quantity, reserved = moved.reserved, status = moved.status,
-    updated_at_ms = greatest(l.updated_at_ms, $6)
-FROM unnest($1::uuid[], $2::int[], $3::int[], $4::int[], $5::text[])
-    AS moved (listing_id, version, quantity, reserved, status)
+SET version = moved.version, quantity = moved.quantity, reserved = moved.reserved, auctioned = moved.auctioned,
+    status = moved.status, updated_at_ms = greatest(l.updated_at_ms, $7)
+FROM unnest($1::uuid[], $2::int[], $3::int[], $4::int[], $5::int[], $6::text[])
+    AS moved (listing_id, version, quantity, reserved, auctioned, status)
 WHERE l.listing_id = moved.listing_id;
 
 -- count_held --
@@ -54,5 +54,6 @@ UPDATE stock_reservations SET status = $2 WHERE reservation_id = ANY ($1::uuid[]
 
 -- list_movements --
 -- Movements of a listing's stock below a version, newest first, at most $3. Index: stock_movements_pkey, backward.
-SELECT version, kind, quantity, on_hand, reserved, reservation_id, at_ms FROM stock_movements
+SELECT listing_id, version, kind, quantity, on_hand, reserved, auctioned, reservation_id, auction_id, at_ms
+FROM stock_movements
 WHERE listing_id = $1 AND version < $2 ORDER BY version DESC LIMIT $3;

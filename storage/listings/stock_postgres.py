@@ -1,16 +1,15 @@
-"""Stock: what is on hand, what is reserved, and every movement of it."""
+"""Stock: what is on hand, what of it buyers and auctions hold, and every movement of it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 from uuid import UUID
 
-from protocols.stock import MovementKind, ReservationStatus
+from protocols.listings import ListingStatus
+from protocols.stock import MovementKind, ReservationStatus, Stock, StockMoved
+from protocols.values import Money
 from storage.engines.postgres import Connection
 from storage.sql import load
-
-if TYPE_CHECKING:
-    from asyncpg import Record
 
 _sql = load(__file__, "stock.sql")
 _RESERVATION_COLUMNS = (
@@ -32,24 +31,53 @@ _MOVEMENT_COLUMNS = (
     "quantity",
     "on_hand",
     "reserved",
+    "auctioned",
     "reservation_id",
+    "auction_id",
     "at_ms",
 )
 
 
-@dataclass(frozen=True, slots=True)
-class StockRow:
-    """What can be sold of one listing; `quantity` is on hand, `reserved` a part of it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """What a listing costs, how many pieces there are, and how many are promised. Every row that tells so is one."""
 
     listing_id: UUID
     seller_id: UUID
-    status: str
+    status: ListingStatus
     version: int
-    terms_version: int
     price_minor: int | None
     currency: str | None
+    """None together with `price_minor`."""
     quantity: int
-    reserved: int
+    """Pieces on hand."""
+    reserved: int = 0
+    """How many of them buyers hold; written with the stock alone."""
+    auctioned: int = 0
+    """How many of them auctions sell, until they are settled; written with the stock alone."""
+
+    @property
+    def saleable(self) -> int:
+        """Return how many pieces can be promised to somebody now: the one place that says so."""
+        return self.quantity - self.reserved - self.auctioned
+
+    @property
+    def price(self) -> Money | None:
+        """Return what one piece costs."""
+        if self.price_minor is None or self.currency is None:
+            return None
+        return Money(self.price_minor, self.currency)
+
+    def shown(self) -> Stock:
+        """Return what watchers of the listing see."""
+        return Stock(price=self.price, saleable=self.saleable, version=self.version, status=self.status)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockRow(Shelf):
+    """The stock of one listing, and how old the terms are that a buyer agrees to."""
+
+    terms_version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +96,9 @@ class ReservationRow:
     expires_at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MovementRow:
-    """One change of a listing's stock, and what it left."""
+    """One change of a listing's stock, and what it left; the pieces may have been a reservation's or an auction's."""
 
     listing_id: UUID
     version: int
@@ -78,8 +106,47 @@ class MovementRow:
     quantity: int
     on_hand: int
     reserved: int
-    reservation_id: UUID | None
+    auctioned: int
+    reservation_id: UUID | None = None
+    auction_id: UUID | None = None
     at_ms: int
+
+    def told(self) -> StockMoved:
+        """Return the event of this movement."""
+        return StockMoved(
+            kind=self.kind,
+            quantity=self.quantity,
+            on_hand=self.on_hand,
+            reserved=self.reserved,
+            auctioned=self.auctioned,
+            reservation_id=self.reservation_id,
+            auction_id=self.auction_id,
+            version=self.version,
+        )
+
+
+def movement_of(
+    after: Shelf,
+    kind: MovementKind,
+    pieces: int,
+    at_ms: int,
+    *,
+    reservation_id: UUID | None = None,
+    auction_id: UUID | None = None,
+) -> MovementRow:
+    """Return the movement that left a listing like that."""
+    return MovementRow(
+        listing_id=after.listing_id,
+        version=after.version,
+        kind=kind,
+        quantity=pieces,
+        on_hand=after.quantity,
+        reserved=after.reserved,
+        auctioned=after.auctioned,
+        reservation_id=reservation_id,
+        auction_id=auction_id,
+        at_ms=at_ms,
+    )
 
 
 async def lock_buyers(db: Connection, buyer_ids: Iterable[UUID]) -> None:
@@ -90,13 +157,13 @@ async def lock_buyers(db: Connection, buyer_ids: Iterable[UUID]) -> None:
 async def lock_stock(db: Connection, listing_ids: Iterable[UUID]) -> dict[UUID, StockRow]:
     """Return the stock of listings that exist; nobody else changes it until commit. Cost: one round trip."""
     rows = await db.fetch(_sql.lock_stock, list(listing_ids))
-    return {row["listing_id"]: StockRow(*row) for row in rows}
+    return {row["listing_id"]: StockRow(**row) for row in rows}
 
 
 async def update_stock(db: Connection, rows: Sequence[StockRow], now_ms: int) -> None:
     """Write what moved of locked listings. Cost: one round trip."""
-    columns = zip(*((r.listing_id, r.version, r.quantity, r.reserved, r.status) for r in rows), strict=True)
-    await db.execute(_sql.update_stock, *(list(column) for column in columns), now_ms)
+    values = ((r.listing_id, r.version, r.quantity, r.reserved, r.auctioned, r.status) for r in rows)
+    await db.execute(_sql.update_stock, *map(list, zip(*values, strict=True)), now_ms)
 
 
 async def count_held(db: Connection, buyer_ids: Iterable[UUID]) -> dict[UUID, int]:
@@ -143,6 +210,7 @@ async def end_reservations(
     await db.execute(_sql.end_reservations, list(reservation_ids), status)
 
 
-async def list_movements(db: Connection, listing_id: UUID, before: int, limit: int) -> "list[Record]":
-    """Return (version, kind, quantity, on_hand, reserved, reservation_id, at_ms), newest first. Cost: one range."""
-    return await db.fetch(_sql.list_movements, listing_id, before, limit)
+async def list_movements(db: Connection, listing_id: UUID, before: int, limit: int) -> list[MovementRow]:
+    """Return movements of a listing below a version, newest first. Cost: one index range."""
+    rows = await db.fetch(_sql.list_movements, listing_id, before, limit)
+    return [MovementRow(**row) for row in rows]

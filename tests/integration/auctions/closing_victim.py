@@ -1,6 +1,6 @@
-"""A process that decides the close of an auction inside its transaction and then waits to be killed.
+"""A process that decides a timer of auctions inside its transaction and then waits to be killed.
 
-Run: `python -m tests.integration.auctions.closing_victim POSTGRES REDIS SECRETS NOW_MS`; it prints `decided`.
+Run: `python -m tests.integration.auctions.closing_victim POSTGRES REDIS SECRETS NOW_MS KIND`; it prints `decided`.
 """
 
 import asyncio
@@ -16,22 +16,23 @@ from storage.engines.postgres import open_database
 from storage.vault import Vault
 
 
-async def main(postgres_url: str, redis_url: str, secrets: str, now_ms: str) -> None:
+async def main(postgres_url: str, redis_url: str, secrets: str, now_ms: str, kind: str) -> None:
     server.pipeline.now_instant = lambda: int(now_ms)
     database = await open_database(postgres_url)
     pipeline = Pipeline(
         database, Redis.from_url(redis_url), "e", lambda _: None, [], vault=Vault(Path(secrets))
     )
 
-    async def close_and_wait(refs, stores, at_ms):
-        outcomes = await TIMERS["close_auction"](refs, stores, at_ms)
+    async def decide_and_wait(refs, stores, at_ms):
+        outcomes = await TIMERS[kind](refs, stores, at_ms)
         sys.stdout.write(f"decided {len(outcomes)}\n")
         sys.stdout.flush()
         await asyncio.sleep(60)
         return outcomes
 
-    await pipeline.prepare_timers("close_auction", PUNCTUAL["close_auction"], 0, int(now_ms) + 1, 500)
-    await pipeline.run_timers("close_auction", close_and_wait, 500)
+    if kind in PUNCTUAL:
+        await pipeline.prepare_timers(kind, PUNCTUAL[kind], 0, int(now_ms) + 1, 500)
+    await pipeline.run_timers(kind, decide_and_wait, 500)
 
 
 if __name__ == "__main__":

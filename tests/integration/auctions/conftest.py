@@ -109,9 +109,9 @@ class Market:
                 ran += len(done)
         return ran
 
-    async def run_timers_once(self, kind: str) -> None:
-        """Run the due timers of one kind once."""
-        await self.pipeline.run_timers(kind, TIMERS[kind], 500)
+    async def run_timers_once(self, kind: str) -> int:
+        """Run the due timers of one kind once; return how many those were."""
+        return len(await self.pipeline.run_timers(kind, TIMERS[kind], 500))
 
     async def timers_of(self, auction_id: UUID) -> list[str]:
         rows = await self.pool.fetch("SELECT kind FROM timers WHERE ref = $1 ORDER BY kind", auction_id)

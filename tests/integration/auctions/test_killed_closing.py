@@ -1,8 +1,11 @@
-"""kill -9 after the close is decided and before it is committed: nothing happened, and the next one closes it once."""
+"""kill -9 after a close, or its settlement, is decided and before it is committed: nothing happened, the next one does
+it once."""
 
 import asyncio
 import sys
 from pathlib import Path
+
+import msgspec
 
 from handlers.auctions.rules import CLOSE_GRACE_MS
 from protocols.values import now_instant
@@ -10,6 +13,13 @@ from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller
 from tests.integration.auctions.replay import assert_audited, assert_replays
 
 ROOT = Path(__file__).parents[3]
+
+
+async def state_of(market, auction):
+    """Return the rows of an auction and its listing."""
+    row = await market.row(auction)
+    listing = await market.pool.fetchrow("SELECT * FROM listings WHERE listing_id = $1", row["listing_id"])
+    return dict(row), dict(listing)
 
 
 async def test_killed_in_the_middle_of_closing_leaves_exactly_one_result(market, seller, database, redis_url):
@@ -26,9 +36,10 @@ async def test_killed_in_the_middle_of_closing_leaves_exactly_one_result(market,
         for amount in (20_00, 30_00, 25_50) if name != "dutch" else ():
             await market.bid_now(auction, new_caller(), amount)
     market.clock_ms = (await market.row(auctions[0]))["ends_at_ms"] + CLOSE_GRACE_MS
-    before = [dict(await market.row(auction)) for auction in auctions]
-    for _ in range(2):
-        words = (database, redis_url, str(market.secrets), str(market.clock_ms))
+    goods = [(await market.row(auction))["listing_id"] for auction in auctions]
+    for kind in ("close_auction", "tell_result"):
+        before = [await state_of(market, auction) for auction in auctions]
+        words = (database, redis_url, str(market.secrets), str(market.clock_ms), kind)
         victim = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -41,15 +52,25 @@ async def test_killed_in_the_middle_of_closing_leaves_exactly_one_result(market,
         assert await asyncio.wait_for(victim.stdout.readline(), 20) == b"decided 4\n"
         victim.kill()
         await victim.wait()
-    assert [dict(await market.row(auction)) for auction in auctions] == before
-    while not await market.run_timers():  # PostgreSQL holds the timers until it sees that the victim is gone
-        await asyncio.sleep(0.01)
+        assert [await state_of(market, auction) for auction in auctions] == before
+        # PostgreSQL holds the timers until it sees that the victim is gone.
+        while not await market.run_timers_once(kind):
+            await asyncio.sleep(0.01)
     await market.run_timers()
     for auction in auctions:
         kinds = [event["type"] for event in await market.auction_events(auction)]
         assert kinds.count("auction_closed") == 1
     statuses = [(await market.row(auction))["status"] for auction in auctions]
     assert statuses == ["sold", "unsold", "sold", "sold"]
+    for listing, status in zip(goods, statuses, strict=True):
+        told = "SELECT data FROM events WHERE stream = $1 ORDER BY number"
+        rows = await market.pool.fetch(told, f"listings:{listing}")
+        moved = [msgspec.json.decode(row["data"])["kind"] for row in rows]
+        assert moved == ["auction", "sale" if status == "sold" else "return"]
+        row = await market.pool.fetchrow(
+            "SELECT quantity, auctioned FROM listings WHERE listing_id = $1", listing
+        )
+        assert tuple(row) == (int(status == "unsold"), 0)
     prices = [(await market.row(auction))["price"] for auction in auctions]
     assert prices == [26_50, 1, 30_00, 25_50]
     assert await assert_replays(market.pool, auctions) == 4

@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 
+import asyncpg
 import msgspec
 import pytest
 
@@ -19,8 +20,9 @@ from protocols.auction_refusals import (
 from protocols.errors import NotAllowed
 from protocols.listings import EVENTS, ListingInAuction, ListingNotActive
 from protocols.second_chances import SecondChanceUnavailable
-from protocols.stock import InsufficientStock
+from protocols.stock import InsufficientStock, StockHeld
 from protocols.values import new_id, now_instant
+from storage.listings.lookups import read_stock
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller
 from tests.integration.auctions.replay import assert_audited, assert_replays
 from tests.integration.auctions.test_units import bid as bid_units
@@ -51,6 +53,14 @@ async def listing_events(market, listing_id):
     return events
 
 
+async def reserve(process, buyer, listing_id):
+    """Reserve a piece; return the answer or what it was refused with."""
+    route = LISTINGS["reserve_stock"]
+    command = msgspec.convert({"listing_id": listing_id, "key": str(new_id())}, route.command)
+    (answer,) = await process.pipeline._committer(route)([Call(command, buyer, now_instant())])
+    return answer
+
+
 CHANGES = [
     {"title": "Another"},
     {"description": "Other words"},
@@ -71,9 +81,9 @@ async def test_what_bidders_rely_on_cannot_change_in_a_live_auction(market, sell
     with pytest.raises(ListingInAuction) as refused:
         await on_listing(market, "update_listing", seller, listing, **change)
     assert refused.value.facts == {"auction_id": str(auction)}
-    assert await listing_events(market, listing) == []
+    assert [event["kind"] for _, event in await listing_events(market, listing)] == ["auction"]
     await market.call("cancel_auction", seller, auction_id=auction)
-    assert (await on_listing(market, "update_listing", seller, listing, **change))["version"] == 2
+    assert (await on_listing(market, "update_listing", seller, listing, **change))["version"] == 4
     assert (await listing_row(market, listing))["status"] == "active"
 
 
@@ -88,7 +98,7 @@ async def test_photos_cannot_change_in_a_live_auction(market, seller):
         with pytest.raises(ListingInAuction):
             await on_listing(market, verb, seller, listing, photo_id=photo_id, **fields)
     await market.call("cancel_auction", seller, auction_id=auction)
-    for version, (verb, fields) in enumerate(changes, 2):
+    for version, (verb, fields) in enumerate(changes, 4):
         changed = await on_listing(market, verb, seller, listing, photo_id=photo_id, **fields)
         assert changed["version"] == version
 
@@ -97,8 +107,8 @@ async def test_the_price_may_change_and_nothing_else_beside_it(market, seller):
     (listing,) = await market.new_listings(seller, 1)
     await market.open(seller, listing)
     price = {"price": {"amount": 5_00, "currency": "EUR"}}
-    assert (await on_listing(market, "update_listing", seller, listing, **price))["version"] == 2
-    assert (await on_listing(market, "update_listing", seller, listing, title="A thing"))["version"] == 2
+    assert (await on_listing(market, "update_listing", seller, listing, **price))["version"] == 3
+    assert (await on_listing(market, "update_listing", seller, listing, title="A thing"))["version"] == 3
     with pytest.raises(ListingInAuction):
         await on_listing(market, "update_listing", seller, listing, price=None, title="Another thing")
 
@@ -107,7 +117,13 @@ async def test_before_its_auction_starts_a_listing_may_change_but_not_go(market,
     (listing,) = await market.new_listings(seller, 1)
     start = now_instant() + HOUR_MS
     auction = (await market.open(seller, listing, starts_at=moment(start))).id
-    assert (await on_listing(market, "update_listing", seller, listing, title="Better"))["version"] == 2
+    (several,) = await market.new_listings(seller, 1)
+    await market.pool.execute("UPDATE listings SET quantity = 5 WHERE listing_id = $1", several)
+    await market.open(seller, several, starts_at=moment(start), quantity=3)
+    assert (await on_listing(market, "update_listing", seller, listing, title="Better"))["version"] == 3
+    with pytest.raises(StockHeld):
+        await on_listing(market, "update_listing", seller, several, quantity=2)
+    assert (await on_listing(market, "update_listing", seller, several, quantity=3))["saleable"] == 0
     with pytest.raises(ListingInAuction, match="scheduled"):
         await on_listing(market, "withdraw_listing", seller, listing)
     market.clock_ms = start
@@ -145,10 +161,11 @@ async def test_a_sale_sells_the_listing_in_whichever_way_it_came(market, seller,
     await market.run_timers()
     for kind, listing in listings.items():
         row = await listing_row(market, listing)
-        assert tuple(row) == ("sold", 0, 2), kind
-        ((number, event),) = await listing_events(market, listing)
-        assert (number, event["type"], event["kind"]) == (2, "stock_moved", "sale")
-        assert (event["quantity"], event["on_hand"], event["version"]) == (1, 0, 2)
+        assert tuple(row) == ("sold", 0, 3), kind
+        _, (number, event) = await listing_events(market, listing)
+        assert (number, event["type"], event["kind"]) == (3, "stock_moved", "sale")
+        assert (event["quantity"], event["on_hand"], event["auctioned"], event["version"]) == (1, 0, 0, 3)
+        assert event["auction_id"] == str(auctions[kind])
         with pytest.raises(ListingNotActive):
             await on_listing(market, "update_listing", seller, listing, title="Another")
         with pytest.raises(ListingNotAuctionable):
@@ -167,8 +184,9 @@ async def test_an_auction_without_a_sale_leaves_the_listing_active(market, selle
     market.clock_ms = end + CLOSE_GRACE_MS
     await market.run_timers()
     for listing in (unsold, cancelled):
-        assert tuple(await listing_row(market, listing)) == ("active", 1, 1)
-        assert await listing_events(market, listing) == []
+        assert tuple(await listing_row(market, listing)) == ("active", 1, 3)
+        events = await listing_events(market, listing)
+        assert [(event["kind"], event["auctioned"]) for _, event in events] == [("auction", 1), ("return", 0)]
         await market.open(seller, listing, ends_at=moment(end + HOUR_MS))
 
 
@@ -196,7 +214,12 @@ async def test_an_auction_of_several_units_sells_as_many_and_a_reverse_one_sells
     await market.bid_now(reverse, ann, 9_00)
     market.clock_ms = end + CLOSE_GRACE_MS
     await market.run_timers()
-    assert tuple(await listing_row(market, several)) == ("active", 3, 2)
+    assert tuple(await listing_row(market, several)) == ("active", 3, 4)
+    moved = [
+        (e["kind"], e["quantity"], e["on_hand"], e["auctioned"])
+        for _, e in await listing_events(market, several)
+    ]
+    assert moved == [("auction", 3, 5, 3), ("sale", 2, 3, 1), ("return", 1, 3, 0)]
     assert tuple(await listing_row(market, wanted)) == ("active", 1, 1)
     for auction in (lot, reverse):
         assert (await market.row(auction))["status"] == "sold"
@@ -204,14 +227,82 @@ async def test_an_auction_of_several_units_sells_as_many_and_a_reverse_one_sells
             await market.call("offer_second_chance", seller, auction_id=auction, nth=1, key=str(auction))
 
 
-async def test_pieces_that_buyers_hold_stay_theirs(market, seller, ann):
+async def test_pieces_promised_before_auctions_held_them_stay_their_buyers(market, seller, ann):
     (listing,) = await market.new_listings(seller, 1)
     auction = (await market.open(seller, listing)).id
     await market.bid_now(auction, ann, 20_00)
-    await market.pool.execute("UPDATE listings SET reserved = 1 WHERE listing_id = $1", listing)
+    await market.pool.execute(
+        "UPDATE listings SET reserved = 1, auctioned = 0 WHERE listing_id = $1", listing
+    )
     await market.call("end_early", seller, auction_id=auction)
-    assert tuple(await listing_row(market, listing)) == ("active", 1, 1)
-    assert await listing_events(market, listing) == []
+    assert tuple(await listing_row(market, listing)) == ("active", 1, 2)
+    assert [event["kind"] for _, event in await listing_events(market, listing)] == ["auction"]
+
+
+async def test_until_a_closed_auction_is_settled_its_pieces_stay_held(market, seller, ann):
+    end = now_instant() + HOUR_MS
+    sold, unsold = await market.new_listings(seller, 2)
+    await market.pool.execute("UPDATE listings SET price_minor = 900, currency = 'EUR'")
+    auctions = [(await market.open(seller, listing, ends_at=moment(end))).id for listing in (sold, unsold)]
+    await market.bid_now(auctions[0], ann, 20_00)
+    market.clock_ms = end + CLOSE_GRACE_MS
+    await market.run_timers_once("close_auction")
+    assert [(await market.row(auction))["status"] for auction in auctions] == ["sold", "unsold"]
+    for listing in (sold, unsold):
+        assert tuple(await listing_row(market, listing)) == ("active", 1, 2)
+        assert (await on_listing(market, "get_listing", ann, listing))["saleable"] == 0
+        assert isinstance(await reserve(market, ann, listing), InsufficientStock)
+        with pytest.raises(ListingAlreadyInAuction, match="try again"):
+            await market.open(seller, listing)
+        with pytest.raises(ListingInAuction, match="try again"):
+            await on_listing(market, "update_listing", seller, listing, title="Another")
+        with pytest.raises(ListingInAuction, match="try again"):
+            await on_listing(market, "withdraw_listing", seller, listing)
+    await market.run_timers()
+    assert tuple(await listing_row(market, sold)) == ("sold", 0, 3)
+    assert tuple(await listing_row(market, unsold)) == ("active", 1, 3)
+    assert not isinstance(await reserve(market, ann, unsold), Exception)
+
+
+async def test_two_auctions_of_one_listing_are_settled_in_one_batch(market, seller, ann):
+    (listing,) = await market.new_listings(seller, 1)
+    await market.pool.execute("UPDATE listings SET quantity = 3 WHERE listing_id = $1", listing)
+    for _ in range(2):
+        end = market.now_ms() + HOUR_MS
+        auction = (await market.open(seller, listing, ends_at=moment(end))).id
+        await market.bid_now(auction, ann, 20_00)
+        market.clock_ms = end + CLOSE_GRACE_MS
+        await market.run_timers_once("close_auction")
+    assert await market.pool.fetchval("SELECT auctioned FROM listings WHERE listing_id = $1", listing) == 2
+    await market.run_timers_once("tell_result")
+    events = await listing_events(market, listing)
+    assert [(e["kind"], e["on_hand"]) for _, e in events[2:]] == [("sale", 2), ("sale", 1)]
+    assert [number for number, _ in events] == [2, 3, 4, 5]
+    assert await market.pool.fetchval("SELECT auctioned FROM listings WHERE listing_id = $1", listing) == 0
+
+
+async def test_watchers_see_what_an_auction_leaves_to_be_had(market, seller, ann):
+    (listing,) = await market.new_listings(seller, 1)
+    await market.pool.execute("UPDATE listings SET quantity = 5 WHERE listing_id = $1", listing)
+    market.published.clear()
+    auction = (await market.open(seller, listing, quantity=3)).id
+    async with market.pool.acquire() as db:
+        number, stock = await read_stock(db, listing)
+    assert (number, stock.saleable) == (2, 2)
+    shown = await on_listing(market, "get_listing", ann, listing)
+    assert [shown[name] for name in ("quantity", "reserved", "auctioned", "saleable")] == [5, 0, 3, 2]
+    await market.call("cancel_auction", seller, auction_id=auction)
+    seen = [
+        (entry.number, msgspec.json.decode(entry.data)["saleable"])
+        for channel, entries in market.published
+        for entry in entries
+        if channel == f"stock:{listing}"
+    ]
+    assert seen == [(2, 2), (3, 5)]
+    with pytest.raises(asyncpg.CheckViolationError):
+        await market.pool.execute(
+            "UPDATE listings SET reserved = 3, auctioned = 3 WHERE listing_id = $1", listing
+        )
 
 
 async def test_what_is_in_an_auction_cannot_be_reserved(market, second_market, seller, ann):
@@ -222,18 +313,13 @@ async def test_what_is_in_an_auction_cannot_be_reserved(market, second_market, s
     )
     end = now_instant() + HOUR_MS
     auction = (await market.open(seller, listing, ends_at=moment(end), quantity=6)).id
-    route = LISTINGS["reserve_stock"]
-
-    async def reserve(place):
-        command = msgspec.convert({"listing_id": listing, "quantity": 1, "key": f"r{place}"}, route.command)
-        pipeline = (market, second_market)[place % 2].pipeline
-        (answer,) = await pipeline._committer(route)([Call(command, new_caller(), now_instant())])
-        return answer
-
-    answers = await asyncio.gather(*(reserve(place) for place in range(20)))
+    answers = await asyncio.gather(
+        *(reserve((market, second_market)[place % 2], new_caller(), listing) for place in range(20))
+    )
     refused = [answer for answer in answers if isinstance(answer, InsufficientStock)]
     assert (len(answers) - len(refused), len(refused)) == (4, 16)
     assert refused[-1].facts["saleable"] == 0
+    assert "an auction sells 6 more" in str(refused[-1])
     await market.call("place_bid", ann, auction_id=auction, amount=20_00, quantity=6, key=str(auction))
     market.clock_ms = end + CLOSE_GRACE_MS
     await market.run_timers()
@@ -355,5 +441,5 @@ async def test_more_sales_than_one_statement_takes_are_all_made(market, seller, 
     await market.run_timers()
     sold = "SELECT count(*) FROM listings WHERE status = 'sold' AND listing_id = ANY($1)"
     assert await market.pool.fetchval(sold, listings) == 60
-    told = "SELECT count(*) FROM events WHERE type = 'stock_moved' AND stream = ANY($1)"
+    told = "SELECT count(*) FROM events WHERE data::json ->> 'kind' = 'sale' AND stream = ANY($1)"
     assert await market.pool.fetchval(told, [f"listings:{listing}" for listing in listings]) == 60

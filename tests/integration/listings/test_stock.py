@@ -173,7 +173,7 @@ async def test_the_seller_cannot_take_away_what_buyers_hold(shop, seller, buyer)
     held = await reserve(shop, buyer, listing["id"], quantity=3)
     with pytest.raises(StockHeld) as refused:
         await shop.call("update_listing", seller, listing_id=listing["id"], quantity=2)
-    assert refused.value.facts == {"reserved": 3}
+    assert refused.value.facts == {"reserved": 3, "auctioned": 0}
     await shop.call("update_listing", seller, listing_id=listing["id"], quantity=3)
     await shop.call("withdraw_listing", seller, listing_id=listing["id"])
     assert (await shop.call("get_reservation", buyer, reservation_id=held["reservation_id"]))[

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from handlers.listings.stock_rules import HELD_MAX, judge_reservation, release, reserve, saleable
+from handlers.listings.stock_rules import HELD_MAX, judge_reservation, release, reserve
 from protocols.errors import Stale
 from protocols.listings import ListingNotActive, ListingNotFound
 from protocols.stock import (
@@ -58,12 +58,20 @@ def test_what_was_seen_before_or_never_is_stale(version):
         ({"price_minor": None, "currency": None}, wish(), 0, ListingHasNoPrice),
         ({}, wish(7), 0, InsufficientStock),
         ({"reserved": 10}, wish(1), 0, InsufficientStock),
+        ({"auctioned": 1}, wish(6), 0, InsufficientStock),
         ({}, wish(), HELD_MAX, TooManyReservations),
     ],
 )
 def test_what_cannot_be_had_is_refused_by_its_reason(changes, asked, held, why):
     with pytest.raises(why):
         judge_reservation(replace(ROW, **changes), asked, BUYER, held)
+
+
+def test_what_an_auction_sells_cannot_be_had_beside_it():
+    judge_reservation(replace(ROW, auctioned=5), wish(1), BUYER, 0)
+    with pytest.raises(InsufficientStock, match="1 left; an auction sells 5 more") as refused:
+        judge_reservation(replace(ROW, auctioned=5), wish(2), BUYER, 0)
+    assert refused.value.facts == {"saleable": 1, "version": 9}
 
 
 def test_an_unknown_listing_is_not_found():
@@ -73,5 +81,5 @@ def test_an_unknown_listing_is_not_found():
 
 def test_reserving_and_releasing_move_pieces_and_count_versions():
     held = reserve(ROW, 6)
-    assert (saleable(held), held.version, held.terms_version) == (0, 10, 4)
+    assert (held.saleable, held.version, held.terms_version) == (0, 10, 4)
     assert replace(release(held, 6), version=9) == ROW
