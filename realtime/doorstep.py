@@ -20,6 +20,10 @@ SILENT_S = 10.0
 """How long a connection may take to say its first word."""
 
 
+LEAVING_S = 0.25
+"""How much of that is left to those who came just before the server stops: their first word may be on its way."""
+
+
 class Doorstep(asyncio.Protocol):
     """One connection that has not said what it wants."""
 
@@ -70,8 +74,12 @@ class Doorstep(asyncio.Protocol):
         return -1.0
 
     def shutdown(self) -> None:
-        """The server stops."""
-        self.transport.close()
+        """The server stops, which waits for those it knows of."""
+        self._endpoint.hub.loop.call_later(LEAVING_S, self._close_if_silent)
+
+    def _close_if_silent(self) -> None:
+        if self in self._state.connections:  # type: ignore[comparison-overlap]
+            self.transport.close()
 
     def _leave(self) -> None:
         self._state.connections.discard(self)

@@ -1,6 +1,7 @@
 """Connections that have not said what they want: they may not wait for ever, and what they say arrives whole."""
 
 import asyncio
+import gc
 
 import httpx
 import pytest
@@ -32,6 +33,22 @@ async def test_a_connection_that_says_nothing_is_closed(app):
     reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
     assert await asyncio.wait_for(reader.read(), 3) == b""
     writer.close()
+
+
+async def test_who_came_just_before_the_server_stops_may_still_speak():
+    async with running_app() as app:
+        reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
+        silent, gone = await asyncio.open_connection("127.0.0.1", app.port)
+        await asyncio.sleep(0.05)
+        for one in gc.get_objects():
+            if isinstance(one, doorstep.Doorstep):
+                one.shutdown()
+        await asyncio.sleep(0.05)
+        writer.write(b"GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert (await asyncio.wait_for(reader.read(), 3)).startswith(b"HTTP/1.1 404 ")
+        assert await asyncio.wait_for(silent.read(), 3) == b""
+        writer.close()
+        gone.close()
 
 
 async def test_a_handshake_in_pieces_is_taken_by_the_full_parser(app):
