@@ -12,7 +12,9 @@ from uuid import UUID
 import asyncpg
 import httpx
 
-from protocols.values import new_id
+from protocols.values import new_id, now_instant
+from storage.engines.redis import open_redis
+from storage.reports_redis import RedisReports
 from tests.support.cast import Cast, Person, list_something, open_auction
 from tests.support.pictures import encode, two_halves
 from tests.support.players import PASSWORD
@@ -61,6 +63,14 @@ class Props:
         channel = f"auctions:{self._auction()}"
         fit("auth.create_scope_token", channels=[channel])
         fit("realtime.get_lag", "server.poll_channel", channel=channel)
+        asyncio.run(self._fall_behind(channel))
+
+    async def _fall_behind(self, channel: str) -> None:
+        """Have two clients that are behind, as their processes tell it."""
+        redis = open_redis(self._grants[1])
+        reports = [(channel, str(new_id()), "", 0, now_instant()) for _ in range(2)]
+        await RedisReports(redis, lifetime_s=3600).apply(reports)
+        await redis.aclose()
 
     def _post(self, who: str, path: str, body: dict[str, Any] | None = None, **more: Any) -> Any:
         headers = self._other.headers if who == "other" else self._cast.headers(who)
@@ -83,6 +93,8 @@ class Props:
         self._cast.fit("auth.login", email=guest.email, password=PASSWORD)
         self._cast.fit("auth.refresh", refresh_token=guest.refresh_token)
         self._cast.fit("auth.register", email=f"newcomer-{new_id()}@example.test")
+        lent = self._post("owner", "/v1/auth/scope-tokens", {"channels": [f"auctions:{self._auction()}"]})
+        self._cast.fit("auth.revoke_scope_token", token_id=lent["id"])
         owner = self._cast.people["owner"]
         self._http.post("/v1/auth/login", json={"email": owner.email, "password": PASSWORD})
         sessions = self._http.get("/v1/auth/sessions", headers=owner.headers).raise_for_status().json()
