@@ -60,6 +60,7 @@ class Position(Struct, frozen=True):
 
 
 _set = object.__setattr__
+_unknown_safety = SafeUUID.unknown
 _last_id_ms = 0
 _id_counter = 0
 
@@ -88,7 +89,7 @@ def new_id() -> UUID:
     random_bits = int.from_bytes(_random[at:_random_at], "big") & 0x3FFF_FFFF_FFFF_FFFF
     made = UUID.__new__(UUID)  # as UUID(int=…) does, without its checks: half the time
     _set(made, "int", (_last_id_ms << 80) | (0x7 << 76) | (_id_counter << 64) | (0x2 << 62) | random_bits)
-    _set(made, "is_safe", SafeUUID.unknown)
+    _set(made, "is_safe", _unknown_safety)
     return made
 
 
