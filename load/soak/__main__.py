@@ -7,8 +7,9 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -32,6 +33,8 @@ BIDS_PER_S = 400
 """Aimed at while nothing is away: three minutes bring more than 24,000 events, restarts included."""
 FOLLOWERS = 60
 TELL_EVERY_S = 5.0
+LOOK_AGAIN_S = 2.0
+"""How long the ends of the channels that were read count before they are read again."""
 SETTLE_S = 60.0
 """How long everybody may take to stand at the end of the channels once it is quiet again."""
 SHOWN_MAX = 10
@@ -114,21 +117,37 @@ class Run:
                 return
 
     async def _compare(self, deadline: float) -> None:
+        """Compare once everybody is at the end, or it is too late."""
+        while True:
+            counts, heads = await self._read_ends()
+            if await wait_until(partial(self._all_reached, heads), LOOK_AGAIN_S, 0.1):
+                break
+            if time.monotonic() > deadline:
+                self.evidence.violations.append(
+                    f"{self._count_behind(heads)} followers miss the end of a channel"
+                )
+                break
+        for auction_id, count in counts.items():
+            self.evidence.compare(f"auctions:{auction_id}", count)
+
+    async def _read_ends(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Return the number of bids of each auction, and where each channel ends.
+
+        A process that has just lost its bus hears of the last events a moment later, and says so until then.
+        """
         socket = await open_socket(self.system.websocket_url)
         try:
             counts = {a: await read_bid_count(socket, a) for a in self.auctions}
             heads = {f"auctions:{a}": (await socket.subscribe(f"auctions:{a}")).offset for a in self.auctions}
         finally:
             socket.close()
+        return counts, heads
 
-        def is_there() -> bool:
-            return all(at == heads[channel] for f in self.followers for channel, at in f.positions.items())
+    def _all_reached(self, heads: Mapping[str, int]) -> bool:
+        return not self._count_behind(heads)
 
-        if not await wait_until(is_there, max(1.0, deadline - time.monotonic()), 0.1):
-            behind = sum(any(at != heads[c] for c, at in f.positions.items()) for f in self.followers)
-            self.evidence.violations.append(f"{behind} followers miss the end of a channel")
-        for auction_id, count in counts.items():
-            self.evidence.compare(f"auctions:{auction_id}", count)
+    def _count_behind(self, heads: Mapping[str, int]) -> int:
+        return sum(any(at != heads[channel] for channel, at in f.positions.items()) for f in self.followers)
 
 
 async def _prepare(name: str, system: System, accounts: Sequence[Account], seed: int) -> Run:
