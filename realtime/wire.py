@@ -1,9 +1,8 @@
 """The websocket protocol class uvicorn runs: `uvicorn.Config(ws=LeanWebSocket)`.
 
 `websockets` (sans-I/O) judges a handshake that `doorstep` did not know and is dropped; `frames.FrameReader` parses from
-then on. An ASGI
-application sees an ordinary websocket. One that knows the extension `mnbara.socket` may instead attach a
-`sockets.SocketUser`: messages then arrive as plain calls out of `data_received`, ready frames go straight to the
+then on. An ASGI application sees an ordinary websocket. One that knows the extension `mnbara.socket` may instead attach
+a `sockets.SocketUser`: messages then arrive as plain calls out of `data_received`, ready frames go straight to the
 transport, and the application may return while the socket lives on, so that an idle connection keeps no task, scope or
 coroutine. No permessage-deflate: it costs 53 KB a connection. Source: RFC 6455, DESIGN 6.
 """

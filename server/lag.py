@@ -8,9 +8,9 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from handlers.auctions.cursors import read_cursor, write_cursor
 from handlers.contract import Caller, Outcome, Permission, Route, Stores
 from protocols.channels import GetLag, Lag, ReaderLag
+from protocols.cursors import read_cursor, write_cursor
 from protocols.errors import InvalidInput, UnknownChannel
 from protocols.topics import REPLAYED, parse_channel
 from protocols.values import to_timestamp

@@ -5,10 +5,10 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from handlers.auctions.cursors import read_cursor, write_cursor
 from handlers.auctions.views import to_listed
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auctions import AuctionList, ListAuctions
+from protocols.cursors import read_cursor, write_cursor
 from protocols.listings import CategoryNotFound
 from protocols.places import parse_near
 from storage.auctions import auctions_postgres

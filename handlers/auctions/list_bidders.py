@@ -6,9 +6,9 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from handlers.auctions.approvals import read_own_picky_lot, show_approval
-from handlers.auctions.cursors import read_cursor, write_cursor
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auction_guards import BidderList, ListBidders
+from protocols.cursors import read_cursor, write_cursor
 from storage.auctions import guards_postgres
 
 

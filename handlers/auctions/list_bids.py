@@ -4,10 +4,10 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from handlers.auctions.cursors import read_cursor, write_cursor
 from handlers.auctions.lots import Lot, read_lot
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auctions import BidList, BidRecord, ListBids
+from protocols.cursors import read_cursor, write_cursor
 from protocols.values import to_timestamp
 from storage.auctions import bids_postgres
 from storage.auctions.sealed_postgres import list_sealed_bids

@@ -5,9 +5,9 @@ from uuid import UUID
 from msgspec import Struct
 
 from handlers.auctions.blocks import show_block
-from handlers.auctions.cursors import read_cursor, write_cursor
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auction_guards import BlockList, ListBlocks
+from protocols.cursors import read_cursor, write_cursor
 from storage.auctions import guards_postgres
 
 

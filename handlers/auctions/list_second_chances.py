@@ -4,10 +4,10 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from handlers.auctions.cursors import read_cursor, write_cursor
 from handlers.auctions.lots import read_lots
 from handlers.auctions.second_chances import show_offer
 from handlers.contract import Caller, Outcome, Stores
+from protocols.cursors import read_cursor, write_cursor
 from protocols.second_chances import ListSecondChances, SecondChanceList
 from storage.auctions.second_chances_postgres import list_made, list_received
 

@@ -4,10 +4,10 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from handlers.auctions.cursors import read_cursor, write_cursor
 from handlers.auctions.signals import show_signal
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auction_signals import ListSignals, SignalList
+from protocols.cursors import read_cursor, write_cursor
 from storage.auctions import signals_postgres
 
 

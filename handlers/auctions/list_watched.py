@@ -6,11 +6,11 @@ from uuid import UUID
 from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
-from handlers.auctions.cursors import read_cursor, write_cursor
 from handlers.auctions.views import to_summary
 from handlers.auctions.watching import state_of
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auction_pages import WatchedAuction, WatchList
+from protocols.cursors import read_cursor, write_cursor
 from protocols.values import to_timestamp
 from protocols.watching import ListWatched
 from storage.auctions import watches_postgres

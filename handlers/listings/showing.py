@@ -9,6 +9,7 @@ from protocols.values import GeoPoint, to_timestamp
 from storage.listings.listings_postgres import ListingRow
 from storage.listings.photos_postgres import PhotoRow
 from storage.listings.search_postgres import FoundRow
+from storage.listings.stock_postgres import Shelf
 
 
 def show_listing(row: ListingRow) -> Listing:
@@ -60,7 +61,7 @@ def show_found(row: FoundRow) -> FoundListing:
     )
 
 
-def show_shelf(row: ListingRow) -> Latest:
+def show_shelf(row: Shelf) -> Latest:
     """Return what watchers of the listing see."""
     return Latest(stock_channel(row.listing_id), row.version, row.shown())
 

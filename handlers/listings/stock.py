@@ -4,8 +4,9 @@ from collections.abc import Callable
 from uuid import UUID
 
 from handlers.contract import Event, Latest
+from handlers.listings.showing import show_shelf
 from protocols.stock import MovementKind, Reservation
-from protocols.topics import listing_stream, stock_channel
+from protocols.topics import listing_stream
 from protocols.values import Money, to_timestamp
 from storage.engines.postgres import Connection
 from storage.listings.stock_postgres import (
@@ -40,7 +41,7 @@ class StockBook:
         moved = movement_of(row, kind, quantity, self._now_ms, reservation_id=reservation_id)
         self._movements.append(moved)
         event = Event(listing_stream(listing_id), "stock_moved", moved.told(), row.version)
-        return event, Latest(stock_channel(listing_id), row.version, row.shown())
+        return event, show_shelf(row)
 
     async def write(self, db: Connection) -> None:
         """Write what moved, if anything."""

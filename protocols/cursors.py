@@ -1,4 +1,4 @@
-"""Cursors of auction lists: opaque text for callers, a keyset position for us."""
+"""Cursors of lists: opaque text for callers, a keyset position for us."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import TypeVar
