@@ -34,9 +34,6 @@ SECONDS = 6.0
 WARM_UP_S = 1.0
 BASELINE_SECONDS = 4.0
 MANY = 200
-ONE_BY_ONE_SERVER, FLOOR_SERVER = "load.benchmarks.one_by_one", "load.benchmarks.grouped_floor"
-_WORDS: dict[str, tuple[str, ...]] = {ONE_BY_ONE_SERVER: ("serve",), FLOOR_SERVER: ()}
-"""What a bare server is told before the database and the auctions."""
 EXPECTED = frozenset({"bid_too_low"})
 """Refusals that happen to bidders: two bids crossed on their way."""
 
@@ -106,9 +103,9 @@ async def measure(system: System) -> list[Figure]:
     figures = []
     for auctions in (1, MANY):
         direct = await _baseline(system, "direct", auctions)
-        end_to_end = await _on_sockets(system, auctions, ONE_BY_ONE_SERVER)
+        end_to_end = await _on_sockets(system, auctions, "load.benchmarks.one_by_one", "serve")
         outcome = await _measure_system(system, auctions)
-        floor = await _on_sockets(system, auctions, FLOOR_SERVER)
+        floor = await _on_sockets(system, auctions, "load.benchmarks.grouped_floor")
         figures += _figures(auctions, outcome, direct, end_to_end, floor)
     return figures
 
@@ -242,9 +239,9 @@ async def _baseline(system: System, mode: str, auctions: int) -> Result:
     return Result(**json.loads(out))
 
 
-async def _on_sockets(system: System, auctions: int, module: str) -> Outcome:
+async def _on_sockets(system: System, auctions: int, module: str, *mode: str) -> Outcome:
     """Run the same generator against a bare server on the same PostgreSQL."""
-    words = (*_WORDS[module], system.postgres_dsn(), str(auctions))
+    words = (*mode, system.postgres_dsn(), str(auctions))
     async with small_server(system.home, module, *words) as server:
         bidders = await open_sockets(server.url, [""] * BIDDERS)
         groups = {**system.groups(), "server": [server.pid]}
