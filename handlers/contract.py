@@ -20,7 +20,7 @@ from protocols.control import Control
 from protocols.errors import Refusal
 from storage.engines.postgres import Connection
 from storage.engines.redis import Redis
-from storage.vault import Vault
+from storage.platform.vault import Vault
 
 C = TypeVar("C", bound=Struct)
 
@@ -106,7 +106,7 @@ class RenderedPhoto:
 
 
 class Photos(Protocol):
-    """The renderer and the store of photos; `handlers/listings/photo_tools.py` is the real one."""
+    """The renderer and the store of photos; `handlers/listings/photos/tools.py` is the real one."""
 
     async def render(self, content: bytes) -> RenderedPhoto:
         """Return the sizes of an uploaded picture. Raises PhotoUnreadable, PhotoTooLarge, TemporarilyUnavailable."""

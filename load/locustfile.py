@@ -13,8 +13,8 @@ from locust.env import Environment
 from locust.runners import MasterRunner
 
 from load.scenarios.auctions import Bidder, Watcher
+from load.scenarios.catalogue import MARKET, open_market
 from load.scenarios.listings import Visitor
-from load.scenarios.shelf import MARKET, open_market
 from load.scenarios.shopping import Seller, Shopper
 
 __all__ = ["Bidder", "Seller", "Shopper", "Visitor", "Watcher"]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from protocols.centrifuge import UnsubscribeCode
+from protocols.wire.centrifuge import UnsubscribeCode
 
 CONTROL_CHANNEL = "mnbara:control"
 """Where controls travel between processes; no client can name it, its first word is no kind of channel."""

@@ -112,7 +112,12 @@ class Stale(Refusal):
     """The resource changed since you read it; read it again and repeat."""
 
     code, number, status = "stale", 410, 412
-    example: ClassVar[dict[str, Any]] = {"version": 4}
+    example: ClassVar[dict[str, Any]] = {
+        "version": 4,
+        "price": {"amount": 4900, "currency": "EUR"},
+        "saleable": 2,
+    }
+    """Price and pieces left are told to who would have reserved on other terms."""
 
 
 class RateLimited(Refusal):

@@ -78,7 +78,7 @@ def personal_channel(user_id: UUID) -> str:
 _CROWDS = (f"{Kind.AUCTIONS}:", f"{Kind.TICKER}:")
 
 
-def crowd_of(channel: str) -> str | None:
+def viewer_group_of(channel: str) -> str | None:
     """Return what the followers of a channel are counted for: an auction, through its events or its ticker; else None.
 
     How many they are may be told to anybody, who they are to nobody.

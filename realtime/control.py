@@ -18,7 +18,7 @@ from protocols.control import (
     decode_controls,
 )
 from realtime.hub import Hub
-from realtime.ports import DisconnectError, Entry, Gate, ProtocolError
+from realtime.ports import ApplicationPort, DisconnectError, Entry, ProtocolError
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ ANSWER_FIRST_S = 0.02
 class Controls:
     """The hub's ear for controls."""
 
-    def __init__(self, hub: Hub, gate: Gate) -> None:
+    def __init__(self, hub: Hub, gate: ApplicationPort) -> None:
         """Listen from the hub's start on; `gate` judges subscriptions."""
         self._hub, self._gate = hub, gate
         hub.on_control = self._heard
@@ -53,7 +53,7 @@ class Controls:
                 case UnsubscribeUser():
                     self._hub.unsubscribe_user(control.user, control.channel, control.code, control.reason)
                 case SubscribeUser():
-                    self._hub.room.start(self._subscribe(control))
+                    self._hub.context.start(self._subscribe(control))
 
     async def _subscribe(self, control: SubscribeUser) -> None:
         for member in self._hub.connections_of(control.user):

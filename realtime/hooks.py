@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import NamedTuple, TypeVar
 
-from protocols.centrifuge import DisconnectCode, UnsubscribeCode
-from realtime.frames import ABNORMAL
+from protocols.wire.centrifuge import DisconnectCode, UnsubscribeCode
 from realtime.ports import ConnectRequestContext, Identity
+from realtime.transport.frames import ABNORMAL
 
 _log = logging.getLogger(__name__)
 

@@ -14,34 +14,34 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count, islice
 
-from protocols.centrifuge import UnsubscribeCode
 from protocols.control import CONTROL_CHANNEL
-from realtime.admission import Admission
-from realtime.attendance import Attendance
-from realtime.channel import Channel, Observer, Surroundings
-from realtime.crowds import Crowds
-from realtime.fanout import Fanout
-from realtime.heartbeat import Wheel
+from protocols.wire.centrifuge import UnsubscribeCode
+from realtime.channels.channel import Channel, HubContext, Observer
+from realtime.channels.fanout import Fanout
+from realtime.channels.latest import LatestChannel
+from realtime.channels.replayed import ReplayedChannel
+from realtime.connection.heartbeat import Wheel
+from realtime.connection.writer import Counters, Writer
 from realtime.hooks import Hooks
-from realtime.latest import LatestChannel
 from realtime.limits import Limits
 from realtime.ports import (
     JOIN,
     LEAVE,
     Bus,
     ChannelRule,
-    CrowdStore,
+    Delegation,
     Entry,
-    Grant,
     Identity,
     Lane,
     Log,
+    OffsetReportStore,
     Presence,
-    ReportStore,
+    ViewerCountStore,
 )
-from realtime.replayed import ReplayedChannel
-from realtime.reports import Reports
-from realtime.writer import Counters, Writer
+from realtime.presence.offset_reports import Reports
+from realtime.presence.presence_tracker import PresenceTracker
+from realtime.presence.viewer_counts import ViewerCounts
+from realtime.transport.admission import Admission
 
 _log = logging.getLogger(__name__)
 
@@ -114,8 +114,8 @@ class Hub:
         log: Log,
         limits: Limits | None = None,
         presence: Presence | None = None,
-        reports: ReportStore | None = None,
-        crowds: CrowdStore | None = None,
+        reports: OffsetReportStore | None = None,
+        crowds: ViewerCountStore | None = None,
     ) -> None:
         """Make it inside the running event loop; `start` before the first connection."""
         self.bus, self.log = bus, log
@@ -124,11 +124,11 @@ class Hub:
         self.loop = asyncio.get_running_loop()
         self.fanout = Fanout(self.loop, self.limits, self.counters)
         self.wheel = Wheel(self.loop, self.limits.tick_s)
-        self.room = Surroundings(log, self.fanout, self.limits, self.counters)
-        self.attendance = Attendance(presence, self.room) if presence is not None else None
-        self.reports = Reports(reports, self.room) if reports is not None else None
+        self.context = HubContext(log, self.fanout, self.limits, self.counters)
+        self.presence_tracker = PresenceTracker(presence, self.context) if presence is not None else None
+        self.reports = Reports(reports, self.context) if reports is not None else None
         self.channels: dict[str, Channel] = {}
-        self.crowds = Crowds(crowds, self.room, self.channels) if crowds is not None else None
+        self.crowds = ViewerCounts(crowds, self.context, self.channels) if crowds is not None else None
         self.connections: set[Member] = set()
         self.draining = False
         self.on_control: Callable[[Sequence[Entry]], None] = lambda _entries: None
@@ -153,15 +153,15 @@ class Hub:
         await self.bus.start(self.deliver, self.bus_reconnected)
         await self.bus.subscribe([CONTROL_CHANNEL])
         self.wheel.start()
-        self.room.start(self._sweep())
-        self.room.start(self._tidy())
-        self.room.start(self.admission.watch())
-        if self.attendance is not None:
-            self.room.start(self.attendance.repeat())
+        self.context.start(self._sweep())
+        self.context.start(self._tidy())
+        self.context.start(self.admission.watch())
+        if self.presence_tracker is not None:
+            self.context.start(self.presence_tracker.repeat())
         if self.reports is not None:
-            self.room.start(self.reports.repeat())
+            self.context.start(self.reports.repeat())
         if self.crowds is not None:
-            self.room.start(self.crowds.watch())
+            self.context.start(self.crowds.watch())
 
     async def drain(self, grace_s: float) -> None:
         """Let no one in and send everybody elsewhere (3001), spread over the grace time against stampedes.
@@ -191,15 +191,15 @@ class Hub:
             member.disconnect(3001, "shutdown")
         self.fanout.flush()
         self.wheel.stop()
-        if self.attendance is not None:
-            await self.attendance.finish(1.0)
+        if self.presence_tracker is not None:
+            await self.presence_tracker.finish(1.0)
         if self.reports is not None:
             await self.reports.finish(1.0)
         if self.crowds is not None:
             await self.crowds.finish(1.0)
         for channel in self.channels.values():
             channel.close()
-        tasks = list(self.room.tasks)
+        tasks = list(self.context.tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -225,14 +225,14 @@ class Hub:
 
     def bus_reconnected(self) -> None:
         """The bus was away: anything may have been missed, so compare everything with the log now."""
-        self.room.start(self._compare_all())
+        self.context.start(self._compare_all())
 
     def observe(self, prefix: str, observer: Observer) -> None:
         """Call `observer(channel, entry)` for each publication on open replayed channels with that prefix.
 
         Each number once, in order, in every process that has subscribers of the channel.
         """
-        self.room.observers.append((prefix, observer))
+        self.context.observers.append((prefix, observer))
 
     # Channels.
 
@@ -252,11 +252,11 @@ class Hub:
         channel = self.channels.get(name)
         if channel is None:
             kind = ReplayedChannel if lane is Lane.REPLAYED else LatestChannel
-            channel = self.channels[name] = kind(name, self.room)
+            channel = self.channels[name] = kind(name, self.context)
             self._opening.append(channel)
             if self._openers < self.limits.opens_at_once:
                 self._openers += 1
-                self.room.start(self._open_waiting())
+                self.context.start(self._open_waiting())
         channel.pins += 1
         return channel
 
@@ -456,13 +456,13 @@ class Hub:
 
     # Subscriptions on somebody's word.
 
-    def grant(self, grant: Grant, member: Member, name: str) -> None:
+    def grant(self, grant: Delegation, member: Member, name: str) -> None:
         """Remember on whose word a connection follows a channel."""
         self._granted_by_user.setdefault(grant.user, set()).add((member, name))
         self._granted_by_session.setdefault(grant.session, set()).add((member, name))
         self._granted_by_token.setdefault(grant.token, set()).add((member, name))
 
-    def forget_grant(self, grant: Grant, member: Member, name: str) -> None:
+    def forget_grant(self, grant: Delegation, member: Member, name: str) -> None:
         """The subscription ended, or rests on another word now."""
         by_key = (
             (self._granted_by_user, grant.user),
@@ -493,15 +493,15 @@ class Hub:
 
     def came(self, name: str, rule: ChannelRule, client: str, user: str, info: bytes) -> None:
         """A client subscribed; its own push comes behind the answer it has got."""
-        if rule.presence and self.attendance is not None:
-            self.attendance.enter(name, client, user, info)
+        if rule.presence and self.presence_tracker is not None:
+            self.presence_tracker.enter(name, client, user, info)
         if rule.join_leave:
             self.bus.publish([(name, [Entry(0, info, 0, JOIN)])])
 
     def went(self, name: str, rule: ChannelRule, client: str, info: bytes) -> None:
         """A client's subscription ended."""
-        if rule.presence and self.attendance is not None:
-            self.attendance.leave(name, client)
+        if rule.presence and self.presence_tracker is not None:
+            self.presence_tracker.leave(name, client)
         if rule.join_leave:
             self.bus.publish([(name, [Entry(0, info, 0, LEAVE)])])
 

@@ -1,6 +1,6 @@
 """What the realtime core needs from outside: who is connecting, who may read what, the log behind a channel, the bus.
 
-`server/wiring.py` gives real ones; tests may give small ones. Nothing here knows a domain.
+`server/process/wiring.py` gives real ones; tests may give small ones. Nothing here knows a domain.
 """
 
 from asyncio import Future
@@ -14,23 +14,23 @@ from protocols.topics import JOIN, LEAVE, Entry
 __all__ = [
     "JOIN",
     "LEAVE",
+    "ApplicationPort",
     "Bus",
     "ChannelRule",
     "ConnectRequestContext",
-    "CrowdStore",
+    "Delegation",
     "Deliver",
     "DisconnectError",
     "Entry",
-    "Gate",
-    "Grant",
     "Identity",
     "Lane",
     "Log",
     "OffsetReport",
+    "OffsetReportStore",
     "Presence",
     "PresenceChange",
     "ProtocolError",
-    "ReportStore",
+    "ViewerCountStore",
 ]
 
 
@@ -71,7 +71,7 @@ class ConnectRequestContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class Delegation:
     """On whose word somebody else follows a channel: the subscription ends with that session or token, or when told."""
 
     user: str
@@ -114,7 +114,7 @@ class ChannelRule:
     info: bytes = b""
     """JSON of the subscription that others see beside the client; may be empty."""
 
-    grant: Grant | None = None
+    grant: Delegation | None = None
     """Set when the client follows the channel on somebody's word."""
 
     @property
@@ -168,7 +168,7 @@ class PendingReply(Protocol):
         ...
 
 
-class Gate(Protocol):
+class ApplicationPort(Protocol):
     """Authentication, authorisation and commands; the one way from a socket into the application."""
 
     def recognise(self, token: str, context: ConnectRequestContext) -> Identity | None:
@@ -270,7 +270,7 @@ class OffsetReport(NamedTuple):
     at_ms: int
 
 
-class ReportStore(Protocol):
+class OffsetReportStore(Protocol):
     """How far clients have got, over all processes. An entry that is not repeated disappears after a while."""
 
     async def apply(self, changes: Sequence[OffsetReport]) -> None:
@@ -306,7 +306,7 @@ class Bus(Protocol):
         ...
 
 
-class CrowdStore(Protocol):
+class ViewerCountStore(Protocol):
     """How many follow something in all processes; what a process does not tell again is forgotten."""
 
     async def tell(self, sizes: Mapping[str, int]) -> None:

@@ -1,41 +1,41 @@
 """Auctions: the domain's table of contents."""
 
-from handlers.auctions.buy_now import buy_now
-from handlers.auctions.cancel_auction import cancel_auction
-from handlers.auctions.close_auction import close_auction
-from handlers.auctions.closing_drafts import prepare_closing
-from handlers.auctions.expire_second_chance import expire_second_chance
-from handlers.auctions.get_auction import get_auction
-from handlers.auctions.get_audit import get_audit
+from handlers.auctions.bidding.buy_now import buy_now
+from handlers.auctions.bidding.place_bid import place_bid
+from handlers.auctions.bidding.retract_bid import retract_bid
+from handlers.auctions.closing.cancel_auction import cancel_auction
+from handlers.auctions.closing.close_auction import close_auction
+from handlers.auctions.closing.closing_drafts import prepare_closing
+from handlers.auctions.closing.notify_losers import tell_losers
+from handlers.auctions.closing.notify_result import tell_result
+from handlers.auctions.closing.queue_losers import queue_losers
 from handlers.auctions.get_increments import get_increments
-from handlers.auctions.get_page import get_page
-from handlers.auctions.guard_routes import ADMISSION, GUARD_ROUTES
-from handlers.auctions.list_auctions import list_auctions
-from handlers.auctions.list_bids import list_bids
-from handlers.auctions.list_watched import list_watched
+from handlers.auctions.guards.routes import ADMISSION, GUARD_ROUTES
 from handlers.auctions.open_auction import open_auction
 from handlers.auctions.open_scheduled_auction import open_scheduled_auction
-from handlers.auctions.place_bid import place_bid
-from handlers.auctions.queue_losers import queue_losers
-from handlers.auctions.retract_bid import retract_bid
-from handlers.auctions.review_auction import review_auction
-from handlers.auctions.second_chance_routes import SECOND_CHANCE_ROUTES
+from handlers.auctions.reading.get_auction import get_auction
+from handlers.auctions.reading.get_audit import get_audit
+from handlers.auctions.reading.get_page import get_page
+from handlers.auctions.reading.list_auctions import list_auctions
+from handlers.auctions.reading.list_bids import list_bids
+from handlers.auctions.second_chances.expire_second_chance import expire_second_chance
+from handlers.auctions.second_chances.routes import SECOND_CHANCE_ROUTES
 from handlers.auctions.set_increments import set_increments
-from handlers.auctions.signal_routes import SIGNAL_ROUTES
-from handlers.auctions.tell_losers import tell_losers
-from handlers.auctions.tell_result import tell_result
-from handlers.auctions.tell_watchers import ENDING_SOON, tell_started
-from handlers.auctions.unwatch_auction import unwatch_auction
-from handlers.auctions.watch_auction import watch_auction
+from handlers.auctions.signals.review_auction import review_auction
+from handlers.auctions.signals.routes import SIGNAL_ROUTES
+from handlers.auctions.watching.list_watched import list_watched
+from handlers.auctions.watching.notify_watchers import ENDING_SOON, tell_started
+from handlers.auctions.watching.unwatch_auction import unwatch_auction
+from handlers.auctions.watching.watch_auction import watch_auction
 from handlers.contract import Permission, Route, TimerHandler, TimerPreparation
-from protocols import auction_audits as audit_words
-from protocols import auction_pages
-from protocols import auction_refusals as refusals
-from protocols import auctions as words
-from protocols import increments as increment_words
-from protocols import watching as watch_words
+from protocols.auctions import audits as audit_words
+from protocols.auctions import commands as words
+from protocols.auctions import increments as increment_words
+from protocols.auctions import pages as auction_pages
+from protocols.auctions import refusals
+from protocols.auctions import watching as watch_words
 from protocols.errors import InvalidInput, NotAllowed
-from protocols.listings import CategoryNotFound
+from protocols.listings.commands import CategoryNotFound
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -251,6 +251,6 @@ TIMERS: dict[str, TimerHandler] = {
     **ENDING_SOON,
 }
 
-PUNCTUAL: dict[str, TimerPreparation] = {
+URGENT: dict[str, TimerPreparation] = {
     "close_auction": prepare_closing,
 }

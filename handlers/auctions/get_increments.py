@@ -2,7 +2,7 @@
 
 from handlers.auctions.increments import read_table, to_table, to_version
 from handlers.contract import Caller, Outcome, Stores
-from protocols.increments import GetIncrements, IncrementTable
+from protocols.auctions.increments import GetIncrements, IncrementTable
 from storage.auctions.increments_postgres import list_tables
 
 

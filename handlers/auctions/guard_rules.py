@@ -10,7 +10,7 @@ that it asks for: it gets the others as soon as somebody else goes. Source: FEAT
 from uuid import UUID
 
 from handlers.auctions.rules import LATE_PHASE_MS, AuctionState, Terms
-from protocols.auction_guards import (
+from protocols.auctions.guards import (
     BidderIsBlocked,
     BidderNotApproved,
     BidderNotFound,

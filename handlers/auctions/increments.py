@@ -3,9 +3,9 @@
 from msgspec import Struct
 
 from handlers.auctions.rules import Steps, default_steps, to_rows
+from protocols.auctions.increments import IncrementVersion
 from protocols.currencies import EXPONENTS
 from protocols.errors import InvalidInput
-from protocols.increments import IncrementVersion
 from protocols.values import to_timestamp
 from storage.auctions.auctions_postgres import Row
 from storage.auctions.increments_postgres import read_newest

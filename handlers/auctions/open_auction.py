@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator
 from uuid import UUID
 
-from handlers.auctions.formats import rules_of
-from handlers.auctions.guards import write_guards
+from handlers.auctions.formats.table import rules_of
+from handlers.auctions.guards.admission import write_guards
 from handlers.auctions.increments import UNKNOWN_CURRENCY, read_table, refuse
 from handlers.auctions.rules import (
     Fall,
@@ -21,12 +21,12 @@ from handlers.auctions.rules import (
 )
 from handlers.auctions.sales import tell_moved
 from handlers.auctions.sealed_bids import new_sealed_key
-from handlers.auctions.tell_watchers import timers_before_end
 from handlers.auctions.views import to_auction
+from handlers.auctions.watching.notify_watchers import timers_before_end
 from handlers.contract import Caller, Event, Outcome, Stores, Timer
-from protocols.auction_events import AuctionOpened
-from protocols.auction_refusals import ListingAlreadyInAuction, ListingNotAuctionable
-from protocols.auctions import OpenAuction
+from protocols.auctions.commands import OpenAuction
+from protocols.auctions.events import AuctionOpened
+from protocols.auctions.refusals import ListingAlreadyInAuction, ListingNotAuctionable
 from protocols.currencies import EXPONENTS
 from protocols.errors import InvalidInput, NotAllowed
 from protocols.topics import auction_channel

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from handlers.auctions.lots import hold, save
+from handlers.auctions.locking import hold, save
 from handlers.auctions.rules import start
 from handlers.contract import Outcome, Stores, Timer
-from protocols.auction_events import AuctionStarted
+from protocols.auctions.events import AuctionStarted
 from protocols.values import to_timestamp
 
 

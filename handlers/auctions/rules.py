@@ -15,8 +15,8 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
-from protocols.auction_guards import AuctionNotEndable
-from protocols.auction_refusals import (
+from protocols.auctions.guards import AuctionNotEndable
+from protocols.auctions.refusals import (
     AuctionNotCancellable,
     AuctionNotLive,
     BidNotRetractable,

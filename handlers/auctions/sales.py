@@ -11,7 +11,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from handlers.auctions.guard_rules import OPEN
-from handlers.auctions.lots import Held
+from handlers.auctions.locking import Held
 from handlers.contract import Event, Latest, Outcome
 from protocols.topics import listing_stream, stock_channel
 from storage.engines.postgres import Connection

@@ -12,18 +12,18 @@ import structlog
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
 
-from handlers.auctions.lots import Held, Lot
+from handlers.auctions.formats.sealed_rules import OPENINGS_CHUNK, OpenedBid, open_bids, seal
+from handlers.auctions.locking import Held, Lot
 from handlers.auctions.rules import reserve_met
-from handlers.auctions.sealed_rules import OPENINGS_CHUNK, OpenedBid, open_bids, seal
 from handlers.contract import Call, Event, Latest, Outcome, Stores
-from protocols.auction_audits import commitment_of
-from protocols.auction_events import BidOpening, BidPlaced, BidsOpened
-from protocols.auctions import BidReceipt, PlaceBid
+from protocols.auctions.audits import commitment_of
+from protocols.auctions.commands import BidReceipt, PlaceBid
+from protocols.auctions.events import BidOpening, BidPlaced, BidsOpened
 from protocols.values import new_id, to_timestamp
 from storage.auctions import sealed_postgres
 from storage.auctions.auctions_postgres import Row
 from storage.auctions.sealed_postgres import Pair
-from storage.vault import KEY_BYTES, Vault, VaultError, decrypt, encrypt
+from storage.platform.vault import KEY_BYTES, Vault, VaultError, decrypt, encrypt
 
 AMOUNT_BYTES = 8
 SECRET_BYTES = 32

@@ -3,7 +3,7 @@
 from handlers.auctions.increments import Table, read_table, refuse, to_version
 from handlers.auctions.rules import custom_steps
 from handlers.contract import Caller, Outcome, Stores
-from protocols.increments import SetIncrements
+from protocols.auctions.increments import SetIncrements
 from storage.auctions.increments_postgres import insert_table, lock_tables
 
 

@@ -1,8 +1,8 @@
 """How the units of a lot of several are told: who holds how many, and what a change changed."""
 
-from handlers.auctions.lots import Held
+from handlers.auctions.locking import Held
 from handlers.auctions.rules import AuctionState
-from protocols.auction_events import UnitsHeld, WinnerShare
+from protocols.auctions.events import UnitsHeld, WinnerShare
 
 
 def changes_of(held: Held, before: AuctionState) -> list[UnitsHeld]:

@@ -1,10 +1,10 @@
 """Auctions as callers see them: maxima hidden, bidders masked."""
 
-from handlers.auctions.dutch_rules import next_price_at, price_at, steps_fallen
+from handlers.auctions.formats.dutch_rules import next_price_at, price_at, steps_fallen
 from handlers.auctions.rules import Fall, Place, Steps, Terms
 from handlers.contract import Caller
-from protocols.auction_terms import DutchTerms
-from protocols.auctions import Auction, AuctionSummary, ListedAuction
+from protocols.auctions.commands import Auction, AuctionSummary, ListedAuction
+from protocols.auctions.terms import DutchTerms
 from protocols.topics import auction_channel
 from protocols.values import Position, to_timestamp
 from storage.auctions.auctions_postgres import Row

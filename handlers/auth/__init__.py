@@ -14,7 +14,7 @@ from handlers.auth.revoke_scope_token import revoke_scope_token
 from handlers.auth.set_roles import set_roles
 from handlers.auth.unban_user import unban_user
 from handlers.contract import Permission, Route
-from protocols.auth import (
+from protocols.auth.commands import (
     AccountBanned,
     BadCredentials,
     BanUser,

@@ -2,7 +2,7 @@
 
 from handlers.auth.rules import SCOPE_TOKENS_MAX
 from handlers.contract import Caller, Event, Outcome, Stores
-from protocols.auth import (
+from protocols.auth.commands import (
     CreateScopeToken,
     NotShareable,
     ScopeToken,

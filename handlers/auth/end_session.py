@@ -2,7 +2,7 @@
 
 from handlers.auth.sessions import announce_ends
 from handlers.contract import Caller, Outcome, Stores
-from protocols.auth import EndSession, SessionEnd, SessionNotFound
+from protocols.auth.commands import EndSession, SessionEnd, SessionNotFound
 from storage.auth import sessions_postgres
 
 

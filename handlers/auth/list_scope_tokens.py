@@ -2,7 +2,7 @@
 
 from handlers.auth.rules import SCOPE_TOKENS_MAX
 from handlers.contract import Caller, Outcome, Stores
-from protocols.auth import ListScopeTokens, ScopeTokens, ScopeTokenSummary
+from protocols.auth.commands import ListScopeTokens, ScopeTokens, ScopeTokenSummary
 from protocols.values import to_timestamp
 from storage.auth import scope_tokens_postgres
 

@@ -2,7 +2,7 @@
 
 from handlers.auth.rules import SESSIONS_MAX
 from handlers.contract import Caller, Outcome, Stores
-from protocols.auth import ListSessions, Session, Sessions
+from protocols.auth.commands import ListSessions, Session, Sessions
 from protocols.values import to_timestamp
 from storage.auth import sessions_postgres
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 from handlers.auth import rules
 from handlers.auth.sessions import start_session
 from handlers.contract import Caller, Outcome, Preparation, Stores
-from protocols.auth import AccountBanned, BadCredentials, Login
+from protocols.auth.commands import AccountBanned, BadCredentials, Login
 from protocols.errors import Fault, RateLimited
 from storage.auth.login_attempts_redis import account_key, count_attempt, give_back, ip_key
 from storage.auth.users_postgres import read_user_by_email, share_user

@@ -2,7 +2,7 @@
 
 from handlers.auth.sessions import announce_ends
 from handlers.contract import Caller, Outcome, Stores
-from protocols.auth import Logout, SessionEnd, SessionNotFound
+from protocols.auth.commands import Logout, SessionEnd, SessionNotFound
 from storage.auth.sessions_postgres import end_session
 
 

@@ -3,7 +3,7 @@
 from handlers.auth.rules import RefreshVerdict, judge_refresh
 from handlers.auth.sessions import announce_ends, sign_tokens
 from handlers.contract import Caller, Outcome, Stores
-from protocols.auth import Refresh, Refreshed, RefreshReused, SessionOver, TokenExpired, TokenInvalid
+from protocols.auth.commands import Refresh, Refreshed, RefreshReused, SessionOver, TokenExpired, TokenInvalid
 from storage.auth.sessions_postgres import end_session, lock_session, rotate_session
 
 

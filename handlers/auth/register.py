@@ -7,7 +7,7 @@ from msgspec import Struct
 from handlers.auth import rules
 from handlers.auth.sessions import start_session
 from handlers.contract import Caller, Outcome, Preparation, Stores
-from protocols.auth import EmailTaken, Register
+from protocols.auth.commands import EmailTaken, Register
 from protocols.values import new_id
 from storage.auth.users_postgres import insert_user
 

@@ -1,7 +1,7 @@
 """Take one scope token back; the others of the same session stay good."""
 
 from handlers.contract import Caller, Event, Outcome, Stores
-from protocols.auth import RevokeScopeToken, ScopeTokenNotFound, ScopeTokenRevoked
+from protocols.auth.commands import RevokeScopeToken, ScopeTokenNotFound, ScopeTokenRevoked
 from protocols.topics import personal_channel
 from storage.auth import scope_tokens_postgres
 

@@ -8,7 +8,7 @@ import unicodedata
 from enum import Enum
 
 from handlers.auth.common_passwords import COMMON_PASSWORDS, COMMON_STEMS
-from protocols.auth import PasswordTooCommon
+from protocols.auth.commands import PasswordTooCommon
 from protocols.errors import InvalidInput
 
 SESSION_LIFE_MS = 100 * 24 * 3_600_000

@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from handlers.auth.keys import KeyRing
+from handlers.auth.revocations import RevocationWatch
 from handlers.auth.tokens import (
     SignedClaims,
     TokenReader,
@@ -24,9 +25,8 @@ from handlers.auth.tokens import (
     confirm,
     sign,
 )
-from handlers.auth.watch import SessionWatch
 from handlers.contract import Caller
-from protocols.auth import ScopeTokenOver, SessionOver, TokenExpired
+from protocols.auth.commands import ScopeTokenOver, SessionOver, TokenExpired
 from protocols.errors import NotAllowed
 from protocols.topics import SHAREABLE, parse_channel
 from protocols.values import now_instant
@@ -90,7 +90,7 @@ class ScopeVerifier:
     """Checks scope tokens: signature once, everything that may have changed since at every use."""
 
     def __init__(
-        self, keys: KeyRing, issuer: str, watch: SessionWatch, database: Database, remembers_s: int
+        self, keys: KeyRing, issuer: str, watch: RevocationWatch, database: Database, remembers_s: int
     ) -> None:
         """Prepare; the watch, which must be started, knows every end for `remembers_s` at least."""
         self._watch, self._database = watch, database

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from handlers.auth.rules import SESSION_LIFE_MS, SESSIONS_MAX
 from handlers.contract import Caller, Event, Outcome, Stores
-from protocols.auth import EndReason, SessionEnded, SessionStarted, SignedIn, Tokens, User
+from protocols.auth.commands import EndReason, SessionEnded, SessionStarted, SignedIn, Tokens, User
 from protocols.topics import personal_channel
 from protocols.values import new_id
 from storage.auth.sessions_postgres import end_surplus_sessions, insert_session

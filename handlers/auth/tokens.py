@@ -23,9 +23,9 @@ from cryptography.exceptions import InvalidSignature
 from msgspec import Struct
 
 from handlers.auth.keys import KeyRing, decode, encode
-from handlers.auth.watch import SessionWatch
+from handlers.auth.revocations import RevocationWatch
 from handlers.contract import Caller
-from protocols.auth import SessionOver, TokenExpired, TokenInvalid
+from protocols.auth.commands import SessionOver, TokenExpired, TokenInvalid
 from protocols.values import now_instant
 
 AUDIENCE = "mnbara"
@@ -191,7 +191,7 @@ class TokenReader(Generic[C, T]):
 class TokenVerifier:
     """Checks access tokens: signature once, expiry and revocation at every use."""
 
-    def __init__(self, keys: KeyRing, issuer: str, watch: SessionWatch) -> None:
+    def __init__(self, keys: KeyRing, issuer: str, watch: RevocationWatch) -> None:
         """Prepare; `watch` must be started."""
         self._watch = watch
         self._reader = TokenReader(keys, issuer, AUDIENCE, TOKEN_TYPE, SignedClaims, _verified)
@@ -223,7 +223,7 @@ class TokenVerifier:
         confirm(verified, self._watch)
 
 
-def confirm(verified: Verified, watch: SessionWatch) -> None:
+def confirm(verified: Verified, watch: RevocationWatch) -> None:
     """Judge what a token says by what this process knows now. Raises TokenExpired, SessionOver."""
     if now_instant() >= verified.expires_at_s * 1000:
         raise TokenExpired

@@ -1,23 +1,25 @@
 """Listings: offers of goods, the category tree, search. The table of contents of the domain."""
 
 from handlers.contract import Permission, Route, TimerHandler
-from handlers.listings import goods_routes, photo_routes, search_routes, stock_routes
 from handlers.listings.create_listing import create_listing
 from handlers.listings.delete_draft import delete_draft
-from handlers.listings.expire_reservations import expire_reservations
 from handlers.listings.get_listing import get_listing
+from handlers.listings.goods import routes as goods_routes
 from handlers.listings.list_categories import list_categories
 from handlers.listings.list_own_listings import list_own_listings
-from handlers.listings.match_searches import match_searches
+from handlers.listings.photos import routes as photo_routes
+from handlers.listings.photos.sweep_photos import sweep_photos
 from handlers.listings.publish_listing import publish_listing
 from handlers.listings.search_listings import search_listings
-from handlers.listings.sweep_photos import sweep_photos
-from handlers.listings.tell_matches import tell_matches
+from handlers.listings.searches import routes as search_routes
+from handlers.listings.searches.match_searches import match_searches
+from handlers.listings.searches.notify_matches import tell_matches
+from handlers.listings.stock import routes as stock_routes
+from handlers.listings.stock.expire_reservations import expire_reservations
 from handlers.listings.update_listing import update_listing
 from handlers.listings.withdraw_listing import withdraw_listing
 from protocols.errors import NotAllowed, Stale
-from protocols.goods import GoodsProhibited
-from protocols.listings import (
+from protocols.listings.commands import (
     Categories,
     CategoryNotFound,
     CreateListing,
@@ -37,7 +39,8 @@ from protocols.listings import (
     UpdateListing,
     WithdrawListing,
 )
-from protocols.stock import StockHeld
+from protocols.listings.goods import GoodsProhibited
+from protocols.listings.stock import StockHeld
 
 _ROUTES: tuple[Route, ...] = (
     Route(

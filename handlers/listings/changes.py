@@ -14,8 +14,8 @@ from handlers.listings.rules import (
     check_title,
 )
 from protocols.errors import NotAllowed, Stale
-from protocols.listings import ListingInAuction, ListingNotActive, ListingNotFound, UpdateListing
-from protocols.stock import StockHeld
+from protocols.listings.commands import ListingInAuction, ListingNotActive, ListingNotFound, UpdateListing
+from protocols.listings.stock import StockHeld
 from storage.listings.listings_postgres import ListingRow
 
 FREE_IN_AUCTION = frozenset({"price_minor", "currency", "version", "terms_version", "updated_at_ms"})

@@ -1,7 +1,7 @@
 """Offer something, or begin a draft of it: one new listing, one audit event."""
 
 from handlers.contract import Caller, Event, Outcome, Stores, Timer
-from handlers.listings.goods import refuse_prohibited
+from handlers.listings.goods.verdicts import refuse_prohibited
 from handlers.listings.rules import (
     check_attributes,
     check_description,
@@ -10,7 +10,7 @@ from handlers.listings.rules import (
     check_title,
 )
 from handlers.listings.showing import show_listing
-from protocols.listings import CategoryNotFound, CreateListing, ListingCreated
+from protocols.listings.commands import CategoryNotFound, CreateListing, ListingCreated
 from protocols.topics import listing_stream
 from protocols.values import new_id
 from storage.listings.listings_postgres import ListingRow, insert_listing, read_branch

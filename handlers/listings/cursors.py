@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from handlers.listings.rules import refuse
-from protocols.listings import SearchListings
+from protocols.listings.commands import SearchListings
 from protocols.values import to_json
 from storage.listings.search_postgres import After, Order
 

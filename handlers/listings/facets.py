@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from protocols.listings import Count, Facets, PriceBand, PriceBands
+from protocols.listings.commands import Count, Facets, PriceBand, PriceBands
 from storage.listings.search_postgres import (
     BAND_STARTS,
     BY_CATEGORY,

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from handlers.listings.rules import check_currency, has_controls, refuse
-from protocols.listings import CategoryNotFound
+from protocols.listings.commands import CategoryNotFound
+from protocols.listings.saved_searches import SearchFilters
 from protocols.places import parse_near
-from protocols.saved_searches import SearchFilters
 from storage.engines.postgres import Connection
 from storage.listings.listings_postgres import read_branch
 from storage.listings.search_postgres import Filters

@@ -2,7 +2,7 @@
 
 from handlers.contract import Caller, Outcome, Stores
 from handlers.listings.showing import show_listing
-from protocols.listings import GetListing, ListingNotFound
+from protocols.listings.commands import GetListing, ListingNotFound
 from storage.listings.listings_postgres import read_listing_row
 
 

@@ -1,7 +1,7 @@
 """Read the category tree."""
 
 from handlers.contract import Caller, Outcome, Stores
-from protocols.listings import Categories, Category, ListCategories
+from protocols.listings.commands import Categories, Category, ListCategories
 from storage.listings.listings_postgres import read_categories
 
 

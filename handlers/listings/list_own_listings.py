@@ -3,7 +3,7 @@
 from handlers.contract import Caller, Outcome, Stores
 from handlers.listings.cursors import id_cursor, read_id
 from handlers.listings.showing import show_listing
-from protocols.listings import ListOwnListings, OwnListings
+from protocols.listings.commands import ListOwnListings, OwnListings
 from storage.listings.listings_postgres import list_own
 
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from handlers.contract import Caller, Event, Outcome, Stores, Timer
 from handlers.listings.changes import own_listing
-from handlers.listings.goods import refuse_prohibited
-from handlers.listings.showing import show_listing, show_shelf
-from protocols.listings import ListingNotActive, ListingPublished, PublishListing
+from handlers.listings.goods.verdicts import refuse_prohibited
+from handlers.listings.showing import show_listing, stock_value
+from protocols.listings.commands import ListingNotActive, ListingPublished, PublishListing
 from protocols.topics import listing_stream
 from storage.listings.listings_postgres import lock_listing, update_listing_row
 
@@ -30,4 +30,4 @@ async def publish_listing(command: PublishListing, caller: Caller, stores: Store
     published = ListingPublished(by=caller.id, version=version)
     event = Event(listing_stream(row.listing_id), "listing_published", published, version)
     timer = Timer("match_searches", row.listing_id, now_ms)
-    return Outcome(reply=show_listing(row), events=[event], latest=[show_shelf(row)], timers=[timer])
+    return Outcome(reply=show_listing(row), events=[event], latest=[stock_value(row)], timers=[timer])

@@ -5,7 +5,7 @@ import unicodedata
 from typing import Any, NoReturn
 
 from protocols.errors import InvalidInput
-from protocols.listings import Price
+from protocols.listings.commands import Price
 from protocols.values import GeoPoint
 
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cs"})  # not Cn: emoji newer than this Python are unassigned to it

@@ -6,7 +6,7 @@ from handlers.listings.facets import show_facets
 from handlers.listings.filters import read_filters
 from handlers.listings.rules import refuse
 from handlers.listings.showing import show_found
-from protocols.listings import FoundListings, SearchListings
+from protocols.listings.commands import FoundListings, SearchListings
 from storage.listings.search_postgres import Order, search_page
 
 

@@ -2,14 +2,14 @@
 
 from handlers.contract import Latest
 from handlers.listings.photo_names import file_path
-from protocols.listings import FoundListing, Listing
-from protocols.photos import Photo
+from protocols.listings.commands import FoundListing, Listing
+from protocols.listings.photos import Photo
+from protocols.listings.stock_levels import StockLevel
 from protocols.topics import stock_channel
 from protocols.values import GeoPoint, to_timestamp
 from storage.listings.listings_postgres import ListingRow
 from storage.listings.photos_postgres import PhotoRow
 from storage.listings.search_postgres import FoundRow
-from storage.listings.stock_postgres import Shelf
 
 
 def show_listing(row: ListingRow) -> Listing:
@@ -61,7 +61,7 @@ def show_found(row: FoundRow) -> FoundListing:
     )
 
 
-def show_shelf(row: Shelf) -> Latest:
+def stock_value(row: StockLevel) -> Latest:
     """Return what watchers of the listing see."""
     return Latest(stock_channel(row.listing_id), row.version, row.shown())
 

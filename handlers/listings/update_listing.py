@@ -11,9 +11,9 @@ from handlers.listings.changes import (
     is_cheaper,
     own_listing,
 )
-from handlers.listings.goods import refuse_prohibited
-from handlers.listings.showing import show_listing, show_shelf
-from protocols.listings import CategoryNotFound, ListingUpdated, UpdateListing
+from handlers.listings.goods.verdicts import refuse_prohibited
+from handlers.listings.showing import show_listing, stock_value
+from protocols.listings.commands import CategoryNotFound, ListingUpdated, UpdateListing
 from protocols.topics import listing_stream
 from storage.auctions.lookups import read_open_auction
 from storage.listings.listings_postgres import lock_listing, read_branch, update_listing_row
@@ -52,4 +52,4 @@ async def update_listing(command: UpdateListing, caller: Caller, stores: Stores,
     if row.status == "draft":
         return Outcome(reply=shown, events=[event])
     timers = [Timer("match_searches", row.listing_id, now_ms)] if is_cheaper(before, row) else []
-    return Outcome(reply=shown, events=[event], latest=[show_shelf(row)], timers=timers)
+    return Outcome(reply=shown, events=[event], latest=[stock_value(row)], timers=timers)

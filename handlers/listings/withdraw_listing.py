@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from handlers.contract import Caller, Event, Outcome, Stores
 from handlers.listings.changes import check_auction, own_listing
-from handlers.listings.showing import show_listing, show_shelf
-from protocols.listings import ListingInAuction, ListingNotActive, ListingWithdrawn, WithdrawListing
+from handlers.listings.showing import show_listing, stock_value
+from protocols.listings.commands import ListingInAuction, ListingNotActive, ListingWithdrawn, WithdrawListing
 from protocols.topics import listing_stream
 from storage.auctions.lookups import read_open_auction
 from storage.listings.listings_postgres import lock_listing, update_listing_row
@@ -31,4 +31,4 @@ async def withdraw_listing(command: WithdrawListing, caller: Caller, stores: Sto
     await update_listing_row(stores.db, row)
     withdrawn = ListingWithdrawn(by=caller.id, version=row.version)
     event = Event(listing_stream(row.listing_id), "listing_withdrawn", withdrawn, row.version)
-    return Outcome(reply=show_listing(row), events=[event], latest=[show_shelf(row)])
+    return Outcome(reply=show_listing(row), events=[event], latest=[stock_value(row)])

@@ -179,11 +179,11 @@ async def running_system(home: Path, processes: int) -> AsyncIterator[System]:
 
 
 def _up(log: Path, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
-    return _spawn([sys.executable, "-m", "server.command_line", "up"], log, environment)
+    return _spawn([sys.executable, "-m", "server.cli", "up"], log, environment)
 
 
 def _reset(environment: dict[str, str]) -> None:
-    command = [sys.executable, "-m", "server.command_line", "reset", "--yes"]
+    command = [sys.executable, "-m", "server.cli", "reset", "--yes"]
     subprocess.run(command, check=True, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603 - ours
 
 

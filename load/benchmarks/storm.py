@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from load.benchmarks import storm_cost
+from load.benchmarks.audience import RATE, WATCHERS
 from load.benchmarks.machine import CpuMeter
-from load.benchmarks.onlookers import RATE, WATCHERS
 from load.benchmarks.programs import ROOT, BenchmarkError, System
 from load.benchmarks.report import Figure
 from load.benchmarks.tokens import mint_tokens
@@ -165,7 +165,7 @@ async def _crowd(system: System, auction_id: str, token: str) -> AsyncIterator[C
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "load.benchmarks.onlookers",
+        "load.benchmarks.audience",
         system.websocket_url,
         auction_id,
         token,

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
-from load.benchmarks.knocking import Knocking
+from load.benchmarks.handshake_rate import Knocking
 from load.benchmarks.machine import exact_cpu_s, pin, unpin
 from load.benchmarks.programs import System, small_server
 from load.benchmarks.report import Figure

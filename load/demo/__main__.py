@@ -21,8 +21,8 @@ from rich.console import Console
 
 from load.accounts import AccountError
 from load.client import gather_some
+from load.demo.actions import Shop
 from load.demo.board import Board, Lot
-from load.demo.errands import Shop
 from load.demo.people import GOODS, Person, read_auction
 from load.demo.screen import print_summary, show
 

@@ -12,7 +12,7 @@ from locust.env import Environment
 
 from load.client import ServerError
 from load.scenarios.accounts import sign_in
-from load.scenarios.shelf import MARKET, STARTING_PRICE, TENDERS
+from load.scenarios.catalogue import MARKET, STARTING_PRICE, TENDERS
 from load.scenarios.sockets import GeventSocket
 
 WATCHED = 5

@@ -5,7 +5,7 @@ import random
 from locust import HttpUser, between, task
 
 from load.scenarios.accounts import sign_in
-from load.scenarios.shelf import MARKET
+from load.scenarios.catalogue import MARKET
 
 WORDS = ("lot", "locust", "load", "radio", "rug", "camera")
 

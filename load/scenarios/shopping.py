@@ -9,7 +9,7 @@ from locust import HttpUser, between, task
 from locust.clients import ResponseContextManager
 
 from load.scenarios.accounts import sign_in
-from load.scenarios.shelf import (
+from load.scenarios.catalogue import (
     OFFERS,
     OFFERS_MAX,
     STARTING_PRICE,

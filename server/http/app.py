@@ -8,13 +8,13 @@ from litestar import Litestar, Request
 
 from handlers.listings.photo_names import PHOTOS_PATH
 from protocols.values import to_json
-from server.commands import CommandTable
-from server.errors_out import list_errors
+from server.commands.errors_out import list_errors
+from server.commands.ratelimits import SharedLimits
+from server.commands.table import CommandTable
 from server.http.callers import Callers, Verify
 from server.http.channels import PATH as CHANNELS_PATH
 from server.http.channels import ChannelPolls, ChannelSource
 from server.http.compression import Compressor
-from server.http.door import Door
 from server.http.exchange import (
     FrameworkAnswer,
     Handler,
@@ -25,22 +25,22 @@ from server.http.exchange import (
     refusal_reply,
 )
 from server.http.ops import Health, MetricsPage, Ping
+from server.http.outer_layer import OuterLayer
 from server.http.pages import Page, front_page, schema_page
 from server.http.photos import PhotoPages
 from server.http.routes import handlers_by_path
-from server.metrics import Metrics
-from server.ratelimits import SharedLimits
+from server.process.metrics import Metrics
+from server.process.settings import Settings
 from server.schemas.asyncapi import build_asyncapi
 from server.schemas.openapi import build_openapi
-from server.settings import Settings
 
 JWKS_KEPT_S = 300
 """How long verifiers may keep our public keys; a new key is published that long before it signs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DoorParts:
-    """What the HTTP application is made of; `server/wiring` fills it."""
+class HttpParts:
+    """What the HTTP application is made of; `server/process/wiring` fills it."""
 
     table: CommandTable
     metrics: Metrics
@@ -59,7 +59,7 @@ class DoorParts:
     """Whether the process is about to end: not ready any more, and clients are asked to connect elsewhere."""
 
 
-def create_app(parts: DoorParts) -> Door:
+def create_app(parts: HttpParts) -> OuterLayer:
     """Return the ASGI application; websockets and lifespan go to the framework untouched."""
     callers = Callers(parts.verify, parts.limits)
     compress = Compressor().apply
@@ -76,10 +76,10 @@ def create_app(parts: DoorParts) -> Door:
         debug=False,
     )
     secure = parts.settings.public_url.startswith("https://")
-    return Door(app, parts.settings.allowed_origins, secure=secure, leaving=parts.leaving)
+    return OuterLayer(app, parts.settings.allowed_origins, secure=secure, leaving=parts.leaving)
 
 
-def _pages(parts: DoorParts, callers: Callers) -> dict[str, Handler]:
+def _pages(parts: HttpParts, callers: Callers) -> dict[str, Handler]:
     """Return what is served beside the route tables, by path."""
     routes = [command.route for command in parts.table.commands.values()]
     health = Health(parts.pings, parts.metrics, parts.leaving)

@@ -15,8 +15,8 @@ from msgspec import Struct
 
 from handlers.contract import Permission, Route, Upload
 from protocols.errors import Stale, TemporarilyUnavailable, UnsupportedMediaType
-from server.commands import Command
-from server.decoding import convert_text, decode_object, invalid
+from server.commands.decoding import convert_text, decode_object, invalid
+from server.commands.table import Command
 from server.http.exchange import Incoming
 
 QUERY_BYTES_MAX = 8 * 1024

@@ -7,8 +7,8 @@ from dataclasses import replace
 from handlers.contract import Caller
 from protocols.budgets import Verdict, seconds_up
 from protocols.errors import Refusal, Unauthenticated
+from server.commands.ratelimits import SharedLimits
 from server.http.exchange import Incoming
-from server.ratelimits import SharedLimits
 
 Verify = Callable[[str, str], Awaitable[Caller]]
 """`(access token, peer address) -> Caller`; raises Unauthenticated."""

@@ -18,11 +18,11 @@ from protocols.errors import RateLimited, TemporarilyUnavailable, UnknownChannel
 from protocols.topics import Entry
 from protocols.values import to_json, to_timestamp
 from realtime.ports import ChannelRule, Lane
-from server.decoding import StructDecoder, invalid
+from server.commands.decoding import StructDecoder, invalid
 from server.http.arguments import parse_query
 from server.http.callers import Callers
 from server.http.exchange import Incoming, Reply
-from server.metrics import Metrics
+from server.process.metrics import Metrics
 
 PATH = "/v1/channels/{channel}/events"
 
@@ -45,7 +45,7 @@ Watch = Callable[[str], AbstractAsyncContextManager[asyncio.Event]]
 
 @dataclass(frozen=True, slots=True)
 class ChannelSource:
-    """What polls read; `server/wiring` gives the channel rules, the channel log, and the hub's watch."""
+    """What polls read; `server/process/wiring` gives the channel rules, the channel log, and the hub's watch."""
 
     epoch: str
     authorize: Callable[[Caller, str, str], Awaitable[ChannelRule]]

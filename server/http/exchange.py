@@ -22,9 +22,9 @@ from protocols.errors import (
     PayloadTooLarge,
     RequestTimeout,
 )
-from server.decoding import DATA_BYTES_MAX, invalid
-from server.errors_out import PROBLEM_MEDIA_TYPE, as_refusal, problem_body
-from server.metrics import Metrics
+from server.commands.decoding import DATA_BYTES_MAX, invalid
+from server.commands.errors_out import PROBLEM_MEDIA_TYPE, as_refusal, problem_body
+from server.process.metrics import Metrics
 
 if TYPE_CHECKING:
     from litestar.handlers import HTTPRouteHandler

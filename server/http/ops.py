@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from protocols.errors import NotAllowed
 from protocols.values import to_json
 from server.http.exchange import Incoming, Reply
-from server.metrics import Metrics
+from server.process.metrics import Metrics
 
 PING_TIMEOUT_S = 1.0
 """A part that does not answer within it counts as failing."""

@@ -8,10 +8,10 @@ from contextlib import AbstractAsyncContextManager
 
 import structlog
 
-from handlers.listings.photo_access import is_photo_public
 from handlers.listings.photo_names import parse_name
-from handlers.listings.photo_tools import PhotoTools
-from protocols.photos import PhotoNotFound
+from handlers.listings.photos.access import is_photo_public
+from handlers.listings.photos.tools import PhotoTools
+from protocols.listings.photos import PhotoNotFound
 from server.http.callers import Callers
 from server.http.conditional import has_tag
 from server.http.exchange import Header, Incoming, Reply

@@ -11,9 +11,9 @@ import httptools
 
 from protocols.errors import HeadTooLarge, InvalidInput, Refusal, RequestTimeout, UriTooLong
 from protocols.values import new_id
-from realtime.streams import StreamingHttp
-from server.http.door import ALWAYS
+from realtime.transport.streams import StreamingHttp
 from server.http.exchange import refusal_reply
+from server.http.outer_layer import ALWAYS
 
 URL_BYTES_MAX = 16 * 1024
 """A connect command of server-sent events travels in the URL, with its token; the rest of ours stays below 1 KiB."""
@@ -24,7 +24,7 @@ HEAD_BYTES_MAX = 32 * 1024
 HEADERS_MAX = 100
 
 HEAD_TIMEOUT_S = 10.0
-"""From the first byte of a request to the end of its head; for the first byte itself waits `realtime.doorstep`."""
+"""From the first byte of a request to the end of its head; `handshake_sniffer` waits for the first."""
 
 LINGER_S = 2.0
 """How long what still comes is thrown away after the answer, so that the client reads the answer and not a reset."""

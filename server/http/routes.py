@@ -9,14 +9,14 @@ from time import perf_counter
 
 from handlers.contract import Deprecation
 from protocols.errors import Refusal
-from server.commands import Command, CommandTable, outcome
-from server.errors_out import as_refusal
+from server.commands.errors_out import as_refusal
+from server.commands.pipeline import Answer, check_permission
+from server.commands.table import Command, CommandTable, outcome
 from server.http.arguments import Arguments, reads_token
 from server.http.callers import Callers
 from server.http.conditional import answer_tagged, digest_tag, is_tagged, version_tag
 from server.http.created import locator
 from server.http.exchange import Handler, Header, Incoming, Reply
-from server.pipeline import Answer, check_permission
 
 
 class RouteHandler:

@@ -27,8 +27,8 @@ from server.local.home import Home
 from server.local.install import install_engines
 from server.local.programs import EngineError, die_with_parent, tail_of
 from server.local.supervisor import Child, StopRequested, Supervisor, signals_stop
-from server.settings import Settings
-from storage.migrate import migrate
+from server.process.settings import Settings
+from storage.platform.migrate import migrate
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -139,7 +139,7 @@ class _Run:
             self.say(f"applied {name}")
         if "postgres" in self.engines.names:  # demo data are not for a database that somebody gave us
             self.say("seeding")
-            command = [sys.executable, "-m", "server.seed"]
+            command = [sys.executable, "-m", "server.cli.seed"]
             seeded = subprocess.run(  # noqa: S603 - our own module
                 command, check=False, cwd=ROOT, env=self.environment()
             )

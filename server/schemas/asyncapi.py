@@ -1,8 +1,8 @@
 """The realtime interface as an AsyncAPI 3.0 document: channels and their events, RPCs as request and reply.
 
-Events come from the domains' vocabularies: `protocols/<domain>.py` lists `EVENTS` (type -> struct) of the domain's own
-channel, `PERSONAL_EVENTS` of the personal channel, and `LATEST` (first word of a latest channel -> struct). Actions are
-the server's: it sends events and receives RPCs.
+Events come from the domains' vocabularies: `protocols/<domain>/commands.py` lists `EVENTS` (type -> struct) of the
+domain's own channel, `PERSONAL_EVENTS` of the personal channel, and `LATEST` (by a latest channel's first word).
+Actions are the server's: it sends events and receives RPCs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from msgspec import Struct
 from handlers.contract import Route
 from protocols.channels import REPORT_OFFSET, OffsetReported, ReportOffset
 from protocols.errors import RateLimited
-from server.errors_out import rpc_error
+from server.commands.errors_out import rpc_error
 from server.schemas.components import Components, Schema
 from server.schemas.examples import Examples
 from server.schemas.openapi import VERSION
@@ -117,9 +117,9 @@ def build_asyncapi(routes: Sequence[Route], url: str, vocabulary: Vocabulary | N
 
 
 def read_vocabulary(domains: Sequence[str]) -> Vocabulary:
-    """Return what `protocols.<domain>` lists, for each of the domains that has such a module."""
+    """Return what `protocols.<domain>.commands` lists, for each of the domains that has such a module."""
     modules = {
-        domain: import_module(f"protocols.{domain}")
+        domain: import_module(f"protocols.{domain}.commands")
         for domain in domains
         if find_spec(f"protocols.{domain}") is not None
     }

@@ -10,9 +10,9 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from protocols.auction_terms import Status
+from protocols.auctions.terms import Status
 from storage.engines.postgres import Connection
-from storage.sql import load
+from storage.platform.sql import load
 
 Row: TypeAlias = Record
 """A row of the auctions table with the columns of the statement that read it."""

@@ -7,7 +7,7 @@ from uuid import UUID
 from asyncpg import Record
 
 from storage.engines.postgres import Connection
-from storage.sql import load
+from storage.platform.sql import load
 
 _sql = load(__file__, "bids.sql")
 

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from protocols.auction_guards import ApprovalStatus
+from protocols.auctions.guards import ApprovalStatus
 from storage.engines.postgres import Connection
-from storage.sql import load
+from storage.platform.sql import load
 
 _sql = load(__file__, "guards.sql")
 

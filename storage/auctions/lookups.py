@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from protocols.auction_events import Ticker
+from protocols.auctions.events import Ticker
 from protocols.values import now_instant, to_timestamp
 from storage.engines.postgres import Connection
-from storage.sql import load
+from storage.platform.sql import load
 
 _sql = load(__file__, "lookups.sql")
 

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from storage.engines.postgres import Connection
-from storage.sql import load
+from storage.platform.sql import load
 
 _sql = load(__file__, "places.sql")
 

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from protocols.second_chances import OfferStatus
+from protocols.auctions.second_chances import OfferStatus
 from storage.engines.postgres import Connection
-from storage.sql import load
+from storage.platform.sql import load
 
 _sql = load(__file__, "second_chances.sql")
 

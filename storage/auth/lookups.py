@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from storage.engines.postgres import Connection
-from storage.sql import load
+from storage.platform.sql import load
 
 _sql = load(__file__, "lookups.sql")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from storage.engines.postgres import Connection
-from storage.sql import load
+from storage.platform.sql import load
 
 _sql = load(__file__, "scope_tokens.sql")
 

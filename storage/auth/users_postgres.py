@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from storage.engines.postgres import Connection
-from storage.sql import load
+from storage.platform.sql import load
 
 if TYPE_CHECKING:
     from asyncpg import Record

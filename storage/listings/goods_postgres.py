@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from protocols.goods import RuleKind
+from protocols.listings.goods import RuleKind
 from storage.engines.postgres import Connection
-from storage.sql import load
+from storage.platform.sql import load
 
 if TYPE_CHECKING:
     from asyncpg import Record

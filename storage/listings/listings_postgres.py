@@ -6,13 +6,13 @@ from uuid import UUID
 
 import msgspec
 
-from protocols.listings import ListingStatus
-from protocols.saved_searches import Condition
+from protocols.listings.commands import ListingStatus
+from protocols.listings.saved_searches import Condition
+from protocols.listings.stock_levels import StockLevel
 from protocols.values import to_json
 from storage.engines.postgres import Connection
 from storage.listings.photos_postgres import PhotoRow
-from storage.listings.stock_postgres import Shelf
-from storage.sql import load
+from storage.platform.sql import load
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -21,7 +21,7 @@ _sql = load(__file__, "listings.sql")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListingRow(Shelf):
+class ListingRow(StockLevel):
     """A listing as the table keeps it; lat and lon are None together."""
 
     title: str

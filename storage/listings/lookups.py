@@ -3,17 +3,17 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from protocols.stock import Stock
+from protocols.listings.stock import Stock
+from protocols.listings.stock_levels import StockLevel, StockRow
 from storage.engines.postgres import Connection
 from storage.listings.listings_postgres import read_branch
-from storage.listings.stock_postgres import Shelf, StockRow
-from storage.sql import load
+from storage.platform.sql import load
 
 _sql = load(__file__, "lookups.sql")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListingFacts(Shelf):
+class ListingFacts(StockLevel):
     """A listing as other domains see it."""
 
     title: str

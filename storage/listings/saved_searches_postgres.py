@@ -8,11 +8,11 @@ from uuid import UUID
 
 import msgspec
 
-from protocols.saved_searches import SearchFilters
+from protocols.listings.saved_searches import SearchFilters
 from protocols.values import to_json
 from storage.engines.postgres import Connection
 from storage.listings.search_postgres import Filters, pieces_over
-from storage.sql import load, read_statements
+from storage.platform.sql import load, read_statements
 
 if TYPE_CHECKING:
     from asyncpg import Record

@@ -16,11 +16,11 @@ from uuid import UUID
 
 import msgspec
 
-from protocols.saved_searches import Condition
+from protocols.listings.saved_searches import Condition
+from protocols.listings.stock_levels import StockLevel
 from storage.engines.postgres import Connection
 from storage.listings.photos_postgres import PhotoRow
-from storage.listings.stock_postgres import Shelf
-from storage.sql import load, read_statements
+from storage.platform.sql import load, read_statements
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -101,7 +101,7 @@ class After:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FoundRow(Shelf):
+class FoundRow(StockLevel):
     """A match as the table keeps it, and how far it is."""
 
     title: str

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 from uuid import UUID
 
-from protocols.stock import MovementKind
+from protocols.listings.stock import MovementKind
+from protocols.listings.stock_levels import StockRow
 from storage.engines.postgres import Connection
 from storage.listings.stock_postgres import (
     MovementRow,
     ReservationRow,
-    StockRow,
     end_reservations,
     insert_movements,
     lock_stock,

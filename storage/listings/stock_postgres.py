@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import get_args
 from uuid import UUID
 
-from protocols.listings import ListingStatus
-from protocols.stock import MovementKind, ReservationStatus, Stock, StockMoved
-from protocols.values import Money
+from protocols.listings.stock import MovementKind, ReservationStatus, StockMoved
+from protocols.listings.stock_levels import StockLevel, StockRow
 from storage.engines.postgres import Connection
-from storage.sql import load
+from storage.platform.sql import load
 
 _sql = load(__file__, "stock.sql")
 _RESERVATION_COLUMNS = (
@@ -36,48 +35,6 @@ _MOVEMENT_COLUMNS = (
     "auction_id",
     "at_ms",
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shelf:
-    """What a listing costs, how many pieces there are, and how many are promised. Every row that tells so is one."""
-
-    listing_id: UUID
-    seller_id: UUID
-    status: ListingStatus
-    version: int
-    price_minor: int | None
-    currency: str | None
-    """None together with `price_minor`."""
-    quantity: int
-    """Pieces on hand."""
-    reserved: int = 0
-    """How many of them buyers hold; written with the stock alone."""
-    auctioned: int = 0
-    """How many of them auctions sell, until they are settled; written with the stock alone."""
-
-    @property
-    def saleable(self) -> int:
-        """Return how many pieces can be promised to somebody now: the one place that says so."""
-        return self.quantity - self.reserved - self.auctioned
-
-    @property
-    def price(self) -> Money | None:
-        """Return what one piece costs."""
-        if self.price_minor is None or self.currency is None:
-            return None
-        return Money(self.price_minor, self.currency)
-
-    def shown(self) -> Stock:
-        """Return what watchers of the listing see."""
-        return Stock(price=self.price, saleable=self.saleable, version=self.version, status=self.status)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StockRow(Shelf):
-    """The stock of one listing, and how old the terms are that a buyer agrees to."""
-
-    terms_version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +83,7 @@ class MovementRow:
 
 
 def movement_of(
-    after: Shelf,
+    after: StockLevel,
     kind: MovementKind,
     pieces: int,
     at_ms: int,

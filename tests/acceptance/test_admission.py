@@ -11,11 +11,11 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.server import ServerProtocol
 
-from realtime.connection import Connection
-from realtime.doorstep import Doorstep
+from realtime.connection.connection import Connection
 from realtime.limits import Limits
-from realtime.streams import StreamingHttp
-from realtime.wire import LeanWebSocket
+from realtime.transport.handshake_sniffer import HandshakeSniffer
+from realtime.transport.streams import StreamingHttp
+from realtime.transport.websocket import LeanWebSocket
 from tests.support.realtime_app import DOORS, running_app
 
 UPGRADE = (
@@ -107,7 +107,7 @@ async def test_a_connection_that_ended_leaves_nothing_to_the_collector(door):
     """Full collections are rare: what waits for one would pile up."""
 
     def alive():
-        kinds = (Doorstep, StreamingHttp, LeanWebSocket, Connection, ServerProtocol)
+        kinds = (HandshakeSniffer, StreamingHttp, LeanWebSocket, Connection, ServerProtocol)
         return [one for one in gc.get_objects() if issubclass(type(one), kinds)]
 
     async with running_app(door=door) as app:

@@ -20,7 +20,7 @@ def in_seconds(seconds: float) -> str:
 
 def tell(*words: str) -> subprocess.CompletedProcess[str]:
     """Run `./mnbara audit-auction`."""
-    command = [sys.executable, "-m", "server.command_line", "audit-auction", *words]
+    command = [sys.executable, "-m", "server.cli", "audit-auction", *words]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
 

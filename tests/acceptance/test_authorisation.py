@@ -25,13 +25,13 @@ from handlers.contract import Caller, Permission
 from protocols.errors import CATALOGUE
 from protocols.topics import Kind
 from protocols.values import new_id, now_instant, to_json
+from server.domains import ROUTES
 from server.http.arguments import HEADER_FIELDS, path_fields, reads_query, reads_token
-from server.routes import ROUTES
 from server.schemas.openapi import build_openapi
-from tests.support.cast import Cast, Person, assemble, open_auction
 from tests.support.pictures import encode, two_halves
 from tests.support.players import PASSWORD
 from tests.support.system import System, running_system, scratch_home
+from tests.support.users import Cast, Person, assemble, open_auction
 
 PEOPLE = ("anonymous", "owner", "party", "other", "support", "admin")
 """The owner of the things of a cell, a party to them (who bid), and people who have nothing to do with them."""

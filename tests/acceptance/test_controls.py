@@ -18,7 +18,7 @@ from protocols.control import (
     encode_controls,
 )
 from protocols.topics import Entry
-from storage.bus_redis import RedisBus
+from storage.platform.bus_redis import RedisBus
 from tests.support.players import Player, Socket, open_auction, sign_up
 from tests.support.system import System, running_system, scratch_home
 

@@ -12,7 +12,7 @@ def grant(system: System, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MNBARA_")}
     environment["MNBARA_HOME"] = str(system.home)
     return subprocess.run(
-        [sys.executable, "-m", "server.command_line", "grant", *words],
+        [sys.executable, "-m", "server.cli", "grant", *words],
         cwd=ROOT,
         env=environment,
         capture_output=True,

@@ -3,8 +3,8 @@
 First the example that the document shows of each operation, on a thing it is made for, which must succeed. Then the
 deterministic boundary cases of its schema and random ones, half of them made to be refused; each as a caller of some
 role. No 5xx, no undocumented status, no body outside its schema. Operations come from the document, ids from the
-answers: a new route is covered as it stands, once `tests/support/props.py` makes what it acts on. `FUZZ_EXAMPLES` sets
-how many random cases an operation gets; with it every run draws others.
+answers: a new route is covered as it stands, once `tests/support/test_data.py` makes what it acts on.
+`FUZZ_EXAMPLES` sets how many random cases an operation gets; with it every run draws others.
 """
 
 import contextlib
@@ -27,13 +27,13 @@ from schemathesis.generation.meta import TestPhase
 from schemathesis.specs.openapi import checks
 
 from protocols.values import new_id, to_json
+from server.domains import ROUTES
 from server.http.arguments import HEADER_FIELDS
-from server.routes import ROUTES
 from server.schemas.openapi import build_openapi
-from tests.support.cast import ROLES, Cast, assemble
 from tests.support.pictures import encode, two_halves
-from tests.support.props import Props
 from tests.support.system import System, running_system, scratch_home
+from tests.support.test_data import Props
+from tests.support.users import ROLES, Cast, assemble
 
 
 def read_document():
@@ -245,7 +245,7 @@ def test_the_example_of_an_operation_succeeds(asker, name):
     told = {role: asker.ask(example_of(OPERATIONS[name], fields), role) for role in ROLES}
     asker.cast.welcome[name] = [role for role, answer in told.items() if answer.status_code < 300]
     assert asker.cast.welcome[name], (
-        f"{[answer.text for answer in told.values()]}: tests/support/props.py makes what an operation acts on"
+        f"{[answer.text for answer in told.values()]}: tests/support/test_data.py makes what an operation acts on"
     )
 
 

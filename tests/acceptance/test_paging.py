@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from protocols.values import new_id
-from server.routes import ROUTES
-from tests.support.cast import Cast, assemble, open_auction
-from tests.support.props import Props
+from server.domains import ROUTES
 from tests.support.system import System, running_system, scratch_home
+from tests.support.test_data import Props
+from tests.support.users import Cast, assemble, open_auction
 
 LISTS = {route.name: route for route in ROUTES if "cursor" in route.command.__struct_fields__}
 ROWS = 7
@@ -152,7 +152,7 @@ def first_page(shop, name) -> tuple[str, dict[str, str], str]:
         if told[who].status_code == 200 and told[who].json()["next_cursor"]:
             return path, headers, told[who].json()["next_cursor"]
     raise AssertionError(
-        f"nobody has two of these, tests/support/props.py makes them: {[a.text for a in told.values()]}"
+        f"nobody has two of these, tests/support/test_data.py makes them: {[a.text for a in told.values()]}"
     )
 
 

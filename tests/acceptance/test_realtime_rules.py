@@ -7,10 +7,10 @@ import pytest
 import pytest_asyncio
 from websockets.asyncio.client import connect
 
-from protocols import centrifuge_pb2
 from protocols.control import CONTROL_CHANNEL, DisconnectSession, SubscribeUser, UnsubscribeUser
 from protocols.topics import Entry
-from realtime.delta import apply_delta
+from protocols.wire import centrifuge_pb2
+from realtime.channels.delta import apply_delta
 from realtime.limits import Limits
 from realtime.ports import ChannelRule, Lane
 from tests.acceptance.test_realtime_protocol import Talker
@@ -176,7 +176,7 @@ async def test_presence_that_cannot_be_told_is_told_again(app, visit):
     one = await visit("amina")
     app.presence.failing = True
     await one.enter("rooms:away")
-    await app.hub.attendance.settled()
+    await app.hub.presence_tracker.settled()
     app.presence.failing = False
     assert (await one.call(presence={"channel": "rooms:away"}))["presence"]["presence"] == {}
     async with running_app(Limits(presence_repeat_s=0.05)) as quick:
@@ -185,7 +185,7 @@ async def test_presence_that_cannot_be_told_is_told_again(app, visit):
             talker = Talker(ws)
             await talker.ask(1, connect={})
             await talker.ask(2, subscribe={"channel": "rooms:away"})
-            await quick.hub.attendance.settled()
+            await quick.hub.presence_tracker.settled()
             quick.presence.failing = False
             await asyncio.sleep(0.2)
             assert (await quick.presence.count("rooms:away"))[0] == 1

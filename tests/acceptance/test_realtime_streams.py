@@ -11,7 +11,7 @@ import pytest_asyncio
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from protocols import centrifuge_pb2
+from protocols.wire import centrifuge_pb2
 from realtime.limits import Limits
 from tests.support.js_client import js_client
 from tests.support.realtime_app import running_app

@@ -9,8 +9,8 @@ import pytest_asyncio
 from websockets.asyncio.client import connect
 from websockets.speedups import apply_mask
 
-from realtime.frames import split_frames
 from realtime.limits import Limits
+from realtime.transport.frames import split_frames
 from tests.support.realtime_app import DOORS, running_app
 
 BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT = 2, 8, 0, 9, 10, 1

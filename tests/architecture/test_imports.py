@@ -37,16 +37,16 @@ def copy(tmp_path):
 @pytest.mark.parametrize(
     ("path", "line"),
     [
-        ("realtime/planted.py", "import storage.sql"),
+        ("realtime/planted.py", "import storage.platform.sql"),
         ("realtime/planted.py", "import handlers.contract"),
         ("handlers/auctions/planted.py", "import handlers.listings.planted"),
         ("handlers/carpets/planted.py", "import handlers.contract"),
         ("handlers/auctions/planted.py", "import asyncpg"),
         ("handlers/auctions/planted.py", "import litestar"),
         ("storage/planted.py", "import handlers.contract"),
-        ("protocols/planted.py", "import storage.sql"),
-        ("load/planted.py", "import storage.sql"),
-        ("handlers/auctions/planted.py", "import server.settings"),
+        ("protocols/planted.py", "import storage.platform.sql"),
+        ("load/planted.py", "import storage.platform.sql"),
+        ("handlers/auctions/planted.py", "import server.process.settings"),
     ],
 )
 def test_planted_forbidden_import_is_caught(copy, path, line):

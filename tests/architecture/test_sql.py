@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.sql import read_statements
+from storage.platform.sql import read_statements
 
 ROOT = Path(__file__).parents[2]
 FILES = [p for p in sorted((ROOT / "storage").rglob("*.sql")) if p.parent.name != "migrations"]

@@ -12,14 +12,14 @@ import uvloop
 from litestar import Litestar, Request, post
 
 from protocols.topics import Entry
-from realtime.emulation import Emulation, new_node
-from realtime.endpoint import SocketEndpoint
 from realtime.hub import Hub
 from realtime.limits import Limits
 from realtime.ports import ProtocolError
-from realtime.streams import StreamingHttp
-from realtime.wire import LeanWebSocket
-from server.sockets import mount_sockets
+from realtime.transport.emulation import Emulation, new_node
+from realtime.transport.endpoint import SocketEndpoint
+from realtime.transport.streams import StreamingHttp
+from realtime.transport.websocket import LeanWebSocket
+from server.http.sockets import mount_sockets
 from tests.conformance.rules import identify, judge
 from tests.support.presence import MemoryPresence
 from tests.support.realtime_app import REFUSALS, MemoryBus, MemoryLog, MemoryMailbox, doors
@@ -144,11 +144,11 @@ class ConformanceApp:
         return {"publications": publications, "offset": len(entries), "epoch": self.log.epoch}
 
     async def _presence(self, command):
-        members = await self.hub.attendance.members(command.channel, 1_000) or {}
+        members = await self.hub.presence_tracker.members(command.channel, 1_000) or {}
         return {"presence": {client: msgspec.json.decode(info) for client, info in members.items()}}
 
     async def _presence_stats(self, command):
-        clients, users = await self.hub.attendance.count(command.channel)
+        clients, users = await self.hub.presence_tracker.count(command.channel)
         return {"num_clients": clients, "num_users": users}
 
     async def _disconnect(self, command):

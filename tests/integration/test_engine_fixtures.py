@@ -2,7 +2,7 @@
 
 import nats
 
-from storage.migrate import list_migrations, migrate
+from storage.platform.migrate import list_migrations, migrate
 
 
 async def test_database_is_migrated_and_a_second_migration_applies_nothing(database, pool):

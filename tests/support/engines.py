@@ -19,7 +19,7 @@ import nats
 import redis.asyncio
 
 from server.local.engines import EngineError, EngineUrls, LocalEngines
-from storage.migrate import list_migrations, migrate
+from storage.platform.migrate import list_migrations, migrate
 
 ROOT = Path(__file__).parents[2]
 REDIS_DATABASE = 9

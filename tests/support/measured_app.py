@@ -11,8 +11,8 @@ import msgspec
 import uvicorn
 import uvloop
 
-from realtime.endpoint import SocketEndpoint
-from realtime.wire import LeanWebSocket
+from realtime.transport.endpoint import SocketEndpoint
+from realtime.transport.websocket import LeanWebSocket
 from tests.support.realtime_app import App, SmallGate
 
 

@@ -16,9 +16,6 @@ from litestar.types import Receive, Scope, Send
 from protocols.control import CONTROL_CHANNEL, Control, encode_controls
 from protocols.errors import Refusal
 from realtime.control import Controls
-from realtime.doorstep import Doorstep
-from realtime.emulation import EMULATION_PATH, HTTP_STREAM_PATH, SSE_PATH, Emulation, new_node
-from realtime.endpoint import SocketEndpoint
 from realtime.hub import Hub
 from realtime.limits import Limits
 from realtime.ports import (
@@ -32,8 +29,11 @@ from realtime.ports import (
     OffsetReport,
     ProtocolError,
 )
-from realtime.streams import StreamingHttp
-from realtime.wire import LeanWebSocket
+from realtime.transport.emulation import EMULATION_PATH, HTTP_STREAM_PATH, SSE_PATH, Emulation, new_node
+from realtime.transport.endpoint import SocketEndpoint
+from realtime.transport.handshake_sniffer import HandshakeSniffer
+from realtime.transport.streams import StreamingHttp
+from realtime.transport.websocket import LeanWebSocket
 from tests.support.presence import MemoryPresence
 
 
@@ -337,7 +337,7 @@ def _http(app, door):
         return http
 
     def on_doorstep(config, server_state, app_state, _loop=None):
-        return Doorstep(
+        return HandshakeSniffer(
             app.endpoint, server_state, partial(http, config, server_state, app_state), "127.0.0.1"
         )
 

@@ -2,10 +2,10 @@
 
 import json
 
-from realtime.frames import split_frames
+from realtime.channels.publication import JSON
 from realtime.hub import Hub, Member
 from realtime.limits import Limits
-from realtime.publication import JSON
+from realtime.transport.frames import split_frames
 from tests.support.realtime_app import MemoryBus, MemoryLog
 
 

@@ -116,7 +116,7 @@ def start_system(
     (home / "logs").mkdir(exist_ok=True)
     with (home / "logs" / "up.log").open("ab") as log:
         supervisor = subprocess.Popen(
-            [sys.executable, "-m", "server.command_line", "up"],
+            [sys.executable, "-m", "server.cli", "up"],
             cwd=ROOT,
             env=inherited | settings,
             stdin=subprocess.DEVNULL,

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-import server.pipeline
-from handlers.auctions import PUNCTUAL, TIMERS
-from server.pipeline import Pipeline
+import server.commands.pipeline
+from handlers.auctions import TIMERS, URGENT
+from server.commands.pipeline import Pipeline
 from storage.engines.postgres import open_database
-from storage.vault import Vault
+from storage.platform.vault import Vault
 
 
 async def main(postgres_url: str, redis_url: str, secrets: str, now_ms: str, kind: str) -> None:
-    server.pipeline.now_instant = lambda: int(now_ms)
+    server.commands.pipeline.now_instant = lambda: int(now_ms)
     database = await open_database(postgres_url)
     pipeline = Pipeline(
         database, Redis.from_url(redis_url), "e", lambda _: None, [], vault=Vault(Path(secrets))
@@ -30,8 +30,8 @@ async def main(postgres_url: str, redis_url: str, secrets: str, now_ms: str, kin
         await asyncio.sleep(60)
         return outcomes
 
-    if kind in PUNCTUAL:
-        await pipeline.prepare_timers(kind, PUNCTUAL[kind], 0, int(now_ms) + 1, 500)
+    if kind in URGENT:
+        await pipeline.prepare_timers(kind, URGENT[kind], 0, int(now_ms) + 1, 500)
     await pipeline.run_timers(kind, decide_and_wait, 500)
 
 

@@ -13,16 +13,16 @@ import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
-import server.pipeline
+import server.commands.pipeline
 from handlers.auctions import ROUTES, TIMERS
 from handlers.contract import ANONYMOUS, Caller, Route
-from protocols.auctions import EVENTS, PERSONAL_EVENTS, BidReceipt, OpenAuction, PlaceBid
+from protocols.auctions.commands import EVENTS, PERSONAL_EVENTS, BidReceipt, OpenAuction, PlaceBid
 from protocols.topics import Entry
 from protocols.values import new_id, now_instant
-from server.pipeline import Answer, Pipeline
+from server.commands.pipeline import Answer, Pipeline
 from storage.engines.postgres import open_database
-from storage.events_postgres import read_epoch
-from storage.vault import Vault
+from storage.platform.events_postgres import read_epoch
+from storage.platform.vault import Vault
 
 BY_VERB: dict[str, Route] = {route.verb: route for route in ROUTES}
 HOUR_MS = 3_600_000
@@ -181,7 +181,7 @@ async def opened_market(
 def market(opened_market: Market, monkeypatch: pytest.MonkeyPatch) -> Market:
     opened_market.clock_ms = None
     opened_market.published.clear()
-    monkeypatch.setattr(server.pipeline, "now_instant", opened_market.now_ms)
+    monkeypatch.setattr(server.commands.pipeline, "now_instant", opened_market.now_ms)
     return opened_market
 
 

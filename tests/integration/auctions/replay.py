@@ -8,11 +8,12 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from handlers.auctions import dutch_rules, rules, sealed_rules
-from handlers.auctions.lots import mask_bidder, read_lots
-from protocols.auction_audits import commitment_of
+from handlers.auctions import rules
+from handlers.auctions.formats import dutch_rules, sealed_rules
+from handlers.auctions.locking import mask_bidder, read_lots
+from protocols.auctions.audits import commitment_of
 from protocols.values import to_timestamp
-from server.auditing import audit, instant
+from server.cli.auditing import audit, instant
 from storage.auctions.places_postgres import read_places
 
 STATE = "status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions"

@@ -7,12 +7,12 @@ import msgspec
 import pytest
 
 from handlers.auctions.rules import CLOSE_GRACE_MS
-from protocols.auction_audits import AuditEvent
-from protocols.auction_refusals import AuctionNotFound
-from protocols.auction_terms import SoftClose
+from protocols.auctions.audits import AuditEvent
+from protocols.auctions.refusals import AuctionNotFound
+from protocols.auctions.terms import SoftClose
 from protocols.values import new_id, now_instant
-from server.audit_auction import describe
-from server.auditing import audit
+from server.cli.audit_auction import describe
+from server.cli.auditing import audit
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller
 from tests.integration.auctions.replay import read_audit
 from tests.integration.auctions.test_dutch import MINUTE_MS, TERMS

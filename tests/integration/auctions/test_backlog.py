@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 
-from handlers.auctions import PUNCTUAL
+from handlers.auctions import URGENT
 from handlers.auctions.rules import CLOSE_WAIT_MAX_MS, must_wait
-from protocols.auction_refusals import AuctionNotLive
-from protocols.auctions import BidReceipt
+from protocols.auctions.commands import BidReceipt
+from protocols.auctions.refusals import AuctionNotLive
 from protocols.values import new_id, now_instant
-from server.backlog import BidBacklog, watch_bids
-from server.timers import Timers
+from server.worker.bid_backlog import BidBacklog, watch_bids
+from server.worker.timers import Timers
 from storage.auctions.backlog_redis import KEY, BacklogStore, read_backlog
 from tests.integration.auctions.conftest import TIMERS, moment, new_caller
 from tests.integration.auctions.replay import assert_audited, assert_replays
@@ -52,7 +52,7 @@ async def running(*coroutines):
 
 
 def closer(market):
-    return Timers(market.pipeline._database, market.pipeline, TIMERS, punctual=PUNCTUAL).run()
+    return Timers(market.pipeline._database, market.pipeline, TIMERS, urgent=URGENT).run()
 
 
 def machinery(market, redis):

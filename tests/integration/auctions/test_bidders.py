@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from protocols.auction_guards import (
+from protocols.auctions.guards import (
     ApprovalNotNeeded,
     BidderIsBlocked,
     BidderNotApproved,
@@ -14,10 +14,10 @@ from protocols.auction_guards import (
     BlockNotFound,
     TooManyBlocks,
 )
-from protocols.auction_refusals import AuctionNotFound, AuctionNotLive, BidNotRetractable, OwnAuction
+from protocols.auctions.refusals import AuctionNotFound, AuctionNotLive, BidNotRetractable, OwnAuction
 from protocols.errors import InvalidInput, NotAllowed, Unauthenticated
 from protocols.values import new_id, now_instant
-from server.pipeline import Answer
+from server.commands.pipeline import Answer
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller, new_user
 from tests.integration.auctions.replay import assert_audited, assert_replays
 
@@ -315,7 +315,7 @@ async def test_blocks_are_their_sellers_own_paged_and_bounded(market, seller, bo
             await market.call("block_bidder", seller, **fields)
     with pytest.raises(BidderNotFound):
         await market.call("block_bidder", seller, bidder_id=new_id())
-    monkeypatch.setattr(sys.modules["handlers.auctions.block_bidder"], "BLOCKS_MAX", 5)
+    monkeypatch.setattr(sys.modules["handlers.auctions.guards.block_bidder"], "BLOCKS_MAX", 5)
     with pytest.raises(TooManyBlocks):
         await market.call("block_bidder", seller, bidder_id=(await new_user(market)).id)
 

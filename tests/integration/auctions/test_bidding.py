@@ -7,15 +7,15 @@ import msgspec
 import pytest
 
 from handlers.auctions import ROUTES
-from handlers.auctions.lots import mask_bidder
+from handlers.auctions.locking import mask_bidder
 from handlers.auctions.rules import CLOSE_GRACE_MS
 from handlers.contract import Call
-from protocols.auction_refusals import AuctionNotFound, AuctionNotLive, BidTooHigh, BidTooLow, OwnAuction
-from protocols.auction_terms import SoftClose
-from protocols.auctions import BidReceipt, PlaceBid
+from protocols.auctions.commands import BidReceipt, PlaceBid
+from protocols.auctions.refusals import AuctionNotFound, AuctionNotLive, BidTooHigh, BidTooLow, OwnAuction
+from protocols.auctions.terms import SoftClose
 from protocols.errors import KeyRequired, Refusal, Unauthenticated
 from protocols.values import new_id
-from server.pipeline import Answer, Pipeline
+from server.commands.pipeline import Answer, Pipeline
 from storage.auctions.lookups import read_auction_facts, read_ticker
 from storage.engines.postgres import open_database
 from tests.integration.auctions.conftest import ANONYMOUS, BY_VERB, HOUR_MS, Market, moment, new_caller

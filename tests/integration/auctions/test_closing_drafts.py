@@ -5,18 +5,19 @@ import importlib
 
 import pytest
 
-from handlers.auctions import PUNCTUAL, closing_drafts
+from handlers.auctions import URGENT
+from handlers.auctions.closing import closing_drafts
 from handlers.auctions.rules import CLOSE_GRACE_MS
-from protocols.auction_terms import SoftClose
+from protocols.auctions.terms import SoftClose
 from protocols.values import now_instant
 from tests.integration.auctions.conftest import HOUR_MS, Market, moment, new_caller
 from tests.integration.auctions.replay import assert_audited, assert_replays
 
-close_auction_module = importlib.import_module("handlers.auctions.close_auction")
+close_auction_module = importlib.import_module("handlers.auctions.closing.close_auction")
 
 
 async def prepare(market: Market, until_ms: int) -> None:
-    await market.pipeline.prepare_timers("close_auction", PUNCTUAL["close_auction"], 0, until_ms, 10_000)
+    await market.pipeline.prepare_timers("close_auction", URGENT["close_auction"], 0, until_ms, 10_000)
 
 
 @pytest.fixture

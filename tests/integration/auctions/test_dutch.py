@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from handlers.auctions.rules import CLOSE_GRACE_MS
-from protocols.auction_refusals import AuctionNotLive, BidNotRetractable, BidTooLow, OwnAuction
-from protocols.auction_terms import SoftClose
+from protocols.auctions.refusals import AuctionNotLive, BidNotRetractable, BidTooLow, OwnAuction
+from protocols.auctions.terms import SoftClose
 from protocols.errors import InvalidInput
 from protocols.values import new_id, now_instant, to_timestamp
 from storage.auctions.lookups import read_ticker

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from protocols.auction_refusals import BidTooLow
+from protocols.auctions.refusals import BidTooLow
 from tests.integration.auctions.conftest import new_caller
 from tests.integration.auctions.replay import assert_audited, assert_replays
 from tests.integration.auctions.test_sealed import close

@@ -10,12 +10,12 @@ import pytest
 from handlers.auctions.guard_rules import default_limit
 from handlers.auctions.rules import CLOSE_GRACE_MS
 from handlers.contract import Caller
-from protocols.auction_guards import ExposureExceeded
-from protocols.auction_refusals import AuctionNotLive, BidTooLow, UnitsReduced
-from protocols.auth import UserNotFound
+from protocols.auctions.guards import ExposureExceeded
+from protocols.auctions.refusals import AuctionNotLive, BidTooLow, UnitsReduced
+from protocols.auth.commands import UserNotFound
 from protocols.errors import InvalidInput, NotAllowed, Refusal
 from protocols.values import new_id, now_instant
-from server.pipeline import Answer
+from server.commands.pipeline import Answer
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller, new_user
 from tests.integration.auctions.replay import assert_audited, assert_replays
 from tests.integration.auctions.test_units import bid as bid_units
@@ -365,7 +365,7 @@ async def test_an_auction_without_a_guard_costs_no_round_trip_more(market, selle
     async def fail(*_):
         raise AssertionError("an unguarded auction asked for exposures or standings")
 
-    monkeypatch.setattr("handlers.auctions.guards.lock_cover", fail)
-    monkeypatch.setattr("handlers.auctions.guards.find_standings", fail)
-    monkeypatch.setattr("handlers.auctions.lots.change_used", fail)
+    monkeypatch.setattr("handlers.auctions.guards.admission.lock_cover", fail)
+    monkeypatch.setattr("handlers.auctions.guards.admission.find_standings", fail)
+    monkeypatch.setattr("handlers.auctions.locking.change_used", fail)
     await market.bid_now(auction, new_caller(), 30_00)

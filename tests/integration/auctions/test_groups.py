@@ -10,7 +10,7 @@ import pytest
 
 from handlers.auctions.open_auction import GROUP_MAX
 from handlers.auctions.rules import CLOSE_GRACE_MS
-from protocols.auction_terms import SoftClose
+from protocols.auctions.terms import SoftClose
 from protocols.errors import InvalidInput, Refusal
 from protocols.values import new_id, now_instant, to_timestamp
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller

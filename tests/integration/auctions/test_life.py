@@ -8,9 +8,10 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from handlers.auctions import PUNCTUAL, TIMERS, tell_losers
+from handlers.auctions import TIMERS, URGENT
+from handlers.auctions.closing import notify_losers as tell_losers
 from handlers.auctions.rules import CLOSE_GRACE_MS
-from protocols.auction_refusals import (
+from protocols.auctions.refusals import (
     AuctionNotCancellable,
     AuctionNotFound,
     AuctionNotLive,
@@ -20,11 +21,11 @@ from protocols.auction_refusals import (
     ListingNotAuctionable,
     OwnAuction,
 )
-from protocols.auction_terms import SoftClose
+from protocols.auctions.terms import SoftClose
 from protocols.errors import InvalidInput, KeyRequired, NotAllowed, Unauthenticated
-from protocols.listings import CategoryNotFound
+from protocols.listings.commands import CategoryNotFound
 from protocols.values import new_id, now_instant
-from server.timers import Timers
+from server.worker.timers import Timers
 from tests.integration.auctions.conftest import ANONYMOUS, HOUR_MS, moment, new_caller
 from tests.integration.auctions.replay import assert_audited, assert_replays
 
@@ -205,7 +206,7 @@ async def test_the_workers_timers_close_on_time_and_not_before(market, seller, a
     auctions = [await market.new_auction(seller, ends_at=moment(end)) for _ in range(20)]
     for auction in auctions:
         await market.bid_now(auction, ann, 20_00)
-    timers = Timers(market.pipeline._database, market.pipeline, TIMERS, punctual=PUNCTUAL)
+    timers = Timers(market.pipeline._database, market.pipeline, TIMERS, urgent=URGENT)
     worker = asyncio.create_task(timers.run())
     try:
         async with asyncio.timeout(10):

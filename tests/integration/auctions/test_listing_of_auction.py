@@ -10,17 +10,17 @@ import pytest
 from handlers.auctions.rules import CLOSE_GRACE_MS
 from handlers.contract import Call
 from handlers.listings import ROUTES as LISTING_ROUTES
-from protocols.auction_guards import AuctionNotEndable
-from protocols.auction_refusals import (
+from protocols.auctions.guards import AuctionNotEndable
+from protocols.auctions.refusals import (
     AuctionNotFound,
     AuctionNotLive,
     ListingAlreadyInAuction,
     ListingNotAuctionable,
 )
+from protocols.auctions.second_chances import SecondChanceUnavailable
 from protocols.errors import NotAllowed
-from protocols.listings import EVENTS, ListingInAuction, ListingNotActive
-from protocols.second_chances import SecondChanceUnavailable
-from protocols.stock import InsufficientStock, StockHeld
+from protocols.listings.commands import EVENTS, ListingInAuction, ListingNotActive
+from protocols.listings.stock import InsufficientStock, StockHeld
 from protocols.values import new_id, now_instant
 from storage.listings.lookups import read_stock
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller

@@ -6,14 +6,14 @@ from itertools import pairwise
 import msgspec
 import pytest
 
-from handlers.auctions.get_page import BIDS_SHOWN
-from handlers.auctions.onlookers import ANSWER_MS
+from handlers.auctions.reading.get_page import BIDS_SHOWN
 from handlers.auctions.rules import CLOSE_GRACE_MS
-from protocols.auction_refusals import AuctionNotFound
+from handlers.auctions.watching.viewers import ANSWER_MS
+from protocols.auctions.refusals import AuctionNotFound
 from protocols.errors import TemporarilyUnavailable
 from protocols.values import new_id, now_instant, to_json
 from storage.auctions.page_postgres import _sql
-from storage.crowds_redis import RedisCrowds
+from storage.platform.viewer_counts_redis import RedisViewerCounts
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller
 
 
@@ -188,10 +188,10 @@ async def test_the_page_says_how_many_watch_and_comes_without_it_while_nobody_kn
         return (await market.call("get_page", auction_id=auction_id)).watching_now
 
     market.clock_ms = now_instant()
-    await RedisCrowds(redis).tell({str(auction): 42})
+    await RedisViewerCounts(redis).tell({str(auction): 42})
     assert (await watching_now(auction), await watching_now(other)) == (42, 0)
-    monkeypatch.setattr("handlers.auctions.onlookers._away_until_ms", 0)
-    monkeypatch.setattr("handlers.auctions.onlookers.count_crowd", away)
+    monkeypatch.setattr("handlers.auctions.watching.viewers._away_until_ms", 0)
+    monkeypatch.setattr("handlers.auctions.watching.viewers.count_viewers", away)
     assert await watching_now(auction) == 42, "within a second nobody is asked"
     market.clock_ms += ANSWER_MS
     assert [await watching_now(one) for one in (auction, other, auction)] == [None] * 3

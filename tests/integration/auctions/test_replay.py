@@ -6,7 +6,7 @@ from collections import Counter
 
 import msgspec
 
-from protocols.auction_refusals import (
+from protocols.auctions.refusals import (
     AuctionNotCancellable,
     AuctionNotLive,
     BidNotRetractable,
@@ -15,7 +15,7 @@ from protocols.auction_refusals import (
     BuyNowUnavailable,
     UnitsReduced,
 )
-from protocols.auction_terms import SoftClose
+from protocols.auctions.terms import SoftClose
 from protocols.errors import Refusal
 from protocols.values import now_instant
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller

@@ -4,8 +4,14 @@ import random
 
 import pytest
 
-from protocols.auction_refusals import AuctionNotLive, BidTooHigh, BuyNowUnavailable, OwnAuction, TooManyUnits
-from protocols.auction_terms import SoftClose
+from protocols.auctions.refusals import (
+    AuctionNotLive,
+    BidTooHigh,
+    BuyNowUnavailable,
+    OwnAuction,
+    TooManyUnits,
+)
+from protocols.auctions.terms import SoftClose
 from protocols.errors import InvalidInput
 from protocols.values import now_instant
 from storage.auctions.lookups import read_ticker

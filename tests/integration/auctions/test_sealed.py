@@ -8,24 +8,24 @@ import asyncpg
 import msgspec
 import pytest
 
-from handlers.auctions.close_auction import UNREADABLE_WAIT_MS
+from handlers.auctions.closing.close_auction import UNREADABLE_WAIT_MS
+from handlers.auctions.formats.sealed_rules import OPENINGS_CHUNK
 from handlers.auctions.rules import CLOSE_GRACE_MS
-from handlers.auctions.sealed_rules import OPENINGS_CHUNK
 from handlers.contract import Caller
-from protocols.auction_audits import commitment_of
-from protocols.auction_refusals import (
+from protocols.auctions.audits import commitment_of
+from protocols.auctions.commands import BidReceipt, PlaceBid
+from protocols.auctions.refusals import (
     AuctionNotLive,
     BidNotRetractable,
     BidTooLow,
     BuyNowUnavailable,
     OwnAuction,
 )
-from protocols.auction_terms import SoftClose
-from protocols.auctions import BidReceipt, PlaceBid
+from protocols.auctions.terms import SoftClose
 from protocols.errors import InvalidInput, KeyReused, Refusal
 from protocols.values import new_id, now_instant, to_json
 from storage.auctions.lookups import read_auction_facts, read_ticker
-from storage.vault import Vault, VaultError
+from storage.platform.vault import Vault, VaultError
 from tests.integration.auctions.conftest import BY_VERB, HOUR_MS, moment, new_caller
 from tests.integration.auctions.replay import assert_audited, assert_replays
 from tests.unit.handlers.auctions.format_oracles import SealedOracle

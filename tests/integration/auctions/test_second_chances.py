@@ -6,11 +6,15 @@ import msgspec
 import pytest
 
 from handlers.auctions.rules import CLOSE_GRACE_MS
-from handlers.auctions.second_chance_rules import WINDOW_MS
-from protocols.auction_guards import ExposureExceeded
-from protocols.auction_refusals import AuctionNotFound
+from handlers.auctions.second_chances.rules import WINDOW_MS
+from protocols.auctions.guards import ExposureExceeded
+from protocols.auctions.refusals import AuctionNotFound
+from protocols.auctions.second_chances import (
+    SecondChanceNotFound,
+    SecondChanceNotOpen,
+    SecondChanceUnavailable,
+)
 from protocols.errors import InvalidInput, KeyRequired, NotAllowed
-from protocols.second_chances import SecondChanceNotFound, SecondChanceNotOpen, SecondChanceUnavailable
 from protocols.values import new_id, now_instant
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller
 from tests.integration.auctions.test_units import bid as bid_units

@@ -5,9 +5,9 @@ import dataclasses
 import msgspec
 import pytest
 
-from handlers.auctions.queue_losers import REVIEW_AFTER_MS
+from handlers.auctions.closing.queue_losers import REVIEW_AFTER_MS
 from handlers.auctions.rules import CLOSE_GRACE_MS
-from protocols.auction_signals import SignalAlreadyResolved, SignalNotFound
+from protocols.auctions.signals import SignalAlreadyResolved, SignalNotFound
 from protocols.errors import InvalidInput, NotAllowed, Unauthenticated
 from protocols.topics import parse_channel, signal_stream
 from protocols.values import new_id, now_instant

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from handlers.auctions import place_bid
+from handlers.auctions.bidding import place_bid
 from handlers.contract import Call, Outcome, Stores
-from protocols.auctions import PlaceBid
+from protocols.auctions.commands import PlaceBid
 from protocols.values import now_instant
-from storage.sql import read_statements
+from storage.platform.sql import read_statements
 from tests.integration.auctions.conftest import new_caller
 
 FOLDER = Path(__file__).parents[3] / "storage" / "auctions"

@@ -9,13 +9,13 @@ import asyncpg
 import msgspec
 import pytest
 
-from protocols.auction_audits import commitment_of
-from protocols.auction_refusals import BidTooLow, TooManyUnits, UnitsReduced
-from protocols.auction_terms import SoftClose
-from protocols.auctions import OpenAuction
+from protocols.auctions.audits import commitment_of
+from protocols.auctions.commands import OpenAuction
+from protocols.auctions.refusals import BidTooLow, TooManyUnits, UnitsReduced
+from protocols.auctions.terms import SoftClose
 from protocols.errors import InvalidInput, Refusal
 from protocols.values import now_instant
-from server.auditing import audit
+from server.cli.auditing import audit
 from storage.auctions.lookups import read_auction_facts, read_ticker
 from tests.integration.auctions.conftest import BY_VERB, HOUR_MS, moment, new_caller
 from tests.integration.auctions.replay import assert_audited, assert_replays, read_audit

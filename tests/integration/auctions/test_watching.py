@@ -7,13 +7,15 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from handlers.auctions import tell_started, watch_auction, watching
+from handlers.auctions import tell_started
 from handlers.auctions.rules import CLOSE_GRACE_MS
-from protocols.auction_refusals import AuctionNotFound, AuctionNotLive, OwnAuction
-from protocols.auction_terms import SoftClose
+from handlers.auctions.watching import watch_auction
+from handlers.auctions.watching import watch_list as watching
+from protocols.auctions.refusals import AuctionNotFound, AuctionNotLive, OwnAuction
+from protocols.auctions.terms import SoftClose
+from protocols.auctions.watching import WatchListFull
 from protocols.errors import InvalidInput, Unauthenticated
 from protocols.values import new_id, now_instant
-from protocols.watching import WatchListFull
 from tests.integration.auctions.conftest import ANONYMOUS, HOUR_MS, Market, moment, new_caller
 
 MINUTE_MS = 60_000

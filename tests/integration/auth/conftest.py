@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.support.auth_house import AuthHouse, open_house
+from tests.support.auth_system import AuthHouse, open_house
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -14,15 +14,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from handlers.auth import tokens
 from handlers.auth.keys import SIGNING_FILE, KeyRing, thumbprint
+from handlers.auth.revocations import RevocationWatch
 from handlers.auth.tokens import TokenSigner, TokenVerifier
-from handlers.auth.watch import SessionWatch
 from handlers.contract import Caller
-from protocols.auth import Logout, Refresh, SessionOver, TokenExpired, TokenInvalid
+from protocols.auth.commands import Logout, Refresh, SessionOver, TokenExpired, TokenInvalid
 from protocols.errors import TemporarilyUnavailable
 from protocols.values import now_instant
 from storage.auth.sessions_postgres import Revocation
 from storage.engines.postgres import open_database
-from tests.support.auth_house import ISSUER, AuthHouse, Member
+from tests.support.auth_system import ISSUER, AuthHouse, Member
 
 Pool = Any
 LATER_MS = 10**13
@@ -215,7 +215,7 @@ async def test_common_check_costs_no_database_round_trip(house: AuthHouse, datab
     member = await house.join()
     await house.verifier.verify_access_token(member.access_token)
     away = await open_database(database)
-    watch = SessionWatch(away, 900)
+    watch = RevocationWatch(away, 900)
     await watch.refresh()
     await away.close()  # any query would raise now
     verifier = TokenVerifier(house.tools.keys, ISSUER, watch)
@@ -227,7 +227,7 @@ async def test_logout_is_known_on_every_process_within_a_second(house: AuthHouse
     """Three other processes' watches with nobody to tell them: what they see is what PostgreSQL has."""
     databases = [await open_database(database) for _ in range(3)]
     told: list[list[Revocation]] = [[] for _ in databases]
-    watches = [SessionWatch(each, 900, told[place].extend) for place, each in enumerate(databases)]
+    watches = [RevocationWatch(each, 900, told[place].extend) for place, each in enumerate(databases)]
     for watch in watches:
         await watch.start()
     verifiers = [TokenVerifier(house.tools.keys, ISSUER, watch) for watch in watches]
@@ -256,7 +256,7 @@ async def test_process_that_starts_after_a_logout_knows_it(house: AuthHouse, dat
     member = await house.join()
     await house.run("logout", Logout(), member.caller)
     late = await open_database(database)
-    watch = SessionWatch(late, 900)
+    watch = RevocationWatch(late, 900)
     await watch.start()
     with pytest.raises(SessionOver):
         await TokenVerifier(house.tools.keys, ISSUER, watch).verify_access_token(member.access_token)
@@ -291,7 +291,7 @@ async def test_tokens_are_not_trusted_while_the_database_is_out_of_sight(
 ) -> None:
     member = await house.join()
     lost = await open_database(database)
-    watch = SessionWatch(lost, 900)
+    watch = RevocationWatch(lost, 900)
     await watch.start()
     verifier = TokenVerifier(house.tools.keys, ISSUER, watch)
     await verifier.verify_access_token(member.access_token)
@@ -310,7 +310,7 @@ async def test_stalled_process_looks_again_before_it_trusts_a_token(house: AuthH
     """No timer ran for a while: the first token checked waits for one shared look."""
     member = await house.join()
     stalled = await open_database(database)
-    watch = SessionWatch(stalled, 900)
+    watch = RevocationWatch(stalled, 900)
     await watch.refresh()
     verifier = TokenVerifier(house.tools.keys, ISSUER, watch)
     await verifier.verify_access_token(member.access_token)
@@ -332,7 +332,7 @@ async def test_watch_forgets_ends_that_no_living_token_can_have(
         "UPDATE sessions SET ended_at_ms = ended_at_ms - 3600000 WHERE session_id = $1", member.session_id
     )
     third = await open_database(database)
-    watch = SessionWatch(third, 900)
+    watch = RevocationWatch(third, 900)
     await watch.refresh()
     assert not watch.has_ended(member.session_id)
     assert watch.has_ended(other.session_id)

@@ -13,7 +13,7 @@ import pytest
 from handlers.auth import ROUTES
 from handlers.auth.rules import ACCOUNT_ATTEMPTS_MAX, IP_ATTEMPTS_MAX, SESSIONS_MAX
 from handlers.contract import ANONYMOUS, Caller, Permission
-from protocols.auth import (
+from protocols.auth.commands import (
     AccountBanned,
     BadCredentials,
     BanUser,
@@ -42,9 +42,9 @@ from protocols.errors import (
     Unauthenticated,
 )
 from protocols.values import new_id
-from server.pipeline import Pipeline
+from server.commands.pipeline import Pipeline
 from storage.engines.redis import open_redis
-from tests.support.auth_house import PASSWORD, ROUTE, AuthHouse, Member
+from tests.support.auth_system import PASSWORD, ROUTE, AuthHouse, Member
 
 Pool = Any
 

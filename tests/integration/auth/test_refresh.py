@@ -12,7 +12,7 @@ import pytest
 
 from handlers.auth.tokens import RefreshTokens
 from handlers.contract import Caller, Outcome, Stores
-from protocols.auth import (
+from protocols.auth.commands import (
     Login,
     Logout,
     Refresh,
@@ -23,7 +23,7 @@ from protocols.auth import (
 )
 from protocols.errors import Refusal, TemporarilyUnavailable
 from storage.auth.sessions_postgres import delete_old_sessions
-from tests.support.auth_house import PASSWORD, ROUTE, AuthHouse, Member
+from tests.support.auth_system import PASSWORD, ROUTE, AuthHouse, Member
 
 Pool = Any
 

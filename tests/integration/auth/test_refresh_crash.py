@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from tests.support.auth_house import AuthHouse
+from tests.support.auth_system import AuthHouse
 
 ROOT = Path(__file__).parents[3]
 KILLS = 6
 SERVE = """
 import asyncio, sys
 from pathlib import Path
-from protocols.auth import Refresh
-from tests.support.auth_house import open_house
+from protocols.auth.commands import Refresh
+from tests.support.auth_system import open_house
 
 async def main():
     house = await open_house(sys.argv[1], sys.argv[2], Path(sys.argv[3]))

@@ -13,11 +13,11 @@ import jwt
 import pytest
 import pytest_asyncio
 
+from handlers.auth.revocations import RevocationWatch
 from handlers.auth.rules import SCOPE_TOKENS_MAX
 from handlers.auth.scope_tokens import ScopeVerifier
-from handlers.auth.watch import SessionWatch
 from handlers.contract import ANONYMOUS, Caller
-from protocols.auth import (
+from protocols.auth.commands import (
     CreateScopeToken,
     ListScopeTokens,
     Login,
@@ -34,10 +34,10 @@ from protocols.auth import (
 from protocols.errors import NotAllowed, TemporarilyUnavailable, Unauthenticated, UnknownChannel
 from protocols.values import new_id, now_instant
 from realtime.ports import ChannelRule, Lane
-from server.scopes import ScopedRules
+from server.channels.delegations import DelegatedPermissions
 from storage.auth.scope_tokens_postgres import delete_old_scope_tokens
 from storage.engines.postgres import open_database
-from tests.support.auth_house import ISSUER, PASSWORD, AuthHouse, Member
+from tests.support.auth_system import ISSUER, PASSWORD, AuthHouse, Member
 
 ORDER = f"orders:{new_id()}"
 AUCTION = f"auctions:{new_id()}"
@@ -92,7 +92,7 @@ def forge(house: AuthHouse, token: str, typ: str = "scope+jwt", **changes: Any) 
 
 class TestSight:
     async def test_holder_sees_what_the_issuer_may_see_and_does_nothing_else(self, house, scopes, amina):
-        rules = ScopedRules(OwnOrders(amina.caller), scopes)
+        rules = DelegatedPermissions(OwnOrders(amina.caller), scopes)
         token = await lend(house, amina, ORDER)
         with pytest.raises(NotAllowed):
             await rules.authorize(ANONYMOUS, ORDER)
@@ -107,7 +107,7 @@ class TestSight:
 
     async def test_issuer_who_may_not_follow_lends_nothing(self, house, scopes, amina):
         stranger = await house.join()
-        rules = ScopedRules(OwnOrders(amina.caller), scopes)
+        rules = DelegatedPermissions(OwnOrders(amina.caller), scopes)
         token = await lend(house, stranger, ORDER)
         with pytest.raises(NotAllowed):
             await rules.authorize(ANONYMOUS, ORDER, token)
@@ -116,7 +116,7 @@ class TestSight:
 
     async def test_issuer_who_lost_the_right_lends_nothing_any_more(self, house, scopes, amina):
         orders = OwnOrders(amina.caller)
-        rules = ScopedRules(orders, scopes)
+        rules = DelegatedPermissions(orders, scopes)
         token = await lend(house, amina, ORDER)
         assert await rules.authorize(ANONYMOUS, ORDER, token)
         orders.owner = Caller(new_id())
@@ -141,7 +141,7 @@ class TestSight:
     async def test_personal_channel_stays_closed_though_a_token_of_ours_names_it(self, house, scopes, amina):
         mine = f"personal:#{amina.user_id}"
         token = forge(house, await lend(house, amina, AUCTION), channels=[mine, "personal:*"])
-        rules = ScopedRules(OwnOrders(amina.caller), scopes)
+        rules = DelegatedPermissions(OwnOrders(amina.caller), scopes)
         with pytest.raises(NotAllowed):
             await rules.authorize(ANONYMOUS, mine, token)
 
@@ -361,7 +361,7 @@ class TestCost:
 
     async def test_without_a_database_nobody_new_is_believed(self, house, amina, database):
         lost = await open_database(database)
-        watch = SessionWatch(lost, 900)
+        watch = RevocationWatch(lost, 900)
         await watch.refresh()
         verifier = ScopeVerifier(house.tools.keys, ISSUER, watch, lost, 900)
         known, unknown = await lend(house, amina, AUCTION), await lend(house, await house.join(), AUCTION)

@@ -20,19 +20,19 @@ from protocols.errors import NotAllowed, TemporarilyUnavailable, Unauthenticated
 from protocols.topics import Entry
 from protocols.values import new_id
 from realtime.ports import ChannelRule, Lane
-from server.channel_log import ChannelLog
-from server.commands import CommandTable
-from server.http.app import DoorParts, create_app
+from server.channels.log import ChannelLog
+from server.commands.pipeline import Pipeline
+from server.commands.ratelimits import LocalLimits, SharedLimits
+from server.commands.table import CommandTable
+from server.http.app import HttpParts, create_app
 from server.http.channels import ChannelSource
 from server.http.protocol import BoundedHttp
-from server.metrics import Metrics
-from server.pipeline import Pipeline
-from server.ratelimits import LocalLimits, SharedLimits
-from server.settings import Settings
+from server.process.metrics import Metrics
+from server.process.settings import Settings
 from storage.engines.postgres import open_database
 from storage.engines.redis import open_redis
-from storage.events_postgres import read_epoch
-from storage.ratelimits_redis import RateLimitStore
+from storage.platform.events_postgres import read_epoch
+from storage.platform.ratelimits_redis import RateLimitStore
 from tests.support.counters import create_counters
 from tests.support.notes import ROUTES, create_notes
 
@@ -174,7 +174,7 @@ async def house(
             await asyncio.sleep(30)
 
     app = create_app(
-        DoorParts(
+        HttpParts(
             table=table,
             metrics=metrics,
             settings=settings,

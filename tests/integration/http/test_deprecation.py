@@ -8,7 +8,7 @@ import pytest_asyncio
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from handlers.contract import Deprecation
-from server.routes import ROUTES as REAL_ROUTES
+from server.domains import ROUTES as REAL_ROUTES
 from server.schemas.asyncapi import Vocabulary, build_asyncapi
 from tests.integration.http.conftest import house
 from tests.support.notes import ROUTES

@@ -10,10 +10,10 @@ from handlers.contract import Caller
 from protocols.budgets import Rule
 from protocols.values import new_id
 from realtime.ports import ProtocolError
-from server import ratelimits
-from server.ratelimits import ANONYMOUS_RULE, USER_RULE, SharedLimits
+from server.commands import ratelimits
+from server.commands.ratelimits import ANONYMOUS_RULE, USER_RULE, SharedLimits
 from storage.engines.redis import open_redis
-from storage.ratelimits_redis import RateLimitStore
+from storage.platform.ratelimits_redis import RateLimitStore
 from tests.integration.http.conftest import house
 
 RULE = Rule("test", count=30, period_s=60, burst=15)

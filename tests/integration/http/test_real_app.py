@@ -7,9 +7,9 @@ import pytest
 import pytest_asyncio
 
 from protocols.values import new_id
-from server.routes import ROUTES
-from server.settings import Settings
-from server.wiring import open_server
+from server.domains import ROUTES
+from server.process.settings import Settings
+from server.process.wiring import open_server
 from tests.integration.http.conftest import serving
 
 

@@ -12,10 +12,10 @@ from redis.asyncio import Redis
 
 from handlers.contract import ANONYMOUS, Caller, Photos
 from handlers.listings import ROUTES
-from handlers.listings.photo_tools import PhotoTools
+from handlers.listings.photos.tools import PhotoTools
 from protocols.values import new_id
-from server.decoding import StructDecoder
-from server.pipeline import Pipeline
+from server.commands.decoding import StructDecoder
+from server.commands.pipeline import Pipeline
 from storage.engines.objects import Place, open_objects
 from storage.engines.postgres import Database, open_database
 

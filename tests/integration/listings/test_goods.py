@@ -5,8 +5,8 @@ import pytest
 from handlers.contract import ANONYMOUS, Caller
 from protocols.countries import COUNTRIES
 from protocols.errors import InvalidInput, NotAllowed, Unauthenticated
-from protocols.goods import GoodsProhibited, GoodsRuleNotFound
-from protocols.listings import CategoryNotFound, ListingNotFound
+from protocols.listings.commands import CategoryNotFound, ListingNotFound
+from protocols.listings.goods import GoodsProhibited, GoodsRuleNotFound
 from protocols.values import new_id
 
 IVORY = "Antique ivory tusk, carved"

@@ -9,11 +9,11 @@ from uuid import UUID
 import pytest
 
 from handlers.listings import TIMERS
-from handlers.listings.photo_tools import RENDERING_MAX, WAITING_MAX, PhotoTools
-from handlers.listings.upload_photo import HELD_FOR_MS
+from handlers.listings.photos.tools import RENDERING_MAX, WAITING_MAX, PhotoTools
+from handlers.listings.photos.upload_photo import HELD_FOR_MS
 from protocols.errors import InvalidInput, NotAllowed, TemporarilyUnavailable
-from protocols.listings import ListingNotActive, ListingNotFound
-from protocols.photos import PHOTOS_MAX, PhotoNotFound, PhotoTooLarge, PhotoUnreadable, TooManyPhotos
+from protocols.listings.commands import ListingNotActive, ListingNotFound
+from protocols.listings.photos import PHOTOS_MAX, PhotoNotFound, PhotoTooLarge, PhotoUnreadable, TooManyPhotos
 from protocols.values import new_id
 from storage.engines.objects import Place, open_objects
 from tests.support.pictures import bomb_png, encode, telling_jpeg, two_halves
@@ -213,7 +213,7 @@ async def test_files_are_not_swept_while_their_upload_is_under_way(shop, seller)
 
 async def test_an_upload_that_was_stored_too_slowly_is_refused(shop, seller, monkeypatch):
     listing = await shop.create(seller)
-    monkeypatch.setattr("handlers.listings.upload_photo.now_instant", lambda: 1_000)
+    monkeypatch.setattr("handlers.listings.photos.upload_photo.now_instant", lambda: 1_000)
     with pytest.raises(TemporarilyUnavailable):
         await upload(shop, seller, listing["id"], picture(13))
     assert HELD_FOR_MS > 60_000
@@ -240,6 +240,6 @@ async def test_more_pictures_than_may_wait_are_refused_at_once(shop, tmp_path):
 async def test_a_renderer_without_memory_refuses_the_picture(shop, tmp_path, monkeypatch):
     program = tmp_path / "die.py"
     program.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
-    monkeypatch.setattr("handlers.listings.photo_tools._PROGRAM", str(program))
+    monkeypatch.setattr("handlers.listings.photos.tools._PROGRAM", str(program))
     with pytest.raises(PhotoUnreadable):
         await shop.photos.render(picture(1))

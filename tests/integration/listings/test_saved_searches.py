@@ -11,11 +11,11 @@ import pytest
 
 from handlers.contract import Caller
 from handlers.listings import TIMERS
-from handlers.listings.match_searches import match_searches
-from handlers.listings.tell_matches import tell_matches
+from handlers.listings.searches.match_searches import match_searches
+from handlers.listings.searches.notify_matches import tell_matches
 from protocols.errors import InvalidInput
-from protocols.listings import CategoryNotFound
-from protocols.saved_searches import SEARCHES_MAX, SearchNotFound, TooManySearches
+from protocols.listings.commands import CategoryNotFound
+from protocols.listings.saved_searches import SEARCHES_MAX, SearchNotFound, TooManySearches
 from protocols.values import new_id
 
 matching, telling = (sys.modules[verb.__module__] for verb in (match_searches, tell_matches))

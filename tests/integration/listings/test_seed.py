@@ -2,8 +2,8 @@
 
 import asyncio
 
-from server.demo_data import CITIES, DEMO_SELLER_IDS, GOODS, LISTING_COUNT, demo_listings
-from server.seed import LIVE_AUCTIONS, seed
+from server.cli.demo_data import CITIES, DEMO_SELLER_IDS, GOODS, LISTING_COUNT, demo_listings
+from server.cli.seed import LIVE_AUCTIONS, seed
 
 
 def test_the_demo_listings_are_the_same_every_time():

@@ -10,11 +10,11 @@ import pytest
 
 from handlers.contract import Caller
 from handlers.listings import ROUTES, TIMERS
-from handlers.listings.expire_reservations import expire_reservations
-from handlers.listings.stock_rules import HELD_MAX, RESERVED_FOR_MS
+from handlers.listings.stock.expire_reservations import expire_reservations
+from handlers.listings.stock.rules import HELD_MAX, RESERVED_FOR_MS
 from protocols.errors import KeyRequired, NotAllowed, Stale
-from protocols.listings import ListingNotActive, ListingNotFound
-from protocols.stock import (
+from protocols.listings.commands import ListingNotActive, ListingNotFound
+from protocols.listings.stock import (
     InsufficientStock,
     ListingHasNoPrice,
     OwnListing,
@@ -24,7 +24,7 @@ from protocols.stock import (
     TooManyReservations,
 )
 from protocols.values import new_id
-from server.pipeline import Pipeline
+from server.commands.pipeline import Pipeline
 from storage.engines.postgres import open_database
 from storage.listings.lookups import read_stock
 from storage.listings.selling import sell_reserved

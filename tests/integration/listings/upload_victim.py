@@ -13,12 +13,12 @@ from uuid import UUID
 
 from redis.asyncio import Redis
 
-import server.pipeline
+import server.commands.pipeline
 from handlers.contract import Caller
 from handlers.listings import ROUTES
-from handlers.listings.photo_tools import PhotoTools
-from protocols.photos import UploadPhoto
-from server.pipeline import Pipeline
+from handlers.listings.photos.tools import PhotoTools
+from protocols.listings.photos import UploadPhoto
+from server.commands.pipeline import Pipeline
 from storage.engines.objects import Objects, Place, open_objects
 from storage.engines.postgres import open_database
 
@@ -63,7 +63,7 @@ async def main(
     if step == "one file":
         Objects.put = put_one
     if step == "in transaction":
-        server.pipeline.append_events = append_nothing
+        server.commands.pipeline.append_events = append_nothing
     pipeline = Pipeline(
         await open_database(postgres_url),
         Redis.from_url(redis_url),

@@ -8,7 +8,7 @@ import pytest_asyncio
 from websockets.asyncio.client import connect
 
 from protocols.budgets import Rule
-from realtime.connection import Connection
+from realtime.connection.connection import Connection
 from realtime.limits import COMMANDS_RULE, REFUSALS_RULE, Limits
 from tests.acceptance.test_realtime_protocol import Talker
 from tests.support.realtime_app import running_app

@@ -11,7 +11,7 @@ from websockets.asyncio.client import connect
 from protocols.control import UnsubscribeUser
 from realtime.hooks import Cause, Hooks
 from realtime.limits import Limits
-from server.metrics import Metrics
+from server.process.metrics import Metrics
 from tests.acceptance.test_realtime_protocol import Talker
 from tests.support.realtime_app import running_app
 
@@ -188,7 +188,7 @@ async def test_without_observers_no_fact_is_made(app, monkeypatch):
         raise AssertionError("a fact was made for nobody")
 
     for name in ("Connected", "Subscribed", "Unsubscribed", "Disconnected"):
-        monkeypatch.setattr(f"realtime.connection.{name}", made)
+        monkeypatch.setattr(f"realtime.connection.connection.{name}", made)
     talker, _ = await arrive(app)
     assert "subscribe" in await talker.ask(2, subscribe={"channel": "auctions:1"})
     await talker.ws.close()

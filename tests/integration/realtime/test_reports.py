@@ -6,8 +6,8 @@ import pytest
 import pytest_asyncio
 from websockets.asyncio.client import connect
 
-from realtime import reports
 from realtime.limits import Limits
+from realtime.presence import offset_reports as reports
 from tests.acceptance.test_realtime_protocol import Talker
 from tests.support.realtime_app import running_app
 

@@ -5,8 +5,8 @@ import uuid
 import pytest_asyncio
 
 from protocols.values import new_id
-from server import housekeeping
-from server.housekeeping import CHORES, forget
+from server.worker import retention as housekeeping
+from server.worker.retention import CHORES, forget
 from storage.auctions.signals_postgres import delete_old_activity
 from storage.auctions.watches_postgres import delete_old_watches
 from storage.engines.postgres import open_database

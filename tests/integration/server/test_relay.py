@@ -9,11 +9,11 @@ import pytest_asyncio
 from nats.aio.client import Client
 
 from protocols.errors import Fault
-from server.relay import Relay
+from server.worker.relay import Relay
 from storage.engines.nats import NatsLink, open_nats
 from storage.engines.postgres import Database, open_database
-from storage.events_postgres import NewEvent, append_events
-from storage.streams_nats import STREAM, follow_heads, prepare_stream
+from storage.platform.events_postgres import NewEvent, append_events
+from storage.platform.streams_nats import STREAM, follow_heads, prepare_stream
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

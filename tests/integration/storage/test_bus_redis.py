@@ -8,7 +8,7 @@ import pytest
 
 from protocols.topics import Entry
 from server.local.engines import LocalEngines
-from storage.bus_redis import RedisBus
+from storage.platform.bus_redis import RedisBus
 from tests.support.engines import ROOT, free_home
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from protocols.errors import TemporarilyUnavailable
-from storage.crowds_redis import RedisCrowds
 from storage.engines.redis import open_redis
+from storage.platform.viewer_counts_redis import RedisViewerCounts
 
 
 async def test_processes_add_up_and_each_tells_for_itself(redis):
-    one, other = RedisCrowds(redis), RedisCrowds(redis)
+    one, other = RedisViewerCounts(redis), RedisViewerCounts(redis)
     assert await one.count("a") == 0
     await one.tell({"a": 40, "b": 1})
     await other.tell({"a": 7})
@@ -26,7 +26,7 @@ async def test_processes_add_up_and_each_tells_for_itself(redis):
 
 
 async def test_a_process_that_does_not_tell_again_is_forgotten(redis):
-    dead, alive = RedisCrowds(redis, lifetime_s=0.3), RedisCrowds(redis, lifetime_s=0.3)
+    dead, alive = RedisViewerCounts(redis, lifetime_s=0.3), RedisViewerCounts(redis, lifetime_s=0.3)
     await dead.tell({"dying": 10, "alone": 3})
     for size in (1, 2, 2):
         await asyncio.sleep(0.15)
@@ -38,7 +38,7 @@ async def test_a_process_that_does_not_tell_again_is_forgotten(redis):
 
 async def test_outage_is_a_temporary_fault(tmp_path: Path):
     nobody = open_redis(f"unix://{tmp_path}/nobody.sock")
-    crowds = RedisCrowds(nobody)
+    crowds = RedisViewerCounts(nobody)
     for question in (crowds.tell({"a": 1}), crowds.count("a")):
         with pytest.raises(TemporarilyUnavailable):
             await question

@@ -7,7 +7,7 @@ import pytest
 
 from protocols.errors import TemporarilyUnavailable
 from server.local.engines import LocalEngines
-from storage.mailbox_redis import LETTERS_AT_ONCE_MAX, RedisMailbox
+from storage.platform.mailbox_redis import LETTERS_AT_ONCE_MAX, RedisMailbox
 from tests.support.engines import ROOT, free_home
 
 

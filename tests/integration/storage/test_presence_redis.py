@@ -7,7 +7,7 @@ import pytest
 
 from protocols.errors import TemporarilyUnavailable
 from storage.engines.redis import open_redis
-from storage.presence_redis import RedisPresence
+from storage.platform.presence_redis import RedisPresence
 
 
 def info(user, client):

@@ -7,7 +7,7 @@ import pytest
 
 from protocols.errors import TemporarilyUnavailable
 from storage.engines.redis import open_redis
-from storage.reports_redis import Behind, RedisReports
+from storage.platform.offset_reports_redis import Behind, RedisOffsetReports
 
 AT_MS = 1_790_000_000_000
 
@@ -17,7 +17,7 @@ def report(channel, client, offset, user="amina"):
 
 
 async def test_who_is_behind_is_told_by_any_process(redis):
-    here, elsewhere = RedisReports(redis), RedisReports(redis)
+    here, elsewhere = RedisOffsetReports(redis), RedisOffsetReports(redis)
     await here.apply([report("a", "c1", 5), report("a", "c2", 9), report("b", "c1", 1)])
     await elsewhere.apply([report("a", "c3", 2, "ba:du é"), report("a", "c1", 6), report("a", "c4", 10)])
     readers = await here.behind("a", 10, 2)
@@ -30,7 +30,7 @@ async def test_who_is_behind_is_told_by_any_process(redis):
 
 
 async def test_pages_follow_one_another_though_the_last_one_shown_moves_or_goes(redis):
-    reports = RedisReports(redis)
+    reports = RedisOffsetReports(redis)
     await reports.apply([report("p", f"c{n}", n // 3) for n in range(9)])
     first = await reports.behind("p", 9, 4)
     assert [one.client for one in first.behind] == ["c0", "c1", "c2", "c3"]
@@ -47,12 +47,12 @@ async def test_pages_follow_one_another_though_the_last_one_shown_moves_or_goes(
 
 
 async def test_nobody_is_behind_in_an_unknown_channel(redis):
-    readers = await RedisReports(redis).behind("nobody", 10, 10)
+    readers = await RedisOffsetReports(redis).behind("nobody", 10, 10)
     assert (readers.count, readers.behind_count, readers.behind) == (0, 0, [])
 
 
 async def test_who_is_not_repeated_is_forgotten_without_a_trace(redis):
-    reports = RedisReports(redis, lifetime_s=0.3)
+    reports = RedisOffsetReports(redis, lifetime_s=0.3)
     await reports.apply([report("dying", "c1", 1), report("dying", "c2", 1)])
     for _ in range(3):
         await asyncio.sleep(0.15)
@@ -64,7 +64,7 @@ async def test_who_is_not_repeated_is_forgotten_without_a_trace(redis):
 
 
 async def test_the_last_to_leave_leaves_no_key(redis):
-    reports = RedisReports(redis)
+    reports = RedisOffsetReports(redis)
     await reports.apply([report("left", "c1", 1)])
     await reports.apply([report("left", "c1", -1)])
     assert await redis.keys("reports:{left}*") == []
@@ -72,7 +72,7 @@ async def test_the_last_to_leave_leaves_no_key(redis):
 
 async def test_outage_is_a_temporary_fault(tmp_path: Path):
     nobody = open_redis(f"unix://{tmp_path}/nobody.sock")
-    reports = RedisReports(nobody)
+    reports = RedisOffsetReports(nobody)
     for question in (reports.apply([report("a", "c1", 1)]), reports.behind("a", 1, 1)):
         with pytest.raises(TemporarilyUnavailable):
             await question

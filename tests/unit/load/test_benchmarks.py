@@ -16,9 +16,9 @@ from load.benchmarks.machine import CpuMeter, cpu_s, exact_cpu_s, families, memo
 from load.benchmarks.report import Figure, keep, number, print_table
 from load.benchmarks.turns import ratios_in_words, take_turns
 from load.benchmarks.watch import completions, last_offset
-from realtime.fanout import encode_chunk
+from realtime.channels.fanout import encode_chunk
+from realtime.channels.publication import JSON, Publication
 from realtime.ports import Entry
-from realtime.publication import JSON, Publication
 
 ROOT = Path(__file__).parents[3]
 

@@ -7,7 +7,7 @@ import pytest
 from handlers.auth.keys import KeyRing
 from handlers.auth.tokens import TokenVerifier
 from load import followers as module
-from load.benchmarks.onlookers import arrivals
+from load.benchmarks.audience import arrivals
 from load.benchmarks.tokens import mint_tokens
 from load.benchmarks.watch import Watcher
 from load.followers import Follower, Score, following

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from protocols.centrifuge import (
+from protocols.wire.centrifuge import (
     CodecError,
     Command,
     ConnectResult,
@@ -18,7 +18,7 @@ from protocols.centrifuge import (
     SubscribeResult,
     UnsubscribeResult,
 )
-from protocols.codec_json import JsonCodec
+from protocols.wire.codec_json import JsonCodec
 from realtime.limits import MESSAGE_BYTES_MAX
 
 codec = JsonCodec()

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-import protocols.centrifuge_pb2
-from protocols.centrifuge import (
+import protocols.wire.centrifuge_pb2
+from protocols.wire.centrifuge import (
     CodecError,
     Command,
     ConnectResult,
@@ -23,7 +23,7 @@ from protocols.centrifuge import (
     SubscribeResult,
     UnsubscribeResult,
 )
-from protocols.codec_protobuf import ProtobufCodec
+from protocols.wire.codec_protobuf import ProtobufCodec
 from realtime.limits import MESSAGE_BYTES_MAX
 
 codec = ProtobufCodec()
@@ -59,16 +59,23 @@ def replies(data: bytes) -> list[sdk.Reply]:
 
 
 def test_schema_is_what_the_generated_module_says(tmp_path):
-    root = Path(protocols.centrifuge_pb2.__file__).parent.parent
+    root = Path(protocols.wire.centrifuge_pb2.__file__).parents[2]
     out = tmp_path / "descriptors"
     subprocess.run(
-        [sys.executable, "-m", "grpc_tools.protoc", f"-I{root}", f"-o{out}", "protocols/centrifuge.proto"],
+        [
+            sys.executable,
+            "-m",
+            "grpc_tools.protoc",
+            f"-I{root}",
+            f"-o{out}",
+            "protocols/wire/centrifuge.proto",
+        ],
         check=True,
         cwd=root,
     )
     [regenerated] = FileDescriptorSet.FromString(out.read_bytes()).file
     committed = FileDescriptorProto()
-    protocols.centrifuge_pb2.DESCRIPTOR.CopyToProto(committed)
+    protocols.wire.centrifuge_pb2.DESCRIPTOR.CopyToProto(committed)
     regenerated.ClearField("source_code_info")
     for (
         message
@@ -84,7 +91,7 @@ def test_schema_is_what_the_generated_module_says(tmp_path):
 
 
 def test_schema_agrees_with_the_sdk_on_every_field_both_know():
-    ours = protocols.centrifuge_pb2.DESCRIPTOR.message_types_by_name
+    ours = protocols.wire.centrifuge_pb2.DESCRIPTOR.message_types_by_name
     compared = 0
     for name, theirs in sdk.DESCRIPTOR.message_types_by_name.items():
         for field in theirs.fields if name in ours else ():
@@ -220,5 +227,5 @@ def test_sdk_reads_what_we_write(command_id, data, number, at_ms, text):
 
 
 def test_publication_carries_its_key():
-    message = protocols.centrifuge_pb2.Publication.FromString(codec.publication(1, b"1", 0, "trip"))
+    message = protocols.wire.centrifuge_pb2.Publication.FromString(codec.publication(1, b"1", 0, "trip"))
     assert (message.key, message.data, message.offset) == ("trip", b"1", 1)

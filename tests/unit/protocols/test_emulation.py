@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols import centrifuge_pb2
-from protocols.centrifuge import CodecError, ConnectResult, EmulationRequest
-from protocols.codec_json import JsonCodec
-from protocols.codec_protobuf import ProtobufCodec
+from protocols.wire import centrifuge_pb2
+from protocols.wire.centrifuge import CodecError, ConnectResult, EmulationRequest
+from protocols.wire.codec_json import JsonCodec
+from protocols.wire.codec_protobuf import ProtobufCodec
 
 CODECS = [JsonCodec(), ProtobufCodec()]
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)

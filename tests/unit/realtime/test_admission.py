@@ -6,9 +6,9 @@ from functools import partial
 
 import pytest
 
-from realtime.admission import LINE_MAX, TURN_S, Admission
+from realtime.connection.writer import Counters
 from realtime.limits import Limits
-from realtime.writer import Counters
+from realtime.transport.admission import LINE_MAX, TURN_S, Admission
 
 
 class Slow:
@@ -116,7 +116,7 @@ async def test_new_connections_take_their_steps_in_order_for_a_bounded_time_of_e
         done.append(number)
 
     for number in range(count):
-        watched.admission.line_up(partial(step, number))
+        watched.admission.enqueue(partial(step, number))
     assert watched.admission.is_behind()
     while len(done) < count:
         began = time.perf_counter()
@@ -126,15 +126,15 @@ async def test_new_connections_take_their_steps_in_order_for_a_bounded_time_of_e
     assert len(lasted) >= count // 4  # a turn takes four steps, not all that wait
     assert sorted(lasted)[len(lasted) // 2] < 2 * TURN_S
     assert not watched.admission.is_behind()
-    watched.admission.line_up(lambda: done.append("later"))
+    watched.admission.enqueue(lambda: done.append("later"))
     await asyncio.sleep(0.01)
     assert done[-1] == "later"
 
 
 async def test_a_step_that_fails_does_not_hold_up_the_line(watched, caplog):
     done = []
-    watched.admission.line_up(lambda: 1 / 0)
-    watched.admission.line_up(lambda: done.append(1))
+    watched.admission.enqueue(lambda: 1 / 0)
+    watched.admission.enqueue(lambda: done.append(1))
     await asyncio.sleep(0.01)
     assert done == [1]
     assert "a connection failed on its way in or out" in caplog.text

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from protocols.topics import auction_channel, crowd_of, personal_channel, stock_channel, ticker_channel
+from protocols.topics import auction_channel, personal_channel, stock_channel, ticker_channel, viewer_group_of
 from protocols.values import new_id
-from realtime.crowds import Crowds
 from realtime.ports import Lane
+from realtime.presence.viewer_counts import ViewerCounts
 from tests.support.realtime_readers import Reader, quiet_hub
 
 AUCTION = new_id()
@@ -38,13 +38,13 @@ async def room():
     await hub.start()
     events = await hub.open(auction_channel(AUCTION), Lane.REPLAYED)
     ticker = await hub.open(ticker_channel(AUCTION), Lane.LATEST)
-    return hub, store, Crowds(store, hub.room, hub.channels), events, ticker
+    return hub, store, ViewerCounts(store, hub.context, hub.channels), events, ticker
 
 
 def test_only_auctions_have_a_crowd():
-    assert crowd_of(auction_channel(AUCTION)) == crowd_of(ticker_channel(AUCTION)) == CROWD
+    assert viewer_group_of(auction_channel(AUCTION)) == viewer_group_of(ticker_channel(AUCTION)) == CROWD
     for other in (personal_channel(AUCTION), stock_channel(AUCTION), "auctions", ""):
-        assert crowd_of(other) is None
+        assert viewer_group_of(other) is None
 
 
 async def test_a_size_is_told_when_it_changed_and_nothing_is_told_otherwise():

@@ -7,9 +7,9 @@ from centrifuge.fossil import apply_delta as official_apply
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from realtime.delta import DeltaError, apply_delta, make_delta
+from realtime.channels.delta import DeltaError, apply_delta, make_delta
+from realtime.channels.publication import DELTA_SOURCE_BYTES_MAX, JSON, PROTOBUF, Publication, find_deltas
 from realtime.ports import Entry
-from realtime.publication import DELTA_SOURCE_BYTES_MAX, JSON, PROTOBUF, Publication, find_deltas
 
 texts = st.text(st.sampled_from("ab{}:,0 é€😀"), max_size=300)
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.speedups import apply_mask
 
-from realtime.frames import (
+from realtime.transport.frames import (
     BINARY,
     CLOSE,
     CONTINUATION,

@@ -2,8 +2,8 @@
 
 import json
 
-from realtime.delta import apply_delta
-from realtime.fanout import Style
+from realtime.channels.delta import apply_delta
+from realtime.channels.fanout import Style
 from realtime.ports import Entry, Lane
 from tests.support.realtime_readers import Reader, quiet_hub
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from protocols.centrifuge import FilterNode
-from realtime.tags import NODES_MAX, VALUES_MAX, BadFilterError, TagsFilter
+from protocols.wire.centrifuge import FilterNode
+from realtime.channels.tags import NODES_MAX, VALUES_MAX, BadFilterError, TagsFilter
 
 TAGS = {"kind": "bid", "price": "10.5", "empty": ""}
 

@@ -6,7 +6,7 @@ import pytest
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from realtime.upgrade import Upgrade, accept_upgrade, read_upgrade
+from realtime.transport.fast_handshake import Upgrade, accept_upgrade, read_upgrade
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 LINES = {

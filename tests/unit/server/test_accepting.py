@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from server.accepting import Acceptor
+from server.process.accepting import Acceptor
 
 
 class Greeter(asyncio.Protocol):
@@ -43,7 +43,7 @@ async def heard(clients):
 
 
 async def test_a_queue_is_taken_for_a_bounded_time_of_each_turn(listening, monkeypatch):
-    monkeypatch.setattr("server.accepting.TURN_S", 0.0)  # one per turn
+    monkeypatch.setattr("server.process.accepting.TURN_S", 0.0)  # one per turn
     clients = knock(listening, 10)
     made = []
 
@@ -125,7 +125,7 @@ class Exhausted:
 
 
 async def test_without_descriptors_the_queue_waits_and_the_loop_does_not_spin(listening, monkeypatch):
-    monkeypatch.setattr("server.accepting.EXHAUSTED_PAUSE_S", 0.05)
+    monkeypatch.setattr("server.process.accepting.EXHAUSTED_PAUSE_S", 0.05)
     clients = knock(listening, 2)
     exhausted = Exhausted(listening, failures=3)
     acceptor = Acceptor(exhausted, Greeter)

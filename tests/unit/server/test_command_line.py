@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from server import command_line
-from server.command_line import VERBS, help_text, main
+from server.cli import __main__ as command_line
+from server.cli.__main__ import VERBS, help_text, main
 from server.local.home import Home, HomeError
 from server.local.programs import free_port
 
@@ -67,7 +67,7 @@ def test_wrong_arguments_are_refused_with_exit_2(words, capsys):
 def test_where_lists_the_files_of_a_domain_layer_by_layer(capsys):
     assert main(["where", "settings"]) == 0
     listed = capsys.readouterr().out.splitlines()
-    assert "server/settings.py" in listed
+    assert "server/process/settings.py" in listed
     assert "tests/unit/server/test_settings.py" in listed
     assert main(["where", "carpets"]) == 2
     assert "no file belongs to 'carpets'" in capsys.readouterr().err
@@ -134,7 +134,7 @@ def test_down_kills_no_process_that_does_not_hold_the_lock(tmp_path):
 def test_a_verb_whose_reader_has_enough_ends_quietly():
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "server.command_line", "where", "auctions"]
+    command = [sys.executable, "-m", "server.cli", "where", "auctions"]
     ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
     os.close(writing)
     assert (ended.returncode, ended.stderr) == (141, b"")
@@ -147,7 +147,7 @@ def test_check_finds_two_refusals_with_one_number(tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(command_line, "_tool", lambda _name: "true")
     monkeypatch.setattr(command_line.shutil, "which", lambda _name: None)
     assert main(["check"]) == 0
-    with (tmp_path / "protocols" / "stock.py").open("a") as stock:
+    with (tmp_path / "protocols" / "listings" / "stock.py").open("a") as stock:
         stock.write('\n\nclass SecondOwner(Refusal):\n    """Twice."""\n\n')
         stock.write('    code, number, status = "second_owner", 400, 400\n')
     assert main(["check"]) == 1

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from msgspec import Meta, Struct, json
 
 from protocols.errors import InvalidInput, PayloadTooLarge
-from server.decoding import DEPTH_MAX, StructDecoder, check_text, convert_text, decode_object, pointer_of
+from server.commands.decoding import (
+    DEPTH_MAX,
+    StructDecoder,
+    check_text,
+    convert_text,
+    decode_object,
+    pointer_of,
+)
 
 
 class Point(Struct):

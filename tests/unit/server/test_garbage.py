@@ -6,8 +6,8 @@ import weakref
 
 import pytest
 
-from server import garbage
-from server.garbage import GarbageKeeper
+from server.process import garbage
+from server.process.garbage import GarbageKeeper
 
 
 class Node:

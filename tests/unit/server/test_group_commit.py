@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from protocols.errors import NotAllowed, TemporarilyUnavailable
-from server import group_commit
-from server.group_commit import GroupCommit
+from server.commands import group_commit
+from server.commands.group_commit import GroupCommit
 
 
 class Ledger:

@@ -7,12 +7,12 @@ import textwrap
 
 import pytest
 
-from server.logs import BLANK, redact
+from server.process.logs import BLANK, redact
 
 PROGRAM = textwrap.dedent("""
     import logging
     import structlog
-    from server.logs import configure_logs
+    from server.process.logs import configure_logs
     configure_logs("info")
     log = structlog.get_logger()
     structlog.contextvars.bind_contextvars(trace_id="t-1")

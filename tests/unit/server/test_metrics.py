@@ -7,7 +7,7 @@ import time
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from server.metrics import Metrics
+from server.process.metrics import Metrics
 
 
 def samples(text):
@@ -76,7 +76,7 @@ def _seconds_per_call(done):
 PROCESS = textwrap.dedent("""
     import sys, time
     from pathlib import Path
-    from server.metrics import Metrics
+    from server.process.metrics import Metrics
     metrics = Metrics(Path(sys.argv[1]))
     metrics.follow_sockets(lambda: {"connections": 5, "deliveries": 100})
     done = metrics.command("auctions.place_bid", "rpc").done

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from handlers.contract import ANONYMOUS, Caller
 from protocols.budgets import Rule, decide, seconds_up
 from protocols.values import new_id
-from server.ratelimits import ANONYMOUS_RULE, USER_RULE, LocalLimits, subject_of
+from server.commands.ratelimits import ANONYMOUS_RULE, USER_RULE, LocalLimits, subject_of
 
 RULE = Rule("test", count=30, period_s=60, burst=15)
 SECOND = 1_000_000

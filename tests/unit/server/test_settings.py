@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from server.settings import Settings, SettingsError
-from server.wiring import _open_photos
+from server.process.settings import Settings, SettingsError
+from server.process.wiring import _open_photos
 
 ROOT = Path(__file__).parents[3]
 
@@ -82,7 +82,7 @@ def test_description_lists_every_setting_with_its_default():
 
 def test_command_line_refuses_a_bad_setting_with_exit_2():
     told = subprocess.run(
-        [sys.executable, "-m", "server.command_line", "down"],
+        [sys.executable, "-m", "server.cli", "down"],
         cwd=ROOT,
         env={"PATH": "/usr/bin:/bin", "MNBARA_PORT": "x"},
         capture_output=True,

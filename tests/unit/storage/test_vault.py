@@ -6,7 +6,7 @@ import json
 import pytest
 
 from storage.auth.key_files import KeyFileError
-from storage.vault import VAULT_FILE, Vault, VaultError
+from storage.platform.vault import VAULT_FILE, Vault, VaultError
 
 
 def test_a_text_opens_with_the_same_file_and_context_alone(tmp_path):

@@ -16,7 +16,7 @@ from handlers.auctions.rules import (
     open_state,
     reserve_met,
 )
-from protocols.auction_refusals import BidTooLow
+from protocols.auctions.refusals import BidTooLow
 from tests.unit.handlers.auctions.ebay import History, read_histories
 
 HISTORIES = list(read_histories())

@@ -6,9 +6,10 @@ from uuid import UUID
 
 import pytest
 
-from handlers.auctions import dutch_rules, rules, sealed_rules
-from handlers.auctions.formats import FORMATS, rules_of
-from protocols.auction_audits import commitment_of
+from handlers.auctions import rules
+from handlers.auctions.formats import dutch_rules, sealed_rules
+from handlers.auctions.formats.table import FORMATS, rules_of
+from protocols.auctions.audits import commitment_of
 from protocols.errors import Refusal
 
 TEXT = (Path(__file__).parents[4] / "docs" / "auctions.md").read_text()

@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from handlers.auctions.dutch_rules import next_price_at, price_at, steps_fallen
-from handlers.auctions.formats import FORMATS
+from handlers.auctions.formats.dutch_rules import next_price_at, price_at, steps_fallen
+from handlers.auctions.formats.table import FORMATS
 from handlers.auctions.rules import Fall
 from tests.unit.handlers.auctions.worlds import (
     IDS,

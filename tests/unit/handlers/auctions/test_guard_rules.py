@@ -5,6 +5,7 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
+from handlers.auctions.formats.units_rules import judge_bid as judge_units_bid
 from handlers.auctions.guard_rules import (
     check_cover,
     check_decision,
@@ -16,8 +17,7 @@ from handlers.auctions.guard_rules import (
     held_of,
 )
 from handlers.auctions.rules import HOUR_MS, Terms, default_steps, judge_bid, open_state
-from handlers.auctions.units_rules import judge_bid as judge_units_bid
-from protocols.auction_guards import (
+from protocols.auctions.guards import (
     BidderIsBlocked,
     BidderNotApproved,
     BidderNotFound,

@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
-from handlers.auctions import lots
-from handlers.auctions.lots import Lot, mask_bidder
+from handlers.auctions import locking as lots
+from handlers.auctions.locking import Lot, mask_bidder
 from handlers.auctions.rules import Terms, default_steps
 from protocols.currencies import EXPONENTS
 

@@ -26,8 +26,8 @@ from handlers.auctions.rules import (
     retract,
     start,
 )
-from protocols.auction_guards import AuctionNotEndable
-from protocols.auction_refusals import (
+from protocols.auctions.guards import AuctionNotEndable
+from protocols.auctions.refusals import (
     AuctionNotCancellable,
     AuctionNotLive,
     BidNotRetractable,

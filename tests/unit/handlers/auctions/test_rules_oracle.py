@@ -17,7 +17,7 @@ from handlers.auctions.rules import (
     reserve_met,
     retract,
 )
-from protocols.auction_refusals import BidTooLow
+from protocols.auctions.refusals import BidTooLow
 from tests.unit.handlers.auctions.oracle import Oracle
 
 RUNS = int(os.environ.get("ORACLE_RUNS", "10000"))

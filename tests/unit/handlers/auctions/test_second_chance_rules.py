@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from handlers.auctions.rules import AuctionState
-from handlers.auctions.second_chance_rules import (
+from handlers.auctions.second_chances.rules import (
     DAY_MS,
     OFFERS_MAX,
     Ending,
@@ -22,7 +22,7 @@ from handlers.auctions.second_chance_rules import (
     left_out,
     superseded,
 )
-from protocols.second_chances import SecondChanceNotOpen, SecondChanceUnavailable
+from protocols.auctions.second_chances import SecondChanceNotOpen, SecondChanceUnavailable
 from tests.unit.handlers.auctions.worlds import NAMES, ProxyWorld, SealedWorld, UnitsWorld, terms_of
 
 RUNS = int(os.environ.get("ORACLE_RUNS", "10000"))

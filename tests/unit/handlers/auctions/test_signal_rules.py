@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handlers.auctions.signal_rules import DAY_MS, HOUR_MS, Conduct, count_public, find_signals
+from handlers.auctions.signals.rules import DAY_MS, HOUR_MS, Conduct, count_public, find_signals
 
 END = 100 * DAY_MS
 QUIET = Conduct(auctions=1, auctions_here=1, bids_here=1, wins_here=0)

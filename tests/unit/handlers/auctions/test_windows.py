@@ -22,7 +22,7 @@ from handlers.auctions.rules import (
     judge_bid,
     open_state,
 )
-from protocols.auction_refusals import (
+from protocols.auctions.refusals import (
     AuctionNotCancellable,
     AuctionNotLive,
     BidNotRetractable,

@@ -6,8 +6,9 @@ A move is (bidder, amount, quantity); an amount of None takes all bids of the bi
 from copy import copy, deepcopy
 from uuid import UUID
 
-from handlers.auctions import dutch_rules, rules, sealed_rules
-from handlers.auctions.formats import rules_of
+from handlers.auctions import rules
+from handlers.auctions.formats import dutch_rules, sealed_rules
+from handlers.auctions.formats.table import rules_of
 from protocols.errors import Refusal
 from tests.unit.handlers.auctions.format_oracles import DutchOracle, ReverseOracle, SealedOracle, UnitsOracle
 from tests.unit.handlers.auctions.oracle import Oracle

@@ -13,7 +13,7 @@ from handlers.auth.rules import (
     judge_refresh,
     normalise_email,
 )
-from protocols.auth import Login, PasswordTooCommon, Register
+from protocols.auth.commands import Login, PasswordTooCommon, Register
 from protocols.errors import InvalidInput
 
 LATE = REUSE_INTERVAL_MS + 1

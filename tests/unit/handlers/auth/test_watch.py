@@ -2,12 +2,12 @@
 
 import pytest
 
+from handlers.auth.revocations import tells_of_access
 from handlers.auth.sessions import announce_ends
-from handlers.auth.watch import tells_of_access
 from handlers.contract import Event
-from protocols.auth import AccessChanged, SessionStarted
+from protocols.auth.commands import AccessChanged, SessionStarted
 from protocols.values import new_id
-from server.pipeline import event_text
+from server.commands.pipeline import event_text
 
 AT = "2026-11-22T18:30:00.000Z"
 USER_ID = new_id()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.listings.anchor_rules import (
+from handlers.listings.searches.anchor_rules import (
     ANYTHING,
     CELLS_MAX,
     circle_cells,

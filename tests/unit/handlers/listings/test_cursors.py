@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from handlers.listings.cursors import read_cursor, write_cursor
 from protocols.errors import InvalidInput
-from protocols.listings import SearchListings
+from protocols.listings.commands import SearchListings
 from storage.listings.search_postgres import After
 
 BAGS = SearchListings(q="bag", near="0,0")

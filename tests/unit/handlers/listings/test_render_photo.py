@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from handlers.listings.render_photo import EDGES, PIXELS_MAX, RefusedError, render
+from handlers.listings.photos.render_photo import EDGES, PIXELS_MAX, RefusedError, render
 from tests.support.pictures import BLUE, RED, bomb_png, encode, telling_jpeg, two_halves
 
 

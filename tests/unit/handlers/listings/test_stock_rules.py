@@ -4,18 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from handlers.listings.stock_rules import HELD_MAX, judge_reservation, release, reserve
+from handlers.listings.stock.rules import HELD_MAX, judge_reservation, release, reserve
 from protocols.errors import Stale
-from protocols.listings import ListingNotActive, ListingNotFound
-from protocols.stock import (
+from protocols.listings.commands import ListingNotActive, ListingNotFound
+from protocols.listings.stock import (
     InsufficientStock,
     ListingHasNoPrice,
     OwnListing,
     ReserveStock,
     TooManyReservations,
 )
+from protocols.listings.stock_levels import StockRow
 from protocols.values import Money, new_id
-from storage.listings.stock_postgres import StockRow
 
 BUYER = new_id()
 ROW = StockRow(

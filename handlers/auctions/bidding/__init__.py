@@ -1,0 +1,1 @@
+"""Bids: placed, bought at once, retracted."""

@@ -1,0 +1,1 @@
+"""How auctions end: by the clock, by a command, and who is notified."""

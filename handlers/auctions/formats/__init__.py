@@ -1,0 +1,1 @@
+"""The auction formats: one table, and the pure rules of each."""

@@ -1,0 +1,1 @@
+"""Who may bid and up to what: exposure, approvals, blocks."""

@@ -1,0 +1,64 @@
+"""What bidders lead with in guarded auctions and what they may: rows locked, checked, followed through a transaction.
+
+Lock order: auctions by id, then exposures by user and currency. `save` in lots.py writes the change of every state.
+"""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from handlers.auctions.guard_rules import check_cover, default_limit, exposed, held_of
+from handlers.auctions.locking import Lot
+from handlers.auctions.rules import AuctionState
+from protocols.auctions.guards import Exposure
+from protocols.currencies import EXPONENTS
+from storage.auctions.exposures_postgres import Pair, lock_exposures, read_exposure
+from storage.engines.postgres import Connection
+
+
+def limit_of(own_limit: int | None, currency: str) -> int:
+    """Return what a user may lead with in a currency: the own limit, else everybody's."""
+    return default_limit(EXPONENTS[currency]) if own_limit is None else own_limit
+
+
+def show_exposure(user_id: UUID, currency: str, own_limit: int | None, used: int) -> Exposure:
+    """Return an exposure as its user sees it."""
+    limit = limit_of(own_limit, currency)
+    return Exposure(user_id, currency, limit, used, max(0, limit - used), own_limit is None)
+
+
+async def read_own_exposure(db: Connection, user_id: UUID, currency: str) -> Exposure:
+    """Return a user's exposure as of now. Cost: one round trip, no lock."""
+    row = await read_exposure(db, user_id, currency)
+    return show_exposure(user_id, currency, *((None, 0) if row is None else row))
+
+
+class Exposures:
+    """Limit and use of some users, whose rows this transaction has locked."""
+
+    def __init__(self, limits: dict[Pair, int], used: dict[Pair, int]) -> None:
+        """Start from what was read."""
+        self._limits = limits
+        self._used = used
+
+    def check(self, lot: Lot, state: AuctionState, bidder: UUID, amount: int) -> None:
+        """Let an amount pass that the bidder has free for this auction. Raises ExposureExceeded."""
+        pair = (bidder, lot.currency)
+        check_cover(self._limits[pair], self._used[pair], held_of(state, bidder), amount)
+
+    def cover(self, lot: Lot, state: AuctionState, bidder: UUID) -> int:
+        """Return how much the bidder may have in this auction, what it holds already included; negative is nothing."""
+        pair = (bidder, lot.currency)
+        return self._limits[pair] - self._used[pair] + held_of(state, bidder)
+
+    def follow(self, lot: Lot, before: AuctionState, after: AuctionState) -> None:
+        """Note what a change of an auction releases and takes."""
+        for state, sign in ((before, -1), (after, 1)):
+            for bidder, amount in exposed(lot.terms, state).items():
+                self._used[bidder, lot.currency] += sign * amount
+
+
+async def lock_cover(db: Connection, pairs: Iterable[Pair]) -> Exposures:
+    """Lock what these users lead with. Cost: one round trip, two when one of them is new."""
+    rows = await lock_exposures(db, pairs)
+    limits = {(row[0], row[1]): limit_of(row[2], row[1]) for row in rows}
+    return Exposures(limits, {(row[0], row[1]): row[3] for row in rows})

@@ -1,0 +1,1 @@
+"""Auctions as clients read them: one, lists, bids, the page, the audit."""

@@ -1,0 +1,122 @@
+"""Read an auction's page: auction, goods, seller, newest bids and the caller's own state, all of one instant."""
+
+from hashlib import blake2b
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from handlers.auctions.locking import mask_bidder
+from handlers.auctions.rules import Place
+from handlers.auctions.views import to_auction
+from handlers.auctions.watching.viewers import count_onlookers
+from handlers.auctions.watching.watch_list import state_of
+from handlers.contract import Caller, Outcome, Stores
+from protocols.auctions.commands import Auction, BidRecord
+from protocols.auctions.pages import AuctionPage, GetPage, PageListing, PageSeller, You
+from protocols.auctions.refusals import AuctionNotFound
+from protocols.values import to_json, to_timestamp
+from storage.auctions.auctions_postgres import Row
+from storage.auctions.page_postgres import read_page
+
+BIDS_SHOWN = 10
+"""Newest bids on a page; `list_bids` has the others."""
+
+VERSION_BYTES = 6
+"""48 bits of a digest: an integer that JavaScript keeps exact."""
+
+
+class _Bid(Struct, array_like=True):
+    """A bid as `read_page` packs it."""
+
+    number: int
+    bid_id: UUID
+    bidder_id: UUID
+    price: int
+    at_ms: int
+    quantity: int | None
+    is_gone: bool
+    own_amount: int | None
+    commitment: str | None
+
+
+_read_bids = msgspec.json.Decoder(list[_Bid]).decode
+
+
+async def get_page(command: GetPage, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
+    """Return the page as this caller may see it. Raises AuctionNotFound."""
+    row = await read_page(stores.db, command.auction_id, caller.user_id, BIDS_SHOWN)
+    if row is None:
+        raise AuctionNotFound
+    own = None
+    if row["place_units"] is not None and caller.user_id is not None:
+        own = Place(caller.user_id, row["place_amount"], row["place_quantity"], row["place_units"], 0)
+    auction = to_auction(row, caller, stores.epoch, now_ms, own)
+    listing = _show_listing(row)
+    seller = PageSeller(row["seller_id"], row["display_name"] or "", _since(row))
+    bids = [_show_bid(bid, row) for bid in _read_bids(row["bids"])]
+    you = _show_you(row, caller, auction)
+    version = _digest(auction.version, row["listing_version"], row["display_name"], row["watchers"], you)
+    page = AuctionPage(
+        auction=auction,
+        listing=listing,
+        seller=seller,
+        bids=bids,
+        you=you,
+        server_time=auction.server_time,
+        position=auction.position,
+        version=version,
+        watching_now=await count_onlookers(stores, command.auction_id, now_ms),
+    )
+    return Outcome(page)
+
+
+def _since(row: Row) -> str | None:
+    since_ms = row["seller_since_ms"]
+    return None if since_ms is None else to_timestamp(since_ms)
+
+
+def _show_listing(row: Row) -> PageListing:
+    return PageListing(
+        id=row["listing_id"],
+        title=row["title"],
+        description=row["description"],
+        category=row["category"],
+        condition=row["condition"],
+        weight_g=row["weight_g"],
+        volume_cm3=row["volume_cm3"],
+        attributes=msgspec.json.decode(row["attributes"]),
+        version=row["listing_version"],
+    )
+
+
+def _show_bid(bid: _Bid, row: Row) -> BidRecord:
+    return BidRecord(
+        bid_id=bid.bid_id,
+        offset=bid.number,
+        bidder=mask_bidder(row["mask_salt"], bid.bidder_id),
+        price=bid.price,
+        at=to_timestamp(bid.at_ms),
+        retracted=bid.is_gone,
+        your_maximum=bid.own_amount,
+        commitment=bid.commitment,
+        quantity=bid.quantity if row["quantity"] > 1 else None,
+    )
+
+
+def _show_you(row: Row, caller: Caller, auction: Auction) -> You | None:
+    if caller.user_id is None:
+        return None
+    state = state_of(caller.user_id, row, has_bid=row["has_bid"], has_units=row["place_units"] is not None)
+    return You(
+        state=state,
+        maximum=auction.your_maximum if state == "leading" else None,
+        is_seller=row["seller_id"] == caller.user_id,
+        watching=row["watching"],
+        remind_before_s=row["remind_before_s"] if row["watching"] else [],
+    )
+
+
+def _digest(*parts: object) -> int:
+    """Return a number that changes when any of these does."""
+    return int.from_bytes(blake2b(to_json(parts), digest_size=VERSION_BYTES).digest(), "big")

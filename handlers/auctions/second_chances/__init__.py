@@ -1,0 +1,1 @@
+"""Second-chance offers after an auction."""

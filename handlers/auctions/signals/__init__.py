@@ -1,0 +1,1 @@
+"""Signals of abuse, for support alone."""

@@ -1,0 +1,87 @@
+"""Timer: look at closed auctions for signals of abuse, some time after the end, a few at a time.
+
+It may come twice: a signal is raised once. Rules: signal_rules.py.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from uuid import UUID
+
+from handlers.auctions.locking import Lot, read_lot
+from handlers.auctions.signals.rules import HISTORY_MS, Conduct, Finding, count_public, find_signals
+from handlers.contract import Event, Outcome, Stores, Timer
+from protocols.auctions.signals import SignalRaised
+from protocols.topics import signal_stream
+from protocols.values import new_id, to_json
+from storage.auctions import signals_postgres
+from storage.auctions.auctions_postgres import read_auction
+from storage.auth.lookups import find_shared_addresses
+
+REVIEW_CHUNK = 5
+"""Auctions looked at in one transaction: about 20 ms of work, so that no closing waits long."""
+
+REVIEW_GAP_MS = 100
+"""How far apart the next ones are put."""
+
+
+async def review_auction(refs: Sequence[UUID], stores: Stores, now_ms: int) -> list[Outcome]:
+    """Raise the signals of the first few auctions, and put the others off a little."""
+    auction_ids = list(dict.fromkeys(refs))
+    outcomes = [
+        Outcome(
+            None,
+            timers=[
+                Timer("review_auction", auction_id, now_ms + place // REVIEW_CHUNK * REVIEW_GAP_MS)
+                for place, auction_id in enumerate(auction_ids)
+                if place >= REVIEW_CHUNK
+            ],
+        )
+    ]
+    chosen = auction_ids[:REVIEW_CHUNK]
+    await signals_postgres.insert_activity(stores.db, chosen, now_ms)
+    reviews = [Outcome(None, await _review(auction_id, stores, now_ms)) for auction_id in chosen]
+    return [*outcomes, *reviews]
+
+
+async def _review(auction_id: UUID, stores: Stores, now_ms: int) -> list[Event]:
+    """Raise the signals of one auction and return their events."""
+    lot = await read_lot(stores.db, auction_id)
+    row = await read_auction(stores.db, auction_id)
+    assert row is not None, "its terms were just read"
+    conducts = await signals_postgres.read_conduct(stores.db, auction_id, now_ms - HISTORY_MS)
+    retracted: defaultdict[UUID, list[tuple[int, int]]] = defaultdict(list)
+    for bidder_id, amount, at_ms in await signals_postgres.read_own_retractions(stores.db, auction_id):
+        retracted[bidder_id].append((amount, at_ms))
+    bidders = [conduct["bidder_id"] for conduct in conducts]
+    shared = await find_shared_addresses(stores.db, lot.terms.seller_id, bidders)
+    events = []
+    for bidder_id, *facts in conducts:
+        findings = find_signals(
+            Conduct(*facts),
+            [] if lot.rules.descending else retracted[bidder_id],
+            row["price"],
+            row["ends_at_ms"],
+            count_public(shared.get(bidder_id, ())),
+        )
+        for finding in findings:
+            events += await _raise(lot, bidder_id, finding, stores, now_ms)
+    return events
+
+
+async def _raise(lot: Lot, bidder_id: UUID, finding: Finding, stores: Stores, now_ms: int) -> list[Event]:
+    """Write a signal unless it was raised before."""
+    signal_id, seller_id = new_id(), lot.terms.seller_id
+    evidence = to_json(finding.evidence).decode()
+    columns = (signal_id, lot.auction_id, seller_id, bidder_id, finding.kind, finding.score, evidence, now_ms)
+    if not await signals_postgres.insert_signal(stores.db, columns):
+        return []
+    raised = SignalRaised(
+        signal_id,
+        lot.auction_id,
+        seller_id,
+        bidder_id,
+        finding.kind,  # type: ignore[arg-type]
+        finding.score,
+        finding.evidence,
+    )
+    return [Event(signal_stream(signal_id), "signal_raised", raised, 1)]

@@ -1,0 +1,1 @@
+"""Watch lists, notices to watchers, how many view an auction."""

@@ -1,0 +1,1 @@
+"""Goods that may not be brought somewhere: rules as data, and verdicts."""

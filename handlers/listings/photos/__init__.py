@@ -1,0 +1,1 @@
+"""Photos of listings: upload, order, captions, removal."""

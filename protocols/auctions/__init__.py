@@ -1,0 +1,1 @@
+"""Auctions on the wire: commands, replies, events, refusals."""

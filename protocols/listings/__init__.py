@@ -1,0 +1,1 @@
+"""Listings on the wire: goods, stock, photos, saved searches."""

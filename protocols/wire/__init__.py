@@ -1,0 +1,1 @@
+"""The Centrifuge client protocol: its messages, and their JSON and Protobuf form."""

@@ -1,0 +1,1 @@
+"""Channels: replayed and latest lanes, fan-out, recovery, deltas, tags."""

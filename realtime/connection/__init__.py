@@ -1,0 +1,1 @@
+"""One client: connect, commands in order, outgoing bytes, deadlines."""

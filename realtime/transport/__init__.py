@@ -1,0 +1,1 @@
+"""Bytes of sockets and streams: handshakes, frames, the emulated transports."""

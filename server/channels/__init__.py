@@ -1,0 +1,1 @@
+"""Who may follow which channel, and what is behind it."""

@@ -1,0 +1,80 @@
+"""Who is behind in a channel: a query about the machinery, of no domain, and so it lives beside it.
+
+Source: decision 0034. RPC `realtime.get_lag`; the reports come from `realtime.report_offset`.
+"""
+
+from typing import Annotated
+from uuid import UUID
+
+from msgspec import Meta, Struct
+
+from handlers.contract import Caller, Outcome, Permission, Route, Stores
+from protocols.channels import GetLag, Lag, ReaderLag
+from protocols.cursors import read_cursor, write_cursor
+from protocols.errors import InvalidInput, UnknownChannel
+from protocols.topics import REPLAYED, parse_channel
+from protocols.values import to_timestamp
+from storage.platform.events_postgres import read_event_times, read_heads
+from storage.platform.offset_reports_redis import RedisOffsetReports
+
+
+class _Place(Struct, array_like=True, frozen=True):
+    """The last client of a page."""
+
+    offset: Annotated[int, Meta(ge=0, le=2**53)]
+    client: Annotated[str, Meta(max_length=100)]
+
+
+async def get_lag(command: GetLag, _caller: Caller, stores: Stores, _now_ms: int) -> Outcome:
+    """Return a page of the clients that are behind in a replayed channel, over all processes, the furthest first.
+
+    Raises: UnknownChannel, InvalidInput, TemporarilyUnavailable.
+    """
+    parsed = parse_channel(command.channel)
+    if parsed is None or parsed[0] not in REPLAYED:
+        raise UnknownChannel("Only replayed channels have offsets to be behind in")
+    top = (await read_heads(stores.db, [command.channel])).get(command.channel, 0)
+    if not top:
+        raise UnknownChannel
+    place = None if command.cursor is None else read_cursor(command.cursor, _Place)
+    after = None if place is None else (place.offset, place.client)
+    found = await RedisOffsetReports(stores.redis).behind(command.channel, top, command.limit + 1, after)
+    page = found.behind[: command.limit]
+    last = page[-1] if len(found.behind) > command.limit else None
+    missing = [reader.offset + 1 for reader in page]
+    times = await read_event_times(stores.db, command.channel, missing)
+    items = [
+        ReaderLag(
+            client=reader.client,
+            user_id=UUID(reader.user) if reader.user else None,
+            offset=reader.offset,
+            lag=top - reader.offset,
+            behind_since=to_timestamp(times[reader.offset + 1]) if reader.offset + 1 in times else None,
+            reported_at=to_timestamp(reader.reported_at_ms),
+        )
+        for reader in page
+    ]
+    reply = Lag(
+        channel=command.channel,
+        top=top,
+        readers=found.count,
+        behind=found.behind_count,
+        items=items,
+        next_cursor=write_cursor(_Place(last.offset, last.client)) if last else None,
+    )
+    return Outcome(reply=reply)
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        domain="realtime",
+        command=GetLag,
+        reply=Lag,
+        function=get_lag,
+        method="GET",
+        path="/v1/channels/{channel}/lag",
+        permission=Permission.SUPPORT,
+        cost=2,
+        refusals=(UnknownChannel, InvalidInput),
+    ),
+)

@@ -1,0 +1,1 @@
+"""From a client's bytes to a committed answer: decoding, limits, the pipeline, group commit."""

@@ -1,0 +1,171 @@
+"""From a socket into the application: who connects, what they may follow, which command they call.
+
+`realtime.ports.ApplicationPort`, made of the token verifier, the channel rules and the command table. Refusals become
+the protocol's own codes where it has them: 109 for an expired token (the client fetches a new one), 3500 for a bad one
+(it stops), 102 and 103 for channels.
+"""
+
+from asyncio import Future
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+from handlers.contract import ANONYMOUS, Caller
+from protocols.auth.commands import ScopeTokenOver, SessionOver, TokenExpired, TokenInvalid
+from protocols.errors import Fault, NotAllowed, Refusal, UnknownChannel
+from protocols.topics import PERSONAL_PREFIX
+from realtime.ports import (
+    ChannelRule,
+    ConnectRequestContext,
+    Delegation,
+    DisconnectError,
+    Identity,
+    PendingReply,
+    ProtocolError,
+)
+from server.channels.delegations import DelegatedPermissions
+from server.channels.permissions import PERSONAL_RULE
+from server.commands.table import CommandTable
+
+INVALID_TOKEN = 3500
+TOKEN_EXPIRED = 109
+
+
+@dataclass(slots=True)
+class Principal(Identity):
+    """An identity and the caller its commands run as."""
+
+    caller: Caller = ANONYMOUS
+    confirm: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedToken:
+    """Whom a good access token names, and until when."""
+
+    caller: Caller
+    expires_at_s: int
+    confirm: Callable[[], None]
+    """Raises a refusal of the auth domain when the token is good no more."""
+
+
+class CheckToken(Protocol):
+    """Both raise refusals of the auth domain, or a Fault."""
+
+    def check_now(self, token: str) -> CheckedToken | None:
+        """Return what the token says, or None when that has to wait for the database."""
+        ...
+
+    async def check(self, token: str) -> CheckedToken:
+        """Return what the token says."""
+        ...
+
+
+class Application:
+    """The gate of one server process."""
+
+    def __init__(self, token: CheckToken, rules: DelegatedPermissions, commands: CommandTable) -> None:
+        """Join the three."""
+        self._token = token
+        self._rules = rules
+        self._commands = commands
+
+    def recognise(self, token: str, context: ConnectRequestContext) -> Identity | None:
+        """Return whom the token names, if the process can tell without asking; no token is anonymous."""
+        if not token:
+            return Principal(caller=Caller(remote_ip=context.remote_ip))
+        with _as_protocol():
+            checked = self._token.check_now(token)
+        return None if checked is None else _principal(checked, context)
+
+    async def authenticate(self, token: str, context: ConnectRequestContext) -> Identity:
+        """Return whom the token names; no token is anonymous."""
+        if not token:
+            return Principal(caller=Caller(remote_ip=context.remote_ip))
+        with _as_protocol():
+            checked = await self._token.check(token)
+        return _principal(checked, context)
+
+    def confirm(self, identity: Identity) -> None:
+        """Let a connection open if its token is still good."""
+        assert isinstance(identity, Principal), "identities of this gate come from its authenticate"
+        if identity.confirm is not None:
+            with _as_protocol():
+                identity.confirm()
+
+    async def authorize(self, identity: Identity, channel: str, token: str = "") -> ChannelRule:
+        """Return how the channel behaves for this identity, or for whoever shows this scope token."""
+        with _as_refused_channel():
+            rule = await self._rules.authorize(_caller_of(identity), channel, token)
+        if rule.grant is None:
+            return rule
+        return replace(rule, grant=replace(rule.grant, confirm=partial(_confirm, rule.grant)))
+
+    async def publish(self, identity: Identity, channel: str, data: bytes, info: bytes) -> None:  # noqa: ARG002
+        """Refuse: clients call commands, and only their events are published. Raises ProtocolError 103."""
+        raise ProtocolError(103, "permission denied")
+
+    def personal_channels(self, identity: Identity) -> Sequence[tuple[str, ChannelRule]]:
+        """Return the personal channel of a signed-in user."""
+        return ((PERSONAL_PREFIX + identity.user, PERSONAL_RULE),) if identity.user else ()
+
+    def call(self, identity: Identity, method: str, data: bytes) -> "bytes | PendingReply | Future[bytes]":
+        """Run an RPC as the identity's caller."""
+        caller = _caller_of(identity)
+        return self._commands.call(method, data, caller)
+
+
+@contextmanager
+def _as_protocol() -> Iterator[None]:
+    """Turn a refused token into the protocol's own words."""
+    try:
+        yield
+    except TokenExpired as expired:
+        raise ProtocolError(TOKEN_EXPIRED, "token expired") from expired
+    except Fault as fault:
+        raise ProtocolError(100, fault.detail, temporary=True) from fault
+    except Refusal as refusal:
+        raise DisconnectError(INVALID_TOKEN, "invalid token") from refusal
+
+
+@contextmanager
+def _as_refused_channel() -> Iterator[None]:
+    """Turn a channel, or a token for it, that was refused into the protocol's own words.
+
+    A token that is over is "expired", whatever ended it: the client drops it and asks its app for another.
+    """
+    try:
+        yield
+    except UnknownChannel as unknown:
+        raise ProtocolError(102, "unknown channel") from unknown
+    except (TokenExpired, SessionOver, ScopeTokenOver) as over:
+        raise ProtocolError(TOKEN_EXPIRED, "token expired") from over
+    except (NotAllowed, TokenInvalid) as refusal:
+        raise ProtocolError(103, "permission denied") from refusal
+    except Fault as fault:
+        raise ProtocolError(100, fault.detail, temporary=True) from fault
+
+
+def _principal(checked: CheckedToken, context: ConnectRequestContext) -> Principal:
+    known = checked.caller
+    caller = Caller(known.user_id, known.session_id, known.roles, context.remote_ip)
+    return Principal(
+        user=str(known.user_id),
+        session=str(known.session_id),
+        roles=known.roles,
+        expires_at_s=checked.expires_at_s,
+        caller=caller,
+        confirm=checked.confirm,
+    )
+
+
+def _confirm(grant: Delegation) -> None:
+    with _as_refused_channel():
+        grant.confirm()
+
+
+def _caller_of(identity: Identity) -> Caller:
+    assert isinstance(identity, Principal), "identities of this gate come from its authenticate"
+    return identity.caller

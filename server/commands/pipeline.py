@@ -1,0 +1,462 @@
+"""One command, or one batch of commands, is one transaction; its events leave after the commit.
+
+Both doors call `run` (or `submit`, for commands that share a commit). Order inside the transaction: known idempotency
+keys, the handler, events, timers, new keys; then commit, then fan-out, then the answer. Killed before the commit,
+nothing happened and the caller repeats; killed after it, the repeat finds the key, and the relay announces the events.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+import structlog
+from msgspec import Struct
+
+from handlers.contract import (
+    AuthTools,
+    Call,
+    Caller,
+    Event,
+    Outcome,
+    Permission,
+    Photos,
+    Preparation,
+    Route,
+    Stores,
+    TimerHandler,
+    TimerPreparation,
+)
+from protocols.control import CONTROL_CHANNEL, encode_controls
+from protocols.errors import (
+    Fault,
+    Internal,
+    KeyInFlight,
+    KeyRequired,
+    KeyReused,
+    NotAllowed,
+    Refusal,
+    Unauthenticated,
+)
+from protocols.topics import Entry
+from protocols.values import now_instant, to_json, to_timestamp
+from server.commands.group_commit import GroupCommit, Settle
+from storage.engines.postgres import RACE, RETRIES, Connection, Database
+from storage.engines.redis import Redis
+from storage.platform.events_postgres import NewEvent, StoredEvent, append_events
+from storage.platform.idempotency_postgres import KeptAnswer, insert_answers, read_answers
+from storage.platform.timers_postgres import (
+    DueTimer,
+    claim_due_timers,
+    insert_timers,
+    notify_timers,
+    postpone_timer,
+    read_upcoming,
+)
+from storage.platform.vault import Vault
+
+Publish = Callable[[Sequence[tuple[str, Sequence[Entry]]]], None]
+"""How publications leave: the bus's `publish`."""
+
+PREPARED_AT_ONCE = 250
+"""Timers prepared without a pause for others: about 8 ms."""
+
+_log = structlog.get_logger()
+
+
+class Answer(Struct, frozen=True, gc=False):
+    """What a command is answered on either door."""
+
+    status: int
+    body: bytes
+    replayed: bool = False
+
+
+class _KeyRaceError(Exception):
+    """Another transaction kept one of our keys first; run again and find its answer."""
+
+
+class TimersFailedError(Exception):
+    """The handler of these timers failed, and nothing happened; `timer_ids` says which they were."""
+
+    def __init__(self, timer_ids: Sequence[int]) -> None:
+        """Keep the ids."""
+        self.timer_ids = timer_ids
+        super().__init__(f"{len(timer_ids)} timers failed")
+
+
+class Pipeline:
+    """Runs routes and timers against one database."""
+
+    def __init__(  # noqa: PLR0913 - the parts of a process
+        self,
+        database: Database,
+        redis: Redis,
+        epoch: str,
+        publish: Publish,
+        routes: Sequence[Route],
+        auth: AuthTools | None = None,
+        observer: Callable[[str], Callable[[int, float], None]] = lambda _name: (
+            lambda _requests, _seconds: None
+        ),
+        *,
+        vault: Vault | None = None,
+        photos: Photos | None = None,
+    ) -> None:
+        """Prepare; `start` begins the group commits."""
+        self._database = database
+        self._redis = redis
+        self._epoch = epoch
+        self._publish = publish
+        self._auth = auth
+        self._vault = vault
+        self._photos = photos
+        self._observer = observer
+        self._running_keys: set[tuple[UUID, str]] = set()
+        self.groups: dict[str, GroupCommit[Call[Any], Answer]] = {}
+        """The group commit of each grouped route, by route name."""
+        self._grouped = [route for route in routes if route.grouped]
+
+    def start(self) -> None:
+        """Begin to take grouped commands."""
+        for route in self._grouped:
+            group = GroupCommit[Call[Any], Answer](self._committer(route), self._observer(route.name))
+            self.groups[route.name] = group
+            group.start()
+
+    async def close(self) -> None:
+        """Finish grouped commands under way."""
+        await asyncio.gather(*(group.close() for group in self.groups.values()))
+
+    # -- commands ---------------------------------------------------------------------------------------------------
+
+    def submit(self, route: Route, command: Struct, caller: Caller, settle: Settle[Answer]) -> None:
+        """Hand a grouped command to its group commit; no task is made.
+
+        Raises: Unauthenticated, NotAllowed, KeyRequired, TemporarilyUnavailable; `settle` gets the handler's.
+        """
+        admit(route, command, caller)
+        self.groups[route.name].submit(Call(command, caller, now_instant()), settle)
+
+    async def run(self, route: Route, command: Struct, caller: Caller) -> Answer:
+        """Run one command or query of any route and return its durable answer. Raises the route's refusals."""
+        admit(route, command, caller)
+        if route.grouped:
+            return await self.groups[route.name].ask(Call(command, caller, now_instant()))
+        if route.is_query:
+            return await self._query(route, command, caller)
+        if route.prepare is not None:
+            command = await route.prepare(command, caller, self._preparation())
+        call = Call(command, caller, now_instant())
+        pair = _key_of(call)
+        if pair is None:
+            return await self._run_one(route, call)
+        if pair in self._running_keys:
+            raise KeyInFlight
+        self._running_keys.add(pair)
+        try:
+            return await self._run_one(route, call)
+        finally:
+            self._running_keys.discard(pair)
+
+    async def _query(self, route: Route, command: Struct, caller: Caller) -> Answer:
+        async with self._database.connection() as db:
+            outcome: Outcome = await route.function(command, caller, self._stores(db), now_instant())
+        return Answer(route.status, to_json(outcome.reply))
+
+    async def _run_one(self, route: Route, call: Call[Any]) -> Answer:
+        (result,) = await self._committer(route)([call])
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def _committer(
+        self, route: Route
+    ) -> Callable[[Sequence[Call[Any]]], Awaitable[list[Answer | Exception]]]:
+        """Return the function that commits a batch of one route's calls, again when it lost a race."""
+
+        async def commit(calls: Sequence[Call[Any]]) -> list[Answer | Exception]:
+            for attempt in range(RETRIES):
+                # A grouped command's key is looked up when there is reason to: repeats are rare, and the rules refuse
+                # most of them (`refused_pairs`); the others break the unique key, and the second attempt looks.
+                look_up = attempt > 0 or not route.grouped
+                try:
+                    return await self._commit(route, calls, look_up=look_up)
+                except Fault:
+                    raise
+                except Refusal:
+                    replays = await self._replay(route, calls)
+                    if replays is None:
+                        raise
+                    return replays
+                except (*RACE, _KeyRaceError) as race:
+                    _log.info(
+                        "transaction_again", route=route.name, calls=len(calls), race=type(race).__name__
+                    )
+            raise KeyInFlight
+
+        return commit
+
+    async def _replay(self, route: Route, calls: Sequence[Call[Any]]) -> list[Answer | Exception] | None:
+        """Return the first answer of a refused single call whose repeat was under way at the same time."""
+        batch = _Batch(route, calls, self._vault)
+        if route.grouped or not batch.pairs:
+            return None
+        async with self._database.connection() as db:
+            batch.recall(await read_answers(db, batch.pairs))
+        return None if batch.fresh_places else batch.settle([])
+
+    async def _commit(
+        self, route: Route, calls: Sequence[Call[Any]], *, look_up: bool
+    ) -> list[Answer | Exception]:
+        now_ms = now_instant()
+        async with self._database.transaction() as db:
+            batch = _Batch(route, calls, self._vault)
+            if batch.pairs and look_up:
+                batch.recall(await read_answers(db, batch.pairs))
+            outcomes = await _decide(route, batch.fresh, self._stores(db), now_ms)
+            if repeated := batch.refused_pairs(outcomes):
+                batch.late = await read_answers(db, repeated)
+            done = [o for o in outcomes if isinstance(o, Outcome)]
+            stored = await self._write(db, done, now_ms)
+            if any(o.timers for o in done):
+                await notify_timers(db)
+            answers = batch.settle(outcomes)
+            if batch.to_keep and not await insert_answers(db, batch.to_keep, now_ms):
+                raise _KeyRaceError
+        self._fan_out(stored, done, now_ms)
+        return answers
+
+    # -- timers -----------------------------------------------------------------------------------------------------
+
+    async def run_timers(
+        self, kind: str, handler: TimerHandler, limit: int, on_crowd: Callable[[], None] = lambda: None
+    ) -> list[int]:
+        """Run the due timers of one kind in the transaction that deletes them; return how late each was, in ms.
+
+        `on_crowd` is called at once when there may be more than `limit`. The caller looks for timers again afterwards:
+        those that the handler wants are not announced to it. Raises: TimersFailedError, Fault.
+        """
+        now_ms = now_instant()
+        due: list[DueTimer] = []
+        try:
+            async with self._database.transaction() as db:
+                due = await claim_due_timers(db, kind, now_ms, limit)
+                if not due:
+                    return []
+                if len(due) == limit:
+                    on_crowd()
+                outcomes = await handler([timer.ref for timer in due], self._stores(db), now_ms)
+                stored = await self._write(db, outcomes, now_ms)
+        except Fault:
+            raise
+        except Exception as error:
+            raise TimersFailedError([timer.timer_id for timer in due]) from error
+        self._fan_out(stored, outcomes, now_ms)
+        done_ms = now_instant()
+        return [done_ms - timer.due_at_ms for timer in due]
+
+    async def prepare_timers(
+        self, kind: str, prepare: TimerPreparation, from_ms: int, until_ms: int, limit: int
+    ) -> None:
+        """Let a kind prepare for its timers that are due from one instant until before another."""
+        async with self._database.connection() as db:
+            refs = await read_upcoming(db, kind, from_ms, until_ms, limit)
+            for start in range(0, len(refs), PREPARED_AT_ONCE):
+                await prepare(refs[start : start + PREPARED_AT_ONCE], self._stores(db))
+
+    async def postpone_timer(self, timer_id: int, waits_s: Sequence[int]) -> None:
+        """Try a due timer again later: its handler fails."""
+        async with self._database.transaction() as db:
+            await postpone_timer(db, timer_id, now_instant(), waits_s)
+
+    # -- shared -----------------------------------------------------------------------------------------------------
+
+    def _stores(self, db: Connection) -> Stores:
+        return Stores(
+            db=db,
+            redis=self._redis,
+            epoch=self._epoch,
+            auth_tools=self._auth,
+            master=self._vault,
+            photo_tools=self._photos,
+        )
+
+    def _preparation(self) -> Preparation:
+        return Preparation(self._database.connection, self._redis, self._auth, self._photos)
+
+    async def _write(self, db: Connection, outcomes: Sequence[Outcome], now_ms: int) -> list[StoredEvent]:
+        timers = [(t.due_at_ms, t.kind, t.ref) for outcome in outcomes for t in outcome.timers]
+        if timers:
+            await insert_timers(db, timers)
+        at = to_timestamp(now_ms)
+        events = [
+            NewEvent(e.stream, e.type, event_text(e, at), e.number)
+            for outcome in outcomes
+            for e in outcome.events
+        ]
+        return await append_events(db, events, now_ms) if events else []
+
+    def _fan_out(self, stored: Sequence[StoredEvent], outcomes: Sequence[Outcome], now_ms: int) -> None:
+        by_channel: dict[str, list[Entry]] = {}
+        for event in stored:  # ascending per stream, as the handler counted or storage numbered them
+            entry = Entry(event.number, event.data.encode(), event.at_ms)
+            by_channel.setdefault(event.stream, []).append(entry)
+        publications: list[tuple[str, Sequence[Entry]]] = list(by_channel.items())
+        newest = {(v.channel, v.key): v for outcome in outcomes for v in outcome.latest}
+        publications += [
+            (v.channel, [Entry(v.number, to_json(v.data), now_ms, v.key)]) for v in newest.values()
+        ]
+        if controls := [control for outcome in outcomes for control in outcome.controls]:
+            publications.append((CONTROL_CHANNEL, [Entry(0, encode_controls(controls), now_ms)]))
+        if publications:
+            self._publish(publications)
+
+
+def check_permission(route: Route, caller: Caller) -> None:
+    """Let the caller call the route at all. Raises Unauthenticated, NotAllowed."""
+    if route.permission is not Permission.ANYONE:
+        if caller.user_id is None:
+            raise Unauthenticated
+        if route.permission is not Permission.SIGNED_IN and route.permission.value not in caller.roles:
+            raise NotAllowed(f"This needs the role {route.permission.value}")
+
+
+def admit(route: Route, command: Struct, caller: Caller) -> None:
+    """Let the caller through to the handler. Raises Unauthenticated, NotAllowed, KeyRequired."""
+    check_permission(route, caller)
+    if route.key == "required" and not getattr(command, "key", ""):
+        raise KeyRequired
+
+
+def event_text(event: Event, at: str) -> str:
+    """Return the JSON that subscribers see: `{"type":…,"at":…,` and the event's own fields."""
+    fields = to_json(event.data).decode()[1:]
+    return f'{{"type":"{event.type}","at":"{at}"{"," if len(fields) > 1 else ""}{fields}'
+
+
+async def _decide(
+    route: Route, calls: Sequence[Call[Any]], stores: Stores, now_ms: int
+) -> list[Outcome | Refusal]:
+    """Run the handler of either shape; a single handler that refuses raises, so that its writes are rolled back."""
+    if not calls:
+        return []
+    if route.grouped:
+        return list(await route.function(calls, stores, now_ms))
+    (call,) = calls
+    return [await route.function(call.command, call.caller, stores, now_ms)]
+
+
+def _key_of(call: Call[Any]) -> tuple[UUID, str] | None:
+    key = getattr(call.command, "key", "")
+    return (call.caller.id, key) if key else None
+
+
+def _fingerprint(route: Route, command: Struct, vault: Vault | None) -> bytes:
+    """Return a digest of the command; keyed, so that nobody who reads the table can try out what was sent."""
+    key = b"" if vault is None else vault.fingerprint_key
+    return hashlib.blake2b(route.name.encode() + b"\n" + to_json(command), digest_size=16, key=key).digest()
+
+
+SECRET_MARK = b"\x00"
+"""The first byte of a kept answer that is encrypted; JSON never begins with it."""
+
+
+def _context(pair: tuple[UUID, str]) -> bytes:
+    return b"answer" + pair[0].bytes + pair[1].encode()
+
+
+class _Batch:
+    """The calls of one transaction: which are new, which repeat a kept answer, which repeat each other."""
+
+    def __init__(self, route: Route, calls: Sequence[Call[Any]], vault: Vault | None) -> None:
+        self.route = route
+        self.vault = vault
+        self.calls = calls
+        self.keys = [_key_of(call) for call in calls]
+        self.pairs = list({pair for pair in self.keys if pair is not None})
+        self.answers: list[Answer | Exception | None] = [None] * len(calls)
+        self.fingerprints = [
+            _fingerprint(route, call.command, vault) if pair else b""
+            for call, pair in zip(calls, self.keys, strict=True)
+        ]
+        self.leaders: dict[tuple[UUID, str], int] = {}
+        self.fresh_places: list[int] = []
+        self.to_keep: list[KeptAnswer] = []
+        self.late: dict[tuple[UUID, str], KeptAnswer] = {}
+        """First answers that came while the handler waited: they overrule its refusals."""
+        self._sort_out({})
+
+    @property
+    def fresh(self) -> list[Call[Any]]:
+        """The calls the handler has to decide."""
+        return [self.calls[place] for place in self.fresh_places]
+
+    def recall(self, kept: dict[tuple[UUID, str], KeptAnswer]) -> None:
+        """Answer what was answered before."""
+        if kept:
+            self._sort_out(kept)
+
+    def _sort_out(self, kept: dict[tuple[UUID, str], KeptAnswer]) -> None:
+        self.leaders.clear()
+        self.fresh_places.clear()
+        for place, pair in enumerate(self.keys):
+            if pair is None:
+                self.fresh_places.append(place)
+            elif pair in kept:
+                self.answers[place] = self._repeat(place, kept[pair])
+            elif pair not in self.leaders:
+                self.leaders[pair] = place
+                self.fresh_places.append(place)
+
+    def _repeat(self, place: int, first: KeptAnswer) -> Answer | Exception:
+        same = first.fingerprint == self.fingerprints[place]
+        return Answer(first.status, self._open(first), replayed=True) if same else KeyReused()
+
+    def _close(self, pair: tuple[UUID, str], body: bytes) -> bytes:
+        if self.vault is None:
+            raise AssertionError("the pipeline was built without a vault")
+        return SECRET_MARK + self.vault.encrypt(body, _context(pair))
+
+    def _open(self, kept: KeptAnswer) -> bytes:
+        if self.vault is None or not kept.reply.startswith(SECRET_MARK):
+            return kept.reply
+        return self.vault.decrypt(kept.reply[1:], _context((kept.user_id, kept.key)))
+
+    def refused_pairs(self, outcomes: Sequence[Outcome | Refusal]) -> list[tuple[UUID, str]]:
+        """Return the keys of refused calls: their first answer may have come while the handler waited for a lock."""
+        places = zip(self.fresh_places, outcomes, strict=True)
+        return [
+            pair for place, o in places if isinstance(o, Refusal) and (pair := self.keys[place]) is not None
+        ]
+
+    def settle(self, outcomes: Sequence[Outcome | Refusal]) -> list[Answer | Exception]:
+        """Turn outcomes into answers, and collect the ones to keep under their keys."""
+        for place, outcome in zip(self.fresh_places, outcomes, strict=True):
+            refusal = outcome if isinstance(outcome, Refusal) else outcome.refusal
+            if refusal is not None:
+                pair = self.keys[place]
+                late = None if pair is None else self.late.get(pair)
+                self.answers[place] = refusal if late is None else self._repeat(place, late)
+                continue
+            answer = Answer(self.route.status, to_json(outcome.reply))  # type: ignore[union-attr]
+            self.answers[place] = answer
+            pair = self.keys[place]
+            if pair is not None:
+                body = self._close(pair, answer.body) if outcome.secret else answer.body  # type: ignore[union-attr]
+                self.to_keep.append(KeptAnswer(*pair, self.fingerprints[place], answer.status, body))
+        return [self._answer_of(place) for place in range(len(self.calls))]
+
+    def _answer_of(self, place: int) -> Answer | Exception:
+        answer = self.answers[place]
+        if answer is not None:
+            return answer
+        pair = self.keys[place]
+        leader = self.leaders[pair] if pair else place
+        if self.fingerprints[leader] != self.fingerprints[place]:
+            return KeyReused()
+        first = self.answers[leader]
+        if isinstance(first, Answer):
+            return Answer(first.status, first.body, replayed=True)
+        return first or Internal()

@@ -1,0 +1,98 @@
+"""Rate limits: GCRA (the generic cell rate algorithm), one number per caller, by cost units of routes.
+
+REST asks Redis, so that all processes share one budget; RPC asks this process's memory, because a round trip per bid
+would cost more than the bid (ADR-0020). Both run the same arithmetic. Source: FEATURES rule 14.
+"""
+
+import time
+from collections.abc import Callable, Hashable
+
+import structlog
+
+from handlers.contract import Caller
+from protocols.budgets import Rule, Verdict, decide
+from protocols.errors import Fault
+from storage.platform.ratelimits_redis import RateLimitStore
+
+_log = structlog.get_logger()
+
+
+USER_RULE = Rule("user", count=3000, period_s=60, burst=250)
+"""A signed-in user: 50 units a second for as long as they like, 251 at once. A keen bidder sends a few a second."""
+
+ANONYMOUS_RULE = Rule("ip", count=600, period_s=60, burst=300)
+"""An address without a token: 10 units a second, 301 at once. A household behind one address browses with about one;
+a hundred people of one office may sign in together (3 units each)."""
+
+OUTAGE_PAUSE_S = 1.0
+"""After Redis failed, this long nobody waits for it again."""
+
+LOCAL_KEYS_MAX = 100_000
+"""Callers remembered per process (about 15 MB); the oldest tenth is forgotten when it is full and none has expired."""
+
+
+def subject_of(caller: Caller) -> tuple[Hashable, Rule]:
+    """Return whose budget a call takes from: the user's, else the address's."""
+    return (caller.remote_ip, ANONYMOUS_RULE) if caller.user_id is None else (caller.user_id, USER_RULE)
+
+
+def _monotonic_us() -> int:
+    return time.monotonic_ns() // 1000
+
+
+class LocalLimits:
+    """Budgets in this process's memory."""
+
+    def __init__(self, now_us: Callable[[], int] = _monotonic_us, keys_max: int = LOCAL_KEYS_MAX) -> None:
+        """Start with every budget whole."""
+        self._now_us = now_us
+        self._keys_max = keys_max
+        self._tats: dict[Hashable, int] = {}
+
+    def take(self, key: Hashable, rule: Rule, cost: int) -> Verdict:
+        """Take `cost` units from a budget, or none when it has fewer."""
+        now_us = self._now_us()
+        known = self._tats.get(key)
+        if known is None and len(self._tats) >= self._keys_max:
+            self._forget(now_us)
+        verdict, self._tats[key] = decide(known or 0, now_us, cost, rule)
+        return verdict
+
+    def _forget(self, now_us: int) -> None:
+        """Drop budgets that are whole again, else the tenth that was met first."""
+        self._tats = {key: tat for key, tat in self._tats.items() if tat > now_us}
+        if len(self._tats) > self._keys_max * 9 // 10:
+            for key in list(self._tats)[: self._keys_max // 10 or 1]:
+                del self._tats[key]
+
+
+class SharedLimits:
+    """Budgets in Redis; while it is away, this process's own, so that an outage refuses nobody and opens no door."""
+
+    def __init__(
+        self,
+        store: RateLimitStore,
+        on_outage: Callable[[], None] = lambda: None,
+        local: LocalLimits | None = None,
+    ) -> None:
+        """Use a store; `on_outage` counts calls that were judged without it."""
+        self._store = store
+        self._on_outage = on_outage
+        self._local = local or LocalLimits()
+        self._away_until = 0.0
+
+    async def take(self, caller: Caller, cost: int) -> Verdict:
+        """Take `cost` units from the caller's budget, or none when it has fewer."""
+        key, rule = subject_of(caller)
+        if time.monotonic() >= self._away_until:
+            try:
+                allowed, remaining, retry_us, reset_us = await self._store.take(
+                    f"{rule.name}:{key}", rule.unit_us, rule.tolerance_us, cost
+                )
+            except Fault as fault:
+                self._away_until = time.monotonic() + OUTAGE_PAUSE_S
+                _log.warning("rate_limits_local", reason=fault.detail)
+            else:
+                return Verdict(rule, allowed, remaining, retry_us, reset_us)
+        self._on_outage()
+        return self._local.take(key, rule, cost)

@@ -1,0 +1,1 @@
+"""The life of a process: settings, wiring, start and stop, logs, metrics."""

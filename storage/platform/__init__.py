@@ -1,0 +1,1 @@
+"""What every domain stands on: events, timers, idempotency, the bus, presence, migrations."""

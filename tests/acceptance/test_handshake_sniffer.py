@@ -1,0 +1,95 @@
+"""Connections that have not said what they want: they may not wait for ever, and what they say arrives whole."""
+
+import asyncio
+import gc
+
+import httpx
+import pytest
+
+from realtime.limits import Limits
+from realtime.transport import handshake_sniffer as doorstep
+from tests.support.realtime_app import running_app
+
+UPGRADE = (
+    b"GET /connection/websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+async def until(condition):
+    async with asyncio.timeout(3):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def app(monkeypatch):
+    monkeypatch.setattr(doorstep, "SILENT_S", 0.05)
+    async with running_app(Limits(tick_s=0.05)) as app:
+        yield app
+
+
+async def test_a_connection_that_says_nothing_is_closed(app):
+    reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
+    assert await asyncio.wait_for(reader.read(), 3) == b""
+    writer.close()
+
+
+async def test_who_came_just_before_the_server_stops_may_still_speak():
+    async with running_app() as app:
+        reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
+        silent, gone = await asyncio.open_connection("127.0.0.1", app.port)
+        await asyncio.sleep(0.05)
+        for one in gc.get_objects():
+            if isinstance(one, doorstep.HandshakeSniffer):
+                one.shutdown()
+        await asyncio.sleep(0.05)
+        writer.write(b"GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert (await asyncio.wait_for(reader.read(), 3)).startswith(b"HTTP/1.1 404 ")
+        assert await asyncio.wait_for(silent.read(), 3) == b""
+        writer.close()
+        gone.close()
+
+
+async def test_a_handshake_in_pieces_is_taken_by_the_full_parser(app):
+    reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
+    for piece in (UPGRADE[:1], UPGRADE[1:100], UPGRADE[100:]):
+        writer.write(piece)
+        await asyncio.sleep(0.01)
+    assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 3)).startswith(b"HTTP/1.1 101 ")
+    await until(lambda: app.hub.connections)
+    writer.transport.abort()
+    await until(lambda: not app.hub.connections)
+
+
+async def test_requests_are_served_as_if_it_was_not_there(app):
+    async with httpx.AsyncClient(base_url=app.http_url, trust_env=False) as client:
+        for _ in range(2):
+            assert (await client.get("/nothing")).status_code == 404
+        await asyncio.sleep(0.2)  # a kept connection is not a silent one
+        assert (await client.post("/nothing", content=b"x" * 100_000)).status_code == 404
+
+
+async def test_who_leaves_while_waiting_in_line_leaves_nothing_behind(app, monkeypatch):
+    waiting = []
+    monkeypatch.setattr(app.hub.admission, "enqueue", waiting.append)
+    reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
+    writer.write(UPGRADE)
+    await until(lambda: waiting)
+    await asyncio.sleep(0.2)  # in line for longer than one may be silent
+    waiting.pop()()
+    assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 3)).startswith(b"HTTP/1.1 101 ")
+    writer.transport.abort()
+    await until(lambda: waiting)
+    waiting.pop()()
+    assert not app.hub.connections
+    reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
+    writer.write(UPGRADE)
+    await until(lambda: waiting)
+    writer.transport.abort()
+    await asyncio.sleep(0.01)
+    waiting.pop()()  # its answer goes nowhere
+    await until(lambda: waiting or not app.hub.connections)
+    for step in waiting:
+        step()
+    await until(lambda: not app.hub.connections)

@@ -1,0 +1,100 @@
+"""The auth domain put together as a server process does it, on real engines, with cheap hashes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from handlers.auth import ROUTES
+from handlers.auth.passwords import PasswordHasher
+from handlers.auth.revocations import RevocationWatch
+from handlers.auth.tokens import TokenVerifier
+from handlers.auth.tools import KeyedAuthTools
+from handlers.contract import ANONYMOUS, Caller
+from protocols.auth.commands import Register
+from protocols.values import new_id
+from realtime.ports import Entry
+from server.commands.pipeline import Pipeline
+from storage.engines.postgres import Database, open_database
+from storage.engines.redis import Redis, open_redis
+
+ISSUER = "http://127.0.0.1:8080"
+PASSWORD = "salt marsh lantern"
+ROUTE = {route.verb: route for route in ROUTES}
+
+
+@dataclass
+class Member:
+    """A registered user with a session."""
+
+    email: str
+    user_id: UUID
+    session_id: UUID
+    access_token: str
+    refresh_token: str
+    caller: Caller
+
+
+@dataclass
+class AuthHouse:
+    """One server process's auth."""
+
+    database: Database
+    redis: Redis
+    tools: KeyedAuthTools
+    watch: RevocationWatch
+    verifier: TokenVerifier
+    pipeline: Pipeline
+    published: list[tuple[str, str]] = field(default_factory=list)
+    """Channel and JSON text of every publication."""
+
+    async def run(self, verb: str, command: Any, caller: Caller = ANONYMOUS) -> dict[str, Any]:
+        """Run a command as a door does; return its decoded answer."""
+        answer = await self.pipeline.run(ROUTE[verb], command, caller)
+        assert answer.status == ROUTE[verb].status
+        return dict(msgspec.json.decode(answer.body))
+
+    async def join(self, name: str = "Amina") -> Member:
+        """Register somebody new."""
+        email = f"{new_id().hex}@example.org"
+        reply = await self.run("register", Register(email=email, password=PASSWORD, display_name=name))
+        return await self.member(email, reply)
+
+    async def member(self, email: str, reply: dict[str, Any]) -> Member:
+        """Return the member a sign-in made."""
+        tokens = reply["tokens"]
+        verified = await self.verifier.verify_access_token(tokens["access_token"])
+        caller = verified.caller
+        return Member(
+            email, caller.id, caller.session_id, tokens["access_token"], tokens["refresh_token"], caller
+        )
+
+    async def close(self) -> None:
+        await self.watch.close()
+        await self.pipeline.close()
+        self.tools.close()
+        await self.database.close()
+        await self.redis.aclose()
+
+
+async def open_house(database_url: str, redis_url: str, secrets: Path, *, life_s: int = 900) -> AuthHouse:
+    """Return a started house."""
+    database, redis = await open_database(database_url), open_redis(redis_url)
+    hasher = PasswordHasher(memory_kib=64, waiting_max=2000)
+    tools = KeyedAuthTools(secrets, ISSUER, life_s, hasher=hasher)
+    watch = RevocationWatch(database, life_s)
+    published: list[tuple[str, str]] = []
+
+    def publish(publications: Sequence[tuple[str, Sequence[Entry]]]) -> None:
+        published.extend(
+            (channel, entry.data.decode()) for channel, entries in publications for entry in entries
+        )
+
+    pipeline = Pipeline(database, redis, "test", publish, ROUTES, auth=tools)
+    pipeline.start()
+    await watch.start()
+    verifier = TokenVerifier(tools.keys, ISSUER, watch)
+    return AuthHouse(database, redis, tools, watch, verifier, pipeline, published)

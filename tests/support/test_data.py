@@ -1,0 +1,224 @@
+"""What the people of a cast act on: for each operation that needs a thing in a certain state, things in that state.
+
+A bid that can be taken back, a request that waits for its answer, an offer that stands: made-up fields never hit on
+them. Every set of fields is named by the operations that it is for; what one operation uses up, no other is given.
+"""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import httpx
+
+from protocols.values import new_id, now_instant
+from storage.engines.redis import open_redis
+from storage.platform.offset_reports_redis import RedisOffsetReports
+from tests.support.pictures import encode, two_halves
+from tests.support.players import PASSWORD
+from tests.support.users import Cast, Person, list_something, open_auction
+
+COPIES = 3
+"""So many of each: the calls of an operation use up what they succeed on."""
+
+PICTURE = encode(two_halves())
+
+
+class Props:
+    """Makes things and tells the cast which operations they are for."""
+
+    def __init__(self, http: httpx.Client, cast: Cast) -> None:
+        self._http = http
+        self._cast = cast
+        self._grants = cast.people["owner"].grants
+        self._other = Person(http, "other", self._grants)
+        self._stranger = Person(http, "stranger", self._grants)
+        for person in (self._other, self._stranger):
+            person.register()
+        self._numbers = iter(range(1000))
+
+    def make_all(self) -> None:
+        """Make what every operation needs; the cast knows it afterwards."""
+        self._constants()
+        for _ in range(COPIES):
+            self._listings()
+            self._photos()
+            self._stock()
+            self._searches()
+            self._rules()
+            self._auctions()
+            self._bidders()
+            self._offers()
+            self._signals()
+            self._accounts()
+
+    def _constants(self) -> None:
+        """What no call uses up."""
+        fit, user_id = self._cast.fit, self._cast.known["user_id"][0]
+        fit("auth.set_roles", "auth.ban_user", "auth.unban_user", user_id=user_id)
+        fit("auctions.set_exposure_limit", user_id=user_id, currency="EUR")
+        fit("auctions.set_increments", "auctions.get_increments", currency="CHF")
+        self._post("owner", "/v1/blocked-bidders", {"bidder_id": self._cast.people["admin"].user_id})
+        channel = f"auctions:{self._auction()}"
+        fit("auth.create_scope_token", channels=[channel])
+        fit("realtime.get_lag", "server.poll_channel", channel=channel)
+        asyncio.run(self._fall_behind(channel))
+
+    async def _fall_behind(self, channel: str) -> None:
+        """Have two clients that are behind, as their processes tell it."""
+        redis = open_redis(self._grants[1])
+        reports = [(channel, str(new_id()), "", 0, now_instant()) for _ in range(2)]
+        await RedisOffsetReports(redis, lifetime_s=3600).apply(reports)
+        await redis.aclose()
+
+    def _post(self, who: str, path: str, body: dict[str, Any] | None = None, **more: Any) -> Any:
+        headers = self._other.headers if who == "other" else self._cast.headers(who)
+        headers = {**headers, "Idempotency-Key": str(new_id()), **more.pop("headers", {})}
+        sent = more or {"json": body or {}}
+        answer = self._http.post(path, headers=headers, **sent)
+        assert answer.is_success, f"{who} {path}: {answer.text}"
+        return answer.json()
+
+    def _auction(self, **terms: Any) -> str:
+        return str(open_auction(self._http, self._cast, **terms)["id"])
+
+    def _listing(self, **changes: Any) -> str:
+        price = {"amount": 900, "currency": "EUR"}
+        return str(list_something(self._http, self._cast, price=price, **changes)["id"])
+
+    def _accounts(self) -> None:
+        guest = Person(self._http, "guest", self._grants)
+        guest.register()
+        self._cast.fit("auth.login", email=guest.email, password=PASSWORD)
+        self._cast.fit("auth.refresh", refresh_token=guest.refresh_token)
+        self._cast.fit("auth.register", email=f"newcomer-{new_id()}@example.test")
+        lent = self._post("owner", "/v1/auth/scope-tokens", {"channels": [f"auctions:{self._auction()}"]})
+        self._cast.fit("auth.revoke_scope_token", token_id=lent["id"])
+        owner = self._cast.people["owner"]
+        self._http.post("/v1/auth/login", json={"email": owner.email, "password": PASSWORD})
+        sessions = self._http.get("/v1/auth/sessions", headers=owner.headers).raise_for_status().json()
+        ended = next(session["id"] for session in sessions["items"] if not session["current"])
+        self._cast.fit("auth.end_session", session_id=ended)
+
+    def _listings(self) -> None:
+        fit = self._cast.fit
+        fit("listings.get_listing", listing_id=self._listing())
+        fit("listings.update_listing", listing_id=self._listing(), category="other")
+        for name in ("listings.publish_listing", "listings.delete_draft"):
+            fit(name, listing_id=self._listing(draft=True))
+        fit("listings.withdraw_listing", listing_id=self._listing())
+        ends_at = (datetime.now(UTC) + timedelta(hours=30)).isoformat()
+        fit("auctions.open_auction", listing_id=self._listing(), ends_at=ends_at)
+
+    def _photos(self) -> None:
+        self._cast.fit("listings.upload_photo", listing_id=self._listing())
+        for name in ("listings.caption_photo", "listings.delete_photo"):
+            listing_id, photo = self._pictured()
+            self._cast.fit(name, listing_id=listing_id, photo_id=photo["id"])
+        listing_id, photo = self._pictured()
+        self._cast.fit("listings.arrange_photos", listing_id=listing_id, photo_ids=[photo["id"]])
+        self._cast.fit("server.read_photo", name=photo["small"].rpartition("/")[2])
+
+    def _pictured(self) -> tuple[str, dict[str, str]]:
+        """A listing with a photo."""
+        listing_id = self._listing()
+        jpeg = {"content": PICTURE, "headers": {"Content-Type": "image/jpeg"}}
+        (photo,) = self._post("owner", f"/v1/listings/{listing_id}/photos", **jpeg)["photos"]
+        return listing_id, photo
+
+    def _stock(self) -> None:
+        fit = self._cast.fit
+        fit("listings.reserve_stock", listing_id=self._listing(quantity=10_000), quantity=1, version=1)
+        moved = self._listing(quantity=10)
+        for who in ("support", "other"):
+            self._post(who, f"/v1/listings/{moved}/reservations", {"quantity": 1})
+        fit("listings.list_movements", listing_id=moved)
+        for name in ("listings.get_reservation", "listings.release_reservation"):
+            held = self._post("user", f"/v1/listings/{self._listing()}/reservations", {"quantity": 1})
+            fit(name, reservation_id=held["reservation_id"])
+
+    def _searches(self) -> None:
+        for name in ("listings.update_search", "listings.delete_search"):
+            body = {"name": f"Lamps {next(self._numbers)}", "filters": {"q": "lamp"}}
+            search = self._post("owner", "/v1/saved-searches", body)
+            self._cast.fit(name, search_id=search["id"], filters={"q": "lamp"})
+
+    def _rules(self) -> None:
+        said = {"country": "EG", "kind": "restricted", "reason": "Ask.", "source": "Rules"}
+        for name in ("listings.get_goods_rule", "listings.change_goods_rule", "listings.remove_goods_rule"):
+            words = f"lamp {next(self._numbers)}"
+            rule = self._post("admin", "/v1/goods-rules", {**said, "words": words})
+            self._cast.fit(
+                name, rule_id=rule["rule_id"], country="EG", category="", words=f"{words} of glass"
+            )
+        words = f"drone {next(self._numbers)}"
+        self._cast.fit("listings.add_goods_rule", country="EG", category="", words=words)
+        self._cast.fit("listings.check_goods", listing_id=self._listing(), destination="EG")
+
+    def _auctions(self) -> None:
+        fit = self._cast.fit
+        queries = ("get_auction", "get_page", "list_bids", "get_audit", "watch_auction", "unwatch_auction")
+        bid_on = self._auction()
+        for who, amount in (("user", 5000), ("other", 9000), ("user", 20_000)):
+            bid = self._post(who, f"/v1/auctions/{bid_on}/bids", {"amount": amount})
+        self._http.put(f"/v1/auctions/{bid_on}/watch", json={}, headers=self._cast.headers("user"))
+        fit(*(f"auctions.{name}" for name in queries), auction_id=bid_on)
+        fit("auctions.retract_bid", auction_id=bid_on, bid_id=bid["bid_id"])
+        fit("auctions.cancel_auction", auction_id=self._auction())
+        fit("auctions.buy_now", auction_id=self._auction(buy_now_price=900_000))
+        fit(
+            "auctions.place_bid", auction_id=self._auction(format="reverse", starting_price=10**9), quantity=1
+        )
+        ending = self._auction()
+        self._post("other", f"/v1/auctions/{ending}/bids", {"amount": 5000})
+        fit("auctions.end_early", auction_id=ending)
+
+    def _bidders(self) -> None:
+        fit = self._cast.fit
+        asked_for = self._auction(bidders="approved")
+        for who in ("other", "support"):
+            self._post(who, f"/v1/auctions/{asked_for}/bidders")
+        fit("auctions.request_approval", "auctions.list_bidders", auction_id=asked_for)
+        for action in ("approve", "reject", "revoke"):
+            auction_id = self._auction(bidders="approved")
+            asked = self._post("user", f"/v1/auctions/{auction_id}/bidders")
+            if action == "revoke":
+                path = f"/v1/auctions/{auction_id}/bidders/{asked['bidder_id']}/approve"
+                self._post("owner", path)
+            fit(f"auctions.{action}_bidder", auction_id=auction_id, bidder_id=asked["bidder_id"])
+        blocked = {"bidder_id": self._stranger.user_id, "auction_id": self._auction()}
+        block = self._post("owner", "/v1/blocked-bidders", blocked)
+        fit("auctions.unblock_bidder", block_id=block["id"])
+        fit("auctions.block_bidder", bidder_id=self._stranger.user_id, auction_id=None, bidder=None)
+
+    def _outbid(self) -> str:
+        """An auction that has ended, on which the user was second."""
+        auction_id = self._auction()
+        for who, amount in (("user", 5000), ("other", 90_000)):
+            self._post(who, f"/v1/auctions/{auction_id}/bids", {"amount": amount})
+        self._post("owner", f"/v1/auctions/{auction_id}/end-early")
+        return auction_id
+
+    def _offers(self) -> None:
+        path = "/v1/auctions/{auction_id}/second-chances"
+        self._cast.fit("auctions.offer_second_chance", auction_id=self._outbid(), nth=1, bid_id=None)
+        for action in ("accept", "decline", "withdraw"):
+            offer = self._post("owner", path.format(auction_id=self._outbid()), {"nth": 1})
+            self._cast.fit(f"auctions.{action}_second_chance", offer_id=offer["id"])
+
+    def _signals(self) -> None:
+        signal_id = new_id()
+        asyncio.run(self._raise(signal_id, UUID(self._auction())))
+        self._cast.fit("auctions.resolve_signal", signal_id=str(signal_id))
+
+    async def _raise(self, signal_id: UUID, auction_id: UUID) -> None:
+        """Raise a signal as the review of an auction does."""
+        db = await asyncpg.connect(self._grants[0])
+        await db.execute(
+            "INSERT INTO auction_signals (signal_id, auction_id, seller_id, bidder_id, kind, score, evidence,"
+            " raised_at_ms) VALUES ($1, $2, $1, $1, 'shielding', 50, '{}', 0)",
+            signal_id,
+            auction_id,
+        )
+        await db.close()
