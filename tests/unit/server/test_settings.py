@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from handlers.listings.photos.tools import open_photo_place
 from handlers.settings import Settings, SettingsError
-from server.process.wiring import _open_photos
 
 ROOT = Path(__file__).parents[3]
 
@@ -112,4 +112,4 @@ def test_a_photo_folder_that_cannot_be_made_is_a_sentence(kind, tmp_path):
 def test_a_photo_folder_that_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda _path, mode: not mode & os.W_OK)  # root may write everywhere
     with pytest.raises(SettingsError, match=r"^MNBARA_PHOTOS_URL must .* cannot: Permission denied$"):
-        _open_photos(Settings(photos_url=tmp_path.as_uri()))
+        open_photo_place(Settings(photos_url=tmp_path.as_uri()))
