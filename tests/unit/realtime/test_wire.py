@@ -9,43 +9,8 @@ from uvicorn.server import ServerState
 from realtime.frames import CLOSE, CONTINUATION, PING, PONG, TEXT, split_frames
 from realtime.limits import DISCARDED_BYTES_MAX, FRAGMENTS_MAX, FRAMES_RULE, TURN_FRAMES_MAX
 from realtime.wire import LeanWebSocket
+from tests.support.transports import Wire
 from tests.unit.realtime.test_frames import client_frame
-
-
-class Wire(asyncio.Transport):
-    """Keeps what is written; says whether it is read, as the event loop would see it."""
-
-    def __init__(self):
-        super().__init__()
-        self.written = b""
-        self.is_read, self.ended, self.closed, self.aborted = True, False, False, False
-
-    def write(self, data):
-        self.written += data
-
-    def write_eof(self):
-        self.ended = True
-
-    def can_write_eof(self):
-        return True
-
-    def get_write_buffer_size(self):
-        return 0
-
-    def pause_reading(self):
-        self.is_read = False
-
-    def resume_reading(self):
-        self.is_read = True
-
-    def is_closing(self):
-        return self.closed
-
-    def close(self):
-        self.closed = True
-
-    def abort(self):
-        self.closed = self.aborted = True
 
 
 class User:
@@ -108,6 +73,7 @@ async def test_each_turn_handles_one_part_however_often_reading_is_paused_and_re
     while handled < count:
         await asyncio.sleep(0)
         assert handled < len(user.log) <= handled + TURN_FRAMES_MAX
+        assert flooder.transport.is_read == (len(user.log) == count)
         handled = len(user.log)
 
 
