@@ -38,6 +38,7 @@ SOCKET_GAUGES = {
 SOCKET_COUNTERS = {
     "deliveries": "Publications handed to connections",
     "slow_cuts": "Connections cut because they read too slowly",
+    "flood_cuts": "Connections cut because they sent too many commands or frames",
 }
 """Keys of the dict that the realtime core's reader returns; other keys are not shown."""
 

@@ -42,12 +42,13 @@ def test_counters_of_the_realtime_core_grow_and_gauges_follow():
     now = {"connections": 3, "deliveries": 10, "unknown": 1}
     metrics.follow_sockets(lambda: now)
     metrics.sample()
-    now |= {"connections": 1, "deliveries": 25, "slow_cuts": 2, "refused_full": 4}
+    now |= {"connections": 1, "deliveries": 25, "slow_cuts": 2, "flood_cuts": 3, "refused_full": 4}
     metrics.sample()
     shown = samples(metrics.render())
     assert shown["mnbara_connections", ()] == 1
     assert shown["mnbara_deliveries_total", ()] == 25
     assert shown["mnbara_slow_cuts_total", ()] == 2
+    assert shown["mnbara_flood_cuts_total", ()] == 3
     assert shown["mnbara_connections_refused_total", (("reason", "full"),)] == 4
     assert shown["mnbara_connections_refused_total", (("reason", "late"),)] == 0
 
