@@ -23,6 +23,7 @@ from realtime.endpoint import SocketEndpoint
 from realtime.wire import LeanWebSocket
 from server.accepting import Acceptor
 from server.garbage import GarbageKeeper
+from server.heartbeat import Heartbeat
 from server.housekeeping import keep_house
 from server.http.protocol import BoundedHttp
 from server.metrics import Metrics
@@ -63,8 +64,8 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(settings: Settings) -> None:
-    """Run one server process until a signal; several share the port (SO_REUSEPORT)."""
+async def serve(settings: Settings, heartbeat_fd: int | None = None) -> None:
+    """Run one server process until a signal; several share the port (SO_REUSEPORT). Beats from when it serves."""
     _raise_descriptor_limit()
     ending = _ending()
     async with open_server(settings) as process:
@@ -88,6 +89,7 @@ async def serve(settings: Settings) -> None:
         )
         collecting = asyncio.create_task(GarbageKeeper().run(), name="garbage")
         serving = asyncio.create_task(server.serve(sockets=[]), name="serve")
+        Heartbeat(process.metrics.loop_lag.set, heartbeat_fd).start()
         _log.info("serving", url=settings.url)
         await asyncio.wait({serving, asyncio.create_task(ending.wait())}, return_when=asyncio.FIRST_COMPLETED)
         _log.info("draining", connections=len(process.hub.connections))
@@ -100,8 +102,8 @@ async def serve(settings: Settings) -> None:
     _log.info("ended")
 
 
-async def work(settings: Settings) -> None:
-    """Run one worker process until a signal."""
+async def work(settings: Settings, heartbeat_fd: int | None = None) -> None:
+    """Run one worker process until a signal. Beats from when it works."""
     ending = _ending()
     async with open_worker(settings) as process:
         jobs = [
@@ -110,6 +112,7 @@ async def work(settings: Settings) -> None:
             asyncio.create_task(keep_house(process.database), name="housekeeping"),
             asyncio.create_task(_report(process), name="report"),
         ]
+        Heartbeat(process.metrics.loop_lag.set, heartbeat_fd).start()
         _log.info("working")
         waiting = asyncio.create_task(ending.wait())
         await asyncio.wait({waiting, *jobs}, return_when=asyncio.FIRST_COMPLETED)
