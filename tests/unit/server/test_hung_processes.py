@@ -40,12 +40,15 @@ asyncio.run(main())
 
 SUPERVISOR = """
 import subprocess, sys
+from server.local.programs import die_with_parent
 from server.local.pulse import Pulse
 from server.local.supervisor import Child, StopRequested, Supervisor, signals_stop
 
 pulse = Pulse(silent_s_max=1.5)
 command = [sys.executable, "-c", sys.argv[1], str(pulse.beats_fd)]
-child = Child("server-0", lambda: subprocess.Popen(command, pass_fds=[pulse.beats_fd]), pulse=pulse)
+ends = die_with_parent(9)
+spawn = lambda: subprocess.Popen(command, pass_fds=[pulse.beats_fd], preexec_fn=ends)
+child = Child("server-0", spawn, pulse=pulse)
 supervisor = Supervisor(lambda line: print("said", line, flush=True), look_every_s=0.1)
 with signals_stop(supervisor.kill) as fd:
     supervisor.start(child)
