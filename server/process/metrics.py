@@ -166,6 +166,11 @@ class Metrics:
         self.timer_lateness = self._histogram(
             "timer_lateness_seconds", "How long after its due time a timer ran", SECONDS
         )
+        self.loop_lag = self._gauge(
+            "loop_lag_seconds",
+            "Largest lateness of the event loop in the last 15 s, by process",
+            mode="liveall",
+        )
         self.up = self._gauge(
             "up",
             "1 while the engine answers the process that was asked last",

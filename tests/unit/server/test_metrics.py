@@ -85,6 +85,7 @@ PROCESS = textwrap.dedent("""
     for _ in range(1000):
         done("ok", 0.003)
     metrics.up.labels("redis").set(int(sys.argv[2]))
+    metrics.loop_lag.set(0.25)
     metrics.sample()
     print((time.perf_counter() - started) / 1000, flush=True)
     print(metrics.render().decode().replace("\\n", "|"), flush=True)
@@ -114,10 +115,13 @@ def test_a_scrape_of_any_process_shows_all_of_them(tmp_path):
         assert shown["mnbara_connections", ()] == 10
         assert shown["mnbara_deliveries_total", ()] == 200
         assert shown["mnbara_up", (("engine", "redis"),)] == 1
+        lags = [shown["mnbara_loop_lag_seconds", (("pid", str(process.pid)),)] for process in (first, second)]
+        assert lags == [0.25, 0.25]
         first.kill()
         first.communicate()
         third, _, shown = start("1")
         third.communicate("")
+        assert ("mnbara_loop_lag_seconds", (("pid", str(first.pid)),)) not in shown
         assert shown["mnbara_commands_total", place] == 3000
         assert shown["mnbara_connections", ()] == 10
         assert shown["mnbara_up", (("engine", "redis"),)] == 1

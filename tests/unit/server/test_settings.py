@@ -10,6 +10,7 @@ import pytest
 
 from handlers.listings.photos.tools import open_photo_place
 from handlers.settings import Settings, SettingsError
+from server.__main__ import main as run_process
 
 ROOT = Path(__file__).parents[3]
 
@@ -92,6 +93,15 @@ def test_command_line_refuses_a_bad_setting_with_exit_2():
     assert told.returncode == 2
     assert "MNBARA_PORT" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+@pytest.mark.parametrize("text", ["three", "-1", "9999999"])
+def test_a_heartbeat_needs_an_open_descriptor(text, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["server", "serve", f"--heartbeat={text}"])
+    with pytest.raises(SystemExit) as ended:
+        run_process()
+    assert ended.value.code == 2
+    assert f"{text!r} is no open descriptor" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["serve", "worker"])
