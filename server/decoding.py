@@ -102,8 +102,8 @@ def _inside(place: inspect.Type, step: str) -> list[inspect.Type]:
 def check_text(data: bytes) -> None:
     """Refuse JSON too long, nested deeper than `DEPTH_MAX`, or with the character U+0000 that the database cannot keep.
 
-    What is no JSON may pass: the decoder refuses it. Cost: three scans in C for ordinary input; input with many brackets
-    or with `\\u0000` is looked at closely, in time linear in its length whatever it holds.
+    What is no JSON may pass: the decoder refuses it. Cost: three scans in C for ordinary input; one with many
+    brackets or an escaped U+0000 is looked at closely, in time linear in its length whatever it holds.
     """
     if len(data) > DATA_BYTES_MAX:
         raise PayloadTooLarge(f"A command may have {DATA_BYTES_MAX} bytes", maximum_bytes=DATA_BYTES_MAX)
@@ -122,11 +122,8 @@ def _is_shallow(data: bytes) -> bool:
     """
     quoted = data.replace(b"\\\\", b"").replace(b'\\"', b"")
     steps = b"".join(quoted.split(b'"')[::2]).translate(_STEPS, _NOT_BRACKETS)
-    depth = deepest = 0
-    for depth in accumulate(memoryview(steps).cast("b")):
-        if depth > deepest:
-            deepest = depth
-    return depth == 0 and deepest <= DEPTH_MAX
+    depths = [0, *accumulate(memoryview(steps).cast("b"))]
+    return depths[-1] == 0 and max(depths) <= DEPTH_MAX
 
 
 class StructDecoder:
