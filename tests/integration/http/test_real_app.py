@@ -57,6 +57,21 @@ async def test_the_whole_server_is_ready_and_described(http):
     assert (await http.get("/.well-known/jwks.json")).json()["keys"][0]["crv"] == "Ed25519"
 
 
+@pytest.mark.parametrize("size", [16_000, 128_000])
+async def test_a_login_that_opens_strings_and_closes_none_is_refused_while_others_are_served(http, size):
+    body = (
+        b"[" * 33 + b'"' + b'\\"' * size
+    )  # at every quote a string might begin: each would be read to the end
+    logins = [
+        http.post("/v1/auth/login", content=body, headers={"Content-Type": "application/json"}) for _ in "abc"
+    ]
+    *refused, alive = await asyncio.gather(*logins, http.get("/health/live"))
+    assert alive.status_code == 200
+    for answer in refused:
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_input")
+        assert answer.json()["errors"][0]["pointer"] == ""
+
+
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
 async def test_every_route_answers_a_stranger_by_its_permission(http, route):
     path = route.path
