@@ -23,23 +23,26 @@ from websockets.speedups import apply_mask
 from handlers.auth import rules as auth_rules
 from handlers.auth.keys import decode as decode_base64
 from handlers.auth.tokens import RefreshTokens, SignedClaims, TokenReader
-from handlers.listings import anchor_rules, cursors, photo_names, rules
-from protocols import centrifuge_pb2, codec_json, codec_protobuf
-from protocols.auth import Login, ScopeChannel
-from protocols.centrifuge import CodecError, FilterNode
+from handlers.listings import cursors, photo_names, rules
+from handlers.listings.searches import anchor_rules
+from protocols.auth.commands import Login, ScopeChannel
 from protocols.cursors import read_cursor
-from protocols.goods import Country, RuleCountry
-from protocols.listings import Attributes, CreateListing
+from protocols.listings.commands import Attributes, CreateListing
+from protocols.listings.goods import Country, RuleCountry
 from protocols.places import parse_near
-from protocols.topics import parse_channel, parse_id
+from protocols.topics import parse_id, split_channel
 from protocols.values import Currency
-from realtime import emulation, upgrade
-from realtime.delta import apply_delta, make_delta
-from realtime.frames import FrameReader
-from realtime.tags import TagsFilter
-from server import decoding, logs
-from server.http import arguments, callers, compression, conditional, door
+from protocols.wire import centrifuge_pb2, codec_json, codec_protobuf
+from protocols.wire.centrifuge import CodecError, FilterNode
+from realtime.channels.delta import apply_delta, make_delta
+from realtime.channels.tags import TagsFilter
+from realtime.transport import emulation
+from realtime.transport import fast_handshake as upgrade
+from realtime.transport.frames import FrameReader
+from server.commands import decoding
+from server.http import arguments, callers, compression, conditional, outer_layer
 from server.http.protocol import BoundedHttp
+from server.process import logs
 from storage.listings import search_postgres
 from tests.support.growth import HEADS, RATIO_MAX, growth, shapes
 
@@ -136,9 +139,11 @@ TEXT_ROWS = [
     TextRow("a tags filter", any_filter),
     TextRow("a tags filter of numbers", number_filter),
     TextRow("apply_delta", over_bytes(lambda data: apply_delta(b"a" * 100, data))),
-    TextRow("a handshake", handshake, ("upgrade._REQUEST", "upgrade._FIELD", "upgrade._KEY")),
-    TextRow("its pattern", over_bytes(upgrade._REQUEST.fullmatch), ("upgrade._REQUEST",)),
-    TextRow("subprotocols", over_bytes(upgrade._SUBPROTOCOLS.fullmatch), ("upgrade._SUBPROTOCOLS",)),
+    TextRow(
+        "a handshake", handshake, ("fast_handshake._REQUEST", "fast_handshake._FIELD", "fast_handshake._KEY")
+    ),
+    TextRow("its pattern", over_bytes(upgrade._REQUEST.fullmatch), ("fast_handshake._REQUEST",)),
+    TextRow("subprotocols", over_bytes(upgrade._SUBPROTOCOLS.fullmatch), ("fast_handshake._SUBPROTOCOLS",)),
     TextRow("a session", emulation._SESSION.fullmatch, ("emulation._SESSION",)),
     TextRow("a node", emulation._NODE.fullmatch, ("emulation._NODE",)),
     TextRow(
@@ -147,7 +152,7 @@ TEXT_ROWS = [
     TextRow("a log field", lambda text: logs.redact(None, "", {text: 1}), ("logs._SECRET",)),
     TextRow("Accept-Encoding", compression.choose_coding, ("compression._ACCEPTED",), ("", "a", "a;")),
     TextRow("a media type", over_bytes(compression._COMPRESSIBLE.match), ("compression._COMPRESSIBLE",)),
-    TextRow("a request id", over_bytes(door._SANE_ID.fullmatch), ("door._SANE_ID",)),
+    TextRow("a request id", over_bytes(outer_layer._SANE_ID.fullmatch), ("outer_layer._SANE_ID",)),
     TextRow(
         "Content-Type", arguments._CONTENT_TYPE.fullmatch, ("arguments._CONTENT_TYPE",), ("application/json",)
     ),
@@ -180,16 +185,16 @@ TEXT_ROWS = [
         "the JSON in a cursor",
         lambda text: read_cursor(base64.urlsafe_b64encode(text.encode()).decode(), UUID),
     ),
-    TextRow("a channel", parse_channel),
+    TextRow("a channel", split_channel),
     TextRow("an id", parse_id),
     TextRow("a currency", as_type(Currency), ("values.Currency",)),
     TextRow("a country", as_type(Country), ("goods.Country",)),
     TextRow("a rule's country", as_type(RuleCountry), ("goods.RuleCountry",)),
-    TextRow("a channel of a token", as_type(ScopeChannel), ("auth.ScopeChannel",), ("", "a:", "a:#")),
+    TextRow("a channel of a token", as_type(ScopeChannel), ("commands.ScopeChannel",), ("", "a:", "a:#")),
     TextRow(
         "an attribute's type",
         lambda text: msgspec.convert({text: 1}, Attributes),
-        ("listings.AttributeName",),
+        ("commands.AttributeName",),
     ),
 ]
 
