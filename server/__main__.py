@@ -5,7 +5,7 @@ import sys
 
 import uvloop
 
-from server.process.lifecycle import serve, work
+from server.lifecycle import serve, work
 from server.process.logs import configure_logs
 from server.process.settings import Settings, SettingsError
 

@@ -35,7 +35,7 @@ from protocols.auctions import pages as auction_pages
 from protocols.auctions import refusals
 from protocols.auctions import watching as watch_words
 from protocols.errors import InvalidInput, NotAllowed
-from protocols.listings.commands import CategoryNotFound
+from protocols.listings.refusals import CategoryNotFound
 
 ROUTES: tuple[Route, ...] = (
     Route(

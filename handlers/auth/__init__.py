@@ -48,8 +48,8 @@ from protocols.auth.commands import (
     TooManyScopeTokens,
     UnbanUser,
     User,
-    UserNotFound,
 )
+from protocols.auth.refusals import UserNotFound
 from protocols.errors import NotAllowed, RateLimited
 
 ROUTES: tuple[Route, ...] = (

@@ -21,7 +21,6 @@ from handlers.listings.withdraw_listing import withdraw_listing
 from protocols.errors import NotAllowed, Stale
 from protocols.listings.commands import (
     Categories,
-    CategoryNotFound,
     CreateListing,
     DeleteDraft,
     FoundListings,
@@ -40,6 +39,7 @@ from protocols.listings.commands import (
     WithdrawListing,
 )
 from protocols.listings.goods import GoodsProhibited
+from protocols.listings.refusals import CategoryNotFound
 from protocols.listings.stock import StockHeld
 
 _ROUTES: tuple[Route, ...] = (

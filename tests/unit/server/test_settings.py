@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from server.process.settings import Settings, SettingsError
-from server.process.wiring import _open_photos
+from server.wiring import _open_photos
 
 ROOT = Path(__file__).parents[3]
 

@@ -26,7 +26,7 @@ from server.process.accepting import Acceptor
 from server.process.garbage import GarbageKeeper
 from server.process.metrics import Metrics
 from server.process.settings import Settings
-from server.process.wiring import WorkerProcess, open_server, open_worker
+from server.wiring import WorkerProcess, open_server, open_worker
 from server.worker.relay import Relay
 from server.worker.retention import keep_house
 

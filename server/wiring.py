@@ -20,6 +20,7 @@ from realtime.hub import Hub
 from realtime.limits import Limits
 from realtime.transport.emulation import Emulation, new_node
 from realtime.transport.endpoint import SocketEndpoint
+from server.app import HttpParts, create_app
 from server.channels.delegations import DelegatedPermissions
 from server.channels.log import ChannelLog
 from server.channels.long_polls import LongPollNotifier
@@ -29,7 +30,6 @@ from server.commands.pipeline import Pipeline
 from server.commands.ratelimits import LocalLimits, SharedLimits
 from server.commands.table import CommandTable
 from server.domains import ROUTES, TIMERS, URGENT
-from server.http.app import HttpParts, create_app
 from server.http.channels import ChannelSource
 from server.http.outer_layer import OuterLayer
 from server.http.photos import PhotoPages
@@ -69,7 +69,7 @@ WORD_OVER = (UnsubscribeCode.EXPIRED, "token expired")
 
 @dataclass(frozen=True, slots=True)
 class ServerProcess:
-    """What `server.process.lifecycle` runs."""
+    """What `server.lifecycle` runs."""
 
     app: OuterLayer
     hub: Hub
@@ -79,7 +79,7 @@ class ServerProcess:
 
 @dataclass(frozen=True, slots=True)
 class WorkerProcess:
-    """What `server.process.lifecycle` runs."""
+    """What `server.lifecycle` runs."""
 
     database: Database
     relay: Relay
