@@ -5,9 +5,9 @@ import sys
 
 import uvloop
 
+from handlers.settings import Settings, SettingsError
 from server.lifecycle import serve, work
 from server.process.logs import configure_logs
-from server.process.settings import Settings, SettingsError
 
 
 def main() -> int:

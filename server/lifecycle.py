@@ -18,17 +18,18 @@ from typing import cast
 import structlog
 import uvicorn
 
+from handlers.settings import Settings
 from realtime.transport.endpoint import SocketEndpoint
 from realtime.transport.handshake_sniffer import HandshakeSniffer
 from realtime.transport.websocket import LeanWebSocket
+from server.domains import DOMAINS, retention_of
 from server.http.protocol import BoundedHttp
 from server.process.accepting import Acceptor
 from server.process.garbage import GarbageKeeper
 from server.process.metrics import Metrics
-from server.process.settings import Settings
 from server.wiring import WorkerProcess, open_server, open_worker
 from server.worker.relay import Relay
-from server.worker.retention import keep_house
+from server.worker.retention import delete_old_rows
 
 BACKLOG = 4096
 """Connections the kernel may hold while the process is busy: a storm of 5,000 a second waits under a second."""
@@ -107,7 +108,9 @@ async def work(settings: Settings) -> None:
         jobs = [
             asyncio.create_task(process.relay.run(), name="relay"),
             asyncio.create_task(process.timers.run(), name="timers"),
-            asyncio.create_task(keep_house(process.database), name="housekeeping"),
+            asyncio.create_task(
+                delete_old_rows(process.base.database, retention_of(DOMAINS)), name="retention"
+            ),
             asyncio.create_task(_report(process), name="report"),
         ]
         _log.info("working")
@@ -147,7 +150,7 @@ def _raise_descriptor_limit() -> None:
 
 async def _report(process: WorkerProcess) -> None:
     """Copy the relay's lag into its metric."""
-    metrics: Metrics = process.metrics
+    metrics: Metrics = process.base.metrics
     relay: Relay = process.relay
     while True:
         metrics.relay_lag.set(relay.lag_ms / 1000)

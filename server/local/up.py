@@ -22,12 +22,12 @@ from pathlib import Path
 
 import asyncpg
 
+from handlers.settings import Settings
 from server.local.engines import ENGINES, EngineUrls, LocalEngines
 from server.local.home import Home
 from server.local.install import install_engines
 from server.local.programs import EngineError, die_with_parent, tail_of
 from server.local.supervisor import Child, StopRequested, Supervisor, signals_stop
-from server.process.settings import Settings
 from storage.platform.migrate import migrate
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -20,7 +20,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from handlers.auth.tools import KeyedAuthTools
+from handlers.auth.tools import AuthTools
 from handlers.contract import Caller, Permission
 from protocols.errors import CATALOGUE
 from protocols.topics import Kind
@@ -249,7 +249,7 @@ def lock_out(house: House) -> None:
     path = f"/v1/users/{banned.user_id}/ban"
     house.http.post(path, json={}, headers=house.headers("admin")).raise_for_status()
     house.http.post("/v1/auth/logout", json={}, headers=ended.headers).raise_for_status()
-    keys = KeyedAuthTools(house.system.home / "secrets", house.system.base_url, 900)
+    keys = AuthTools(house.system.home / "secrets", house.system.base_url, 900)
     caller = Caller(UUID(other.user_id), new_id(), frozenset({"user"}))
     expired, _ = keys.sign_access_token(caller, 0, now_instant() - 3_600_000, now_instant())
     keys.close()

@@ -31,7 +31,7 @@ FAULTS = {
     "Layers: server joins handlers and realtime, who are strangers; storage and protocols are below": [
         ("realtime/planted.py", "handlers.contract"),
         ("handlers/auctions/planted.py", "realtime.hub"),
-        ("handlers/auctions/planted.py", "server.process.settings"),
+        ("handlers/auctions/planted.py", "server.process.metrics"),
         ("storage/platform/planted.py", "handlers.contract"),
         ("protocols/planted.py", "storage.platform.sql"),
     ],
@@ -76,7 +76,7 @@ FAULTS = {
         ("protocols/listings/planted.py", "protocols.auth.refusals"),
         ("protocols/wire/planted.py", "protocols.auctions.events"),
     ],
-    "Handlers: a domain imports its own words, and the facts and refusals of others": [
+    "Handlers: a domain imports its own words, and the facts, refusals and channels of others": [
         ("handlers/auctions/planted.py", "protocols.listings.commands"),
         ("handlers/contract.py", "protocols.auctions.events"),
     ],
@@ -118,6 +118,7 @@ DOORS = [
     ("handlers/listings/planted.py", "storage.payments.posting"),
     ("handlers/auctions/planted.py", "protocols.listings.facts"),
     ("handlers/auctions/planted.py", "protocols.payments.refusals"),
+    ("handlers/orders/planted.py", "protocols.listings.channels"),
 ]
 
 

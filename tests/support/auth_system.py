@@ -12,7 +12,7 @@ from handlers.auth import ROUTES
 from handlers.auth.passwords import PasswordHasher
 from handlers.auth.revocations import RevocationWatch
 from handlers.auth.tokens import TokenVerifier
-from handlers.auth.tools import KeyedAuthTools
+from handlers.auth.tools import AuthTools
 from handlers.contract import ANONYMOUS, Caller
 from protocols.auth.commands import Register
 from protocols.values import new_id
@@ -44,7 +44,7 @@ class AuthHouse:
 
     database: Database
     redis: Redis
-    tools: KeyedAuthTools
+    tools: AuthTools
     watch: RevocationWatch
     verifier: TokenVerifier
     pipeline: Pipeline
@@ -84,7 +84,7 @@ async def open_house(database_url: str, redis_url: str, secrets: Path, *, life_s
     """Return a started house."""
     database, redis = await open_database(database_url), open_redis(redis_url)
     hasher = PasswordHasher(memory_kib=64, waiting_max=2000)
-    tools = KeyedAuthTools(secrets, ISSUER, life_s, hasher=hasher)
+    tools = AuthTools(secrets, ISSUER, life_s, hasher=hasher)
     watch = RevocationWatch(database, life_s)
     published: list[tuple[str, str]] = []
 

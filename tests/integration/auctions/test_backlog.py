@@ -5,15 +5,15 @@ from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
+from server.worker.bid_backlog import BidBacklog, watch_bids
+from storage.auctions.backlog_redis import KEY, BacklogStore, read_backlog
 
 from handlers.auctions import URGENT
 from handlers.auctions.rules import CLOSE_WAIT_MAX_MS, must_wait
 from protocols.auctions.commands import BidReceipt
 from protocols.auctions.refusals import AuctionNotLive
 from protocols.values import new_id, now_instant
-from server.worker.bid_backlog import BidBacklog, watch_bids
 from server.worker.timers import Timers
-from storage.auctions.backlog_redis import KEY, BacklogStore, read_backlog
 from tests.integration.auctions.conftest import TIMERS, moment, new_caller
 from tests.integration.auctions.replay import assert_audited, assert_replays
 

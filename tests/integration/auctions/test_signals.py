@@ -7,9 +7,10 @@ import pytest
 
 from handlers.auctions.closing.queue_losers import REVIEW_AFTER_MS
 from handlers.auctions.rules import CLOSE_GRACE_MS
+from protocols.auctions.channels import signal_stream
 from protocols.auctions.signals import SignalAlreadyResolved, SignalNotFound
 from protocols.errors import InvalidInput, NotAllowed, Unauthenticated
-from protocols.topics import parse_channel, signal_stream
+from protocols.topics import parse_channel
 from protocols.values import new_id, now_instant
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller, new_user
 

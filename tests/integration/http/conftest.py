@@ -16,6 +16,7 @@ import uvicorn
 from redis.asyncio import Redis
 
 from handlers.contract import Caller, Route
+from handlers.settings import Settings
 from protocols.errors import NotAllowed, TemporarilyUnavailable, Unauthenticated, UnknownChannel
 from protocols.topics import Entry
 from protocols.values import new_id
@@ -28,7 +29,6 @@ from server.commands.table import CommandTable
 from server.http.channels import ChannelSource
 from server.http.protocol import BoundedHttp
 from server.process.metrics import Metrics
-from server.process.settings import Settings
 from storage.engines.postgres import open_database
 from storage.engines.redis import open_redis
 from storage.platform.events_postgres import read_epoch

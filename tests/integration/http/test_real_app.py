@@ -6,9 +6,9 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from handlers.settings import Settings
 from protocols.values import new_id
 from server.domains import ROUTES
-from server.process.settings import Settings
 from server.wiring import open_server
 from tests.integration.http.conftest import serving
 

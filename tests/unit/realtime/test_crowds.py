@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
-from protocols.topics import auction_channel, personal_channel, stock_channel, ticker_channel, viewer_group_of
+from protocols.auctions.channels import auction_channel, ticker_channel
+from protocols.listings.channels import stock_channel
+from protocols.topics import personal_channel, viewer_group_of
 from protocols.values import new_id
 from realtime.ports import Lane
 from realtime.presence.viewer_counts import ViewerCounts

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from server.process.settings import Settings
+from handlers.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
