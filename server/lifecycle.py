@@ -19,8 +19,8 @@ import structlog
 import uvicorn
 
 from handlers.settings import Settings
-from realtime.transport.endpoint import SocketEndpoint
-from realtime.transport.handshake_sniffer import HandshakeSniffer
+from realtime.endpoints.handshake_sniffer import HandshakeSniffer
+from realtime.endpoints.socket_endpoint import SocketEndpoint
 from realtime.transport.websocket import LeanWebSocket
 from server.domains import DOMAINS, retention_of
 from server.http.protocol import BoundedHttp

@@ -16,10 +16,10 @@ from handlers.listings.photos.tools import PhotoTools
 from handlers.settings import Settings
 from protocols.topics import Entry
 from realtime.control import Controls
+from realtime.endpoints.emulation import Emulation, new_node
+from realtime.endpoints.socket_endpoint import SocketEndpoint
 from realtime.hub import Hub
 from realtime.limits import Limits
-from realtime.transport.emulation import Emulation, new_node
-from realtime.transport.endpoint import SocketEndpoint
 from server.app import HttpParts, create_app
 from server.channels.delegations import DelegatedPermissions
 from server.channels.log import ChannelLog

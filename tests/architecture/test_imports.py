@@ -43,6 +43,11 @@ FAULTS = {
     "The auditor shares nothing with what it checks but the public words": [
         ("server/cli/auditing.py", "handlers.auctions.rules"),
     ],
+    "Realtime: endpoints take clients in, connections speak for them, the hub holds channels, transport moves bytes": [
+        ("realtime/transport/frames.py", "realtime.hub"),
+        ("realtime/channels/replayed.py", "realtime.connection.connection"),
+        ("realtime/planted.py", "realtime.ports"),
+    ],
     "Handlers: domains are strangers, contract is below them": [
         ("handlers/auctions/planted.py", "handlers.listings.rules"),
         ("handlers/auctions/formats/dutch_rules.py", "handlers.auth.rules"),
@@ -94,6 +99,7 @@ FAULTS = {
     ],
     "No ring between siblings": [
         ("protocols/auctions/terms.py", "protocols.auctions.commands"),
+        ("realtime/channels/ring.py", "realtime.channels.replayed"),
         ("storage/platform/sql.py", "storage.platform.events_postgres"),
         ("handlers/auctions/formats/table.py", "handlers.auctions.closing.close_auction"),
         ("handlers/listings/showing.py", "handlers.listings.photos.access"),

@@ -7,9 +7,9 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from server.process.wiring import _open_photos
 
 from handlers.settings import Settings, SettingsError
-from server.process.wiring import _open_photos
 
 ROOT = Path(__file__).parents[3]
 
