@@ -8,8 +8,8 @@ import sys
 import uvloop
 
 from handlers.settings import Settings, SettingsError
+from server.lifecycle import serve, work
 from server.local.supervisor import STACK_SIGNAL
-from server.process.lifecycle import serve, work
 from server.process.logs import configure_logs
 
 

@@ -40,7 +40,7 @@ from protocols.auctions import pages as auction_pages
 from protocols.auctions import refusals
 from protocols.auctions import watching as watch_words
 from protocols.errors import InvalidInput, NotAllowed
-from protocols.listings.commands import CategoryNotFound
+from protocols.listings.refusals import CategoryNotFound
 from storage.auctions.signals_postgres import delete_old_activity
 from storage.auctions.watches_postgres import delete_old_watches
 from storage.platform.vault import Vault

@@ -51,8 +51,8 @@ from protocols.auth.commands import (
     TooManyScopeTokens,
     UnbanUser,
     User,
-    UserNotFound,
 )
+from protocols.auth.refusals import UserNotFound
 from protocols.errors import NotAllowed, RateLimited
 from protocols.topics import PERSONAL, Lane
 from storage.auth.scope_tokens_postgres import delete_old_scope_tokens

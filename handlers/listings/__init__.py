@@ -26,7 +26,6 @@ from protocols.listings.commands import (
     EVENTS,
     PERSONAL_EVENTS,
     Categories,
-    CategoryNotFound,
     CreateListing,
     DeleteDraft,
     FoundListings,
@@ -45,6 +44,7 @@ from protocols.listings.commands import (
     WithdrawListing,
 )
 from protocols.listings.goods import GoodsProhibited
+from protocols.listings.refusals import CategoryNotFound
 from protocols.listings.stock import StockHeld
 
 _ROUTES: tuple[Route, ...] = (

@@ -12,7 +12,7 @@ from handlers.auctions.rules import CLOSE_GRACE_MS
 from handlers.contract import Caller
 from protocols.auctions.guards import ExposureExceeded
 from protocols.auctions.refusals import AuctionNotLive, BidTooLow, UnitsReduced
-from protocols.auth.commands import UserNotFound
+from protocols.auth.refusals import UserNotFound
 from protocols.errors import InvalidInput, NotAllowed, Refusal
 from protocols.values import new_id, now_instant
 from server.commands.pipeline import Answer

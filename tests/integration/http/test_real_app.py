@@ -9,7 +9,7 @@ import pytest_asyncio
 from handlers.settings import Settings
 from protocols.values import new_id
 from server.domains import ROUTES
-from server.process.wiring import open_server
+from server.wiring import open_server
 from tests.integration.http.conftest import serving
 
 

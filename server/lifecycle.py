@@ -19,8 +19,8 @@ import structlog
 import uvicorn
 
 from handlers.settings import Settings
-from realtime.transport.endpoint import SocketEndpoint
-from realtime.transport.handshake_sniffer import HandshakeSniffer
+from realtime.endpoints.handshake_sniffer import HandshakeSniffer
+from realtime.endpoints.socket_endpoint import SocketEndpoint
 from realtime.transport.websocket import LeanWebSocket
 from server.domains import DOMAINS, retention_of
 from server.http.protocol import BoundedHttp
@@ -28,7 +28,7 @@ from server.process.accepting import Acceptor
 from server.process.garbage import GarbageKeeper
 from server.process.heartbeat import Heartbeat
 from server.process.metrics import Metrics
-from server.process.wiring import WorkerProcess, open_server, open_worker
+from server.wiring import WorkerProcess, open_server, open_worker
 from server.worker.relay import Relay
 from server.worker.retention import delete_old_rows
 
