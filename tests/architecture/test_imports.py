@@ -44,6 +44,7 @@ def copy(tmp_path):
         ("handlers/auctions/planted.py", "import asyncpg"),
         ("handlers/auctions/planted.py", "import litestar"),
         ("storage/planted.py", "import handlers.contract"),
+        ("storage/platform/planted.py", "import storage.auth.users_postgres"),
         ("protocols/planted.py", "import storage.platform.sql"),
         ("load/planted.py", "import storage.platform.sql"),
         ("handlers/auctions/planted.py", "import server.process.settings"),

@@ -95,10 +95,10 @@ def test_down_without_a_running_up_says_so(capsys):
 
 def test_reset_deletes_the_data_and_nothing_else(tmp_path, capsys):
     home = tmp_path / "home"
-    for name in ("engines/postgres", "secrets", "logs", "mine"):
+    for name in ("engines/postgres", "secrets", "photos/ab", "logs", "metrics", "mine"):
         (home / name).mkdir(parents=True)
     assert main(["reset", "--yes"]) == 0
-    assert "engines" in capsys.readouterr().out
+    assert "engines, secrets, photos, logs, metrics" in capsys.readouterr().out
     assert {p.name for p in home.iterdir()} == {"mine", "up.lock"}
 
 
