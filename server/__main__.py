@@ -1,17 +1,21 @@
 """`python -m server serve|worker`: one process of the system. `--help` lists every setting."""
 
 import argparse
+import os
 import sys
+from collections.abc import Awaitable, Callable, Sequence
 
+import structlog
 import uvloop
 
-from server.process.lifecycle import serve, work
 from server.process.logs import configure_logs
 from server.process.settings import Settings, SettingsError
+from server.process.starting import StartError, await_engines
+from storage.platform.key_files import KeyFileError
 
 
-def main() -> int:
-    """Run the process named on the command line; 2 for a bad setting."""
+def main(arguments: Sequence[str]) -> int:
+    """Run the process named on the command line; 1 when it cannot start now, 2 for a bad setting or secret."""
     parser = argparse.ArgumentParser(
         prog="python -m server",
         description="One process of Mnbara. `./mnbara up` starts them all.",
@@ -22,16 +26,41 @@ def main() -> int:
     server = kinds.add_parser("serve", help="answer clients on HOST:PORT")
     server.add_argument("--process", type=int, default=0, help="number of this process, for the logs")
     kinds.add_parser("worker", help="relay events and run timers")
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(arguments)
     try:
         settings = Settings.from_environment()
         configure_logs(settings.log_level)
-        uvloop.run(serve(settings) if chosen.kind == "serve" else work(settings))
+        for name in settings.without_effect:
+            structlog.get_logger().warning("setting_without_effect", setting=name, reason="not built yet")
+        uvloop.run(_run(settings, _import_process(chosen.kind, settings)))
+    except StartError as error:
+        print(f"mnbara: {error}", file=sys.stderr)
+        return 1
     except SettingsError as error:
         print(f"mnbara: {error}", file=sys.stderr)
         return 2
+    except KeyFileError as error:
+        print(f"mnbara: {error}; MNBARA_SECRETS names the folder", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
+def _import_process(kind: str, settings: Settings) -> Callable[[Settings], Awaitable[None]]:
+    """Return the coroutine function of that kind of process."""
+    if settings.metrics_folder:
+        # prometheus_client reads it when it is imported, and then keeps its values in that folder.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = settings.metrics_folder
+    from server.process.lifecycle import serve, work
+
+    return serve if kind == "serve" else work
+
+
+async def _run(settings: Settings, process: Callable[[Settings], Awaitable[None]]) -> None:
+    await await_engines(settings)
+    await process(settings)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -25,7 +25,7 @@ from server.http.protocol import BoundedHttp
 from server.process.accepting import Acceptor
 from server.process.garbage import GarbageKeeper
 from server.process.metrics import Metrics
-from server.process.settings import Settings
+from server.process.settings import Settings, SettingsError
 from server.process.wiring import WorkerProcess, open_server, open_worker
 from server.worker.relay import Relay
 from server.worker.retention import keep_house
@@ -128,11 +128,18 @@ def _ending() -> asyncio.Event:
 
 
 def _listen(settings: Settings) -> socket.socket:
+    """Return the socket that clients connect to. Raises SettingsError when the address cannot be had."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    listening.bind((settings.host, settings.port))
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        listening.close()
+        raise SettingsError(
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}; set MNBARA_HOST and MNBARA_PORT"
+        ) from error
     listening.listen(BACKLOG)
     listening.setblocking(False)
     return listening
