@@ -1,9 +1,9 @@
 """Storms: thousands who connect at once, and ten thousand who lost their connection and come back.
 
 (a) 5,000 connects a second, each with an access token the server has not seen: how long until the client is in, and
-what everybody's CPU goes to. (b) 10,000 clients that follow 20 auctions are cut off in one moment and return as the SDKs
-do; each must resume with the exact sequence. During both 500 watchers of another auction get 50 events a second: what
-do they see of it?
+what everybody's CPU goes to. (b) 10,000 clients that follow 20 auctions are cut off in one moment and return as the
+SDKs do; each must resume with the exact sequence. During both 500 watchers of another auction get 50 events a second:
+what do they see of it?
 """
 
 import asyncio
