@@ -1,15 +1,17 @@
 """`python -m server serve|worker`: one process of the system. `--help` lists every setting."""
 
 import argparse
+import faulthandler
 import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 import structlog
 import uvloop
 
+from handlers.settings import Settings, SettingsError
+from server.local.supervisor import STACK_SIGNAL
 from server.process.logs import configure_logs
-from server.process.settings import Settings, SettingsError
 from server.process.starting import StartError, await_engines
 from storage.platform.key_files import KeyFileError
 
@@ -25,14 +27,17 @@ def main(arguments: Sequence[str]) -> int:
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="serve|worker")
     server = kinds.add_parser("serve", help="answer clients on HOST:PORT")
     server.add_argument("--process", type=int, default=0, help="number of this process, for the logs")
-    kinds.add_parser("worker", help="relay events and run timers")
+    worker = kinds.add_parser("worker", help="relay events and run timers")
+    for kind in (server, worker):
+        kind.add_argument("--heartbeat", type=_descriptor, metavar="FD", help="where the supervisor hears it")
     chosen = parser.parse_args(arguments)
+    faulthandler.register(STACK_SIGNAL)
     try:
         settings = Settings.from_environment()
         configure_logs(settings.log_level)
         for name in settings.without_effect:
             structlog.get_logger().warning("setting_without_effect", setting=name, reason="not built yet")
-        uvloop.run(_run(settings, _import_process(chosen.kind, settings)))
+        uvloop.run(_run(chosen.kind, settings, chosen.heartbeat))
     except StartError as error:
         print(f"mnbara: {error}", file=sys.stderr)
         return 1
@@ -47,19 +52,25 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _import_process(kind: str, settings: Settings) -> Callable[[Settings], Awaitable[None]]:
-    """Return the coroutine function of that kind of process."""
+async def _run(kind: str, settings: Settings, heartbeat_fd: int | None) -> None:
     if settings.metrics_folder:
         # prometheus_client reads it when it is imported, and then keeps its values in that folder.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = settings.metrics_folder
+    from server.process.foundation import check_settings
     from server.process.lifecycle import serve, work
 
-    return serve if kind == "serve" else work
+    check_settings(settings)
+    await await_engines(settings)  # before a signal only asks for an orderly end
+    await (serve if kind == "serve" else work)(settings, heartbeat_fd)
 
 
-async def _run(settings: Settings, process: Callable[[Settings], Awaitable[None]]) -> None:
-    await await_engines(settings)
-    await process(settings)
+def _descriptor(text: str) -> int:
+    """Return the number of an open descriptor. Raises ArgumentTypeError."""
+    try:
+        os.fstat(int(text))
+    except (ValueError, OverflowError, OSError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no open descriptor") from None
+    return int(text)
 
 
 if __name__ == "__main__":

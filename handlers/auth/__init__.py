@@ -12,9 +12,12 @@ from handlers.auth.refresh import refresh
 from handlers.auth.register import prepare_register, register
 from handlers.auth.revoke_scope_token import revoke_scope_token
 from handlers.auth.set_roles import set_roles
+from handlers.auth.tools import AuthTools, open_auth_tools
 from handlers.auth.unban_user import unban_user
 from handlers.contract import Permission, Route
+from handlers.domain import ChannelKind, ChannelKinds, Domain, Retention, ToolKind
 from protocols.auth.commands import (
+    PERSONAL_EVENTS,
     AccountBanned,
     BadCredentials,
     BanUser,
@@ -51,6 +54,9 @@ from protocols.auth.commands import (
     UserNotFound,
 )
 from protocols.errors import NotAllowed, RateLimited
+from protocols.topics import PERSONAL, Lane
+from storage.auth.scope_tokens_postgres import delete_old_scope_tokens
+from storage.auth.sessions_postgres import delete_old_sessions
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -193,4 +199,30 @@ ROUTES: tuple[Route, ...] = (
         permission=Permission.ADMIN,
         refusals=(UserNotFound,),
     ),
+)
+
+PERSONAL_CHANNEL = ChannelKind(
+    word=PERSONAL,
+    parameter="user_id",
+    lane=Lane.REPLAYED,
+    readers="that user",
+    delta=True,
+    owner_only=True,
+)
+"""Carries events of every domain to one user; every connection of theirs follows it."""
+
+KEPT_MS = 48 * 3_600_000
+"""Expired sessions and scope tokens are kept as long as the answers of idempotency keys."""
+
+DOMAIN = Domain(
+    name="auth",
+    routes=ROUTES,
+    channels=(PERSONAL_CHANNEL,),
+    retention=(
+        Retention(delete=delete_old_sessions, kept_ms=KEPT_MS),
+        Retention(delete=delete_old_scope_tokens, kept_ms=KEPT_MS),
+    ),
+    tools=(ToolKind(AuthTools, open_auth_tools),),
+    needs=(ChannelKinds,),
+    personal_events=PERSONAL_EVENTS,
 )

@@ -5,6 +5,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
+from handlers.settings import SettingsError
 from server.cli.verb import UsageError, Verb
 from server.cli.verbs.audit_auction import AUDIT_AUCTION
 from server.cli.verbs.check import CHECK
@@ -19,7 +20,6 @@ from server.cli.verbs.where import WHERE
 from server.local.home import HomeError
 from server.local.programs import EngineError
 from server.local.up import UpError
-from server.process.settings import SettingsError
 from storage.platform.migrate import MigrationError
 
 

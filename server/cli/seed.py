@@ -15,15 +15,15 @@ from handlers.auctions.open_auction import open_auction
 from handlers.auth.passwords import PasswordHasher
 from handlers.contract import Caller, Event
 from handlers.listings.showing import show_listing
+from handlers.settings import Settings, SettingsError
 from protocols.auctions.commands import OpenAuction
 from protocols.auctions.terms import SoftClose
 from protocols.errors import Refusal
+from protocols.listings.channels import listing_stream
 from protocols.listings.commands import ListingCreated
-from protocols.topics import listing_stream
 from protocols.values import now_instant, to_timestamp
 from server.cli.demo_data import DEMO_SELLERS, demo_listings
 from server.commands.pipeline import Pipeline, event_text
-from server.process.settings import Settings, SettingsError
 from storage.auth.users_postgres import insert_user
 from storage.engines.postgres import Connection, Database, open_database
 from storage.engines.redis import open_redis

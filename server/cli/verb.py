@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
+from handlers.settings import Settings
 from server.local.home import Home
-from server.process.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -7,27 +7,15 @@ nothing happened and the caller repeats; killed after it, the repeat finds the k
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 import structlog
 from msgspec import Struct
 
-from handlers.contract import (
-    AuthTools,
-    Call,
-    Caller,
-    Event,
-    Outcome,
-    Permission,
-    Photos,
-    Preparation,
-    Route,
-    Stores,
-    TimerHandler,
-    TimerPreparation,
-)
+from handlers.contract import Call, Caller, Event, Outcome, Permission, Preparation, Route, Stores
+from handlers.domain import TimerHandler, TimerPreparation
 from protocols.control import CONTROL_CHANNEL, encode_controls
 from protocols.errors import (
     Fault,
@@ -89,29 +77,25 @@ class TimersFailedError(Exception):
 class Pipeline:
     """Runs routes and timers against one database."""
 
-    def __init__(  # noqa: PLR0913 - the parts of a process
+    def __init__(
         self,
         database: Database,
         redis: Redis,
         epoch: str,
         publish: Publish,
         routes: Sequence[Route],
-        auth: AuthTools | None = None,
+        tools: Mapping[type, Any] | None = None,
         observer: Callable[[str], Callable[[int, float], None]] = lambda _name: (
             lambda _requests, _seconds: None
         ),
-        *,
-        vault: Vault | None = None,
-        photos: Photos | None = None,
     ) -> None:
-        """Prepare; `start` begins the group commits."""
+        """Prepare; `start` begins the group commits. `tools` are the process's, by type."""
         self._database = database
         self._redis = redis
         self._epoch = epoch
         self._publish = publish
-        self._auth = auth
-        self._vault = vault
-        self._photos = photos
+        self._tools = tools or {}
+        self._vault: Vault | None = self._tools.get(Vault)
         self._observer = observer
         self._running_keys: set[tuple[UUID, str]] = set()
         self.groups: dict[str, GroupCommit[Call[Any], Answer]] = {}
@@ -274,17 +258,10 @@ class Pipeline:
     # -- shared -----------------------------------------------------------------------------------------------------
 
     def _stores(self, db: Connection) -> Stores:
-        return Stores(
-            db=db,
-            redis=self._redis,
-            epoch=self._epoch,
-            auth_tools=self._auth,
-            master=self._vault,
-            photo_tools=self._photos,
-        )
+        return Stores(db, self._redis, self._epoch, self._tools)
 
     def _preparation(self) -> Preparation:
-        return Preparation(self._database.connection, self._redis, self._auth, self._photos)
+        return Preparation(self._database.connection, self._redis, self._tools)
 
     async def _write(self, db: Connection, outcomes: Sequence[Outcome], now_ms: int) -> list[StoredEvent]:
         timers = [(t.due_at_ms, t.kind, t.ref) for outcome in outcomes for t in outcome.timers]

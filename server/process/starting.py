@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from server.process.settings import Settings, SettingsError
+from handlers.settings import Settings, SettingsError
 from storage.engines.probes import NotReadyError, RefusedError, probe_postgres, probe_redis
 
-ENGINES_WAIT_S = 60.0
-"""How long engines may take; orchestrators restart who gave up."""
+ENGINES_WAIT_S = 45.0
+"""How long engines may take; less than a supervisor gives a process until its first beat. Who gave up is restarted."""
 
 RETRY_S = 0.5
 

@@ -47,7 +47,7 @@ def copy(tmp_path):
         ("storage/platform/planted.py", "import storage.auth.users_postgres"),
         ("protocols/planted.py", "import storage.platform.sql"),
         ("load/planted.py", "import storage.platform.sql"),
-        ("handlers/auctions/planted.py", "import server.process.settings"),
+        ("handlers/auctions/planted.py", "import server.domains"),
     ],
 )
 def test_planted_forbidden_import_is_caught(copy, path, line):

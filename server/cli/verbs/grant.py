@@ -1,13 +1,13 @@
 """`grant`: roles for an account, on the engines of the running system."""
 
 import asyncio
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
+from handlers.settings import Settings
 from protocols.errors import Refusal
 from server.cli.verb import Verb
 from server.local.engines import LocalEngines
 from server.local.up import UpError
-from server.process.settings import Settings
 
 ROLES = ("admin", "support", "user")
 
@@ -28,13 +28,19 @@ def _grant(chosen: Namespace) -> int:
     return 0
 
 
+def _role(text: str) -> str:
+    if text not in ROLES:
+        raise ArgumentTypeError(f"{text!r} is not one of the roles {', '.join(ROLES)}")
+    return text
+
+
 def _declare(parser: ArgumentParser) -> None:
     parser.add_argument("email", metavar="EMAIL", help="address that the account is registered with")
     parser.add_argument(
         "roles",
         metavar="ROLE",
         nargs="+",
-        choices=ROLES,
+        type=_role,
         help=f"roles: {', '.join(ROLES)}; they replace those held, `user` alone takes the others away",
     )
 

@@ -2,11 +2,11 @@
 
 from argparse import Namespace
 
+from handlers.settings import Settings
 from server.cli.verb import Verb
 from server.local.engines import LocalEngines
 from server.local.install import install_engines
 from server.local.up import Progress, migrate_or_explain
-from server.process.settings import Settings
 
 
 def _migrate(_chosen: Namespace) -> int:

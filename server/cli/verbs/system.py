@@ -3,10 +3,10 @@
 import sys
 from argparse import ArgumentParser, Namespace
 
+from handlers.settings import Settings
 from server.cli.verb import Verb
 from server.local.home import Home
 from server.local.up import up
-from server.process.settings import Settings
 
 
 def _up(_chosen: Namespace) -> int:

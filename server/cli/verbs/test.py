@@ -4,11 +4,11 @@ import shutil
 import subprocess
 from argparse import ArgumentParser, Namespace
 
+from handlers.settings import Settings
 from server.cli.verb import ROOT, Verb, hand_over
 from server.local.engines import ENGINES
 from server.local.install import install_engines
 from server.local.up import Progress
-from server.process.settings import Settings
 
 
 def _test(chosen: Namespace) -> int:

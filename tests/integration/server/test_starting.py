@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from server.process.settings import Settings, SettingsError
+from handlers.settings import Settings, SettingsError
 from server.process.starting import await_engines
 from storage.platform.migrate import migrate
 from tests.support.engines import url_of_database
@@ -37,18 +37,6 @@ def settings(database, redis_url, nats_url, tmp_path):
         "MNBARA_NATS_URL": nats_url,
         "MNBARA_HOME": str(tmp_path),
     }
-
-
-@pytest.mark.parametrize("kind", ["serve", "worker"])
-def test_a_photo_folder_that_cannot_be_made_is_a_sentence(kind, settings, tmp_path):
-    (tmp_path / "file").touch()
-    folder = tmp_path / "file" / "photos"
-    code, line = start(kind, {**settings, "MNBARA_PHOTOS_URL": folder.as_uri()})
-    assert code == 2
-    assert line == (
-        "mnbara: MNBARA_PHOTOS_URL must lead to a folder that can be written;"
-        f" {folder} cannot: Not a directory"
-    )
 
 
 def test_a_bad_file_of_keys_is_a_sentence(settings, tmp_path):

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from server.process.settings import Settings, SettingsError
-from server.process.wiring import _open_photos
+from handlers.listings.photos.tools import open_photo_place
+from handlers.settings import Settings, SettingsError
+from server.__main__ import main as run_process
 
 ROOT = Path(__file__).parents[3]
 
@@ -104,7 +105,30 @@ def test_a_setting_of_what_is_not_built_is_accepted_and_says_so():
     ]
 
 
+@pytest.mark.parametrize("text", ["three", "-1", "9999999"])
+def test_a_heartbeat_needs_an_open_descriptor(text, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run_process(["serve", f"--heartbeat={text}"])
+    assert ended.value.code == 2
+    assert f"{text!r} is no open descriptor" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["serve", "worker"])
+def test_a_photo_folder_that_cannot_be_made_is_a_sentence(kind, tmp_path):
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "photos"
+    own = {name: text for name, text in os.environ.items() if not name.startswith("MNBARA_")}
+    environment = {**own, "MNBARA_HOME": str(tmp_path), "MNBARA_PHOTOS_URL": folder.as_uri()}
+    command = [sys.executable, "-m", "server", kind]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "mnbara: MNBARA_PHOTOS_URL must lead to a folder that can be written;"
+        f" {folder} cannot: Not a directory\n"
+    )
+
+
 def test_a_photo_folder_that_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda _path, mode: not mode & os.W_OK)  # root may write everywhere
     with pytest.raises(SettingsError, match=r"^MNBARA_PHOTOS_URL must .* cannot: Permission denied$"):
-        _open_photos(Settings(photos_url=tmp_path.as_uri()))
+        open_photo_place(Settings(photos_url=tmp_path.as_uri()))

@@ -6,7 +6,7 @@ import pytest
 
 import server.__main__ as entry
 from server.local.programs import free_port
-from server.process import starting
+from server.process import lifecycle, starting
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +18,7 @@ def _own_settings(tmp_path, monkeypatch):
     monkeypatch.setenv("MNBARA_REDIS_URL", f"redis://:secret@127.0.0.1:{free_port()}")
     monkeypatch.setenv("MNBARA_NATS_URL", "nats://127.0.0.1:1")
     monkeypatch.setattr(entry, "configure_logs", lambda _level: None)
+    monkeypatch.setattr(entry.faulthandler, "register", lambda _signal: None)  # stderr is captured
     monkeypatch.setattr(starting, "ENGINES_WAIT_S", 1.2)
 
 
@@ -40,14 +41,14 @@ def test_an_engine_is_tried_again_until_it_is_there(monkeypatch, capsys):
         if len(attempts) < 3:
             raise starting.NotReadyError("not yet")
 
-    async def process(_settings):
+    async def serve(_settings, _heartbeat_fd):
         attempts.append("process")
 
     monkeypatch.setattr(starting, "RETRY_S", 0.0)
     monkeypatch.setattr(starting, "ENGINES_WAIT_S", 60.0)
     for name in ("probe_postgres", "probe_redis"):
         monkeypatch.setattr(starting, name, probe)
-    monkeypatch.setattr(entry, "_import_process", lambda *_: process)
+    monkeypatch.setattr(lifecycle, "serve", serve)
     assert entry.main(["serve"]) == 0
     assert len(attempts) == 5, (
         "two attempts of each failed in vain or not, one more of who failed, the process"
