@@ -10,7 +10,6 @@ import structlog
 import uvloop
 
 from handlers.settings import Settings, SettingsError
-from server.lifecycle import serve, work
 from server.local.supervisor import STACK_SIGNAL
 from server.process.logs import configure_logs
 from server.process.starting import StartError, await_engines
@@ -58,6 +57,7 @@ async def _run(kind: str, settings: Settings, heartbeat_fd: int | None) -> None:
         # prometheus_client reads it when it is imported, and then keeps its values in that folder.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = settings.metrics_folder
     from server.foundation import check_settings
+    from server.lifecycle import serve, work
 
     check_settings(settings)
     await await_engines(settings)  # before a signal only asks for an orderly end
