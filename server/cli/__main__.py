@@ -13,6 +13,7 @@ from pathlib import Path
 
 from protocols.errors import Refusal
 from protocols.topics import parse_id
+from server.cli.tiers import pytest_arguments
 from server.local.engines import ENGINES, LocalEngines
 from server.local.home import Home, HomeError
 from server.local.install import install_engines
@@ -92,7 +93,7 @@ def _test(arguments: Sequence[str]) -> int:
     say = Progress()
     install_engines(names, say)
     _install_sdk(say)
-    return _become("pytest", arguments)
+    return _become("pytest", pytest_arguments(arguments))
 
 
 def _install_sdk(say: Progress) -> None:
@@ -266,7 +267,11 @@ VERBS = {
     "up": Verb("up", "run the whole system here; installs what is missing, Ctrl-C stops it", _up),
     "down": Verb("down", "stop the system that `up` runs", _down),
     "reset": Verb("reset [--yes]", "delete all data of this home folder", _reset),
-    "test": Verb("test [PYTEST ARGS]", "run the tests on private engines", _test),
+    "test": Verb(
+        "test [PYTEST ARGS]",
+        "run the first tier of tests on private engines; the second: --slow (docs/testing.md)",
+        _test,
+    ),
     "check": Verb("check", "format, lint, types, import rules, spelling, error catalogue", _check),
     "demo": Verb("demo", "fifty users bid on the running server, shown live", _demo),
     "bench": Verb("bench [NAME]", "measure, and print the table with its baseline", _bench),
