@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 _TWO_WORKERS = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
-"""Each worker has engines of its own. A file stays with one of them; `tests/conftest.py` puts long files first."""
+"""Each worker has engines of its own. A file stays with one of them; the long ones, of acceptance, come first."""
 
 
 def pytest_arguments(words: Sequence[str]) -> list[str]:

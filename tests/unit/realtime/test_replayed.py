@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from protocols.control import CONTROL_CHANNEL
 from realtime.ports import Entry, Lane
 from tests.support.realtime_readers import Reader, quiet_hub
+from tests.support.waiting import until
 
 NAME = "auctions:1"
 
@@ -16,12 +17,6 @@ NAME = "auctions:1"
 def run(body):
     """Run in a loop of its own: hypothesis repeats the body."""
     return asyncio.run(body)
-
-
-async def until(condition, timeout_s: float = 3.0) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 async def opened(hub, *, before: int = 0):
