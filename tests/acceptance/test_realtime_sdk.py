@@ -307,8 +307,7 @@ async def test_sdk_refreshes_and_stays_connected(app, protobuf):
         return f"dora{protobuf}:s:2"
 
     client = await make_client(app, protobuf, get_token=get_token)
-    await asyncio.sleep(3.2)
-    assert len(asked) >= 2
+    await until(lambda: len(asked) >= 2)
     assert len(client.events.connected) == 1
     await client.disconnect()
 

@@ -111,11 +111,10 @@ async def test_reader_that_joins_within_a_tick_gets_nothing_twice():
 
 async def test_commit_between_bus_subscription_and_head_is_not_missed():
     hub = quiet_hub()
-    hub.log.delay_s = 0.02
+    hub.log.delay_s = 0.3
     await hub.start()
     opening = asyncio.create_task(hub.open(NAME, Lane.REPLAYED))
-    await asyncio.sleep(0.005)
-    assert NAME in hub.bus.subscribed
+    await until(lambda: NAME in hub.bus.subscribed)
     hub.bus.publish([(NAME, [hub.log.append(NAME, b"{}")])])
     hub.bus.publish([(NAME, [Entry(2, b"{}", 0)])])  # committed after the log answered
     channel = await opening
