@@ -13,9 +13,9 @@ from handlers.auctions.formats.table import rules_of
 from handlers.auctions.guard_rules import exposed
 from handlers.auctions.rules import AuctionState, Fall, Place, SoftCloseTerms, Steps, Terms, reserve_met
 from handlers.contract import Event, Latest
+from protocols.auctions.channels import auction_channel, ticker_channel
 from protocols.auctions.events import Ticker
 from protocols.auctions.refusals import AuctionNotFound
-from protocols.topics import auction_channel, ticker_channel
 from protocols.values import to_timestamp
 from storage.auctions.auctions_postgres import Row, find_group_lots, lock_states, read_terms, update_states
 from storage.auctions.exposures_postgres import change_used

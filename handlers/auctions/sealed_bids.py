@@ -99,7 +99,7 @@ async def open_book(stores: Stores, held: Mapping[UUID, Held], calls: Iterable[C
     if not sealed:
         return SealedBook(None, set())
     pairs = {(c.command.auction_id, c.caller.id) for c in calls if c.command.auction_id in sealed}
-    return SealedBook(stores.vault, await sealed_postgres.find_bidders(stores.db, pairs))
+    return SealedBook(stores.need(Vault), await sealed_postgres.find_bidders(stores.db, pairs))
 
 
 class Opened(Struct, frozen=True):
@@ -123,7 +123,7 @@ async def read_opened(stores: Stores, held: Iterable[Held]) -> dict[UUID, list[O
         if row["auction_id"] not in found:
             continue
         try:
-            found[row["auction_id"]].append(_open(lots[row["auction_id"]], row, stores.vault))
+            found[row["auction_id"]].append(_open(lots[row["auction_id"]], row, stores.need(Vault)))
         except VaultError as error:
             del found[row["auction_id"]]
             _log.error("sealed_bid_does_not_open", auction=str(row["auction_id"]), why=str(error))

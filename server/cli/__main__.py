@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from handlers.settings import Settings, SettingsError
 from protocols.errors import Refusal
 from protocols.topics import parse_id
 from server.cli.tiers import pytest_arguments
@@ -19,7 +20,6 @@ from server.local.home import Home, HomeError
 from server.local.install import install_engines
 from server.local.programs import EngineError
 from server.local.up import Progress, UpError, migrate_or_explain, up
-from server.process.settings import Settings, SettingsError
 from storage.platform.migrate import MigrationError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,11 +12,11 @@ import uvloop
 from litestar import Litestar, Request, post
 
 from protocols.topics import Entry
+from realtime.endpoints.emulation import Emulation, new_node
+from realtime.endpoints.socket_endpoint import SocketEndpoint
 from realtime.hub import Hub
 from realtime.limits import Limits
 from realtime.ports import ProtocolError
-from realtime.transport.emulation import Emulation, new_node
-from realtime.transport.endpoint import SocketEndpoint
 from realtime.transport.streams import StreamingHttp
 from realtime.transport.websocket import LeanWebSocket
 from server.http.sockets import mount_sockets

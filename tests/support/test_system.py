@@ -16,7 +16,7 @@ import httpx
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from handlers.auth.tools import KeyedAuthTools
+from handlers.auth.tools import AuthTools
 from handlers.contract import Caller
 from protocols.values import new_id, now_instant
 from tests.support.permission_matrix import LOCKED_OUT
@@ -123,7 +123,7 @@ def lock_out(system: TestSystem) -> None:
     path = f"/v1/users/{banned.user_id}/ban"
     system.http.post(path, json={}, headers=system.headers("admin")).raise_for_status()
     system.http.post("/v1/auth/logout", json={}, headers=ended.headers).raise_for_status()
-    keys = KeyedAuthTools(system.running.home / "secrets", system.running.base_url, 900)
+    keys = AuthTools(system.running.home / "secrets", system.running.base_url, 900)
     caller = Caller(UUID(other.user_id), new_id(), frozenset({"user"}))
     expired, _ = keys.sign_access_token(caller, 0, now_instant() - 3_600_000, now_instant())
     keys.close()

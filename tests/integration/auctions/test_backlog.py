@@ -2,22 +2,27 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from operator import attrgetter
 
 import msgspec
 import pytest
 
-from handlers.auctions import URGENT, rules
+from handlers.auctions import DOMAIN, ROUTES, rules
 from handlers.auctions.rules import CLOSE_WAIT_MAX_MS, must_wait
 from protocols.auctions.commands import BidReceipt
 from protocols.auctions.refusals import AuctionNotLive
 from protocols.errors import InvalidInput
 from protocols.values import new_id, now_instant
-from server.worker.bid_backlog import BidBacklog, watch_bids
+from server.commands.backlog import Backlog, watch_backlog
+from server.domains import timers_of
 from server.worker.timers import Timers
-from storage.auctions.backlog_redis import KEY, BacklogStore, read_backlog
-from tests.integration.auctions.conftest import TIMERS, moment, new_caller
+from storage.platform.backlog_redis import BacklogStore, read_backlog
+from tests.integration.auctions.conftest import moment, new_caller
 from tests.integration.auctions.replay import assert_audited, assert_replays
 from tests.support.waiting import until
+
+BIDS = "auctions.place_bid"
+KEY = f"backlog:{BIDS}"
 
 
 @pytest.mark.parametrize(
@@ -54,12 +59,12 @@ async def running(*coroutines):
 
 
 def closer(market):
-    return Timers(market.pipeline._database, market.pipeline, TIMERS, urgent=URGENT).run()
+    return Timers(market.pipeline._database, market.pipeline, timers_of((DOMAIN,))).run()
 
 
 def machinery(market, redis):
     """What tells the backlog of the market's process, and what closes."""
-    return watch_bids(market.pipeline.groups, BacklogStore(redis, "p1")), closer(market)
+    return watch_backlog(market.pipeline.groups, ROUTES, redis, "p1"), closer(market)
 
 
 async def closed_at(market, auction):
@@ -140,14 +145,14 @@ async def test_a_bid_received_after_the_end_holds_nobody_up(market, redis, selle
 
 
 async def is_said(redis, auction):
-    return auction in await read_backlog(redis, [auction], now_instant())
+    return auction in await read_backlog(redis, BIDS, [auction], now_instant())
 
 
 async def test_a_queue_that_never_moves_ends_the_wait_after_a_second(market, redis, seller, ann):
     end = now_instant() + 2_000
     auction = await market.new_auction(seller, ends_at=moment(end))
     await redis.delete(KEY)
-    store = BacklogStore(redis, "stuck")
+    store = BacklogStore(redis, "stuck", BIDS)
 
     async def tell():
         while True:
@@ -163,16 +168,16 @@ async def test_what_dead_processes_said_is_forgotten(redis):
     mine, other = new_id(), new_id()
     await redis.delete(KEY)
     now_ms = now_instant()
-    await BacklogStore(redis, "a").tell(now_ms, now_ms - 30, [mine, other])
-    await BacklogStore(redis, "b").tell(now_ms, now_ms - 50, [mine])
-    await BacklogStore(redis, "old").tell(now_ms - 1_001, now_ms - 2_000, [mine])
-    await BacklogStore(redis, "dead").tell(now_ms - 60_001, now_ms - 70_000, [mine])
-    assert await read_backlog(redis, [mine], now_ms) == {mine: now_ms - 50}
-    assert await read_backlog(redis, [other, new_id()], now_ms) == {other: now_ms - 30}
+    await BacklogStore(redis, "a", BIDS).tell(now_ms, now_ms - 30, [mine, other])
+    await BacklogStore(redis, "b", BIDS).tell(now_ms, now_ms - 50, [mine])
+    await BacklogStore(redis, "old", BIDS).tell(now_ms - 1_001, now_ms - 2_000, [mine])
+    await BacklogStore(redis, "dead", BIDS).tell(now_ms - 60_001, now_ms - 70_000, [mine])
+    assert await read_backlog(redis, BIDS, [mine], now_ms) == {mine: now_ms - 50}
+    assert await read_backlog(redis, BIDS, [other, new_id()], now_ms) == {other: now_ms - 30}
     assert set(await redis.hkeys(KEY)) == {b"a", b"b", b"old"}
-    await BacklogStore(redis, "many").tell(now_ms, now_ms - 7, [new_id() for _ in range(2_001)])
+    await BacklogStore(redis, "many", BIDS).tell(now_ms, now_ms - 7, [new_id() for _ in range(2_001)])
     unknown = new_id()
-    assert await read_backlog(redis, [unknown], now_ms) == {unknown: now_ms - 7}
+    assert await read_backlog(redis, BIDS, [unknown], now_ms) == {unknown: now_ms - 7}
     await redis.delete(KEY)
 
 
@@ -180,12 +185,12 @@ async def test_a_backlog_is_kept_by_what_came_and_dropped_by_what_went(market, r
     """Auctions leave the report when their bids are settled, while others still wait."""
     first, second = [await market.new_auction(seller) for _ in range(2)]
     group = market.pipeline.groups["auctions.place_bid"]
-    backlog = BidBacklog(group, BacklogStore(redis, "p1"))
+    backlog = Backlog(group, BacklogStore(redis, "p1", BIDS), attrgetter("auction_id"))
 
     async def is_told(*auctions):
         now_ms = now_instant()
         await backlog.look(now_ms)
-        return set(await read_backlog(redis, [first, second], now_ms)) == set(auctions)
+        return set(await read_backlog(redis, BIDS, [first, second], now_ms)) == set(auctions)
 
     async with held_up(market, second):
         async with held_up(market, first):

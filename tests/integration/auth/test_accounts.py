@@ -12,6 +12,7 @@ import pytest
 
 from handlers.auth import ROUTES
 from handlers.auth.rules import ACCOUNT_ATTEMPTS_MAX, IP_ATTEMPTS_MAX, SESSIONS_MAX
+from handlers.auth.tools import AuthTools
 from handlers.contract import ANONYMOUS, Caller, Permission
 from protocols.auth.commands import (
     AccountBanned,
@@ -31,8 +32,8 @@ from protocols.auth.commands import (
     SetRoles,
     TokenExpired,
     UnbanUser,
-    UserNotFound,
 )
+from protocols.auth.refusals import UserNotFound
 from protocols.errors import (
     InvalidInput,
     NotAllowed,
@@ -220,7 +221,7 @@ async def test_guessing_many_accounts_is_limited_per_address_of_origin(system: A
 async def test_sign_in_works_without_redis(system: AuthTestSystem) -> None:
     member = await system.join()
     nowhere = open_redis("unix:///nonexistent/redis.sock")
-    pipeline = Pipeline(system.database, nowhere, "test", lambda _: None, ROUTES, auth=system.tools)
+    pipeline = Pipeline(system.database, nowhere, "test", lambda _: None, ROUTES, {AuthTools: system.tools})
     answer = await pipeline.run(ROUTE["login"], Login(email=member.email, password=PASSWORD), ANONYMOUS)
     assert answer.status == 200
     with pytest.raises(BadCredentials):

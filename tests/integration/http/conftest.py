@@ -16,19 +16,20 @@ import uvicorn
 from redis.asyncio import Redis
 
 from handlers.contract import Caller, Route
+from handlers.domain import Domain
+from handlers.settings import Settings
 from protocols.errors import NotAllowed, TemporarilyUnavailable, Unauthenticated, UnknownChannel
 from protocols.topics import Entry
 from protocols.values import new_id
 from realtime.ports import ChannelRule, Lane
+from server.app import HttpParts, create_app
 from server.channels.log import ChannelLog
 from server.commands.pipeline import Pipeline
 from server.commands.ratelimits import LocalLimits, SharedLimits
 from server.commands.table import CommandTable
-from server.http.app import HttpParts, create_app
 from server.http.channels import ChannelSource
 from server.http.protocol import BoundedHttp
 from server.process.metrics import Metrics
-from server.process.settings import Settings
 from storage.engines.postgres import open_database
 from storage.engines.redis import open_redis
 from storage.platform.events_postgres import read_epoch
@@ -176,6 +177,7 @@ async def running_system(
             await asyncio.sleep(30)
 
     app = create_app(
+        [Domain(name="notes", routes=tuple(r for r in routes if r.domain == "notes"))],
         HttpParts(
             table=table,
             metrics=metrics,
@@ -187,7 +189,7 @@ async def running_system(
             jwks=lambda: {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "AAAA", "kid": "1"}]},
             channels=ChannelSource(epoch, authorize, ChannelLog(opened, epoch, {}).read, watchers.watch),
             pings={"database": opened.ping, "redis": redis.ping, "third": lambda: ping("third")},
-        )
+        ),
     )
     await create_notes(pool)
     await create_counters(pool)

@@ -67,7 +67,7 @@ def test_wrong_arguments_are_refused_with_exit_2(words, capsys):
 def test_where_lists_the_files_of_a_domain_layer_by_layer(capsys):
     assert main(["where", "settings"]) == 0
     listed = capsys.readouterr().out.splitlines()
-    assert "server/process/settings.py" in listed
+    assert "handlers/settings.py" in listed
     assert "tests/unit/server/test_settings.py" in listed
     assert main(["where", "carpets"]) == 2
     assert "no file belongs to 'carpets'" in capsys.readouterr().err

@@ -1,7 +1,8 @@
-"""Which auctions have bids that a server process received and has not committed, in Redis, for those who close them.
+"""Which aggregates have commands that a server process received and has not committed, in Redis.
 
-One hash, a field per process: when it was said, the receipt of the process's oldest such bid, the auctions of all of
-them. Lost with Redis, it is missed by nobody but a bid in the last instant of an auction under load.
+For those who must not overtake them: an auction does not close before bids that came in time. One hash a route, a field
+per process: when it was written, the receipt of the process's oldest such command, the aggregates of all of them. Lost
+with Redis, it is missed by nobody but a command in the last instant under load.
 """
 
 import asyncio
@@ -11,8 +12,6 @@ from uuid import UUID
 
 from storage.engines.redis import OUTAGE, Redis
 
-KEY = "auctions:backlog"
-
 FRESH_MS = 1_000
 """What was said longer ago is not looked at: its process died. Busy processes say it every 10 ms."""
 
@@ -20,10 +19,10 @@ DEAD_MS = 60_000
 """What was said longer ago is deleted."""
 
 READ_TIMEOUT_S = 0.03
-"""A closing does not wait longer to hear what is queued."""
+"""A reader does not wait longer to hear what is queued."""
 
-AUCTIONS_MAX = 2_000
-"""Auctions that are told apart (32 KB); a process with bids on more of them says that all may be meant."""
+AGGREGATES_MAX = 2_000
+"""Aggregates that are named (32 KB); a process with commands for more of them says that all may be meant."""
 
 ID_BYTES, INSTANT_BYTES = 16, 8
 
@@ -31,14 +30,15 @@ ID_BYTES, INSTANT_BYTES = 16, 8
 class BacklogStore:
     """What one server process says."""
 
-    def __init__(self, redis: Redis, process: str) -> None:
-        """Speak for a process."""
+    def __init__(self, redis: Redis, process: str, route: str) -> None:
+        """Speak for a process, of one route's commands."""
         self._redis = redis
+        self._key = _key(route)
         self._process = process
 
-    async def tell(self, now_ms: int, oldest_ms: int, auction_ids: Collection[UUID]) -> None:
-        """Say which auctions have bids that wait. Cost: one round trip; while Redis is away it is said to nobody."""
-        told = auction_ids if len(auction_ids) <= AUCTIONS_MAX else ()
+    async def tell(self, now_ms: int, oldest_ms: int, aggregate_ids: Collection[UUID]) -> None:
+        """Say which aggregates have commands that wait. Cost: one round trip; lost while Redis is away."""
+        told = aggregate_ids if len(aggregate_ids) <= AGGREGATES_MAX else ()
         head = now_ms.to_bytes(INSTANT_BYTES, "big") + oldest_ms.to_bytes(INSTANT_BYTES, "big")
         await self._send("HSET", self._process, head + b"".join(one.bytes for one in told))
 
@@ -48,25 +48,27 @@ class BacklogStore:
 
     async def _send(self, command: str, *words: str | bytes) -> None:
         try:
-            await self._redis.execute_command(command, KEY, *words)
+            await self._redis.execute_command(command, self._key, *words)
         except OUTAGE:
             return
 
 
-async def read_backlog(redis: Redis, auction_ids: Iterable[UUID], now_ms: int) -> dict[UUID, int]:
-    """Return the receipt of the oldest waiting bid of any process that has bids on these auctions, by auction.
+async def read_backlog(
+    redis: Redis, route: str, aggregate_ids: Iterable[UUID], now_ms: int
+) -> dict[UUID, int]:
+    """Return the receipt of the oldest waiting command of any process that has some for these, by aggregate.
 
     Cost: one round trip, 30 ms at most; nothing is known while Redis is away.
     """
     try:
         async with asyncio.timeout(READ_TIMEOUT_S):
-            said = cast("dict[bytes, bytes]", await redis.hgetall(KEY))
+            said = cast("dict[bytes, bytes]", await redis.hgetall(_key(route)))
             dead = [name for name, value in said.items() if now_ms - _instant(value, 0) > DEAD_MS]
             if dead:
-                await redis.hdel(KEY, *dead)
+                await redis.hdel(_key(route), *dead)
     except (*OUTAGE, TimeoutError):
         return {}
-    wanted = {auction_id.bytes: auction_id for auction_id in auction_ids}
+    wanted = {one.bytes: one for one in aggregate_ids}
     oldest: dict[UUID, int] = {}
     for value in said.values():
         oldest_ms = _instant(value, 1)
@@ -77,6 +79,10 @@ async def read_backlog(redis: Redis, auction_ids: Iterable[UUID], now_ms: int) -
         for one in wanted.keys() & queued:
             oldest[wanted[one]] = min(oldest_ms, oldest.get(wanted[one], oldest_ms))
     return oldest
+
+
+def _key(route: str) -> str:
+    return f"backlog:{route}"
 
 
 def _instant(value: bytes, place: int) -> int:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from protocols.topics import viewer_group_of
 from protocols.wire.centrifuge import (
     ErrorCode,
     HistoryRequest,
@@ -20,8 +19,8 @@ from protocols.wire.centrifuge import (
     PublishResult,
 )
 from realtime.channels.publication import Publication
-from realtime.channels.subscribing import is_epoch, oldest_kept_ms
 from realtime.connection.connection import OPEN, Connection
+from realtime.connection.subscribing import is_epoch, oldest_kept_ms
 from realtime.hub import Hub
 from realtime.ports import ApplicationPort, ChannelRule, Entry, Lane, ProtocolError
 from realtime.presence.presence_tracker import PresenceTracker
@@ -72,7 +71,8 @@ class ChannelQuestions:
         self, connection: Connection, command_id: int, request: PresenceStatsRequest
     ) -> None:
         """Answer how many are in a channel; of a crowd nothing but the clients is known, so users are as many."""
-        crowds, crowd = self._hub.crowds, viewer_group_of(request.channel)
+        crowds = self._hub.crowds
+        crowd = None if crowds is None else crowds.group_of(request.channel)
         if crowds is not None and crowd is not None:
             await self._rule(connection, request.channel)
             clients = users = await crowds.count(crowd)

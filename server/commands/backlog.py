@@ -1,19 +1,20 @@
-"""Says which bids this process has received and not committed, so that no auction closes before them.
+"""Says which grouped commands this process has received and not committed, for those who must not overtake them.
 
 A bid is judged by its receipt, but it must be committed before the closing. Within the grace of a closing (25 ms) that
 is so when commits keep up; when bids queue for longer it is not, and then those who close have to know. Nothing is
-said, and nothing costs, while no bid waits for longer than `LOOK_MS`.
+said, and nothing costs, while no command waits for longer than `LOOK_MS`.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from handlers.contract import Call
+from handlers.contract import Call, Route
 from protocols.values import now_instant
 from server.commands.group_commit import GroupCommit
-from storage.auctions.backlog_redis import BacklogStore
+from storage.engines.redis import Redis
+from storage.platform.backlog_redis import BacklogStore
 
 LOOK_MS = 10
 """How long a bid may wait before it is spoken of, and how often one looks: twice this is less than the grace."""
@@ -23,12 +24,15 @@ REPEAT_MS = 50
 longer at most, and a busy process spares four round trips of five."""
 
 
-class BidBacklog:
-    """The bids of one group commit that are not settled."""
+class Backlog:
+    """The commands of one group commit that are not settled."""
 
-    def __init__(self, group: GroupCommit[Call[Any], Any], store: BacklogStore) -> None:
+    def __init__(
+        self, group: GroupCommit[Call[Any], Any], store: BacklogStore, aggregate_of: Callable[[Any], UUID]
+    ) -> None:
         """Watch a group; `run` works until cancelled."""
         self._group = group
+        self._aggregate_of = aggregate_of
         self._store = store
         self._newest: dict[UUID, int] = {}
         """The receipt of the newest bid of each auction that may wait; older ones are found by the oldest of all."""
@@ -70,12 +74,18 @@ class BidBacklog:
                 break
             if not fresh:
                 self._seen = call
-            fresh.setdefault(call.command.auction_id, call.at_ms)
+            fresh.setdefault(self._aggregate_of(call.command), call.at_ms)
         self._newest |= fresh
         for auction_id in [i for i, at_ms in self._newest.items() if at_ms < oldest_ms]:
             del self._newest[auction_id]
 
 
-async def watch_bids(groups: Mapping[str, GroupCommit[Call[Any], Any]], store: BacklogStore) -> None:
-    """Speak of the bids of a process that wait, until cancelled."""
-    await BidBacklog(groups["auctions.place_bid"], store).run()
+async def watch_backlog(
+    groups: Mapping[str, GroupCommit[Call[Any], Any]], routes: Sequence[Route], redis: Redis, process: str
+) -> None:
+    """Speak of the commands of a process that wait, until cancelled."""
+    async with asyncio.TaskGroup() as tasks:
+        for route in routes:
+            if route.aggregate_of is not None:
+                store = BacklogStore(redis, process, route.name)
+                tasks.create_task(Backlog(groups[route.name], store, route.aggregate_of).run())

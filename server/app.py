@@ -6,7 +6,9 @@ from typing import Any
 
 from litestar import Litestar, Request
 
+from handlers.domain import Domain
 from handlers.listings.photo_names import PHOTOS_PATH
+from handlers.settings import Settings
 from protocols.values import to_json
 from server.commands.errors_out import list_errors
 from server.commands.ratelimits import SharedLimits
@@ -30,7 +32,6 @@ from server.http.pages import Page, front_page, schema_page
 from server.http.photos import PhotoPages
 from server.http.routes import handlers_by_path
 from server.process.metrics import Metrics
-from server.process.settings import Settings
 from server.schemas.asyncapi import build_asyncapi
 from server.schemas.openapi import build_openapi
 
@@ -40,7 +41,7 @@ JWKS_KEPT_S = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpParts:
-    """What the HTTP application is made of; `server/process/wiring` fills it."""
+    """What the HTTP application is made of; `server/wiring` fills it."""
 
     table: CommandTable
     metrics: Metrics
@@ -59,12 +60,12 @@ class HttpParts:
     """Whether the process is about to end: not ready any more, and clients are asked to connect elsewhere."""
 
 
-def create_app(parts: HttpParts) -> OuterLayer:
+def create_app(domains: Sequence[Domain], parts: HttpParts) -> OuterLayer:
     """Return the ASGI application; websockets and lifespan go to the framework untouched."""
     callers = Callers(parts.verify, parts.limits)
     compress = Compressor().apply
     paths: dict[str, Mapping[str, Handler]] = handlers_by_path(parts.table, callers)
-    paths.update({path: {"GET": page} for path, page in _pages(parts, callers).items()})
+    paths.update({path: {"GET": page} for path, page in _pages(domains, parts, callers).items()})
     app = Litestar(
         [
             *(endpoint(path, handlers, parts.metrics, compress) for path, handlers in paths.items()),
@@ -79,7 +80,7 @@ def create_app(parts: HttpParts) -> OuterLayer:
     return OuterLayer(app, parts.settings.allowed_origins, secure=secure, leaving=parts.leaving)
 
 
-def _pages(parts: HttpParts, callers: Callers) -> dict[str, Handler]:
+def _pages(domains: Sequence[Domain], parts: HttpParts, callers: Callers) -> dict[str, Handler]:
     """Return what is served beside the route tables, by path."""
     routes = [command.route for command in parts.table.commands.values()]
     health = Health(parts.pings, parts.metrics, parts.leaving)
@@ -95,7 +96,7 @@ def _pages(parts: HttpParts, callers: Callers) -> dict[str, Handler]:
         "/": front_page(),
         "/schema": schema_page(),
         "/schema/openapi.json": Page(to_json(build_openapi(routes, settings.url)), b"application/json"),
-        "/schema/asyncapi.json": Page(to_json(build_asyncapi(routes, settings.url)), b"application/json"),
+        "/schema/asyncapi.json": Page(to_json(build_asyncapi(domains, settings.url)), b"application/json"),
         "/v1/errors": Page(list_errors(), b"application/json"),
         "/.well-known/jwks.json": show_keys,
         CHANNELS_PATH: ChannelPolls(parts.channels, callers, parts.metrics),

@@ -18,17 +18,19 @@ from typing import cast
 import structlog
 import uvicorn
 
-from realtime.transport.endpoint import SocketEndpoint
-from realtime.transport.handshake_sniffer import HandshakeSniffer
+from handlers.settings import Settings
+from realtime.endpoints.handshake_sniffer import HandshakeSniffer
+from realtime.endpoints.socket_endpoint import SocketEndpoint
 from realtime.transport.websocket import LeanWebSocket
+from server.domains import DOMAINS, retention_of
 from server.http.protocol import BoundedHttp
 from server.process.accepting import Acceptor
 from server.process.garbage import GarbageKeeper
+from server.process.heartbeat import Heartbeat
 from server.process.metrics import Metrics
-from server.process.settings import Settings
-from server.process.wiring import WorkerProcess, open_server, open_worker
+from server.wiring import WorkerProcess, open_server, open_worker
 from server.worker.relay import Relay
-from server.worker.retention import keep_house
+from server.worker.retention import delete_old_rows
 
 BACKLOG = 4096
 """Connections the kernel may hold while the process is busy: a storm of 5,000 a second waits under a second."""
@@ -63,8 +65,8 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(settings: Settings) -> None:
-    """Run one server process until a signal; several share the port (SO_REUSEPORT)."""
+async def serve(settings: Settings, heartbeat_fd: int | None = None) -> None:
+    """Run one server process until a signal; several share the port (SO_REUSEPORT). Beats from when it serves."""
     _raise_descriptor_limit()
     ending = _ending()
     async with open_server(settings) as process:
@@ -88,6 +90,7 @@ async def serve(settings: Settings) -> None:
         )
         collecting = asyncio.create_task(GarbageKeeper().run(), name="garbage")
         serving = asyncio.create_task(server.serve(sockets=[]), name="serve")
+        Heartbeat(process.metrics.loop_lag.set, heartbeat_fd).start()
         _log.info("serving", url=settings.url)
         await asyncio.wait({serving, asyncio.create_task(ending.wait())}, return_when=asyncio.FIRST_COMPLETED)
         _log.info("draining", connections=len(process.hub.connections))
@@ -100,16 +103,19 @@ async def serve(settings: Settings) -> None:
     _log.info("ended")
 
 
-async def work(settings: Settings) -> None:
-    """Run one worker process until a signal."""
+async def work(settings: Settings, heartbeat_fd: int | None = None) -> None:
+    """Run one worker process until a signal. Beats from when it works."""
     ending = _ending()
     async with open_worker(settings) as process:
         jobs = [
             asyncio.create_task(process.relay.run(), name="relay"),
             asyncio.create_task(process.timers.run(), name="timers"),
-            asyncio.create_task(keep_house(process.database), name="housekeeping"),
+            asyncio.create_task(
+                delete_old_rows(process.base.database, retention_of(DOMAINS)), name="retention"
+            ),
             asyncio.create_task(_report(process), name="report"),
         ]
+        Heartbeat(process.base.metrics.loop_lag.set, heartbeat_fd).start()
         _log.info("working")
         waiting = asyncio.create_task(ending.wait())
         await asyncio.wait({waiting, *jobs}, return_when=asyncio.FIRST_COMPLETED)
@@ -147,7 +153,7 @@ def _raise_descriptor_limit() -> None:
 
 async def _report(process: WorkerProcess) -> None:
     """Copy the relay's lag into its metric."""
-    metrics: Metrics = process.metrics
+    metrics: Metrics = process.base.metrics
     relay: Relay = process.relay
     while True:
         metrics.relay_lag.set(relay.lag_ms / 1000)
