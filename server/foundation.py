@@ -39,7 +39,7 @@ class Foundation:
         return tool_of(self.tools, kind)
 
 
-def check_tools(settings: Settings) -> None:
+def check_settings(settings: Settings) -> None:
     """Refuse settings that a tool could not be opened with, before any engine is asked. Raises SettingsError."""
     for tool in tools_of(DOMAINS):
         if tool.check is not None:
@@ -61,7 +61,7 @@ async def open_tools(settings: Settings, database: Database, redis: Redis) -> As
 @asynccontextmanager
 async def open_foundation(settings: Settings, name: str) -> AsyncIterator[Foundation]:
     """Open everything; `name` is the kind of process, as NATS shows it. Raises SettingsError, KeyFileError, Fault."""
-    check_tools(settings)
+    check_settings(settings)
     metrics = Metrics(Path(settings.metrics_folder) if settings.metrics_folder else None)
     async with AsyncExitStack() as stack:
         database = await open_database(settings.postgres_url)

@@ -49,7 +49,9 @@ class SeededMarket:
 async def seed(settings: Settings) -> str:
     """Add what is missing and return a sentence that says how much."""
     async with _open_market(settings) as market, market.connection() as lock:
-        while not await lock.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
+        while True:
+            if await lock.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
+                break
             await asyncio.sleep(LOOK_AGAIN_S)  # a statement that waits would run into its time limit
         try:
             added = [await domain.demo(market) for domain in DOMAINS if domain.demo is not None]

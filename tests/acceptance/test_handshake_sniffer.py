@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from realtime.limits import Limits
-from realtime.transport import handshake_sniffer as doorstep
+from realtime.endpoints import handshake_sniffer as doorstep
 from tests.support.realtime_app import running_app
 from tests.support.waiting import until
 
