@@ -6,8 +6,8 @@ import gc
 import httpx
 import pytest
 
-from realtime.limits import Limits
 from realtime.endpoints import handshake_sniffer as doorstep
+from realtime.limits import Limits
 from tests.support.realtime_app import running_app
 from tests.support.waiting import until
 

@@ -5,8 +5,8 @@ import os
 import pytest
 
 import server.__main__ as entry
+from server import lifecycle, starting
 from server.local.programs import free_port
-from server.process import lifecycle, starting
 
 
 @pytest.fixture(autouse=True)
