@@ -5,7 +5,8 @@ import os
 import pytest
 
 import server.__main__ as entry
-from server import lifecycle, starting
+from server import lifecycle
+from server.process import starting
 from server.local.programs import free_port
 
 
