@@ -6,8 +6,8 @@ import pytest
 
 import server.__main__ as entry
 from server import lifecycle
-from server.process import starting
 from server.local.programs import free_port
+from server.process import starting
 
 
 @pytest.fixture(autouse=True)
