@@ -6,11 +6,34 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 from nats.aio.client import Client
+from nats.errors import (
+    ConnectionClosedError,
+    ConnectionDrainingError,
+    ConnectionReconnectingError,
+    NoRespondersError,
+    NoServersError,
+    StaleConnectionError,
+)
 from nats.errors import Error as NatsError
+from nats.errors import TimeoutError as NatsTimeoutError
+from nats.js.errors import APIError, NoStreamResponseError
 
 from protocols.errors import TemporarilyUnavailable
 
-__all__ = ["Client", "NatsError", "NatsLink", "open_nats"]
+__all__ = ["Client", "NatsError", "NatsLink", "in_words", "open_nats"]
+
+_AWAY = (
+    OSError,
+    TimeoutError,
+    NatsTimeoutError,
+    NoServersError,
+    NoRespondersError,
+    StaleConnectionError,
+    ConnectionClosedError,
+    ConnectionDrainingError,
+    ConnectionReconnectingError,
+)
+"""What the driver raises when the server does not answer; everything else is an answer."""
 
 _log = structlog.get_logger()
 
@@ -36,6 +59,17 @@ async def open_nats(nats_url: str, name: str) -> Client:
             return client
         _log.warning("nats_unreachable")
         await asyncio.sleep(0.5)
+
+
+def in_words(error: BaseException) -> str:
+    """Return what is wrong, for the log: whether NATS is away, or what it refuses in its own words."""
+    if isinstance(error, APIError):
+        return f"NATS refuses: {error.description} ({error.err_code})"
+    if isinstance(error, NoStreamResponseError):
+        return "NATS refuses: no stream takes this subject"
+    if isinstance(error, _AWAY):
+        return "NATS is out of reach"
+    return f"NATS refuses: {type(error).__name__}: {error}"
 
 
 class NatsLink:
