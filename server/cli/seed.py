@@ -23,7 +23,8 @@ from protocols.listings.channels import listing_stream
 from protocols.listings.commands import ListingCreated
 from protocols.values import now_instant, to_timestamp
 from server.cli.demo_data import DEMO_SELLERS, demo_listings
-from server.commands.pipeline import Pipeline, event_text
+from server.commands.outcomes import event_text
+from server.commands.pipeline import Pipeline
 from storage.auth.users_postgres import insert_user
 from storage.engines.postgres import Connection, Database, open_database
 from storage.engines.redis import open_redis
