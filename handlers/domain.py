@@ -256,6 +256,8 @@ class ToolKind:
 
     kind: type
     open: Callable[[ToolContext], AbstractAsyncContextManager[Any]]
+    check: Callable[[Settings], object] | None = None
+    """Raises SettingsError when it could not be opened; asked before any engine is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from handlers.listings.list_categories import list_categories
 from handlers.listings.list_own_listings import list_own_listings
 from handlers.listings.photos import routes as photo_routes
 from handlers.listings.photos.sweep_photos import sweep_photos
-from handlers.listings.photos.tools import PhotoTools, open_photo_tools
+from handlers.listings.photos.tools import PhotoTools, open_photo_place, open_photo_tools
 from handlers.listings.publish_listing import publish_listing
 from handlers.listings.search_listings import search_listings
 from handlers.listings.searches import routes as search_routes
@@ -176,7 +176,7 @@ DOMAIN = Domain(
     routes=ROUTES,
     channels=CHANNELS,
     timers=TIMERS,
-    tools=(ToolKind(PhotoTools, open_photo_tools),),
+    tools=(ToolKind(PhotoTools, open_photo_tools, check=open_photo_place),),
     personal_events=PERSONAL_EVENTS,
     stream_events=EVENTS,
 )

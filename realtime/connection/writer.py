@@ -26,6 +26,7 @@ class Counters:
         "connections_total",
         "deliveries",
         "duplicates",
+        "flood_cuts",
         "gap_fills",
         "log_failures",
         "pongs_missed",
@@ -39,7 +40,7 @@ class Counters:
     def __init__(self) -> None:
         """Start from zero."""
         self.bytes_sent = self.commands = self.connections_total = self.deliveries = 0
-        self.duplicates = self.gap_fills = self.log_failures = self.pongs_missed = 0
+        self.duplicates = self.flood_cuts = self.gap_fills = self.log_failures = self.pongs_missed = 0
         self.publications = self.recoveries = self.recoveries_refused = self.slow_cuts = 0
         self.refused: dict[str, int] = {}
         """New connections that were told to come again, by `admission.REASONS`."""

@@ -44,6 +44,10 @@ class Foundation:
 @asynccontextmanager
 async def open_foundation(settings: Settings, name: str) -> AsyncIterator[Foundation]:
     """Open everything; `name` is the kind of process, as NATS shows it. Raises SettingsError, KeyFileError, Fault."""
+    tool_kinds = tools_of(DOMAINS)
+    for tool in tool_kinds:
+        if tool.check is not None:
+            tool.check(settings)
     metrics = Metrics(Path(settings.metrics_folder) if settings.metrics_folder else None)
     async with AsyncExitStack() as stack:
         database = await open_database(settings.postgres_url)
@@ -58,7 +62,7 @@ async def open_foundation(settings: Settings, name: str) -> AsyncIterator[Founda
         kinds = ChannelKinds(channels_of(DOMAINS))
         context = ToolContext(settings, database, redis, kinds)
         tools: dict[type, Any] = {Vault: Vault(settings.secrets_folder), ChannelKinds: kinds}
-        for tool in tools_of(DOMAINS):
+        for tool in tool_kinds:
             tools[tool.kind] = await stack.enter_async_context(tool.open(context))
         writer = OutcomeWriter(reactions_of(DOMAINS), Wakes(nats))
         pipeline = Pipeline(

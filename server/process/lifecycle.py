@@ -26,6 +26,7 @@ from server.domains import DOMAINS, retention_of
 from server.http.protocol import BoundedHttp
 from server.process.accepting import Acceptor
 from server.process.garbage import GarbageKeeper
+from server.process.heartbeat import Heartbeat
 from server.process.metrics import Metrics
 from server.process.wiring import WorkerProcess, open_server, open_worker
 from server.worker.relay import Relay
@@ -64,8 +65,8 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(settings: Settings) -> None:
-    """Run one server process until a signal; several share the port (SO_REUSEPORT)."""
+async def serve(settings: Settings, heartbeat_fd: int | None = None) -> None:
+    """Run one server process until a signal; several share the port (SO_REUSEPORT). Beats from when it serves."""
     _raise_descriptor_limit()
     ending = _ending()
     async with open_server(settings) as process:
@@ -89,6 +90,7 @@ async def serve(settings: Settings) -> None:
         )
         collecting = asyncio.create_task(GarbageKeeper().run(), name="garbage")
         serving = asyncio.create_task(server.serve(sockets=[]), name="serve")
+        Heartbeat(process.metrics.loop_lag.set, heartbeat_fd).start()
         _log.info("serving", url=settings.url)
         await asyncio.wait({serving, asyncio.create_task(ending.wait())}, return_when=asyncio.FIRST_COMPLETED)
         _log.info("draining", connections=len(process.hub.connections))
@@ -101,8 +103,8 @@ async def serve(settings: Settings) -> None:
     _log.info("ended")
 
 
-async def work(settings: Settings) -> None:
-    """Run one worker process until a signal."""
+async def work(settings: Settings, heartbeat_fd: int | None = None) -> None:
+    """Run one worker process until a signal. Beats from when it works."""
     ending = _ending()
     async with open_worker(settings) as process:
         jobs = [
@@ -113,6 +115,7 @@ async def work(settings: Settings) -> None:
             ),
             asyncio.create_task(_report(process), name="report"),
         ]
+        Heartbeat(process.base.metrics.loop_lag.set, heartbeat_fd).start()
         _log.info("working")
         waiting = asyncio.create_task(ending.wait())
         await asyncio.wait({waiting, *jobs}, return_when=asyncio.FIRST_COMPLETED)

@@ -38,6 +38,7 @@ SOCKET_GAUGES = {
 SOCKET_COUNTERS = {
     "deliveries": "Publications handed to connections",
     "slow_cuts": "Connections cut because they read too slowly",
+    "flood_cuts": "Connections cut because they sent too many commands or frames",
 }
 """Keys of the dict that the realtime core's reader returns; other keys are not shown."""
 
@@ -164,6 +165,11 @@ class Metrics:
         self.relay_lag = self._gauge("relay_lag_seconds", "Age of the oldest event not yet relayed")
         self.timer_lateness = self._histogram(
             "timer_lateness_seconds", "How long after its due time a timer ran", SECONDS
+        )
+        self.loop_lag = self._gauge(
+            "loop_lag_seconds",
+            "Largest lateness of the event loop in the last 15 s, by process",
+            mode="liveall",
         )
         self.up = self._gauge(
             "up",

@@ -46,7 +46,7 @@ def copy(tmp_path):
         ("storage/planted.py", "import handlers.contract"),
         ("protocols/planted.py", "import storage.platform.sql"),
         ("load/planted.py", "import storage.platform.sql"),
-        ("handlers/auctions/planted.py", "import handlers.settings"),
+        ("handlers/auctions/planted.py", "import server.domains"),
     ],
 )
 def test_planted_forbidden_import_is_caught(copy, path, line):

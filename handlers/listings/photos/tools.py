@@ -16,7 +16,7 @@ from handlers.domain import ToolContext
 from handlers.listings.photo_names import SIZES, file_name
 from handlers.listings.photos import render_photo
 from handlers.listings.photos.render_photo import REFUSED
-from handlers.settings import SettingsError
+from handlers.settings import Settings, SettingsError
 from protocols.errors import TemporarilyUnavailable
 from protocols.listings.photos import PhotoTooLarge, PhotoUnreadable
 from storage.engines.objects import Objects, open_objects
@@ -122,13 +122,17 @@ class PhotoTools:
         await self._objects.delete([file_name(photo_id, size) for photo_id in photo_ids for size in SIZES])
 
 
-@asynccontextmanager
-async def open_photo_tools(context: ToolContext) -> AsyncIterator[PhotoTools]:
+def open_photo_place(settings: Settings) -> Objects:
     """Open the place of photos. Raises SettingsError when its folder cannot be made or written."""
-    place = context.settings.photos_place
+    place = settings.photos_place
     try:
-        objects = open_objects(place)
+        return open_objects(place)
     except OSError as error:
         detail = f"MNBARA_PHOTOS_URL must lead to a folder that can be written; {place.folder} cannot: {error.strerror}"
         raise SettingsError(detail) from error
-    yield PhotoTools(objects)
+
+
+@asynccontextmanager
+async def open_photo_tools(context: ToolContext) -> AsyncIterator[PhotoTools]:
+    """Open the renderer and the place of photos. Raises SettingsError."""
+    yield PhotoTools(open_photo_place(context.settings))

@@ -2,20 +2,25 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from operator import attrgetter
 
 import msgspec
 import pytest
-from server.worker.bid_backlog import BidBacklog, watch_bids
-from storage.auctions.backlog_redis import KEY, BacklogStore, read_backlog
 
-from handlers.auctions import URGENT
+from handlers.auctions import DOMAIN, ROUTES
 from handlers.auctions.rules import CLOSE_WAIT_MAX_MS, must_wait
 from protocols.auctions.commands import BidReceipt
 from protocols.auctions.refusals import AuctionNotLive
 from protocols.values import new_id, now_instant
+from server.commands.backlog import Backlog, watch_backlog
+from server.domains import timers_of
 from server.worker.timers import Timers
-from tests.integration.auctions.conftest import TIMERS, moment, new_caller
+from storage.platform.backlog_redis import BacklogStore, read_backlog
+from tests.integration.auctions.conftest import moment, new_caller
 from tests.integration.auctions.replay import assert_audited, assert_replays
+
+BIDS = "auctions.place_bid"
+KEY = f"backlog:{BIDS}"
 
 
 @pytest.mark.parametrize(
@@ -52,12 +57,12 @@ async def running(*coroutines):
 
 
 def closer(market):
-    return Timers(market.pipeline._database, market.pipeline, TIMERS, urgent=URGENT).run()
+    return Timers(market.pipeline._database, market.pipeline, timers_of((DOMAIN,))).run()
 
 
 def machinery(market, redis):
     """What tells the backlog of the market's process, and what closes."""
-    return watch_bids(market.pipeline.groups, BacklogStore(redis, "p1")), closer(market)
+    return watch_backlog(market.pipeline.groups, ROUTES, redis, "p1"), closer(market)
 
 
 async def closed_at(market, auction):
@@ -117,7 +122,7 @@ async def test_a_queue_that_never_moves_ends_the_wait_after_a_second(market, red
     end = now_instant() + 1_200
     auction = await market.new_auction(seller, ends_at=moment(end))
     await redis.delete(KEY)
-    store = BacklogStore(redis, "stuck")
+    store = BacklogStore(redis, "stuck", BIDS)
 
     async def tell():
         while True:
@@ -134,16 +139,16 @@ async def test_what_dead_processes_said_is_forgotten(redis):
     mine, other = new_id(), new_id()
     await redis.delete(KEY)
     now_ms = now_instant()
-    await BacklogStore(redis, "a").tell(now_ms, now_ms - 30, [mine, other])
-    await BacklogStore(redis, "b").tell(now_ms, now_ms - 50, [mine])
-    await BacklogStore(redis, "old").tell(now_ms - 1_001, now_ms - 2_000, [mine])
-    await BacklogStore(redis, "dead").tell(now_ms - 60_001, now_ms - 70_000, [mine])
-    assert await read_backlog(redis, [mine], now_ms) == {mine: now_ms - 50}
-    assert await read_backlog(redis, [other, new_id()], now_ms) == {other: now_ms - 30}
+    await BacklogStore(redis, "a", BIDS).tell(now_ms, now_ms - 30, [mine, other])
+    await BacklogStore(redis, "b", BIDS).tell(now_ms, now_ms - 50, [mine])
+    await BacklogStore(redis, "old", BIDS).tell(now_ms - 1_001, now_ms - 2_000, [mine])
+    await BacklogStore(redis, "dead", BIDS).tell(now_ms - 60_001, now_ms - 70_000, [mine])
+    assert await read_backlog(redis, BIDS, [mine], now_ms) == {mine: now_ms - 50}
+    assert await read_backlog(redis, BIDS, [other, new_id()], now_ms) == {other: now_ms - 30}
     assert set(await redis.hkeys(KEY)) == {b"a", b"b", b"old"}
-    await BacklogStore(redis, "many").tell(now_ms, now_ms - 7, [new_id() for _ in range(2_001)])
+    await BacklogStore(redis, "many", BIDS).tell(now_ms, now_ms - 7, [new_id() for _ in range(2_001)])
     unknown = new_id()
-    assert await read_backlog(redis, [unknown], now_ms) == {unknown: now_ms - 7}
+    assert await read_backlog(redis, BIDS, [unknown], now_ms) == {unknown: now_ms - 7}
     await redis.delete(KEY)
 
 
@@ -151,7 +156,7 @@ async def test_a_backlog_is_kept_by_what_came_and_dropped_by_what_went(market, r
     """Auctions leave the report when their bids are settled, while others still wait."""
     first, second = [await market.new_auction(seller) for _ in range(2)]
     group = market.pipeline.groups["auctions.place_bid"]
-    backlog = BidBacklog(group, BacklogStore(redis, "p1"))
+    backlog = Backlog(group, BacklogStore(redis, "p1", BIDS), attrgetter("auction_id"))
     async with held_up(market, second):
         async with held_up(market, first):
             held = [market.bid(first, ann, 20_00)]
@@ -160,13 +165,13 @@ async def test_a_backlog_is_kept_by_what_came_and_dropped_by_what_went(market, r
             await asyncio.sleep(0.05)
             now_ms = now_instant()
             await backlog.look(now_ms)
-            seen = await read_backlog(redis, [first, second], now_ms)
+            seen = await read_backlog(redis, BIDS, [first, second], now_ms)
             assert set(seen) == {first, second}
         await held[0]
         await asyncio.sleep(0.05)
         now_ms = now_instant()
         await backlog.look(now_ms)
-        assert set(await read_backlog(redis, [first, second], now_ms)) == {second}
+        assert set(await read_backlog(redis, BIDS, [first, second], now_ms)) == {second}
     await asyncio.gather(*held)
     await backlog.look(now_instant())
     assert await redis.hlen(KEY) == 0

@@ -12,6 +12,7 @@ import pytest
 
 from handlers.auth import ROUTES
 from handlers.auth.rules import ACCOUNT_ATTEMPTS_MAX, IP_ATTEMPTS_MAX, SESSIONS_MAX
+from handlers.auth.tools import AuthTools
 from handlers.contract import ANONYMOUS, Caller, Permission
 from protocols.auth.commands import (
     AccountBanned,
@@ -218,7 +219,7 @@ async def test_guessing_many_accounts_is_limited_per_address_of_origin(house: Au
 async def test_sign_in_works_without_redis(house: AuthHouse) -> None:
     member = await house.join()
     nowhere = open_redis("unix:///nonexistent/redis.sock")
-    pipeline = Pipeline(house.database, nowhere, "test", lambda _: None, ROUTES, auth=house.tools)
+    pipeline = Pipeline(house.database, nowhere, "test", lambda _: None, ROUTES, {AuthTools: house.tools})
     answer = await pipeline.run(ROUTE["login"], Login(email=member.email, password=PASSWORD), ANONYMOUS)
     assert answer.status == 200
     with pytest.raises(BadCredentials):

@@ -37,7 +37,7 @@ from realtime.ports import ChannelRule, Lane
 from server.channels.delegations import DelegatedPermissions
 from storage.auth.scope_tokens_postgres import delete_old_scope_tokens
 from storage.engines.postgres import open_database
-from tests.support.auth_system import ISSUER, PASSWORD, AuthHouse, Member
+from tests.support.auth_system import ISSUER, KINDS, PASSWORD, AuthHouse, Member
 
 ORDER = f"orders:{new_id()}"
 AUCTION = f"auctions:{new_id()}"
@@ -45,6 +45,8 @@ AUCTION = f"auctions:{new_id()}"
 
 class OwnOrders:
     """Channel rules that let one user follow orders, everybody auctions; what a rule allows besides is everything."""
+
+    kinds = KINDS
 
     def __init__(self, owner: Caller) -> None:
         self.owner = owner
@@ -126,10 +128,10 @@ class TestSight:
     async def test_names_and_kinds_are_kept_to(self, house, scopes, amina):
         scope = await scopes.verify_scope_token(await lend(house, amina, ORDER, "auctions:*"))
         for channel in (ORDER, AUCTION, f"auctions:{new_id()}"):
-            scope.check(channel)
+            scope.check(channel, KINDS)
         for channel in (f"orders:{new_id()}", f"ticker:{new_id()}", "auctions", "auctions:", "", "nope:1"):
             with pytest.raises(NotAllowed):
-                scope.check(channel)
+                scope.check(channel, KINDS)
 
     @pytest.mark.parametrize(
         "channel", [f"personal:#{new_id()}", "personal:*", "cells:*", "stock:*", "nope:1"]

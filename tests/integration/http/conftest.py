@@ -16,6 +16,7 @@ import uvicorn
 from redis.asyncio import Redis
 
 from handlers.contract import Caller, Route
+from handlers.domain import Domain
 from handlers.settings import Settings
 from protocols.errors import NotAllowed, TemporarilyUnavailable, Unauthenticated, UnknownChannel
 from protocols.topics import Entry
@@ -174,6 +175,7 @@ async def house(
             await asyncio.sleep(30)
 
     app = create_app(
+        [Domain(name="notes", routes=tuple(r for r in routes if r.domain == "notes"))],
         HttpParts(
             table=table,
             metrics=metrics,
@@ -185,7 +187,7 @@ async def house(
             jwks=lambda: {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "AAAA", "kid": "1"}]},
             channels=ChannelSource(epoch, authorize, ChannelLog(opened, epoch, {}).read, watchers.watch),
             pings={"database": opened.ping, "redis": redis.ping, "third": lambda: ping("third")},
-        )
+        ),
     )
     await create_notes(pool)
     await create_counters(pool)

@@ -26,6 +26,12 @@ def test_every_lasting_service_that_listens_has_a_healthcheck(name):
     assert "healthcheck" in service or service["build"] == "."
 
 
+@pytest.mark.parametrize(("name", "kind"), [("server", "serve"), ("worker", "worker")])
+def test_containers_replace_a_process_that_hangs(name, kind):
+    assert SERVICES[name]["command"] == ["python", "-m", "server.local.watched", kind]
+    assert SERVICES[name]["restart"] == "unless-stopped"
+
+
 def test_named_volumes_configs_and_dependencies_exist():
     for service in SERVICES.values():
         for volume in service.get("volumes", []):

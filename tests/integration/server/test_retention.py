@@ -5,8 +5,9 @@ import uuid
 import pytest_asyncio
 
 from protocols.values import new_id
-from server.worker import retention as housekeeping
-from server.worker.retention import CHORES, forget
+from server.domains import DOMAINS, retention_of
+from server.worker import retention
+from server.worker.retention import PLATFORM, delete_all
 from storage.auctions.signals_postgres import delete_old_activity
 from storage.auctions.watches_postgres import delete_old_watches
 from storage.engines.postgres import open_database
@@ -21,7 +22,7 @@ INSERT INTO auctions (
 
 @pytest_asyncio.fixture
 async def opened(database, monkeypatch):
-    monkeypatch.setattr(housekeeping, "PAUSE_S", 0)
+    monkeypatch.setattr(retention, "PAUSE_S", 0)
     opened = await open_database(database)
     yield opened
     await opened.close()
@@ -31,7 +32,7 @@ async def test_old_activity_is_forgotten_in_lots(opened, pool):
     bidder = new_id()
     rows = [(bidder, new_id(), new_id(), 1, False, at_ms) for at_ms in range(100)]
     await pool.copy_records_to_table("bidder_activity", records=rows)
-    await forget(opened, delete_old_activity, 25, 10)
+    await delete_all(opened, delete_old_activity, 25, 10)
     left = await pool.fetch("SELECT at_ms FROM bidder_activity WHERE bidder_id = $1 ORDER BY at_ms", bidder)
     assert [row["at_ms"] for row in left] == list(range(25, 100))
 
@@ -54,14 +55,14 @@ async def test_watches_go_with_their_auction_and_not_before(opened, pool):
         for who, has_bid in ((user, False), (new_id(), True))
     ]
     await pool.copy_records_to_table("auction_watches", records=rows)
-    await forget(opened, delete_old_watches, 100, 1)
+    await delete_all(opened, delete_old_watches, 100, 1)
     left = await pool.fetch(
         "SELECT DISTINCT auction_id FROM auction_watches WHERE auction_id = ANY($1)", list(auctions.values())
     )
     assert {row["auction_id"] for row in left} == {auctions[k] for k in ("just_over", "open", "begun_late")}
 
 
-async def test_every_chore_says_how_many_rows_it_forgot(opened):
-    for chore, _ in CHORES:
+async def test_every_retention_says_how_many_rows_it_deleted(opened):
+    for each in (*PLATFORM, *retention_of(DOMAINS)):
         async with opened.connection() as db:
-            assert await chore(db, -1, 5) == 0
+            assert await each.delete(db, -1, 5) == 0
