@@ -56,10 +56,13 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Work until cancelled; faults are retried."""
-        async with asyncio.TaskGroup() as self._tasks:
-            while True:
-                wait_ms = await self._look()
-                await asyncio.sleep(wait_ms / 1000)
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                while True:
+                    wait_ms = await self._look()
+                    await asyncio.sleep(wait_ms / 1000)
+        finally:
+            self._tasks = None
 
     def wake(self, name: str) -> None:
         """Run turns of a kind now; a turn under way may have looked before there was work, so it looks again."""

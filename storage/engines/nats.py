@@ -79,6 +79,7 @@ class NatsLink:
         """Begin to connect."""
         self._client: Client | None = None
         self._on_connected: list[Callable[[Client], Awaitable[None]]] = []
+        self._beginning: list[asyncio.Future[None]] = []
         self._task = asyncio.create_task(self._connect(nats_url, name), name="nats-connect")
 
     @property
@@ -89,8 +90,11 @@ class NatsLink:
         return self._client
 
     def when_connected(self, begin: Callable[[Client], Awaitable[None]]) -> None:
-        """Run `begin` once there is a connection; its subscriptions survive reconnections."""
-        self._on_connected.append(begin)
+        """Run `begin` once there is a connection, or now; its subscriptions survive reconnections."""
+        if self._client is None:
+            self._on_connected.append(begin)
+        else:
+            self._beginning.append(asyncio.ensure_future(begin(self._client)))
 
     async def ping(self) -> None:
         """Raises TemporarilyUnavailable unless the server answers within a second."""
@@ -102,7 +106,7 @@ class NatsLink:
     async def close(self) -> None:
         """Leave."""
         self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.gather(self._task, *self._beginning, return_exceptions=True)
         if self._client is not None:
             with contextlib.suppress(NatsError, OSError, TimeoutError):
                 await self._client.close()

@@ -23,15 +23,16 @@ CREATE TABLE reaction_queues (
 );
 CREATE INDEX reaction_queues_due ON reaction_queues (reaction, due_at_ms);
 
--- Calls to other machines. `due_at_ms` is also the end of the lease of who makes the call, and `attempts` says whose
--- lease it is.
+-- Calls to other machines. `due_at_ms` is also the end of the lease of who makes the call, `attempts` says whose lease it
+-- is, and `unreported` how many leases in a row ended without a word.
 CREATE TABLE jobs (
     job_id uuid PRIMARY KEY,
     kind text COLLATE "C" NOT NULL,
     ref uuid NOT NULL,
     at_ms bigint NOT NULL,
     due_at_ms bigint NOT NULL,
-    attempts int NOT NULL DEFAULT 0
+    attempts int NOT NULL DEFAULT 0,
+    unreported int NOT NULL DEFAULT 0
 );
 CREATE INDEX jobs_due ON jobs (kind, due_at_ms);
 

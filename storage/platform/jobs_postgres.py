@@ -24,6 +24,8 @@ class LeasedJob(Struct, frozen=True, gc=False):
     ref: UUID
     at_ms: int
     attempts: int
+    unreported: int
+    """Leases in a row, with this one, that ended without a word."""
 
 
 async def insert_jobs(db: Connection, jobs: Iterable[tuple[str, UUID]], now_ms: int) -> None:

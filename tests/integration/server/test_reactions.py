@@ -1,7 +1,9 @@
 """Reactions on real PostgreSQL: written with their fact, once each, in the order of their aggregate."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 
 import msgspec
 import pytest
@@ -9,12 +11,22 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from handlers.contract import Outcome
+from protocols.errors import Fault
 from protocols.values import new_id, now_instant
+from server.cli.replay import replay
 from server.commands.pipeline import Pipeline
+from server.process.metrics import Metrics
 from server.worker import retries
+from server.worker.figures import copy_work
 from server.worker.reactions import BATCH, Reactions
+from storage.engines.nats import NatsLink
 from storage.engines.postgres import Database, open_database
+from storage.platform import reactions_postgres
 from storage.platform.events_postgres import read_events
+from storage.platform.failures_postgres import count_failures
+from storage.platform.jobs_postgres import claim_job, give_up_job, insert_jobs
+from storage.platform.reactions_postgres import WaitingReaction, give_up_reaction
+from storage.platform.wakes_nats import Wakes, follow_wakes
 from tests.support.reacting import (
     EFFECTS,
     KINDS,
@@ -240,8 +252,6 @@ async def test_a_claim_reads_few_rows_however_many_wait(pool, pipeline, reaction
         "read_first": (NAME, [hot, "things:1", "things:2"], 5),
         "lock_empty": (NAME, [hot, "things:1"]),
     }
-    from storage.platform import reactions_postgres
-
     async with pool.acquire() as db:
         for statement, arguments in statements.items():
             async with db.transaction():
@@ -250,3 +260,83 @@ async def test_a_claim_reads_few_rows_however_many_wait(pool, pipeline, reaction
                 (tree,) = msgspec.json.decode(plan)
                 blocks = tree["Plan"]["Shared Hit Blocks"] + tree["Plan"]["Shared Read Blocks"]
                 assert blocks < 200, statement
+
+
+async def test_nats_wakes_one_worker_and_without_nats_it_looks_by_itself(
+    pool, pipeline, opened, redis, nats_url, monkeypatch
+):
+    woken: list[list[str]] = [[], []]
+    links = [NatsLink(nats_url, f"worker-{n}") for n in range(2)]
+    for link, names in zip(links, woken, strict=True):
+        await until(partial(_is_connected, link))
+        link.when_connected(partial(follow_wakes, on_work=names.append))  # connected already: begins now
+        await asyncio.gather(*link._beginning)
+        await link.ping()
+    telling = pipeline_of(opened, redis, Wakes(links[0]))
+    for _ in range(20):
+        await state(telling, thing(new_id()))
+
+    async def is_told() -> bool:
+        return sum(map(len, woken)) == 40
+
+    await until(is_told)
+    assert sorted({*woken[0], *woken[1]}) == [OTHER, NAME]
+    for link in links:
+        await link.close()
+
+    async def is_done() -> bool:
+        return await waiting(pool) == 0
+
+    async with running(Reactions(opened, pipeline, KINDS)):
+        await until(is_done)
+        await state(telling, thing(new_id()))  # its wakes go nowhere
+        await until(is_done)
+
+
+async def _is_connected(link: NatsLink) -> bool:
+    with contextlib.suppress(Fault):
+        return link.client.is_connected
+    return False
+
+
+async def test_what_waits_and_what_was_given_up_is_shown_by_name(pool, pipeline, opened):
+    await state(pipeline, thing(new_id()), thing(new_id()))
+    await pool.execute("UPDATE reactions SET at_ms = at_ms - 60000")
+    await pool.execute("UPDATE reactions SET reaction = 'gone.on_thing' WHERE reaction = $1", OTHER)
+    metrics = Metrics()
+    await copy_work(opened, metrics, {NAME})
+    shown = metrics.render().decode()
+    assert f'mnbara_work_waiting{{name="{NAME}"}} 2.0' in shown
+    assert 'mnbara_work_waiting{name="unknown"} 2.0' in shown
+    assert 60 <= metrics.registry.get_sample_value("mnbara_work_oldest_seconds", {"name": NAME}) < 600
+
+
+async def test_what_was_given_up_is_listed_and_replayed_in_its_place(pool, pipeline, opened, reactions):
+    thing_id, job_id = new_id(), new_id()
+    await state(pipeline, thing(thing_id), thing(thing_id))
+    async with opened.transaction() as db:
+        row = WaitingReaction(f"things:{thing_id}", 1, "thing_happened", 5, "{}")
+        await give_up_reaction(db, NAME, row, 5, "ValueError: no", 7)
+        await insert_jobs(db, [("things.call", thing_id)], 5)
+        leased = await claim_job(db, "things.call", 5, 6)
+        job_id = leased.job_id
+        await give_up_job(db, leased, "ValueError: no", 7)
+    assert await count_given_up(opened) == {NAME: 1, "things.call": 1}
+    out: list[str] = []
+    assert await replay(opened, None, replay_all=False, say=out.append) == 0
+    assert len(out) == 2
+    assert f"things:{thing_id} #1" in out[0]
+    assert await replay(opened, 10**6, replay_all=False, say=out.append) == 1
+    first_id = int(out[0].split()[0])
+    assert await replay(opened, first_id, replay_all=False, say=out.append) == 0
+    await drain(reactions)
+    assert await effects_of(pool, "things", f"things:{thing_id}") == [1, 2]
+    assert await replay(opened, None, replay_all=True, say=out.append) == 0
+    assert await pool.fetchval("SELECT job_id FROM jobs") == job_id
+    assert await count_given_up(opened) == {}
+    await pool.execute("TRUNCATE jobs")
+
+
+async def count_given_up(opened) -> dict[str, int]:
+    async with opened.connection() as db:
+        return await count_failures(db)
