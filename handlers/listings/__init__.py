@@ -1,7 +1,7 @@
 """Listings: offers of goods, the category tree, search. The table of contents of the domain."""
 
 from handlers.contract import Permission, Route
-from handlers.domain import Domain, TimerKind, ToolKind
+from handlers.domain import Domain, JobKind, TimerKind, ToolKind
 from handlers.listings.channels import CHANNELS
 from handlers.listings.create_listing import create_listing
 from handlers.listings.delete_draft import delete_draft
@@ -10,7 +10,7 @@ from handlers.listings.goods import routes as goods_routes
 from handlers.listings.list_categories import list_categories
 from handlers.listings.list_own_listings import list_own_listings
 from handlers.listings.photos import routes as photo_routes
-from handlers.listings.photos.sweep_photos import sweep_photos
+from handlers.listings.photos.sweep_photos import delete_files, forget_deleted, sweep_photos
 from handlers.listings.photos.tools import PhotoTools, open_photo_place, open_photo_tools
 from handlers.listings.publish_listing import publish_listing
 from handlers.listings.search_listings import search_listings
@@ -171,11 +171,14 @@ TIMERS = (
     TimerKind(name="tell_matches", handler=tell_matches),
 )
 
+JOBS = (JobKind(name="delete_files", run=delete_files, finish=forget_deleted, timeout_s=20.0),)
+
 DOMAIN = Domain(
     name="listings",
     routes=ROUTES,
     channels=CHANNELS,
     timers=TIMERS,
+    jobs=JOBS,
     tools=(ToolKind(PhotoTools, open_photo_tools, check=open_photo_place),),
     personal_events=PERSONAL_EVENTS,
     stream_events=EVENTS,
