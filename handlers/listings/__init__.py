@@ -1,7 +1,7 @@
 """Listings: offers of goods, the category tree, search. The table of contents of the domain."""
 
 from handlers.contract import Permission, Route
-from handlers.domain import Domain, JobKind, TimerKind, ToolKind
+from handlers.domain import Domain, JobKind, ReactionKind, TimerKind, ToolKind
 from handlers.listings.channels import CHANNELS
 from handlers.listings.create_listing import create_listing
 from handlers.listings.delete_draft import delete_draft
@@ -15,13 +15,18 @@ from handlers.listings.photos.tools import PhotoTools, open_photo_place, open_ph
 from handlers.listings.publish_listing import publish_listing
 from handlers.listings.search_listings import search_listings
 from handlers.listings.searches import routes as search_routes
-from handlers.listings.searches.match_searches import match_searches
+from handlers.listings.searches.match_searches import (
+    match_searches,
+    on_listing_published,
+    on_price_lowered,
+)
 from handlers.listings.searches.notify_matches import tell_matches
 from handlers.listings.stock import routes as stock_routes
 from handlers.listings.stock.expire_reservations import expire_reservations
 from handlers.listings.update_listing import update_listing
 from handlers.listings.withdraw_listing import withdraw_listing
 from protocols.errors import NotAllowed, Stale
+from protocols.listings import facts
 from protocols.listings.commands import (
     EVENTS,
     PERSONAL_EVENTS,
@@ -173,12 +178,19 @@ TIMERS = (
 
 JOBS = (JobKind(name="delete_files", run=delete_files, finish=forget_deleted, timeout_s=20.0),)
 
+REACTIONS = (
+    ReactionKind(name="on_listing_published", fact=facts.ListingPublished, handler=on_listing_published),
+    ReactionKind(name="on_price_lowered", fact=facts.PriceLowered, handler=on_price_lowered),
+)
+
 DOMAIN = Domain(
     name="listings",
     routes=ROUTES,
     channels=CHANNELS,
     timers=TIMERS,
+    reactions=REACTIONS,
     jobs=JOBS,
+    facts=facts.FACTS,
     tools=(ToolKind(PhotoTools, open_photo_tools, check=open_photo_place),),
     personal_events=PERSONAL_EVENTS,
     stream_events=EVENTS,

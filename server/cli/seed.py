@@ -23,8 +23,9 @@ from protocols.listings.channels import listing_stream
 from protocols.listings.commands import ListingCreated
 from protocols.values import now_instant, to_timestamp
 from server.cli.demo_data import DEMO_SELLERS, demo_listings
-from server.commands.outcomes import event_text
+from server.commands.outcomes import OutcomeWriter, event_text
 from server.commands.pipeline import Pipeline
+from server.domains import DOMAINS, reactions_of
 from storage.auth.users_postgres import insert_user
 from storage.engines.postgres import Connection, Database, open_database
 from storage.engines.redis import open_redis
@@ -79,7 +80,9 @@ async def _seed_auctions(database: Database, redis_url: str) -> int:
     redis = open_redis(redis_url)
     async with database.connection() as db:
         epoch = await read_epoch(db)
-    pipeline = Pipeline(database, redis, epoch, lambda _: None, [_OPEN])
+    pipeline = Pipeline(
+        database, redis, epoch, lambda _: None, [_OPEN], writer=OutcomeWriter(reactions_of(DOMAINS))
+    )
     opened = 0
     try:
         for place, row in enumerate(demo_listings()[:LIVE_AUCTIONS]):

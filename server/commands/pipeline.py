@@ -234,7 +234,7 @@ class Pipeline:
             return await handler([timer.ref for timer in due], stores, now_ms) if due else []
 
         try:
-            await self.commit(ring)
+            await self.commit(ring, wakes_timers=False)
         except Fault:
             raise
         except Exception as error:
@@ -246,6 +246,8 @@ class Pipeline:
         self,
         decide: Callable[[Stores, int], Awaitable[Sequence[Outcome]]],
         finish: Callable[[Connection, int], Awaitable[None]] | None = None,
+        *,
+        wakes_timers: bool = True,
     ) -> None:
         """Run something that is no command in one transaction, with what its outcomes carry; then fan out.
 
@@ -255,6 +257,8 @@ class Pipeline:
         async with self._database.transaction() as db:
             outcomes = await decide(self._stores(db), now_ms)
             written = await self._writer.write(db, outcomes, now_ms)
+            if wakes_timers and any(o.timers for o in outcomes):
+                await notify_timers(db)
             if finish is not None:
                 await finish(db, now_ms)
         self._fan_out(written, outcomes, now_ms)
