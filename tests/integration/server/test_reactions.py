@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from functools import partial
 
@@ -340,3 +341,24 @@ async def test_what_was_given_up_is_listed_and_replayed_in_its_place(pool, pipel
 async def count_given_up(opened) -> dict[str, int]:
     async with opened.connection() as db:
         return await count_failures(db)
+
+
+@pytest.mark.slow
+async def test_three_workers_do_at_least_twice_as_much_as_one_of_reactions_that_wait(pool, pipeline, opened):
+    async def measure(count: int) -> float:
+        await pool.execute("TRUNCATE reactions, reaction_queues, effects")
+        await state(pipeline, *(thing(new_id(), wait_s=0.02) for _ in range(480)))
+        await pool.execute("DELETE FROM reactions WHERE reaction = $1", OTHER)
+        await pool.execute("DELETE FROM reaction_queues WHERE reaction = $1", OTHER)
+
+        async def is_done() -> bool:
+            return await waiting(pool) == 0
+
+        started = time.monotonic()
+        async with running(*(Reactions(opened, pipeline, KINDS) for _ in range(count))):
+            await until(is_done)
+        return time.monotonic() - started
+
+    one = await measure(1)
+    three = await measure(3)
+    assert one / three >= 2
