@@ -5,6 +5,10 @@ SELECT transaction_id::text::bigint AS position,
        pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon
 FROM relay_position WHERE pg_try_advisory_xact_lock(7161961);
 
+-- read_relay_position --
+-- Below which transaction everything was sent on. One row.
+SELECT transaction_id::text::bigint FROM relay_position;
+
 -- read_horizon --
 -- The transaction below which all have ended. One row.
 SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon;

@@ -27,6 +27,8 @@ class CommittedBatch:
     """Events of transactions below this one came before."""
     next_position: int
     """Events of transactions below this one are in this batch, or came before."""
+    is_last: bool
+    """There was nothing more to read."""
 
 
 async def claim_relay_batch(db: Connection, limit: int) -> CommittedBatch | None:
@@ -55,7 +57,7 @@ async def _read_batch(db: Connection, start: int, horizon: int, limit: int) -> C
     rows = await db.fetch(_sql.read_committed_events, start, horizon, limit)
     events = [CommittedEvent(**row) for row in rows]
     if len(events) < limit:
-        return CommittedBatch(_in_commit_order(events), start, horizon)
+        return CommittedBatch(_in_commit_order(events), start, horizon, is_last=True)
     cut = events[-1].transaction_id
     if events[0].transaction_id == cut:  # one transaction alone is larger than the limit
         events, cut = [], start
@@ -68,7 +70,7 @@ async def _read_batch(db: Connection, start: int, horizon: int, limit: int) -> C
         events += [CommittedEvent(**row) for row in more]
         cut = overtaken + 1
         overtaken = await _find_overtaken(db, events, cut)
-    return CommittedBatch(_in_commit_order(events), start, cut)
+    return CommittedBatch(_in_commit_order(events), start, cut, is_last=False)
 
 
 async def _find_overtaken(db: Connection, events: Iterable[CommittedEvent], cut: int) -> int | None:
@@ -112,6 +114,12 @@ def _by_stream(events: Iterable[CommittedEvent]) -> list[tuple[str, Sequence[Com
     """Return the events of each stream, ascending."""
     ordered = sorted(events, key=lambda event: (event.stream, event.number))
     return [(stream, list(found)) for stream, found in groupby(ordered, key=lambda event: event.stream)]
+
+
+async def read_relay_position(db: Connection) -> int:
+    """Return below which transaction everything was sent on."""
+    position: int = await db.fetchval(_sql.read_relay_position)
+    return position
 
 
 async def move_relay(db: Connection, next_position: int) -> None:

@@ -6,13 +6,15 @@ transaction and one subject as JSON `[[stream, number, at_ms, type, data], …]`
 from message to message. Its id (`Nats-Msg-Id`) is `<stream>:<number>` of its first event. Messages are cut by the
 transaction alone, so one that is sent again is the same, and JetStream stores it once.
 
-Header `Mnbara-Position`: events of transactions below this one are in messages before.
+Header `Mnbara-Transaction`: the transaction. `Mnbara-Position`: events of transactions below this one are in messages
+before.
 
 Heads (`mnbara.heads`, core NATS, msgpack map of stream to newest number) tell server processes what they may miss.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw
@@ -29,6 +31,7 @@ _encode = msgspec.json.Encoder().encode
 
 STREAM = "EVENTS"
 HEADS = "mnbara.heads"
+TRANSACTION_HEADER = "Mnbara-Transaction"
 POSITION_HEADER = "Mnbara-Position"
 
 FACTS = "facts:"
@@ -100,25 +103,39 @@ class EventStream:
             async with asyncio.timeout(ACK_TIMEOUT_S):
                 acks = [
                     await self._stream.publish_async(
-                        subject,
-                        body,
-                        headers={"Nats-Msg-Id": message_id, POSITION_HEADER: str(batch.position)},
+                        message.subject,
+                        message.body,
+                        headers={
+                            "Nats-Msg-Id": message.message_id,
+                            TRANSACTION_HEADER: str(message.transaction_id),
+                            POSITION_HEADER: str(batch.position),
+                        },
                     )
-                    for subject, message_id, body in messages_of(batch.events)
+                    for message in messages_of(batch.events)
                 ]
                 await asyncio.gather(*acks)
         except (NatsError, TimeoutError, OSError) as error:
             raise TemporarilyUnavailable(in_words(error)) from error
 
 
-def messages_of(events: Sequence[CommittedEvent]) -> Iterator[tuple[str, str, bytes]]:
-    """Yield (subject, message id, body): the events of one transaction and one subject share messages."""
+class Message(NamedTuple):
+    """What is stored in JetStream."""
+
+    subject: str
+    message_id: str
+    transaction_id: int
+    body: bytes
+
+
+def messages_of(events: Sequence[CommittedEvent]) -> Iterator[Message]:
+    """Yield the messages of events: those of one transaction and one subject share messages."""
     groups: dict[tuple[int, str], list[CommittedEvent]] = {}
     for event in events:
         groups.setdefault((event.transaction_id, subject_of(event.stream)), []).append(event)
-    for (_, subject), members in groups.items():
+    for (transaction_id, subject), members in groups.items():
         for part in _parts(members):
-            yield subject, f"{part[0].stream}:{part[0].number}", _encode([_row(event) for event in part])
+            message_id = f"{part[0].stream}:{part[0].number}"
+            yield Message(subject, message_id, transaction_id, _encode([_row(event) for event in part]))
 
 
 def subject_of(stream: str) -> str:
