@@ -3,7 +3,7 @@
 A turn leases a job (its own short transaction), makes the call, and commits what `finish` records together with the
 job's removal, if the lease is still its own. Killed before the call, in it or after it, the lease ends and another
 worker makes the call again, with the same job id: the callee's idempotency key. Killed after the last commit, the job
-is gone. Every lease counts as an attempt, so a job that kills its worker is given up, too.
+is gone. A worker that is told to end gives its jobs back. Every lease counts as an attempt, so a job that kills its worker is given up, too.
 """
 
 import asyncio
@@ -100,6 +100,12 @@ class Jobs:
             await self._attempt(kind, leased)
         except LostLeaseError:
             _log.warning("job_lost", name=name, job_id=str(leased.job_id), attempt=leased.attempts)
+        except asyncio.CancelledError:
+            async with (
+                self._database.connection() as db
+            ):  # this worker leaves; another need not wait for the lease
+                await postpone_job(db, leased, now_instant())
+            raise
         except Exception as error:  # noqa: BLE001 - whatever it was, the job waits or is given up
             await self._put_off(name, leased, error)
         return True

@@ -7,11 +7,13 @@ nothing else, and is moved to the failures after its last attempt.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from handlers.contract import Outcome, Stores
 from handlers.domain import FactRecord, ReactionKind, fact_name
@@ -33,6 +35,9 @@ from storage.platform.reactions_postgres import (
 
 BATCH = 16
 """Rows of one transaction: their commit is shared, and a row that fails has as many run again."""
+
+BATCH_S = 0.1
+"""A transaction begins no further row after this long: what its handlers lock, others wait for."""
 
 LANES = 2
 """Turns of one reaction side by side in a worker."""
@@ -99,7 +104,14 @@ class Reactions:
             batch.claimed = await claim_queues(stores.db, batch.name, now_ms, batch.limit)
             if len(batch.claimed.attempts) == batch.limit:
                 batch.on_crowd()
-            return [await self._react(batch.name, row, stores, now_ms) for row in batch.claimed.rows]
+            outcomes: list[Outcome] = []
+            until = time.monotonic() + BATCH_S
+            for row in batch.claimed.rows:
+                if outcomes and time.monotonic() > until:
+                    break
+                outcomes.append(await self._react(batch.name, row, stores, now_ms))
+            batch.claimed = replace(batch.claimed, rows=batch.claimed.rows[: len(outcomes)])
+            return outcomes
 
         async def finish(db: Connection, now_ms: int) -> None:
             if batch.claimed.attempts:

@@ -343,6 +343,18 @@ async def count_given_up(opened) -> dict[str, int]:
         return await count_failures(db)
 
 
+async def test_a_transaction_begins_no_further_row_when_it_has_taken_long(
+    pool, pipeline, reactions, monkeypatch
+):
+    monkeypatch.setattr("server.worker.reactions.BATCH_S", 0.0)
+    thing_id = new_id()
+    await state(pipeline, *(thing(thing_id, wait_s=0.001) for _ in range(3)))
+    await reactions.turn(NAME)
+    assert await effects_of(pool, "things", f"things:{thing_id}") == [1]
+    await drain(reactions)
+    assert await effects_of(pool, "things", f"things:{thing_id}") == [1, 2, 3]
+
+
 @pytest.mark.slow
 async def test_three_workers_do_at_least_twice_as_much_as_one_of_reactions_that_wait(pool, pipeline, opened):
     async def measure(count: int) -> float:
