@@ -20,8 +20,6 @@ from realtime.channels.channel import Channel, HubContext, Observer
 from realtime.channels.fanout import Fanout
 from realtime.channels.latest import LatestChannel
 from realtime.channels.replayed import ReplayedChannel
-from realtime.connection.heartbeat import Wheel
-from realtime.connection.writer import Counters, Writer
 from realtime.hooks import Hooks
 from realtime.limits import Limits
 from realtime.ports import (
@@ -42,6 +40,8 @@ from realtime.presence.offset_reports import Reports
 from realtime.presence.presence_tracker import PresenceTracker
 from realtime.presence.viewer_counts import ViewerCounts
 from realtime.transport.admission import Admission
+from realtime.transport.heartbeat import Wheel
+from realtime.transport.writer import Counters, Writer
 
 _log = logging.getLogger(__name__)
 

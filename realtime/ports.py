@@ -1,6 +1,6 @@
 """What the realtime core needs from outside: who is connecting, who may read what, the log behind a channel, the bus.
 
-`server/process/wiring.py` gives real ones; tests may give small ones. Nothing here knows a domain.
+`server/wiring.py` gives real ones; tests may give small ones. Nothing here knows a domain.
 """
 
 from asyncio import Future

@@ -12,6 +12,7 @@ from handlers.auctions.closing.closing_drafts import prepare_closing
 from handlers.auctions.closing.notify_losers import tell_losers
 from handlers.auctions.closing.notify_result import tell_result
 from handlers.auctions.closing.queue_losers import queue_losers
+from handlers.auctions.demo import add_demo_auctions
 from handlers.auctions.get_increments import get_increments
 from handlers.auctions.guards.routes import ADMISSION, GUARD_ROUTES
 from handlers.auctions.open_auction import open_auction
@@ -41,7 +42,7 @@ from protocols.auctions import refusals
 from protocols.auctions import watching as watch_words
 from protocols.auctions.facts import FACTS
 from protocols.errors import InvalidInput, NotAllowed
-from protocols.listings.commands import CategoryNotFound
+from protocols.listings.refusals import CategoryNotFound
 from storage.auctions.signals_postgres import delete_old_activity
 from storage.auctions.watches_postgres import delete_old_watches
 from storage.platform.vault import Vault
@@ -277,4 +278,5 @@ DOMAIN = Domain(
     facts=FACTS,
     personal_events=words.PERSONAL_EVENTS,
     audit_events=words.AUDIT_EVENTS,
+    demo=add_demo_auctions,
 )

@@ -5,6 +5,7 @@ from handlers.domain import Domain, JobKind, ReactionKind, TimerKind, ToolKind
 from handlers.listings.channels import CHANNELS
 from handlers.listings.create_listing import create_listing
 from handlers.listings.delete_draft import delete_draft
+from handlers.listings.demo import add_demo_listings
 from handlers.listings.get_listing import get_listing
 from handlers.listings.goods import routes as goods_routes
 from handlers.listings.list_categories import list_categories
@@ -31,7 +32,6 @@ from protocols.listings.commands import (
     EVENTS,
     PERSONAL_EVENTS,
     Categories,
-    CategoryNotFound,
     CreateListing,
     DeleteDraft,
     FoundListings,
@@ -50,6 +50,7 @@ from protocols.listings.commands import (
     WithdrawListing,
 )
 from protocols.listings.goods import GoodsProhibited
+from protocols.listings.refusals import CategoryNotFound
 from protocols.listings.stock import StockHeld
 
 _ROUTES: tuple[Route, ...] = (
@@ -194,4 +195,5 @@ DOMAIN = Domain(
     tools=(ToolKind(PhotoTools, open_photo_tools, check=open_photo_place),),
     personal_events=PERSONAL_EVENTS,
     stream_events=EVENTS,
+    demo=add_demo_listings,
 )

@@ -12,7 +12,8 @@ from handlers.listings.rules import (
 from handlers.listings.showing import show_listing
 from handlers.listings.stated import published_fact
 from protocols.listings.channels import listing_stream
-from protocols.listings.commands import CategoryNotFound, CreateListing, ListingCreated
+from protocols.listings.commands import CreateListing, ListingCreated
+from protocols.listings.refusals import CategoryNotFound
 from protocols.values import new_id
 from storage.listings.listings_postgres import ListingRow, insert_listing, read_branch
 

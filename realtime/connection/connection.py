@@ -27,9 +27,8 @@ from protocols.wire.centrifuge import (
 )
 from realtime.channels.channel import Channel
 from realtime.channels.latest import LatestChannel
-from realtime.channels.publication import Codec
-from realtime.channels.subscribing import join_by_server
-from realtime.connection.writer import joined
+from realtime.codecs import Codec
+from realtime.connection.subscribing import join_by_server
 from realtime.hooks import (
     Cause,
     Connected,
@@ -45,6 +44,7 @@ from realtime.hub import Hub, Member
 from realtime.ports import ChannelRule, ConnectRequestContext, Identity
 from realtime.transport.frames import BINARY, TEXT, build_frame
 from realtime.transport.sockets import Socket
+from realtime.transport.writer import joined
 
 _log = logging.getLogger(__name__)
 

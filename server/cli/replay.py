@@ -1,10 +1,9 @@
-"""`./mnbara replay`: list the reactions and jobs that were given up, and put them back.
+"""List the reactions and jobs that were given up, and put them back.
 
 A reaction goes back to its place in the queue of its aggregate, but later facts may have been reacted to since. A job
 keeps its id, so a call that had gone through is recognised by the callee.
 """
 
-import argparse
 from collections.abc import Callable, Sequence
 
 from protocols.values import now_instant, to_timestamp
@@ -12,32 +11,29 @@ from storage.engines.postgres import Database, open_database
 from storage.platform.failures_postgres import Failure, list_failures, restore_failure
 
 PAGE = 500
+"""Failures read at a time."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
-    parser.add_argument("failure_id", nargs="?", type=int, metavar="ID", help="put back this one")
-    parser.add_argument("--all", action="store_true", dest="replay_all", help="put back all")
-    parser.add_argument("--list", action="store_true", help="list them (what happens without ID and --all)")
-
-
-async def run(postgres_url: str, arguments: argparse.Namespace, say: Callable[[str], None]) -> int:
-    """Run the verb on a database; return the exit code. Raises the driver's error when it cannot be reached."""
+async def replay_on(
+    postgres_url: str, failure_id: int | None, *, replay_all: bool, say: Callable[[str], None]
+) -> bool:
+    """Do as `replay` on a database. Raises the driver's error when it cannot be reached."""
     database = await open_database(postgres_url, size_max=1)
     try:
-        return await replay(database, arguments.failure_id, replay_all=arguments.replay_all, say=say)
+        return await replay(database, failure_id, replay_all=replay_all, say=say)
     finally:
         await database.close()
 
 
 async def replay(
     database: Database, failure_id: int | None, *, replay_all: bool, say: Callable[[str], None]
-) -> int:
-    """Put back one failure or all, or list them; return the exit code, 1 when there is no such failure."""
+) -> bool:
+    """Put back one failure or all, or list them, a line each; return False when there is no such failure."""
     if failure_id is not None:
         name = await _restore(database, failure_id)
-        say(f"{failure_id} {name}: put back" if name else f"there is no failure {failure_id}")
-        return 0 if name else 1
+        if name:
+            say(f"{failure_id} {name}: put back")
+        return name is not None
     after = 0
     while page := await _read_page(database, after):
         for failure in page:
@@ -46,7 +42,7 @@ async def replay(
             elif name := await _restore(database, failure.failure_id):
                 say(f"{failure.failure_id} {name}: put back")
         after = page[-1].failure_id
-    return 0
+    return True
 
 
 def describe(failure: Failure) -> str:

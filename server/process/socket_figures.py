@@ -1,7 +1,7 @@
 """The realtime core's counters under the names that metrics show."""
 
+from realtime.endpoints.emulation import Emulation
 from realtime.hub import Hub
-from realtime.transport.emulation import Emulation
 
 
 def socket_figures(hub: Hub, emulation: Emulation) -> dict[str, float]:

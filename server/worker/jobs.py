@@ -3,7 +3,8 @@
 A turn leases a job (its own short transaction), makes the call, and commits what `finish` records together with the
 job's removal, if the lease is still its own. Killed before the call, in it or after it, the lease ends and another
 worker makes the call again, with the same job id: the callee's idempotency key. Killed after the last commit, the job
-is gone. A worker that is told to end gives its jobs back. Every lease counts as an attempt, so a job that kills its worker is given up, too.
+is gone. A worker that is told to end gives its jobs back. Leases that end without a word are counted, so a job that
+kills its worker is given up, too.
 """
 
 import asyncio

@@ -12,8 +12,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.server import ServerProtocol
 
 from realtime.connection.connection import Connection
+from realtime.endpoints.handshake_sniffer import HandshakeSniffer
 from realtime.limits import Limits
-from realtime.transport.handshake_sniffer import HandshakeSniffer
 from realtime.transport.streams import StreamingHttp
 from realtime.transport.websocket import LeanWebSocket
 from tests.support.realtime_app import DOORS, running_app

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from handlers.auctions import DOMAIN
-from handlers.auctions.closing import notify_losers as tell_losers
+from handlers.auctions.closing.notify_losers import tell_losers
 from handlers.auctions.rules import CLOSE_GRACE_MS
 from protocols.auctions.refusals import (
     AuctionNotCancellable,
@@ -23,7 +23,7 @@ from protocols.auctions.refusals import (
 )
 from protocols.auctions.terms import SoftClose
 from protocols.errors import InvalidInput, KeyRequired, NotAllowed, Unauthenticated
-from protocols.listings.commands import CategoryNotFound
+from protocols.listings.refusals import CategoryNotFound
 from protocols.values import new_id, now_instant
 from server.domains import timers_of
 from server.worker.timers import Timers

@@ -32,8 +32,8 @@ from protocols.auth.commands import (
     SetRoles,
     TokenExpired,
     UnbanUser,
-    UserNotFound,
 )
+from protocols.auth.refusals import UserNotFound
 from protocols.errors import (
     InvalidInput,
     NotAllowed,

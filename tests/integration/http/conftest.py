@@ -22,11 +22,11 @@ from protocols.errors import NotAllowed, TemporarilyUnavailable, Unauthenticated
 from protocols.topics import Entry
 from protocols.values import new_id
 from realtime.ports import ChannelRule, Lane
+from server.app import HttpParts, create_app
 from server.channels.log import ChannelLog
 from server.commands.pipeline import Pipeline
 from server.commands.ratelimits import LocalLimits, SharedLimits
 from server.commands.table import CommandTable
-from server.http.app import HttpParts, create_app
 from server.http.channels import ChannelSource
 from server.http.protocol import BoundedHttp
 from server.process.metrics import Metrics

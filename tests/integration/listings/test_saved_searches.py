@@ -14,7 +14,7 @@ from handlers.listings import DOMAIN
 from handlers.listings.searches.match_searches import match_searches
 from handlers.listings.searches.notify_matches import tell_matches
 from protocols.errors import InvalidInput
-from protocols.listings.commands import CategoryNotFound
+from protocols.listings.refusals import CategoryNotFound
 from protocols.listings.saved_searches import SEARCHES_MAX, SearchNotFound, TooManySearches
 from protocols.values import new_id
 from tests.support.domains import timer_handlers

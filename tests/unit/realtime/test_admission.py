@@ -6,9 +6,9 @@ from functools import partial
 
 import pytest
 
-from realtime.connection.writer import Counters
 from realtime.limits import Limits
 from realtime.transport.admission import LINE_MAX, TURN_S, Admission
+from realtime.transport.writer import Counters
 
 
 class Slow:

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from server import heartbeat
 from server.local.pulse import Pulse
+from server.process import heartbeat
 from server.process.heartbeat import Heartbeat
 
 

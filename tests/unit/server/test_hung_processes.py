@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 PROGRAM = """
 import asyncio, faulthandler, os, signal, sys, time
 from pathlib import Path
-from server import heartbeat
+from server.process import heartbeat
 from server.local.supervisor import STACK_SIGNAL
 
 heartbeat.BEAT_EVERY_S = 0.02

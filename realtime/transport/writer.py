@@ -10,7 +10,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 
-from realtime.channels.publication import Codec
+from realtime.codecs import Codec
 from realtime.limits import Limits
 from realtime.transport.frames import build_frame
 

@@ -24,11 +24,11 @@ from protocols.errors import (
     UnsupportedMediaType,
 )
 from protocols.wire.centrifuge import CodecError, DisconnectCode
-from realtime.channels.publication import JSON, PROTOBUF, Codec
+from realtime.codecs import JSON, PROTOBUF, Codec
 from realtime.connection.connection import Connection
+from realtime.endpoints.socket_endpoint import SocketEndpoint
 from realtime.limits import MESSAGE_BYTES_MAX
 from realtime.ports import ConnectRequestContext
-from realtime.transport.endpoint import SocketEndpoint
 from realtime.transport.sockets import Receive, Scope, Send
 from realtime.transport.streams import (
     TRANSPORT_EXTENSION,

@@ -19,8 +19,8 @@ from protocols.wire.centrifuge import (
     PublishResult,
 )
 from realtime.channels.publication import Publication
-from realtime.channels.subscribing import is_epoch, oldest_kept_ms
 from realtime.connection.connection import OPEN, Connection
+from realtime.connection.subscribing import is_epoch, oldest_kept_ms
 from realtime.hub import Hub
 from realtime.ports import ApplicationPort, ChannelRule, Entry, Lane, ProtocolError
 from realtime.presence.presence_tracker import PresenceTracker

@@ -18,9 +18,9 @@ from typing import cast
 import structlog
 import uvicorn
 
-from handlers.settings import Settings
-from realtime.transport.endpoint import SocketEndpoint
-from realtime.transport.handshake_sniffer import HandshakeSniffer
+from handlers.settings import Settings, SettingsError
+from realtime.endpoints.handshake_sniffer import HandshakeSniffer
+from realtime.endpoints.socket_endpoint import SocketEndpoint
 from realtime.transport.websocket import LeanWebSocket
 from server.domains import DOMAINS, jobs_of, reactions_of, retention_of
 from server.http.protocol import BoundedHttp
@@ -28,7 +28,7 @@ from server.process.accepting import Acceptor
 from server.process.garbage import GarbageKeeper
 from server.process.heartbeat import Heartbeat
 from server.process.metrics import Metrics
-from server.process.wiring import WorkerProcess, open_server, open_worker
+from server.wiring import WorkerProcess, open_server, open_worker
 from server.worker.figures import watch_work
 from server.worker.relay import Relay
 from server.worker.retention import delete_old_rows
@@ -138,11 +138,18 @@ def _ending() -> asyncio.Event:
 
 
 def _listen(settings: Settings) -> socket.socket:
+    """Return the socket that clients connect to. Raises SettingsError when the address cannot be had."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    listening.bind((settings.host, settings.port))
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        listening.close()
+        raise SettingsError(
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}; set MNBARA_HOST and MNBARA_PORT"
+        ) from error
     listening.listen(BACKLOG)
     listening.setblocking(False)
     return listening

@@ -11,7 +11,7 @@ from typing import cast
 
 from uvicorn.server import ServerState
 
-from realtime.transport.endpoint import SocketEndpoint
+from realtime.endpoints.socket_endpoint import SocketEndpoint
 from realtime.transport.fast_handshake import Upgrade, accept_upgrade, read_upgrade
 from realtime.transport.streams import refuse_upgrade
 from realtime.transport.websocket import LeanWebSocket

@@ -2,13 +2,13 @@
 
 Chooses the format, checks the browser's origin, accepts, and hands the socket to the hub. With the `mnbara.socket`
 extension it returns at once and the connection lives on without a task. Ordinary handshakes come in by
-`realtime.transport.handshake_sniffer` and never reach the application. Source: PROTOCOL 1.
+`realtime.endpoints.handshake_sniffer` and never reach the application. Source: PROTOCOL 1.
 """
 
 from collections.abc import Iterable, Sequence
 from urllib.parse import parse_qs, urlsplit
 
-from realtime.channels.publication import JSON, PROTOBUF, Codec
+from realtime.codecs import JSON, PROTOBUF, Codec
 from realtime.connection.connection import Connection
 from realtime.connection.dispatch import CommandDispatcher
 from realtime.hub import Hub

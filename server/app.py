@@ -41,7 +41,7 @@ JWKS_KEPT_S = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpParts:
-    """What the HTTP application is made of; `server/process/wiring` fills it."""
+    """What the HTTP application is made of; `server/wiring` fills it."""
 
     table: CommandTable
     metrics: Metrics

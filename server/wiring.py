@@ -16,10 +16,11 @@ from handlers.listings.photos.tools import PhotoTools
 from handlers.settings import Settings
 from protocols.topics import Entry
 from realtime.control import Controls
+from realtime.endpoints.emulation import Emulation, new_node
+from realtime.endpoints.socket_endpoint import SocketEndpoint
 from realtime.hub import Hub
 from realtime.limits import Limits
-from realtime.transport.emulation import Emulation, new_node
-from realtime.transport.endpoint import SocketEndpoint
+from server.app import HttpParts, create_app
 from server.channels.delegations import DelegatedPermissions
 from server.channels.log import ChannelLog
 from server.channels.long_polls import LongPollNotifier
@@ -30,12 +31,11 @@ from server.commands.backlog import watch_backlog
 from server.commands.ratelimits import LocalLimits, SharedLimits
 from server.commands.table import CommandTable
 from server.domains import DOMAINS, ROUTES, jobs_of, reactions_of, timers_of
-from server.http.app import HttpParts, create_app
+from server.foundation import Foundation, open_foundation
 from server.http.channels import ChannelSource
 from server.http.outer_layer import OuterLayer
 from server.http.photos import PhotoPages
 from server.http.sockets import mount_emulation, mount_sockets
-from server.process.foundation import Foundation, open_foundation
 from server.process.metrics import Metrics
 from server.process.socket_figures import socket_figures
 from server.worker.jobs import Jobs
@@ -54,7 +54,7 @@ from storage.platform.wakes_nats import Wakes, follow_wakes
 
 @dataclass(frozen=True, slots=True)
 class ServerProcess:
-    """What `server.process.lifecycle` runs."""
+    """What `server.lifecycle` runs."""
 
     app: OuterLayer
     hub: Hub
@@ -64,7 +64,7 @@ class ServerProcess:
 
 @dataclass(frozen=True, slots=True)
 class WorkerProcess:
-    """What `server.process.lifecycle` runs."""
+    """What `server.lifecycle` runs."""
 
     base: Foundation
     relay: Relay

@@ -18,12 +18,13 @@ from protocols.wire.centrifuge import (
 from realtime.channels.channel import Channel
 from realtime.channels.fanout import PLAIN, Style, keep
 from realtime.channels.latest import LatestChannel
-from realtime.channels.publication import Codec, Publication, encode_for_delta
+from realtime.channels.publication import Publication, encode_for_delta
 from realtime.channels.replayed import ReplayedChannel
 from realtime.channels.tags import BadFilterError, TagsFilter
-from realtime.connection.writer import Writer
+from realtime.codecs import Codec
 from realtime.hub import Hub
 from realtime.ports import ChannelRule, Lane, ProtocolError
+from realtime.transport.writer import Writer
 
 _NOTHING = SubscribeRequest()
 
