@@ -4,7 +4,7 @@ import asyncio
 from argparse import ArgumentParser, Namespace
 
 from handlers.settings import Settings
-from server.cli.verb import UsageError, Verb
+from server.cli.verb import Verb
 from server.local.engines import LocalEngines
 from server.local.up import UpError
 
@@ -12,8 +12,6 @@ from server.local.up import UpError
 def _replay(chosen: Namespace) -> int:
     from server.cli.replay import replay_on  # the database's driver is behind it: other verbs need not wait
 
-    if chosen.list + chosen.all + (chosen.failure_id is not None) > 1:
-        raise UsageError("replay takes an ID, --all or --list, one of them")
     settings = Settings.from_environment()
     private = LocalEngines(settings.home)
     if not settings.postgres_url and not private.postgres_answers():
@@ -25,9 +23,10 @@ def _replay(chosen: Namespace) -> int:
 
 
 def _declare(parser: ArgumentParser) -> None:
-    parser.add_argument("failure_id", nargs="?", type=int, metavar="ID", help="put this one back")
-    parser.add_argument("--all", action="store_true", help="put all back")
-    parser.add_argument("--list", action="store_true", help="list them, as without any argument")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("failure_id", nargs="?", type=int, metavar="ID", help="put this one back")
+    which.add_argument("--all", action="store_true", help="put all back")
+    which.add_argument("--list", action="store_true", help="list them, as without any argument")
 
 
 REPLAY = Verb(
