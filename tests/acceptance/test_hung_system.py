@@ -137,6 +137,7 @@ def run_as_container(folder: Path, given: dict[str, str], port: int) -> subproce
         )
 
 
+@pytest.mark.slow
 def test_in_a_container_a_stopped_process_is_replaced_without_the_container(given, home):
     port = free_port()
     container = run_as_container(home, given, port)
@@ -152,6 +153,7 @@ def test_in_a_container_a_stopped_process_is_replaced_without_the_container(give
         assert container.wait(60) == 0
 
 
+@pytest.mark.slow
 def test_in_a_container_a_process_that_cannot_start_ends_it_with_its_exit_code(given, home):
     container = run_as_container(home, given | {"MNBARA_LOG_LEVEL": "loud"}, free_port())
     assert container.wait(60) == 2

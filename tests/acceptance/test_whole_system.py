@@ -112,6 +112,7 @@ def test_port_in_use_is_refused_with_what_to_set_and_starts_nothing(home):
     assert not (home / "engines").exists()
 
 
+@pytest.mark.slow
 def test_two_systems_run_beside_each_other_on_given_and_private_engines(home, engines, database, redis_url):
     given = {
         "MNBARA_POSTGRES_URL": database,

@@ -49,10 +49,10 @@ def test_there_are_scripts():
     ("form", "transport"),
     [
         ("json", "websocket"),
-        ("json", "http_stream"),
-        ("json", "sse"),
         ("protobuf", "websocket"),
-        ("protobuf", "http_stream"),
+        pytest.param("json", "http_stream", marks=pytest.mark.slow),
+        pytest.param("json", "sse", marks=pytest.mark.slow),
+        pytest.param("protobuf", "http_stream", marks=pytest.mark.slow),
     ],
 )
 @pytest.mark.parametrize("script", SCRIPTS)

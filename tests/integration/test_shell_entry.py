@@ -108,6 +108,7 @@ def test_a_new_lock_is_installed_and_a_failed_installation_is_told_and_repeated(
     assert "creating" not in told.stderr
 
 
+@pytest.mark.slow
 def test_a_moved_clone_makes_its_venv_again(filled, tmp_path):
     moved = tmp_path / "moved"
     shutil.copytree(filled, moved, symlinks=True)
