@@ -6,8 +6,8 @@ from handlers.auctions.bidding.retract_bid import retract_bid
 from handlers.auctions.closing.cancel_auction import cancel_auction
 from handlers.auctions.closing.close_auction import close_auction
 from handlers.auctions.closing.closing_drafts import prepare_closing
-from handlers.auctions.closing.notify_losers import tell_losers
-from handlers.auctions.closing.notify_result import tell_result
+from handlers.auctions.closing.notify_losers import notify_losers
+from handlers.auctions.closing.notify_result import notify_result
 from handlers.auctions.closing.queue_losers import queue_losers
 from handlers.auctions.get_increments import get_increments
 from handlers.auctions.guards.routes import ADMISSION, GUARD_ROUTES
@@ -24,7 +24,7 @@ from handlers.auctions.set_increments import set_increments
 from handlers.auctions.signals.review_auction import review_auction
 from handlers.auctions.signals.routes import SIGNAL_ROUTES
 from handlers.auctions.watching.list_watched import list_watched
-from handlers.auctions.watching.notify_watchers import ENDING_SOON, tell_started
+from handlers.auctions.watching.notify_watchers import REMINDERS, notify_started
 from handlers.auctions.watching.unwatch_auction import unwatch_auction
 from handlers.auctions.watching.watch_auction import watch_auction
 from handlers.contract import Permission, Route, TimerHandler, TimerPreparation
@@ -242,13 +242,13 @@ ROUTES: tuple[Route, ...] = (
 TIMERS: dict[str, TimerHandler] = {
     "open_scheduled_auction": open_scheduled_auction,
     "close_auction": close_auction,
-    "tell_result": tell_result,
+    "notify_result": notify_result,
     "queue_losers": queue_losers,
-    "tell_losers": tell_losers,
+    "notify_losers": notify_losers,
     "expire_second_chance": expire_second_chance,
     "review_auction": review_auction,
-    "tell_started": tell_started,
-    **ENDING_SOON,
+    "notify_started": notify_started,
+    **REMINDERS,
 }
 
 URGENT: dict[str, TimerPreparation] = {

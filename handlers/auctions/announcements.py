@@ -5,15 +5,15 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from handlers.auctions.locking import Held
-from handlers.auctions.units import shares_of
+from handlers.auctions.allocations import winner_shares
+from handlers.auctions.locking import LockedAuction
 from handlers.contract import Event, Outcome, Timer
 from protocols.auctions.events import AuctionClosed, AuctionSold, AuctionUnsold, AuctionWon
 from protocols.topics import personal_channel
 
 
 def announce_close(
-    held: Held,
+    auction: LockedAuction,
     now_ms: int,
     *,
     reply: Struct | None = None,
@@ -22,58 +22,58 @@ def announce_close(
 ) -> Outcome:
     """Return the outcome of an auction that a command has just ended: to everyone, to the winners and to the seller.
 
-    The other bidders are told later, by the timers `queue_losers` and `tell_losers`.
+    The other bidders are told later, by the timers `queue_losers` and `notify_losers`.
     """
-    closed = _closed(held, bought_now=bought_now, ended_early=ended_early)
-    events = [closed, *notices_of_result(held)]
-    return Outcome(reply, events, [held.latest()], timers_for_losers(held, now_ms))
+    closed = _closed(auction, bought_now=bought_now, ended_early=ended_early)
+    events = [closed, *result_events(auction)]
+    return Outcome(reply, events, [auction.latest()], loser_timers(auction, now_ms))
 
 
-def announce_end(held: Held, now_ms: int) -> Outcome:
+def announce_end(auction: LockedAuction, now_ms: int) -> Outcome:
     """Return the outcome of an auction whose end has come: to everyone.
 
     Many may end in the same millisecond, so their goods are settled and all others told right after that, by the timer
-    `tell_result`.
+    `notify_result`.
     """
-    timer = Timer("tell_result", held.lot.auction_id, now_ms)
-    return Outcome(None, [_closed(held)], [held.latest()], [timer])
+    timer = Timer("notify_result", auction.terms.auction_id, now_ms)
+    return Outcome(None, [_closed(auction)], [auction.latest()], [timer])
 
 
-def _closed(held: Held, *, bought_now: bool = False, ended_early: bool = False) -> Event:
-    state = held.state
+def _closed(auction: LockedAuction, *, bought_now: bool = False, ended_early: bool = False) -> Event:
+    state = auction.state
     outcome = cast("Literal['sold', 'unsold', 'cancelled']", state.status)
-    shares = shares_of(held)
-    winner = held.leader if outcome == "sold" and shares is None else None
+    shares = winner_shares(auction)
+    winner = auction.leader if outcome == "sold" and shares is None else None
     closed = AuctionClosed(outcome, state.price, winner, state.bid_count, bought_now, shares, ended_early)
-    return held.event("auction_closed", closed)
+    return auction.event("auction_closed", closed)
 
 
-def notices_of_result(held: Held) -> list[Event]:
+def result_events(auction: LockedAuction) -> list[Event]:
     """Return what the winners and the seller of a closed auction are told."""
-    lot, state = held.lot, held.state
-    to_seller = personal_channel(lot.terms.seller_id)
+    terms, state = auction.terms, auction.state
+    to_seller = personal_channel(terms.sale.seller_id)
     events = []
-    for winner_id, units in _winners(held):
-        won = AuctionWon(lot.auction_id, lot.listing_id, state.price, lot.currency, units)
-        sold = AuctionSold(lot.auction_id, lot.listing_id, winner_id, state.price, lot.currency, units)
+    for winner_id, units in _winners(auction):
+        won = AuctionWon(terms.auction_id, terms.listing_id, state.price, terms.currency, units)
+        sold = AuctionSold(terms.auction_id, terms.listing_id, winner_id, state.price, terms.currency, units)
         events += [
             Event(personal_channel(winner_id), "auction_won", won),
             Event(to_seller, "auction_sold", sold),
         ]
     if state.status == "unsold":
-        unsold = AuctionUnsold(lot.auction_id, lot.listing_id, state.bid_count)
+        unsold = AuctionUnsold(terms.auction_id, terms.listing_id, state.bid_count)
         events.append(Event(to_seller, "auction_unsold", unsold))
     return events
 
 
-def timers_for_losers(held: Held, now_ms: int) -> list[Timer]:
+def loser_timers(auction: LockedAuction, now_ms: int) -> list[Timer]:
     """Return the timer that looks for the bidders who did not get a closed auction, if there can be any."""
-    return [Timer("queue_losers", held.lot.auction_id, now_ms)] if held.state.bid_count else []
+    return [Timer("queue_losers", auction.terms.auction_id, now_ms)] if auction.state.bid_count else []
 
 
-def _winners(held: Held) -> list[tuple[UUID, int]]:
+def _winners(auction: LockedAuction) -> list[tuple[UUID, int]]:
     """Return who gets how many units."""
-    state = held.state
+    state = auction.state
     if state.status != "sold" or state.leader_id is None:
         return []
-    return [(place.bidder_id, place.units) for place in state.places] or [(state.leader_id, 1)]
+    return [(place.bidder_id, place.units) for place in state.allocations] or [(state.leader_id, 1)]

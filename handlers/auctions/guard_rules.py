@@ -9,7 +9,7 @@ that it asks for: it gets the others as soon as somebody else goes. Source: FEAT
 
 from uuid import UUID
 
-from handlers.auctions.rules import LATE_PHASE_MS, AuctionState, Terms
+from handlers.auctions.rules import LATE_PHASE_MS, AuctionState, SaleTerms
 from protocols.auctions.guards import (
     BidderIsBlocked,
     BidderNotApproved,
@@ -37,17 +37,17 @@ def default_limit(exponent: int) -> int:
     return LIMIT_UNITS_DEFAULT * scale
 
 
-def exposed(terms: Terms, state: AuctionState) -> dict[UUID, int]:
+def exposures_of(terms: SaleTerms, state: AuctionState) -> dict[UUID, int]:
     """Return whose maxima the auction holds, and how much they are worth."""
     return _leading(state) if terms.exposure_guard else {}
 
 
-def held_of(state: AuctionState, bidder: UUID) -> int:
+def exposure_in(state: AuctionState, bidder: UUID) -> int:
     """Return how much of a bidder's use is this auction's own: a new bid or purchase here takes its place."""
     return _leading(state).get(bidder, 0)
 
 
-def grown(before: AuctionState, after: AuctionState) -> list[UUID]:
+def find_increased(before: AuctionState, after: AuctionState) -> list[UUID]:
     """Return whose bids count for more than before, best first."""
     had = _leading(before)
     return [bidder for bidder, amount in _leading(after).items() if amount > had.get(bidder, 0)]
@@ -56,8 +56,8 @@ def grown(before: AuctionState, after: AuctionState) -> list[UUID]:
 def _leading(state: AuctionState) -> dict[UUID, int]:
     if state.status not in OPEN or state.leader_id is None:
         return {}
-    if state.places:
-        return {place.bidder_id: place.amount * place.quantity for place in state.places}
+    if state.allocations:
+        return {place.bidder_id: place.amount * place.quantity for place in state.allocations}
     return {state.leader_id: state.leader_max}
 
 

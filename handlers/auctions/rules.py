@@ -1,6 +1,6 @@
 """The rules of an English auction, and the life that all formats share, as pure functions: state in, next state out.
 
-Other formats: the table in formats.py; all use the same `Terms` and `AuctionState`.
+Other formats: the table in formats.py; all use the same `SaleTerms` and `AuctionState`.
 
 Amounts are minor units, instants milliseconds. A function that returns a state has decided one command; the events it
 stands for take the numbers after the old state's `event_number`, in order: the change itself, then the extension if
@@ -24,6 +24,7 @@ from protocols.auctions.refusals import (
     BuyNowUnavailable,
     OwnAuction,
 )
+from protocols.auctions.terms import Format
 from protocols.errors import NotAllowed
 
 HOUR_MS = 3_600_000
@@ -87,7 +88,7 @@ class Fall(Struct, frozen=True):
     tick_ms: int
 
 
-class Terms(Struct, frozen=True):
+class SaleTerms(Struct, frozen=True):
     """What the seller fixed when the auction was opened; it never changes."""
 
     seller_id: UUID
@@ -99,7 +100,7 @@ class Terms(Struct, frozen=True):
     """The end before any extension."""
     steps: Steps
     soft_close: SoftCloseTerms | None
-    format: str = "english"
+    format: Format = "english"
     fall: Fall | None = None
     """Given for Dutch auctions, and for these alone."""
     group_id: UUID | None = None
@@ -112,7 +113,7 @@ class Terms(Struct, frozen=True):
     """Bidders have to be approved by the seller."""
 
 
-class Place(Struct, frozen=True, gc=False):
+class UnitAllocation(Struct, frozen=True, gc=False):
     """A bid that gets units of a lot of several."""
 
     bidder_id: UUID
@@ -139,7 +140,7 @@ class AuctionState(Struct, frozen=True, gc=False):
     bid_count: int
     ends_at_ms: int
     extensions: int
-    places: tuple[Place, ...] = ()
+    allocations: tuple[UnitAllocation, ...] = ()
     """Who gets the units of a lot of several, best first; the first is the leader. Empty for one unit."""
 
 
@@ -187,7 +188,7 @@ def custom_steps(rows: Sequence[tuple[int | None, int]]) -> Steps:
 # -- Life ----------------------------------------------------------------------------------------------------
 
 
-def open_state(terms: Terms, now_ms: int) -> AuctionState:
+def open_state(terms: SaleTerms, now_ms: int) -> AuctionState:
     """Return the state of a new auction: its opening is event 1."""
     return AuctionState(
         status="live" if terms.starts_at_ms <= now_ms else "scheduled",
@@ -207,7 +208,7 @@ def start(state: AuctionState) -> AuctionState:
     return replace(state, status="live", event_number=state.event_number + 1)
 
 
-def close(terms: Terms, state: AuctionState) -> AuctionState:
+def close(terms: SaleTerms, state: AuctionState) -> AuctionState:
     """Return the auction after its end: sold when somebody leads and the reserve is met."""
     sold = state.leader_id is not None and reserve_met(terms, state)
     return replace(state, status="sold" if sold else "unsold", event_number=state.event_number + 1)
@@ -227,7 +228,7 @@ def must_wait(ends_at_ms: int, oldest_queued_ms: int | None, now_ms: int) -> boo
     return queued and now_ms < ends_at_ms + CLOSE_WAIT_MAX_MS
 
 
-def cancel(terms: Terms, state: AuctionState, caller: UUID, at_ms: int) -> AuctionState:
+def cancel(terms: SaleTerms, state: AuctionState, caller: UUID, at_ms: int) -> AuctionState:
     """Return the auction cancelled by its seller. Raises NotAllowed, AuctionNotLive, AuctionNotCancellable."""
     if caller != terms.seller_id:
         raise NotAllowed("Only the seller can cancel this auction")
@@ -239,7 +240,7 @@ def cancel(terms: Terms, state: AuctionState, caller: UUID, at_ms: int) -> Aucti
 
 
 def end_early(
-    terms: Terms, state: AuctionState, caller: UUID, at_ms: int, *, barred: str | None = None
+    terms: SaleTerms, state: AuctionState, caller: UUID, at_ms: int, *, barred: str | None = None
 ) -> AuctionState:
     """Return the auction sold at the price of now to who leads, of several units to all who get some.
 
@@ -257,7 +258,7 @@ def end_early(
     return replace(state, status="sold", event_number=state.event_number + 1)
 
 
-def reserve_met(terms: Terms, state: AuctionState) -> bool:
+def reserve_met(terms: SaleTerms, state: AuctionState) -> bool:
     """Return whether the leader may buy: no reserve, or a limit that reaches it."""
     reserve = terms.reserve_price
     if reserve is None:
@@ -269,12 +270,12 @@ def reserve_met(terms: Terms, state: AuctionState) -> bool:
 
 def units_of(state: AuctionState, bidder: UUID) -> int:
     """Return how many units a bidder would get if the auction ended now."""
-    if not state.places:
+    if not state.allocations:
         return int(bidder == state.leader_id)
-    return sum(place.units for place in state.places if place.bidder_id == bidder)
+    return sum(place.units for place in state.allocations if place.bidder_id == bidder)
 
 
-def buy_now_price(terms: Terms, state: AuctionState) -> int | None:
+def buy_now_price(terms: SaleTerms, state: AuctionState) -> int | None:
     """Return the buy-now price while it is offered: it stays until the price passes it."""
     price = terms.buy_now_price
     return price if price is not None and state.price <= price else None
@@ -283,7 +284,7 @@ def buy_now_price(terms: Terms, state: AuctionState) -> int | None:
 # -- Bids ----------------------------------------------------------------------------------------------------
 
 
-def check_bidder(terms: Terms, state: AuctionState, bidder: UUID, at_ms: int) -> None:
+def check_bidder(terms: SaleTerms, state: AuctionState, bidder: UUID, at_ms: int) -> None:
     """Let a bid received at this instant through. Raises AuctionNotLive, OwnAuction."""
     if state.status != "live" or at_ms >= state.ends_at_ms:
         raise AuctionNotLive
@@ -291,8 +292,8 @@ def check_bidder(terms: Terms, state: AuctionState, bidder: UUID, at_ms: int) ->
         raise OwnAuction
 
 
-def judge_bid(
-    terms: Terms,
+def apply_bid(
+    terms: SaleTerms,
     state: AuctionState,
     bidder: UUID,
     amount: int,
@@ -322,7 +323,7 @@ def judge_bid(
     )
 
 
-def _contest(terms: Terms, state: AuctionState, bidder: UUID, amount: int) -> tuple[int, UUID, int]:
+def _contest(terms: SaleTerms, state: AuctionState, bidder: UUID, amount: int) -> tuple[int, UUID, int]:
     """Rule 3: return price, leader and the leader's maximum after a bid that may be placed."""
     leader_id, leader_max = state.leader_id, state.leader_max
     if leader_id is None:
@@ -341,7 +342,7 @@ def _contest(terms: Terms, state: AuctionState, bidder: UUID, amount: int) -> tu
     return price, leader_id, leader_max
 
 
-def soft_close(terms: Terms, state: AuctionState, at_ms: int) -> tuple[int, int]:
+def soft_close(terms: SaleTerms, state: AuctionState, at_ms: int) -> tuple[int, int]:
     """Rule 4: return the end and the count of extensions after a bid; at exactly end - window it counts as late."""
     soft, ends_at_ms = terms.soft_close, state.ends_at_ms
     if soft is None or at_ms < ends_at_ms - soft.window_ms or state.extensions >= soft.max_extensions:
@@ -361,7 +362,7 @@ def follow_group(state: AuctionState, ends_at_ms: int, at_ms: int) -> AuctionSta
     return replace(state, event_number=state.event_number + 1, ends_at_ms=ends_at_ms)
 
 
-def buy_now(terms: Terms, state: AuctionState, buyer: UUID, at_ms: int) -> AuctionState:
+def buy_now(terms: SaleTerms, state: AuctionState, buyer: UUID, at_ms: int) -> AuctionState:
     """Return the auction sold at the buy-now price. Raises AuctionNotLive, OwnAuction, BuyNowUnavailable."""
     check_bidder(terms, state, buyer, at_ms)
     price = buy_now_price(terms, state)
@@ -411,7 +412,9 @@ def choose_retracted(state: AuctionState, own: Sequence[StandingBid], number: in
     return {chosen.number}
 
 
-def retract(terms: Terms, state: AuctionState, remaining: Iterable[StandingBid], count: int) -> AuctionState:
+def retract(
+    terms: SaleTerms, state: AuctionState, remaining: Iterable[StandingBid], count: int
+) -> AuctionState:
     """Return the auction after a retraction that left `count` bids.
 
     Price and leader follow from the bids that remain, in log order; those that decide nothing may be left out.

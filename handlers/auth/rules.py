@@ -108,7 +108,7 @@ class RefreshVerdict(Enum):
     """It was superseded long ago, yet somebody has it: the session ends."""
 
 
-def judge_refresh(current: int, rotated_at_ms: int, shown: int, now_ms: int) -> RefreshVerdict:
+def check_refresh(current: int, rotated_at_ms: int, shown: int, now_ms: int) -> RefreshVerdict:
     """Return what the token with counter `shown` is worth while `current` is the session's counter (rule 7)."""
     behind = current - shown
     if behind < 0:

@@ -13,7 +13,7 @@ from handlers.listings.publish_listing import publish_listing
 from handlers.listings.search_listings import search_listings
 from handlers.listings.searches import routes as search_routes
 from handlers.listings.searches.match_searches import match_searches
-from handlers.listings.searches.notify_matches import tell_matches
+from handlers.listings.searches.notify_matches import notify_matches
 from handlers.listings.stock import routes as stock_routes
 from handlers.listings.stock.expire_reservations import expire_reservations
 from handlers.listings.update_listing import update_listing
@@ -163,5 +163,5 @@ TIMERS: dict[str, TimerHandler] = {
     "expire_reservations": expire_reservations,
     "sweep_photos": sweep_photos,
     "match_searches": match_searches,
-    "tell_matches": tell_matches,
+    "notify_matches": notify_matches,
 }

@@ -9,7 +9,7 @@ from handlers.listings.rules import (
     check_price,
     check_title,
 )
-from handlers.listings.showing import show_listing
+from handlers.listings.views import to_listing
 from protocols.listings.commands import CategoryNotFound, CreateListing, ListingCreated
 from protocols.topics import listing_stream
 from protocols.values import new_id
@@ -48,7 +48,7 @@ async def create_listing(command: CreateListing, caller: Caller, stores: Stores,
     if not command.draft:
         await refuse_prohibited(stores.db, row)
     await insert_listing(stores.db, row)
-    shown = show_listing(row)
+    shown = to_listing(row)
     event = Event(
         listing_stream(row.listing_id), "listing_created", ListingCreated(listing=shown), row.version
     )

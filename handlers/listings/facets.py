@@ -16,7 +16,7 @@ COUNTS_MAX = 20
 """Values that a facet shows at most, the most frequent."""
 
 
-def show_facets(counted: FacetRows) -> Facets:
+def to_facets(counted: FacetRows) -> Facets:
     """Return the counts of each facet, the most frequent value first."""
     priced = [row for row in counted.rows if row.kind == BY_PRICE and row.currency is not None]
     conditions = _count_by("condition", BY_CONDITION, counted.rows)

@@ -12,7 +12,7 @@ from handlers.listings.changes import (
     own_listing,
 )
 from handlers.listings.goods.verdicts import refuse_prohibited
-from handlers.listings.showing import show_listing, stock_value
+from handlers.listings.views import stock_value, to_listing
 from protocols.listings.commands import CategoryNotFound, ListingUpdated, UpdateListing
 from protocols.topics import listing_stream
 from storage.auctions.lookups import read_open_auction
@@ -32,7 +32,7 @@ async def update_listing(command: UpdateListing, caller: Caller, stores: Stores,
     """
     before = own_listing(await lock_listing(stores.db, command.listing_id), caller.id)
     row = change_listing(before, command, now_ms)
-    shown = show_listing(row)
+    shown = to_listing(row)
     if row is before:
         return Outcome(reply=shown)
     changed = changed_columns(before, row)

@@ -14,7 +14,7 @@ from handlers.auctions import ROUTES as AUCTION_ROUTES
 from handlers.auctions.open_auction import open_auction
 from handlers.auth.passwords import PasswordHasher
 from handlers.contract import Caller, Event
-from handlers.listings.showing import show_listing
+from handlers.listings.views import to_listing
 from protocols.auctions.commands import OpenAuction
 from protocols.auctions.terms import SoftClose
 from protocols.errors import Refusal
@@ -67,7 +67,7 @@ async def _append_history(db: Connection, rows: list[ListingRow]) -> None:
     """Give each listing the audit event that its creation leaves."""
     for row in rows:
         event = Event(
-            listing_stream(row.listing_id), "listing_created", ListingCreated(listing=show_listing(row)), 1
+            listing_stream(row.listing_id), "listing_created", ListingCreated(listing=to_listing(row)), 1
         )
         text = event_text(event, to_timestamp(row.created_at_ms))
         await append_events(db, [NewEvent(event.stream, event.type, text, 1)], row.created_at_ms)

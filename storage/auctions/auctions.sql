@@ -67,7 +67,7 @@ WHERE ctid = ANY(ARRAY(
 ))
 RETURNING auction_id;
 
--- find_group_lots --
+-- find_group_auctions --
 -- The open auctions of these pairs of seller and group. Index: auctions_group.
 SELECT a.auction_id
 FROM auctions AS a JOIN unnest($1::uuid[], $2::uuid[]) AS g (seller_id, group_id) USING (seller_id, group_id)
@@ -85,7 +85,7 @@ FROM auctions AS a WHERE auction_id = $1;
 -- Auctions as of now, at most one row each. Index: auctions_pkey.
 SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
        status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask,
-       fall, group_id, quantity, exposure_guard, bidders
+       fall, group_id, quantity
 FROM auctions WHERE auction_id = ANY($1::uuid[]);
 
 -- list_by_end --

@@ -60,7 +60,7 @@ DELETE FROM saved_search_anchors WHERE search_id = $1;
 -- File a saved search under anchors.
 INSERT INTO saved_search_anchors (anchor, search_id) SELECT anchor, $1 FROM unnest($2::text[]) AS anchor;
 
--- take_untold --
+-- take_unnotified --
 -- Searches to be told of a listing, at most $2, by user; they count as told. Rows: search_id, user_id, name.
 -- Index: saved_search_matches_untold. Locks: the rows, skipping those of other workers.
 UPDATE saved_search_matches AS m SET told = true

@@ -154,9 +154,9 @@ async def match_listing(
     return found
 
 
-async def take_untold(db: Connection, listing_id: UUID, limit: int) -> "list[Record]":
+async def take_unnotified(db: Connection, listing_id: UUID, limit: int) -> "list[Record]":
     """Return (search_id, user_id, name) of searches to tell of a listing, told from now on. Cost: one index range."""
-    return await db.fetch(_sql.take_untold, listing_id, limit)
+    return await db.fetch(_sql.take_unnotified, listing_id, limit)
 
 
 async def delete_untold(db: Connection, listing_id: UUID) -> None:

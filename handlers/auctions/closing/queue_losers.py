@@ -11,9 +11,9 @@ REVIEW_AFTER_MS = 60_000
 
 
 async def queue_losers(refs: Sequence[UUID], stores: Stores, now_ms: int) -> list[Outcome]:
-    """Queue the bidders of auctions that are over; `tell_losers` works the queue off."""
+    """Queue the bidders of auctions that are over; `notify_losers` works the queue off."""
     auction_ids = list(dict.fromkeys(refs))
     await bids_postgres.queue_losers(stores.db, auction_ids)
-    tellings = [Timer("tell_losers", auction_id, now_ms) for auction_id in auction_ids]
+    tellings = [Timer("notify_losers", auction_id, now_ms) for auction_id in auction_ids]
     reviews = [Timer("review_auction", auction_id, now_ms + REVIEW_AFTER_MS) for auction_id in auction_ids]
     return [Outcome(None, timers=[*tellings, *reviews])]

@@ -57,7 +57,7 @@ async def check_terms(db: Connection, terms: RuleTerms) -> None:
         raise CategoryNotFound
 
 
-def show_rule(row: RuleRow) -> GoodsRule:
+def to_goods_rule(row: RuleRow) -> GoodsRule:
     """Return one version of a rule."""
     return GoodsRule(
         rule_id=row.rule_id,

@@ -1,4 +1,4 @@
-"""Timer: find the saved searches that a published or cheaper listing fits; `tell_matches` tells their owners.
+"""Timer: find the saved searches that a published or cheaper listing fits; `notify_matches` tells their owners.
 
 Rules: anchor_rules.py.
 """
@@ -27,7 +27,7 @@ async def match_searches(refs: Sequence[UUID], stores: Stores, now_ms: int) -> l
     for listing_id in listing_ids[:LISTINGS_MAX]:
         found = await _match(listing_id, stores, now_ms)
         if found:
-            timers.append(Timer("tell_matches", listing_id, now_ms))
+            timers.append(Timer("notify_matches", listing_id, now_ms))
         if found == MATCHES_MAX:
             timers.append(Timer("match_searches", listing_id, now_ms))
     return [Outcome(None, timers=timers)]

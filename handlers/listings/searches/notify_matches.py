@@ -13,14 +13,14 @@ from storage.listings.saved_searches_postgres import (
     ListingToMatch,
     delete_untold,
     read_to_match,
-    take_untold,
+    take_unnotified,
 )
 
 TOLD_MAX = 1_000
 """Searches told in one transaction."""
 
 
-async def tell_matches(refs: Sequence[UUID], stores: Stores, now_ms: int) -> list[Outcome]:
+async def notify_matches(refs: Sequence[UUID], stores: Stores, now_ms: int) -> list[Outcome]:
     """Tell the next page of searches, of as many listings as fit into it, and ask again while some are left.
 
     A listing that left the market meanwhile tells nobody; when it comes back it is matched again.
@@ -33,7 +33,7 @@ async def tell_matches(refs: Sequence[UUID], stores: Stores, now_ms: int) -> lis
         if listing is None:
             await delete_untold(stores.db, listing_id)
             continue
-        rows = await take_untold(stores.db, listing_id, room) if room else []
+        rows = await take_unnotified(stores.db, listing_id, room) if room else []
         if len(rows) == room:
             again.append(listing_id)
         room -= len(rows)
@@ -41,7 +41,7 @@ async def tell_matches(refs: Sequence[UUID], stores: Stores, now_ms: int) -> lis
         for row in rows:
             searches[row["user_id"]].append(MatchedSearch(row["search_id"], row["name"]))
         events += [_event(listing, user_id, found) for user_id, found in searches.items()]
-    timers = [Timer("tell_matches", listing_id, now_ms) for listing_id in again]
+    timers = [Timer("notify_matches", listing_id, now_ms) for listing_id in again]
     return [Outcome(None, events, timers=timers)]
 
 

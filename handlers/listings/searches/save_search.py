@@ -1,7 +1,7 @@
 """Keep a search."""
 
 from handlers.contract import Caller, Outcome, Stores
-from handlers.listings.searches.saved_searches import check_name, file_search, show_search
+from handlers.listings.searches.saved_searches import check_name, file_search, to_saved_search
 from protocols.listings.saved_searches import SEARCHES_MAX, SaveSearch, TooManySearches
 from protocols.values import new_id
 from storage.listings.saved_searches_postgres import SearchRow, count_searches, insert_search, lock_user
@@ -19,4 +19,4 @@ async def save_search(command: SaveSearch, caller: Caller, stores: Stores, now_m
         raise TooManySearches(maximum=SEARCHES_MAX)
     row = SearchRow(new_id(), caller.id, name, command.notify, command.filters, now_ms, now_ms)
     await insert_search(stores.db, row, filed.filters, filed.words, filed.anchors)
-    return Outcome(show_search(row))
+    return Outcome(to_saved_search(row))

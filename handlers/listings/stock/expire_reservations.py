@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from handlers.contract import Outcome, Stores
-from handlers.listings.stock.reservations import StockBook
+from handlers.listings.stock.reservations import StockBatch
 from handlers.listings.stock.rules import Ended, release
 from storage.listings.stock_postgres import ReservationRow, end_reservations, lock_stock, read_reservations
 
@@ -20,7 +20,7 @@ async def give_back(
 ) -> tuple[dict[UUID, ReservationRow], list[Outcome]]:
     """End the held ones of these reservations; return all of them as they were, and an outcome per ended one."""
     known = await read_reservations(stores.db, reservation_ids)
-    book = StockBook(await lock_stock(stores.db, {row.listing_id for row in known.values()}), now_ms)
+    book = StockBatch(await lock_stock(stores.db, {row.listing_id for row in known.values()}), now_ms)
     found = await read_reservations(stores.db, known)  # as they are now that nobody changes them
     held = [row for row in found.values() if row.status == "held"]
     outcomes = []

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from handlers.contract import Event, Latest
-from handlers.listings.showing import stock_value
+from handlers.listings.views import stock_value
 from protocols.listings.stock import MovementKind, Reservation
 from protocols.listings.stock_levels import StockRow
 from protocols.topics import listing_stream
@@ -19,7 +19,7 @@ from storage.listings.stock_postgres import (
 )
 
 
-class StockBook:
+class StockBatch:
     """Moves stock in memory; `write` keeps what it came to."""
 
     def __init__(self, rows: dict[UUID, StockRow], now_ms: int) -> None:
@@ -40,7 +40,7 @@ class StockBook:
         row = self.rows[listing_id] = rule(self.rows[listing_id], quantity)
         moved = movement_of(row, kind, quantity, self._now_ms, reservation_id=reservation_id)
         self._movements.append(moved)
-        event = Event(listing_stream(listing_id), "stock_moved", moved.told(), row.version)
+        event = Event(listing_stream(listing_id), "stock_moved", moved.to_event(), row.version)
         return event, stock_value(row)
 
     async def write(self, db: Connection) -> None:
@@ -51,7 +51,7 @@ class StockBook:
             await insert_movements(db, self._movements)
 
 
-def show_reservation(row: ReservationRow) -> Reservation:
+def to_reservation(row: ReservationRow) -> Reservation:
     """Return a reservation as its buyer sees it."""
     return Reservation(
         reservation_id=row.reservation_id,

@@ -22,7 +22,7 @@ HELD_MAX = 20
 """Reservations one user may hold at a time: a full basket, and no way to empty a market."""
 
 
-def judge_reservation(row: StockRow | None, command: ReserveStock, buyer_id: UUID, held: int) -> None:
+def check_reservation(row: StockRow | None, command: ReserveStock, buyer_id: UUID, held: int) -> None:
     """Let the buyer have the pieces.
 
     Raises: ListingNotFound, OwnListing, ListingNotActive, Stale, ListingHasNoPrice, InsufficientStock,

@@ -182,7 +182,7 @@ def test_of_several_units_an_accept_ends_the_offers_of_more_than_are_left():
 def got_by(state: AuctionState) -> dict[UUID, int]:
     if state.status != "sold":
         return {}
-    return {p.bidder_id: p.units for p in state.places} or {state.leader_id: 1}
+    return {p.bidder_id: p.units for p in state.allocations} or {state.leader_id: 1}
 
 
 def by_name(losers: list[Ranked]) -> list[tuple[str, int, int]]:

@@ -12,7 +12,7 @@ from storage.listings.photos_postgres import PhotoRow
 from storage.listings.search_postgres import FoundRow
 
 
-def show_listing(row: ListingRow) -> Listing:
+def to_listing(row: ListingRow) -> Listing:
     """Return the listing in full."""
     return Listing(
         id=row.listing_id,
@@ -38,7 +38,7 @@ def show_listing(row: ListingRow) -> Listing:
     )
 
 
-def show_found(row: FoundRow) -> FoundListing:
+def to_found_listing(row: FoundRow) -> FoundListing:
     """Return the listing as a list shows it; the distance is rounded to decimetres."""
     return FoundListing(
         id=row.listing_id,
@@ -63,7 +63,7 @@ def show_found(row: FoundRow) -> FoundListing:
 
 def stock_value(row: StockLevel) -> Latest:
     """Return what watchers of the listing see."""
-    return Latest(stock_channel(row.listing_id), row.version, row.shown())
+    return Latest(stock_channel(row.listing_id), row.version, row.to_view())
 
 
 def _show_photo(row: PhotoRow) -> Photo:

@@ -8,26 +8,26 @@ from uuid import UUID
 from storage.engines.postgres import Connection
 from storage.platform.sql import load
 
-_sql = load(__file__, "places.sql")
+_sql = load(__file__, "allocations.sql")
 
-PLACE_COLUMNS = ("auction_id", "place", "bidder_id", "amount", "quantity", "units", "number")
+ALLOCATION_COLUMNS = ("auction_id", "place", "bidder_id", "amount", "quantity", "units", "number")
 
 
-async def read_places(db: Connection, auction_ids: Iterable[UUID]) -> dict[UUID, list[tuple[Any, ...]]]:
+async def read_allocations(db: Connection, auction_ids: Iterable[UUID]) -> dict[UUID, list[tuple[Any, ...]]]:
     """Return (bidder_id, amount, quantity, units, number), best first, of each auction with any.
 
     Cost: one round trip.
     """
     places: defaultdict[UUID, list[tuple[Any, ...]]] = defaultdict(list)
-    for auction_id, *place in await db.fetch(_sql.read_places, list(auction_ids)):
+    for auction_id, *place in await db.fetch(_sql.read_allocations, list(auction_ids)):
         places[auction_id].append(tuple(place))
     return places
 
 
-async def replace_places(db: Connection, places: Mapping[UUID, Sequence[tuple[Any, ...]]]) -> None:
-    """Write all places of these auctions, rows as `read_places` returns them. Cost: two round trips if any."""
+async def replace_allocations(db: Connection, places: Mapping[UUID, Sequence[tuple[Any, ...]]]) -> None:
+    """Write all places of these auctions, rows as `read_allocations` returns them. Cost: two round trips if any."""
     if not places:
         return
-    await db.execute(_sql.delete_places, list(places))
+    await db.execute(_sql.delete_allocations, list(places))
     rows = [(i, place, *row) for i, ranking in places.items() for place, row in enumerate(ranking)]
-    await db.copy_records_to_table("auction_places", records=rows, columns=PLACE_COLUMNS)
+    await db.copy_records_to_table("auction_places", records=rows, columns=ALLOCATION_COLUMNS)
