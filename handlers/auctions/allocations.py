@@ -1,4 +1,4 @@
-"""How the units of a lot of several are told: who holds how many, and what a change changed."""
+"""Who gets how many of several units, as events say it, and what a change of the auction changed."""
 
 from handlers.auctions.locking import LockedAuction
 from handlers.auctions.rules import AuctionState
@@ -6,22 +6,22 @@ from protocols.auctions.events import UnitsHeld, WinnerShare
 
 
 def allocation_changes(auction: LockedAuction, before: AuctionState) -> list[UnitsHeld]:
-    """Return every bidder whose units are not what they were, by place, those who have none any more last."""
-    had = {place.bidder_id: place.units for place in before.allocations}
-    has = {place.bidder_id: place.units for place in auction.state.allocations}
+    """Return every bidder whose units changed, best first, those who get none any more last."""
+    had = {allocation.bidder_id: allocation.units for allocation in before.allocations}
+    has = {allocation.bidder_id: allocation.units for allocation in auction.state.allocations}
     return [
-        UnitsHeld(auction.terms.mask(bidder_id), has.get(bidder_id, 0))
+        UnitsHeld(bidder=auction.terms.mask(bidder_id), units=has.get(bidder_id, 0))
         for bidder_id in has | had
         if has.get(bidder_id) != had.get(bidder_id)
     ]
 
 
 def winner_shares(auction: LockedAuction) -> list[WinnerShare] | None:
-    """Return who gets how many units of a sold lot of several, best bid first; None for one unit."""
+    """Return who gets how many of several units that were sold, best bid first; None for one unit."""
     if auction.state.status != "sold" or not auction.state.allocations:
         return None
     price = auction.state.price
     return [
-        WinnerShare(auction.terms.mask(place.bidder_id), place.units, price)
-        for place in auction.state.allocations
+        WinnerShare(winner=auction.terms.mask(allocation.bidder_id), quantity=allocation.units, price=price)
+        for allocation in auction.state.allocations
     ]

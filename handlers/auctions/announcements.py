@@ -1,4 +1,4 @@
-"""What is said when an auction is over, whichever way it ended."""
+"""The events and timers of an auction that is over, however it ended."""
 
 from typing import Literal, cast
 from uuid import UUID
@@ -22,7 +22,7 @@ def announce_close(
 ) -> Outcome:
     """Return the outcome of an auction that a command has just ended: to everyone, to the winners and to the seller.
 
-    The other bidders are told later, by the timers `queue_losers` and `notify_losers`.
+    The other bidders are notified later, by the timers `queue_losers` and `notify_losers`.
     """
     closed = _closed(auction, bought_now=bought_now, ended_early=ended_early)
     events = [closed, *result_events(auction)]
@@ -32,7 +32,7 @@ def announce_close(
 def announce_end(auction: LockedAuction, now_ms: int) -> Outcome:
     """Return the outcome of an auction whose end has come: to everyone.
 
-    Many may end in the same millisecond, so their goods are settled and all others told right after that, by the timer
+    Many may end in the same millisecond, so stock and personal notices are left to the timer
     `notify_result`.
     """
     timer = Timer("notify_result", auction.terms.auction_id, now_ms)
@@ -44,24 +44,47 @@ def _closed(auction: LockedAuction, *, bought_now: bool = False, ended_early: bo
     outcome = cast("Literal['sold', 'unsold', 'cancelled']", state.status)
     shares = winner_shares(auction)
     winner = auction.leader if outcome == "sold" and shares is None else None
-    closed = AuctionClosed(outcome, state.price, winner, state.bid_count, bought_now, shares, ended_early)
+    closed = AuctionClosed(
+        outcome=outcome,
+        price=state.price,
+        winner=winner,
+        bid_count=state.bid_count,
+        bought_now=bought_now,
+        winners=shares,
+        ended_early=ended_early,
+    )
     return auction.event("auction_closed", closed)
 
 
 def result_events(auction: LockedAuction) -> list[Event]:
-    """Return what the winners and the seller of a closed auction are told."""
+    """Return the events for the winners and the seller of a closed auction."""
     terms, state = auction.terms, auction.state
     to_seller = personal_channel(terms.sale.seller_id)
     events = []
     for winner_id, units in _winners(auction):
-        won = AuctionWon(terms.auction_id, terms.listing_id, state.price, terms.currency, units)
-        sold = AuctionSold(terms.auction_id, terms.listing_id, winner_id, state.price, terms.currency, units)
+        won = AuctionWon(
+            auction_id=terms.auction_id,
+            listing_id=terms.listing_id,
+            price=state.price,
+            currency=terms.currency,
+            quantity=units,
+        )
+        sold = AuctionSold(
+            auction_id=terms.auction_id,
+            listing_id=terms.listing_id,
+            buyer_id=winner_id,
+            price=state.price,
+            currency=terms.currency,
+            quantity=units,
+        )
         events += [
             Event(personal_channel(winner_id), "auction_won", won),
             Event(to_seller, "auction_sold", sold),
         ]
     if state.status == "unsold":
-        unsold = AuctionUnsold(terms.auction_id, terms.listing_id, state.bid_count)
+        unsold = AuctionUnsold(
+            auction_id=terms.auction_id, listing_id=terms.listing_id, bid_count=state.bid_count
+        )
         events.append(Event(to_seller, "auction_unsold", unsold))
     return events
 
@@ -76,4 +99,6 @@ def _winners(auction: LockedAuction) -> list[tuple[UUID, int]]:
     state = auction.state
     if state.status != "sold" or state.leader_id is None:
         return []
-    return [(place.bidder_id, place.units) for place in state.allocations] or [(state.leader_id, 1)]
+    return [(allocation.bidder_id, allocation.units) for allocation in state.allocations] or [
+        (state.leader_id, 1)
+    ]

@@ -3,8 +3,7 @@
 Exposure: the sum of the maxima a bidder leads with, over all guarded auctions of a currency, is at most the bidder's
 limit, at every instant. A bid has to be covered in full when it is placed, also when it does not come to lead: else it
 could drive up a price that its bidder cannot pay. A bid for several units leads while it gets one, and counts for all
-that it asks for: it gets the others as soon as somebody else goes. Source: FEATURES section 3, "Exposure guard",
-"approval to bid".
+that it asks for: it gets the others as soon as somebody else goes.
 """
 
 from uuid import UUID
@@ -57,7 +56,9 @@ def _leading(state: AuctionState) -> dict[UUID, int]:
     if state.status not in OPEN or state.leader_id is None:
         return {}
     if state.allocations:
-        return {place.bidder_id: place.amount * place.quantity for place in state.allocations}
+        return {
+            allocation.bidder_id: allocation.amount * allocation.quantity for allocation in state.allocations
+        }
     return {state.leader_id: state.leader_max}
 
 

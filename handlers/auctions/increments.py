@@ -44,5 +44,7 @@ def to_version(table: Table) -> IncrementVersion:
     """Return a version as the wire has it."""
     at_ms = table.set_at_ms
     return IncrementVersion(
-        table.version, to_rows(table.steps), None if at_ms is None else to_timestamp(at_ms)
+        version=table.version,
+        increments=to_rows(table.steps),
+        set_at=None if at_ms is None else to_timestamp(at_ms),
     )

@@ -44,7 +44,7 @@ DURATION_MAX_MS = 90 * DAY_MS
 """The longest auction; a start may be planned as far ahead."""
 
 GROUP_MAX = 100
-"""Open lots of one group."""
+"""Open auctions of one group."""
 
 START_TOLERANCE_MS = 60_000
 """A start this little in the past means now: the client's clock or the network was slow."""
@@ -77,7 +77,7 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
         raise ListingNotAuctionable
     if goods.seller_id != caller.id:
         raise NotAllowed("Only the owner of the listing can put it up for auction")
-    await _check_room(stores, caller.id, terms.group_id)
+    await _check_group_size(stores, caller.id, terms.group_id)
     auction_id = new_id()
     await _insert(command, terms, auction_id, stores, now_ms)
     moved = await _hold_goods(goods, terms, auction_id, stores, now_ms)
@@ -116,7 +116,7 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
 async def _hold_goods(
     goods: Goods, terms: SaleTerms, auction_id: UUID, stores: Stores, now_ms: int
 ) -> list[MovedStock]:
-    """Hold the pieces that the auction sells. Raises ListingAlreadyInAuction, InvalidInput."""
+    """Hold the quantity that the auction sells. Raises ListingAlreadyInAuction, InvalidInput."""
     if goods.saleable < terms.quantity:
         if goods.auctioned:
             raise ListingAlreadyInAuction("Its last auction is being settled: try again in a second")
@@ -165,7 +165,7 @@ async def _insert(
         raise ListingAlreadyInAuction
 
 
-async def _check_room(stores: Stores, seller_id: UUID, group_id: UUID | None) -> None:
+async def _check_group_size(stores: Stores, seller_id: UUID, group_id: UUID | None) -> None:
     """Every late bid locks its whole group, so groups are bounded. Raises InvalidInput."""
     if group_id is None or len(await find_group_auctions(stores.db, [(seller_id, group_id)])) < GROUP_MAX:
         return

@@ -14,16 +14,18 @@ async def open_scheduled_auction(refs: Sequence[UUID], stores: Stores, now_ms: i
     """Make scheduled auctions live whose start has come."""
     auctions = await lock_auctions(stores.db, refs)
     outcomes = []
-    for one in auctions.values():
-        if one.state.status != "scheduled":
+    for auction in auctions.values():
+        if auction.state.status != "scheduled":
             continue
-        if now_ms < one.terms.sale.starts_at_ms:
-            timer = Timer("open_scheduled_auction", one.terms.auction_id, one.terms.sale.starts_at_ms)
+        if now_ms < auction.terms.sale.starts_at_ms:
+            timer = Timer("open_scheduled_auction", auction.terms.auction_id, auction.terms.sale.starts_at_ms)
             outcomes.append(Outcome(None, timers=[timer]))
             continue
-        one.state = start(one.state)
-        started = one.event("auction_started", AuctionStarted(to_timestamp(one.state.ends_at_ms)))
-        tell = Timer("notify_started", one.terms.auction_id, now_ms)
-        outcomes.append(Outcome(None, [started], [one.latest()], [tell]))
+        auction.state = start(auction.state)
+        started = auction.event(
+            "auction_started", AuctionStarted(ends_at=to_timestamp(auction.state.ends_at_ms))
+        )
+        notify = Timer("notify_started", auction.terms.auction_id, now_ms)
+        outcomes.append(Outcome(None, [started], [auction.latest()], [notify]))
     await save_auctions(stores.db, auctions.values())
     return outcomes

@@ -1,10 +1,10 @@
 """The rules of an English auction, and the life that all formats share, as pure functions: state in, next state out.
 
-Other formats: the table in formats.py; all use the same `SaleTerms` and `AuctionState`.
+Other formats: formats/table.py; all use the same `SaleTerms` and `AuctionState`.
 
 Amounts are minor units, instants milliseconds. A function that returns a state has decided one command; the events it
 stands for take the numbers after the old state's `event_number`, in order: the change itself, then the extension if
-`ends_at_ms` moved. Replaying the recorded commands gives the recorded state. Source: FEATURES section 3, rules 1-5.
+`ends_at_ms` moved. Replaying the recorded commands gives the recorded state.
 """
 
 from bisect import bisect_right
@@ -30,10 +30,10 @@ from protocols.errors import NotAllowed
 HOUR_MS = 3_600_000
 
 LATE_PHASE_MS = 12 * HOUR_MS
-"""Retraction is narrowed with this much time left or less (rule 5), cancellation with less (early end)."""
+"""Retraction is narrowed with this much time left or less, cancellation with less (early end)."""
 
 LATE_RETRACTION_MS = HOUR_MS
-"""How old a bid may be that is retracted in the late phase (rule 5)."""
+"""How old a bid may be that is retracted in the late phase."""
 
 CLOSE_GRACE_MS = 25
 """How long after its end an auction is closed: a bid received before the end is judged by its receipt, and one commit
@@ -58,7 +58,7 @@ EBAY_STEPS: tuple[tuple[int | None, int], ...] = (
     (5_000_00, 50_00),
     (None, 100_00),
 )
-"""Rule 1 in hundredths: below the limit, the step."""
+"""The default increments in hundredths: below the limit, the step."""
 
 
 class Steps(Struct, frozen=True):
@@ -73,7 +73,7 @@ class Steps(Struct, frozen=True):
 
 
 class SoftCloseTerms(Struct, frozen=True):
-    """Rule 4: a bid in the last `window_ms` moves the end to `extend_ms` from its receipt."""
+    """A bid in the last `window_ms` moves the end to `extend_ms` from its receipt."""
 
     window_ms: int
     extend_ms: int
@@ -104,7 +104,7 @@ class SaleTerms(Struct, frozen=True):
     fall: Fall | None = None
     """Given for Dutch auctions, and for these alone."""
     group_id: UUID | None = None
-    """Lots of this seller that close together."""
+    """Auctions of this seller with the same group close together."""
     quantity: int = 1
     """Equal units for sale; one price for all of them."""
     exposure_guard: bool = False
@@ -114,7 +114,7 @@ class SaleTerms(Struct, frozen=True):
 
 
 class UnitAllocation(Struct, frozen=True, gc=False):
-    """A bid that gets units of a lot of several."""
+    """A bid that gets some of several units."""
 
     bidder_id: UUID
     amount: int
@@ -122,7 +122,7 @@ class UnitAllocation(Struct, frozen=True, gc=False):
     quantity: int
     """Units asked for."""
     units: int
-    """Units it gets: fewer than asked for only in the last place."""
+    """Units it gets: only the last bid served may get fewer than it asked for."""
     number: int
     """The event of the bid; of equal amounts the earlier is served first."""
 
@@ -141,14 +141,14 @@ class AuctionState(Struct, frozen=True, gc=False):
     ends_at_ms: int
     extensions: int
     allocations: tuple[UnitAllocation, ...] = ()
-    """Who gets the units of a lot of several, best first; the first is the leader. Empty for one unit."""
+    """Who gets the units, best first; the first is the leader. Empty for an auction of one unit."""
 
 
 # -- Increment tables ----------------------------------------------------------------------------------------
 
 
 def default_steps(exponent: int) -> Steps:
-    """Return rule 1's table for a currency with this many decimals.
+    """Return the default increment table for a currency with this many decimals.
 
     The table is scaled by powers of ten; a fraction of a minor unit is rounded up, so a step is never zero.
     """
@@ -240,20 +240,20 @@ def cancel(terms: SaleTerms, state: AuctionState, caller: UUID, at_ms: int) -> A
 
 
 def end_early(
-    terms: SaleTerms, state: AuctionState, caller: UUID, at_ms: int, *, barred: str | None = None
+    terms: SaleTerms, state: AuctionState, caller: UUID, at_ms: int, *, unsupported: str | None = None
 ) -> AuctionState:
     """Return the auction sold at the price of now to who leads, of several units to all who get some.
 
-    By its seller's wish, who gives up the reserve; `barred` says why a format does not know this.
+    By its seller's wish, who gives up the reserve; `unsupported` says why a format does not allow this.
     Raises: NotAllowed, AuctionNotLive, AuctionNotEndable.
     """
     if caller != terms.seller_id:
         raise NotAllowed("Only the seller can end this auction")
     if state.status != "live" or at_ms >= state.ends_at_ms:
         raise AuctionNotLive
-    if barred is not None or state.leader_id is None:
+    if unsupported is not None or state.leader_id is None:
         raise AuctionNotEndable(
-            barred or "Nobody has bid, so there is nobody to sell to; cancel the auction instead"
+            unsupported or "Nobody has bid, so there is nobody to sell to; cancel the auction instead"
         )
     return replace(state, status="sold", event_number=state.event_number + 1)
 
@@ -272,7 +272,7 @@ def units_of(state: AuctionState, bidder: UUID) -> int:
     """Return how many units a bidder would get if the auction ended now."""
     if not state.allocations:
         return int(bidder == state.leader_id)
-    return sum(place.units for place in state.allocations if place.bidder_id == bidder)
+    return sum(allocation.units for allocation in state.allocations if allocation.bidder_id == bidder)
 
 
 def buy_now_price(terms: SaleTerms, state: AuctionState) -> int | None:
@@ -298,7 +298,7 @@ def apply_bid(
     bidder: UUID,
     amount: int,
     at_ms: int,
-    quantity: int = 1,  # noqa: ARG001 - a lot of one unit
+    quantity: int = 1,  # noqa: ARG001 - always one unit
 ) -> AuctionState:
     """Return the auction after a bid with this hidden maximum, received at this instant.
 
@@ -324,7 +324,7 @@ def apply_bid(
 
 
 def _contest(terms: SaleTerms, state: AuctionState, bidder: UUID, amount: int) -> tuple[int, UUID, int]:
-    """Rule 3: return price, leader and the leader's maximum after a bid that may be placed."""
+    """Return price, leader and the leader's maximum after a bid that may be placed."""
     leader_id, leader_max = state.leader_id, state.leader_max
     if leader_id is None:
         price, leader_id, leader_max = terms.starting_price, bidder, amount
@@ -343,7 +343,7 @@ def _contest(terms: SaleTerms, state: AuctionState, bidder: UUID, amount: int) -
 
 
 def soft_close(terms: SaleTerms, state: AuctionState, at_ms: int) -> tuple[int, int]:
-    """Rule 4: return the end and the count of extensions after a bid; at exactly end - window it counts as late."""
+    """Return the end and the count of extensions after a bid; at exactly end - window it counts as late."""
     soft, ends_at_ms = terms.soft_close, state.ends_at_ms
     if soft is None or at_ms < ends_at_ms - soft.window_ms or state.extensions >= soft.max_extensions:
         return ends_at_ms, state.extensions
@@ -353,9 +353,9 @@ def soft_close(terms: SaleTerms, state: AuctionState, at_ms: int) -> tuple[int, 
 
 
 def follow_group(state: AuctionState, ends_at_ms: int, at_ms: int) -> AuctionState:
-    """Return a lot after a bid of this instant extended another one of its group to this end.
+    """Return an auction after a bid of this instant extended another one of its group to this end.
 
-    A lot that ends later, or whose end has come by then, stays as it is.
+    An auction that ends later, or whose end has come by then, stays as it is.
     """
     if state.status not in {"scheduled", "live"} or not at_ms < state.ends_at_ms < ends_at_ms:
         return state
@@ -395,7 +395,7 @@ class StandingBid(Struct, frozen=True, gc=False):
 def choose_retracted(state: AuctionState, own: Sequence[StandingBid], number: int, at_ms: int) -> set[int]:
     """Return the numbers of the bids that go when a bidder with these standing bids retracts the one numbered.
 
-    Rule 5: more than 12 h left, all own bids; later only the last, at most 1 h old.
+    With more than 12 h left all own bids go; later only the last, when it is at most 1 h old.
     Raises: AuctionNotLive, BidNotRetractable.
     """
     if state.status != "live" or at_ms >= state.ends_at_ms:
@@ -418,7 +418,7 @@ def retract(
     """Return the auction after a retraction that left `count` bids.
 
     Price and leader follow from the bids that remain, in log order; those that decide nothing may be left out.
-    Extensions stay. A remaining bid is not judged again: it was good when it was placed.
+    Extensions stay. A remaining bid is not checked again: it was accepted when it was placed.
     """
     number, ends_at_ms, extensions = state.event_number + 1, state.ends_at_ms, state.extensions
     price, leader_id, leader_max = terms.starting_price, None, 0

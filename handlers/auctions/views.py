@@ -70,7 +70,7 @@ def fall_terms(row: AuctionRow) -> SaleTerms:
 
 def to_dutch(fall: Fall) -> DutchTerms:
     """Return how the price falls, as the wire has it."""
-    return DutchTerms(fall.floor_price, fall.step, fall.tick_ms // 1000)
+    return DutchTerms(floor_price=fall.floor_price, step=fall.step, tick_s=fall.tick_ms // 1000)
 
 
 def to_summary(row: AuctionRow, now_ms: int) -> AuctionSummary:

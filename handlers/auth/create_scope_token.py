@@ -45,11 +45,11 @@ async def create_scope_token(
         made.token_id, issuer, access.access_version, command.channels, now_ms, ends_at_ms
     )
     expires_at = to_timestamp(ends_at_ms)
-    told = ScopeTokenCreated(
+    created = ScopeTokenCreated(
         token_id=made.token_id, label=command.label, channels=command.channels, expires_at=expires_at
     )
     return Outcome(
         reply=ScopeToken(id=made.token_id, token=token, expires_at=expires_at),
-        events=[Event(personal_channel(caller.id), "scope_token_created", told)],
+        events=[Event(personal_channel(caller.id), "scope_token_created", created)],
         secret=True,
     )

@@ -48,9 +48,9 @@ async def create_listing(command: CreateListing, caller: Caller, stores: Stores,
     if not command.draft:
         await refuse_prohibited(stores.db, row)
     await insert_listing(stores.db, row)
-    shown = to_listing(row)
+    view = to_listing(row)
     event = Event(
-        listing_stream(row.listing_id), "listing_created", ListingCreated(listing=shown), row.version
+        listing_stream(row.listing_id), "listing_created", ListingCreated(listing=view), row.version
     )
     timers = [] if command.draft else [Timer("match_searches", row.listing_id, now_ms)]
-    return Outcome(reply=shown, events=[event], timers=timers)
+    return Outcome(reply=view, events=[event], timers=timers)

@@ -1,4 +1,4 @@
-"""Who gets the units of lots of several: rewritten under the lock of the auction's row."""
+"""Who gets the units of auctions of several (table `auction_places`): rewritten under the lock of the auction's row."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,16 +18,16 @@ async def read_allocations(db: Connection, auction_ids: Iterable[UUID]) -> dict[
 
     Cost: one round trip.
     """
-    places: defaultdict[UUID, list[tuple[Any, ...]]] = defaultdict(list)
-    for auction_id, *place in await db.fetch(_sql.read_allocations, list(auction_ids)):
-        places[auction_id].append(tuple(place))
-    return places
+    allocations: defaultdict[UUID, list[tuple[Any, ...]]] = defaultdict(list)
+    for auction_id, *allocation in await db.fetch(_sql.read_allocations, list(auction_ids)):
+        allocations[auction_id].append(tuple(allocation))
+    return allocations
 
 
-async def replace_allocations(db: Connection, places: Mapping[UUID, Sequence[tuple[Any, ...]]]) -> None:
-    """Write all places of these auctions, rows as `read_allocations` returns them. Cost: two round trips if any."""
-    if not places:
+async def replace_allocations(db: Connection, allocations: Mapping[UUID, Sequence[tuple[Any, ...]]]) -> None:
+    """Write all allocations of these auctions, rows as `read_allocations` has them. Cost: two round trips if any."""
+    if not allocations:
         return
-    await db.execute(_sql.delete_allocations, list(places))
-    rows = [(i, place, *row) for i, ranking in places.items() for place, row in enumerate(ranking)]
+    await db.execute(_sql.delete_allocations, list(allocations))
+    rows = [(i, index, *row) for i, ranking in allocations.items() for index, row in enumerate(ranking)]
     await db.copy_records_to_table("auction_places", records=rows, columns=ALLOCATION_COLUMNS)

@@ -23,7 +23,7 @@ READ_TIMEOUT_S = 0.03
 """A closing does not wait longer to hear what is queued."""
 
 AUCTIONS_MAX = 2_000
-"""Auctions that are told apart (32 KB); a process with bids on more of them says that all may be meant."""
+"""Auctions that are named one by one (32 KB); a process with bids on more of them says that all may be meant."""
 
 ID_BYTES, INSTANT_BYTES = 16, 8
 
@@ -38,9 +38,9 @@ class BacklogStore:
 
     async def tell(self, now_ms: int, oldest_ms: int, auction_ids: Collection[UUID]) -> None:
         """Say which auctions have bids that wait. Cost: one round trip; while Redis is away it is said to nobody."""
-        told = auction_ids if len(auction_ids) <= AUCTIONS_MAX else ()
+        named = auction_ids if len(auction_ids) <= AUCTIONS_MAX else ()
         head = now_ms.to_bytes(INSTANT_BYTES, "big") + oldest_ms.to_bytes(INSTANT_BYTES, "big")
-        await self._send("HSET", self._process, head + b"".join(one.bytes for one in told))
+        await self._send("HSET", self._process, head + b"".join(one.bytes for one in named))
 
     async def clear(self) -> None:
         """Say that none waits. Cost: one round trip."""
@@ -79,5 +79,5 @@ async def read_backlog(redis: Redis, auction_ids: Iterable[UUID], now_ms: int) -
     return oldest
 
 
-def _instant(value: bytes, place: int) -> int:
-    return int.from_bytes(value[place * INSTANT_BYTES : (place + 1) * INSTANT_BYTES], "big")
+def _instant(value: bytes, index: int) -> int:
+    return int.from_bytes(value[index * INSTANT_BYTES : (index + 1) * INSTANT_BYTES], "big")

@@ -36,7 +36,14 @@ async def read_ticker(db: Connection, auction_id: UUID) -> tuple[int, Ticker] | 
     if row is None:
         return None
     number, price, minimum_bid, leader, bid_count, reserve_met, ends_at_ms = row
-    return number, Ticker(price, minimum_bid, leader, bid_count, reserve_met, to_timestamp(ends_at_ms))
+    return number, Ticker(
+        price=price,
+        minimum_bid=minimum_bid,
+        leader=leader,
+        bid_count=bid_count,
+        reserve_met=reserve_met,
+        ends_at=to_timestamp(ends_at_ms),
+    )
 
 
 async def read_auction_facts(db: Connection, auction_id: UUID) -> AuctionFacts | None:

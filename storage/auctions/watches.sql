@@ -65,22 +65,22 @@ WITH noted AS (
 SELECT auction_id, user_id FROM noted;
 
 -- list_watched --
--- The auctions a user watches after a place in this order, at most $5: open ones by their end, then those that are over,
+-- The auctions a user watches after a position in this order, at most $5: open ones by their end, then those that are over,
 -- the latest first. $6: only open ones (true), only others (false), or all (null).
 -- Index: auction_watches_user, all watches of the user, and auctions_pkey, or auctions_status_ends for a crowd of them; whole
 -- rows are read for the page alone.
 WITH page AS MATERIALIZED (
-    SELECT w.auction_id, place.is_over, place.rank
+    SELECT w.auction_id, position.is_over, position.rank
     FROM auction_watches AS w
     JOIN auctions AS a USING (auction_id)
     CROSS JOIN LATERAL (
         SELECT a.status NOT IN ('scheduled', 'live') AS is_over,
                CASE WHEN a.status IN ('scheduled', 'live') THEN a.ends_at_ms ELSE -a.ends_at_ms END AS rank
-    ) AS place
+    ) AS position
     WHERE w.user_id = $1 AND w.watching
-      AND (place.is_over, place.rank, w.auction_id) > ($2::boolean, $3::bigint, $4::uuid)
-      AND ($6::boolean IS NULL OR place.is_over <> $6)
-    ORDER BY place.is_over, place.rank, w.auction_id
+      AND (position.is_over, position.rank, w.auction_id) > ($2::boolean, $3::bigint, $4::uuid)
+      AND ($6::boolean IS NULL OR position.is_over <> $6)
+    ORDER BY position.is_over, position.rank, w.auction_id
     LIMIT $5
 )
 SELECT a.auction_id, a.listing_id, a.seller_id, a.format, a.currency, a.starting_price, a.reserve_price, a.buy_now_price,

@@ -31,14 +31,14 @@ class RuleRow:
     set_at_ms: int
 
 
-async def judge_goods(
+async def read_matching_rules(
     db: Connection, countries: Sequence[str], category: str | None, text: str, limit: int
 ) -> "list[Record]":
     """Return (rule_id, kind, country, reason, source) of rules that goods fall under, prohibitions first.
 
     Cost: one round trip, one look at each rule of the countries.
     """
-    return await db.fetch(_sql.judge_goods, list(countries), category, text, limit)
+    return await db.fetch(_sql.read_matching_rules, list(countries), category, text, limit)
 
 
 async def list_rules(db: Connection, after: UUID, country: str | None, limit: int) -> list[RuleRow]:

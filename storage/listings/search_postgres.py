@@ -157,17 +157,17 @@ class FoundPage:
 
 
 class _Statement:
-    """A statement in the making: names in braces become pieces of SQL or numbered parameters."""
+    """A statement in the making: names in braces become fragments of SQL or numbered parameters."""
 
-    def __init__(self, pieces: Mapping[str, str], values: Mapping[str, Any]) -> None:
-        self._pieces = pieces
+    def __init__(self, fragments: Mapping[str, str], values: Mapping[str, Any]) -> None:
+        self._fragments = fragments
         self._values = values
         self._numbers: dict[str, int] = {}
         self.arguments: list[Any] = []
 
     def __getitem__(self, name: str) -> str:
-        if name in self._pieces:
-            return self.text(self._pieces[name])
+        if name in self._fragments:
+            return self.text(self._fragments[name])
         if name not in self._numbers:
             self.arguments.append(self._values[name])
             self._numbers[name] = len(self.arguments)
@@ -179,7 +179,7 @@ class _Statement:
 
 
 def pieces_over(template: str, columns: Mapping[str, str]) -> str:
-    """Return a statement with the pieces of the search in it, over columns of another table in place of parameters."""
+    """Return a statement with the fragments of the search in it, over columns of another table, not parameters."""
     return _Statement({**_PIECES, **columns}, {}).text(template)
 
 
@@ -332,8 +332,8 @@ class _Search:
         text = statement.text(_PIECES[name])
         return await self._db.fetch(text, *statement.arguments)
 
-    def _statement(self, filters: Filters, **extra: Any) -> _Statement:  # noqa: ANN401 - SQL pieces and values
-        """Return a statement over these filters; strings in `extra` are pieces, the rest are values."""
+    def _statement(self, filters: Filters, **extra: Any) -> _Statement:  # noqa: ANN401 - SQL fragments and values
+        """Return a statement over these filters; strings in `extra` are fragments, the rest are values."""
         after = self._after
         lat, lon = filters.near or (None, None)
         values = {
@@ -355,7 +355,7 @@ class _Search:
             "matches_max": self._found.matches_max,
             "band_starts": list(BAND_STARTS),
         }
-        pieces = {
+        fragments = {
             "point": _PIECES["point"],
             "words_query": _PIECES["words_query"],
             "ranked_query": _PIECES["ranked_query"],
@@ -366,8 +366,8 @@ class _Search:
             "filters": " AND ".join(_PIECES[f"filter_{name}"] for name in self._filter_names(filters)),
         }
         for name, value in extra.items():
-            (pieces if isinstance(value, str) else values)[name] = value
-        return _Statement(pieces, values)
+            (fragments if isinstance(value, str) else values)[name] = value
+        return _Statement(fragments, values)
 
     def _score(self) -> str:
         if self._found.words:

@@ -55,7 +55,7 @@ class ReservationRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MovementRow:
-    """One change of a listing's stock, and what it left; the pieces may have been a reservation's or an auction's."""
+    """One change of a listing's stock, and what it left; it may have been a reservation's or an auction's."""
 
     listing_id: UUID
     version: int

@@ -39,13 +39,9 @@ class _Accepted(Struct, kw_only=True, gc=False):
 
     reply: BidReceipt
     events: list[Event]
-    latest: Sequence[Latest] = ()
+    latest: list[Latest] = []  # msgspec makes a new one for each
     timers: Sequence[Timer] = ()
     secret: bool = False
-
-    def to_outcome(self) -> Outcome:
-        """Return the answer to the bid."""
-        return Outcome(self.reply, self.events, self.latest, self.timers, secret=self.secret)
 
 
 class _AuctionBids:
@@ -67,8 +63,10 @@ class _AuctionBids:
         if state is auction.loaded:
             return
         assert last is not None, "a bid has changed the state"
-        last.events += map(movement_event, movements)
-        last.latest = [*last.latest, auction.latest(), *map(movement_latest, movements)]
+        last.latest.append(auction.latest())
+        for moved in movements:
+            last.events.append(movement_event(moved))
+            last.latest.append(movement_latest(moved))
         for user_id, before in self.units_before.items():
             units = units_of(state, user_id)
             if units < before:
@@ -123,7 +121,12 @@ async def place_bid(
     await save_auctions(stores.db, auctions.values())
     for auction_id, bids in bids_by_auction.items():
         bids.announce(movements.get(auction_id, ()))
-    return [answer.to_outcome() if isinstance(answer, _Accepted) else answer for answer in answers]
+    return [
+        answer
+        if isinstance(answer, Refusal)
+        else Outcome(answer.reply, answer.events, answer.latest, answer.timers, secret=answer.secret)
+        for answer in answers
+    ]
 
 
 def _apply(
@@ -138,7 +141,9 @@ def _apply(
     try:
         bids.last = accepted = _BID_MECHANISMS[auction.terms.rules.bid_mechanism](bids, call, batch)
     except Refusal as refusal:
-        return refusal
+        return refusal.with_traceback(
+            None
+        )  # its frames would keep the whole batch alive until a garbage collection
     batch.bidders.add((call.command.auction_id, call.caller.id))
     if auction.state.ends_at_ms != ends_at_ms and auction.terms.sale.group_id is not None:
         _extend_group(bids, accepted, bids_by_auction.values(), call.at_ms)

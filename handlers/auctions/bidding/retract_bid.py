@@ -1,4 +1,4 @@
-"""Take bids back. Rules: rules.py `choose_retracted`, the auction's row of formats.py; take_backs.py."""
+"""Take bids back. Rules: rules.py `choose_retracted`, the auction's row of formats/table.py; guards/retractions.py."""
 
 from handlers.auctions.guards.retractions import take_back, to_standing_bid
 from handlers.auctions.locking import LockedAuction, lock_auction, save_auctions

@@ -1,7 +1,7 @@
-"""Closings decided before their time: while an auction stays as it was read, its end needs no more than being written.
+"""Closings prepared before their time: if an auction stays as it was read, only its end is left to be written.
 
-A draft is a guess that the database checks: it holds only if the auction's newest event is still the one it was made
-from. Everything else is decided under the lock of the row, by `close_auction`.
+A draft applies only if the auction's newest event is still the one it was made from; the database checks that.
+Everything else is decided under the lock of the row, by `close_auction`.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""End an own auction early by selling to those who lead. Rules: rules.py `end_early`, formats.py `bars`."""
+"""End an own auction early by selling to those who lead. Rules: rules.py `end_early`, `FormatRules.unsupported`."""
 
 from handlers.auctions.announcements import announce_close
 from handlers.auctions.locking import lock_auction, save_auctions
@@ -13,8 +13,10 @@ from storage.auctions.auctions_postgres import read_auction
 async def end_early(command: EndEarly, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
     """Sell to who leads at the price of now. Raises AuctionNotFound, NotAllowed, AuctionNotLive, AuctionNotEndable."""
     auction = await lock_auction(stores.db, command.auction_id)
-    barred = auction.terms.rules.unsupported.get("end_early")
-    auction.state = apply_early_end(auction.terms.sale, auction.state, caller.id, now_ms, barred=barred)
+    unsupported = auction.terms.rules.unsupported.get("end_early")
+    auction.state = apply_early_end(
+        auction.terms.sale, auction.state, caller.id, now_ms, unsupported=unsupported
+    )
     moved = await settle_ended(stores.db, [auction], now_ms)
     await save_auctions(stores.db, [auction])
     row = await read_auction(stores.db, command.auction_id)

@@ -1,7 +1,6 @@
 """The rules of a Dutch auction as pure functions: the price falls with the clock, the first to accept it buys.
 
 While the auction runs its state keeps the starting price: the price of an instant follows from the terms alone.
-Source: FEATURES section 3, "Dutch".
 """
 
 from uuid import UUID

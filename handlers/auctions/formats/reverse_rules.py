@@ -3,7 +3,7 @@
 The opener asks for something (a carriage, say) and pays the price; a bidder names the least they would do it for, which
 stays secret, and the server asks for them as much as it can. The starting price is the ceiling, the reserve the most
 the opener pays. Every rule is rules.py's with "above" and "below" exchanged; steps depend on the price in the same
-table. Source: FEATURES section 3, "travellers bid the carry price down live", and rules 1, 3-5 mirrored.
+table.
 """
 
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ def apply_bid(
     bidder: UUID,
     amount: int,
     at_ms: int,
-    quantity: int = 1,  # noqa: ARG001 - a lot of one unit
+    quantity: int = 1,  # noqa: ARG001 - always one unit
 ) -> AuctionState:
     """Return the auction after a bid with this hidden minimum, received at this instant.
 

@@ -2,8 +2,8 @@
 
 First price: the winners pay the lowest winning bid, a single winner the own. Second price: they pay the highest bid
 that got nothing, at least the reserve (the starting price where there is none). Of equal bids the one that was
-committed to first wins; a bidder's latest bid is the one that counts, with its own place in that order; bids below the
-reserve do not count. Source: FEATURES section 3, rule 6; uniform price for several units.
+committed to first wins; a bidder's latest bid counts, with its own position in that order; bids below the
+reserve do not count.
 """
 
 from collections.abc import Sequence

@@ -29,14 +29,14 @@ def apply_bid(
     Raises: AuctionNotLive, OwnAuction, UnitsReduced, BidTooLow (carries the bidder's own `minimum_bid`).
     """
     check_bidder(terms, state, bidder, at_ms)
-    own = next((place for place in state.allocations if place.bidder_id == bidder), None)
+    own = next((allocation for allocation in state.allocations if allocation.bidder_id == bidder), None)
     if own is not None and quantity < own.quantity:
         raise UnitsReduced(f"You have bid for {own.quantity}; bid for at least as many")
     minimum = state.minimum_bid if own is None else own.amount + 1
     if amount < minimum:
         raise BidTooLow(f"The least you can bid now is {minimum}", minimum_bid=minimum)
     ends_at_ms, extensions = soft_close(terms, state, at_ms)
-    others = [place for place in state.allocations if place.bidder_id != bidder]
+    others = [allocation for allocation in state.allocations if allocation.bidder_id != bidder]
     new = UnitAllocation(bidder, amount, quantity, 0, state.event_number + 1)
     return _settle(
         terms,
@@ -58,9 +58,9 @@ def retract(
     return _settle(terms, allot(ranking, terms.quantity), state.event_number + 1, count, end)
 
 
-def rank(place: UnitAllocation) -> tuple[int, int]:
+def rank(allocation: UnitAllocation) -> tuple[int, int]:
     """Return the order in which bids are served: the highest first, of equal ones the earlier."""
-    return -place.amount, place.number
+    return -allocation.amount, allocation.number
 
 
 def allot(ranking: Sequence[UnitAllocation], quantity: int) -> tuple[UnitAllocation, ...]:
@@ -80,7 +80,7 @@ def _settle(
 ) -> AuctionState:
     """Return the live state with these allocations; `end` is instant and count of extensions."""
     price = minimum = terms.starting_price
-    if sum(place.units for place in allocations) == terms.quantity:
+    if sum(allocation.units for allocation in allocations) == terms.quantity:
         price = allocations[-1].amount
         minimum = price + terms.steps.at(price)
     leader_id, leader_max = (allocations[0].bidder_id, allocations[0].amount) if allocations else (None, 0)

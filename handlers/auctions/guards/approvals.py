@@ -1,4 +1,4 @@
-"""What the approval commands share: the auction they are about, a bidder's standing as it is shown, a decision."""
+"""What the approval commands share: the auction they are about, the view of a bidder's standing, a decision."""
 
 from uuid import UUID
 
@@ -53,6 +53,6 @@ async def decide(
     events = []
     if check_decision(None if row is None else row.status, decision):
         await guards_postgres.decide_bidder(stores.db, terms.auction_id, bidder_id, decision, reason, now_ms)
-        changed = ApprovalChanged(terms.auction_id, decision, reason)
+        changed = ApprovalChanged(auction_id=terms.auction_id, status=decision, reason=reason)
         events.append(Event(personal_channel(bidder_id), "approval_changed", changed))
     return Outcome(await read_approval(stores, terms, bidder_id), events)

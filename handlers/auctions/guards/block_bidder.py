@@ -43,7 +43,7 @@ async def block_bidder(command: BlockBidder, caller: Caller, stores: Stores, now
     await guards_postgres.mark_blocks(stores.db, marked)
     row = await guards_postgres.read_block(stores.db, caller.id, bidder_id, seen[0])
     assert row is not None, "this transaction wrote it"
-    event = Event(personal_channel(caller.id), "bidder_blocked", BidderBlocked(block_id))
+    event = Event(personal_channel(caller.id), "bidder_blocked", BidderBlocked(block_id=block_id))
     return Outcome(to_block(row), [event])
 
 

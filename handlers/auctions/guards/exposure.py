@@ -23,7 +23,14 @@ def limit_of(own_limit: int | None, currency: str) -> int:
 def to_exposure(user_id: UUID, currency: str, own_limit: int | None, used: int) -> Exposure:
     """Return an exposure as its user sees it."""
     limit = limit_of(own_limit, currency)
-    return Exposure(user_id, currency, limit, used, max(0, limit - used), own_limit is None)
+    return Exposure(
+        user_id=user_id,
+        currency=currency,
+        limit=limit,
+        used=used,
+        free=max(0, limit - used),
+        is_default=own_limit is None,
+    )
 
 
 async def read_own_exposure(db: Connection, user_id: UUID, currency: str) -> Exposure:

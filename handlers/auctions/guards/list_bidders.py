@@ -41,4 +41,4 @@ async def list_bidders(
     page = rows[: command.limit]
     more = len(rows) > command.limit
     next_cursor = write_cursor(_Cursor(page[-1].requested_at_ms, page[-1].bidder_id)) if more else None
-    return Outcome(BidderList([to_approval(terms, row) for row in page], next_cursor))
+    return Outcome(BidderList(items=[to_approval(terms, row) for row in page], next_cursor=next_cursor))

@@ -28,4 +28,4 @@ async def list_blocks(
     rows = await guards_postgres.list_blocks(stores.db, caller.id, after, command.limit + 1)
     page = rows[: command.limit]
     next_cursor = write_cursor(_Cursor(page[-1].block_id)) if len(rows) > command.limit else None
-    return Outcome(BlockList([to_block(row) for row in page], next_cursor))
+    return Outcome(BlockList(items=[to_block(row) for row in page], next_cursor=next_cursor))

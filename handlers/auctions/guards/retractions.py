@@ -52,7 +52,7 @@ async def take_back(
         numbers = [row.number for row in above]
         events += await _take(db, auction, who, above[-1].bid_id, numbers, "not_covered", exposures)
     for user_id, units in _who_gained(before, auction.state):
-        notice = LeadingAgain(auction.terms.auction_id, auction.state.price, units)
+        notice = LeadingAgain(auction_id=auction.terms.auction_id, price=auction.state.price, units=units)
         events.append(Event(personal_channel(user_id), "leading_again", notice))
     return events
 
@@ -101,8 +101,8 @@ async def _take(
     )
     events = [auction.event("bid_retracted", retracted)]
     if reason != "retracted":
-        told = BidsTakenBack(terms.auction_id, reason, len(gone))
-        events.append(Event(personal_channel(bidder), "bids_taken_back", told))
+        taken_back = BidsTakenBack(auction_id=terms.auction_id, reason=reason, retracted=len(gone))
+        events.append(Event(personal_channel(bidder), "bids_taken_back", taken_back))
     return events
 
 
@@ -131,6 +131,6 @@ def _who_gained(before: AuctionState, after: AuctionState) -> list[tuple[UUID, i
     """Return who leads, or has more units, because others went."""
     if after.leader_id is None:
         return []
-    leaders = [place.bidder_id for place in after.allocations] or [after.leader_id]
+    leaders = [allocation.bidder_id for allocation in after.allocations] or [after.leader_id]
     current = [(user_id, units_of(after, user_id)) for user_id in leaders]
     return [(user_id, units) for user_id, units in current if units > units_of(before, user_id)]

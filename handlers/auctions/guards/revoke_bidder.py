@@ -1,4 +1,4 @@
-"""Take an approval back, and the standing bids with it. Rules: guard_rules.py `check_revocation`; take_backs.py."""
+"""Take an approval back, and the standing bids with it. Rules: guard_rules.py `check_revocation`."""
 
 from msgspec.structs import replace
 

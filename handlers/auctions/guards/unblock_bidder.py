@@ -18,5 +18,5 @@ async def unblock_bidder(
     row = await delete_block(stores.db, command.block_id, caller.id)
     if row is None:
         raise BlockNotFound
-    event = Event(personal_channel(caller.id), "bidder_unblocked", BidderUnblocked(command.block_id))
+    event = Event(personal_channel(caller.id), "bidder_unblocked", BidderUnblocked(block_id=command.block_id))
     return Outcome(to_block(row), [event])

@@ -17,5 +17,5 @@ async def get_auction(command: GetAuction, caller: Caller, stores: Stores, now_m
     own = None
     if row.quantity > 1 and caller.user_id is not None:
         allocations = (await read_allocations(stores.db, [command.auction_id])).get(command.auction_id, [])
-        own = next((UnitAllocation(*place) for place in allocations if place[0] == caller.user_id), None)
+        own = next((UnitAllocation(*one) for one in allocations if one[0] == caller.user_id), None)
     return Outcome(to_auction(row, caller, stores.epoch, now_ms, own))

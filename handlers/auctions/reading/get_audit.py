@@ -47,10 +47,10 @@ async def _read_page(command: GetAudit, terms: AuctionTerms, newest: int, stores
     retractions = await read_retractions(stores.db, *reach)
     return [
         AuditEvent(
-            number,
-            _decode(data),
-            to_timestamp(receipts[number]) if number in receipts else None,
-            retractions.get(number),
+            number=number,
+            data=_decode(data),
+            received_at=to_timestamp(receipts[number]) if number in receipts else None,
+            takes_back=retractions.get(number),
         )
         for number, data, _ in found
     ]
@@ -93,4 +93,6 @@ def _to_audit(
 def _to_soft_close(soft: SoftCloseTerms | None) -> SoftClose | None:
     if soft is None:
         return None
-    return SoftClose(soft.window_ms // 1000, soft.extend_ms // 1000, soft.max_extensions)
+    return SoftClose(
+        window_s=soft.window_ms // 1000, extend_s=soft.extend_ms // 1000, max_extensions=soft.max_extensions
+    )

@@ -49,7 +49,7 @@ async def get_page(command: GetPage, caller: Caller, stores: Stores, now_ms: int
         raise AuctionNotFound
     auction = to_auction(row, caller, stores.epoch, now_ms, _own_allocation(row, caller))
     listing = _to_listing(row)
-    seller = PageSeller(row.seller_id, row.display_name or "", _since(row))
+    seller = PageSeller(id=row.seller_id, display_name=row.display_name or "", since=_since(row))
     bids = [_to_bid(bid, row) for bid in _read_bids(row.bids)]
     you = _to_you(row, caller, auction)
     version = _digest(auction.version, row.listing_version, row.display_name, row.watchers, you)

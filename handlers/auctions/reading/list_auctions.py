@@ -51,7 +51,7 @@ async def list_auctions(
     page = rows[: command.limit]
     more = len(rows) > command.limit
     next_cursor = write_cursor(_Cursor(page[-1].ends_at_ms, page[-1].auction_id)) if more else None
-    return Outcome(AuctionList([to_listed(row, now_ms) for row in page], next_cursor))
+    return Outcome(AuctionList(items=[to_listed(row, now_ms) for row in page], next_cursor=next_cursor))
 
 
 async def _read_filter(command: ListAuctions, stores: Stores, now_ms: int) -> AuctionFilter:

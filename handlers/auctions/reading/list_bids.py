@@ -72,4 +72,6 @@ async def _list_sealed(command: ListBids, terms: AuctionTerms, stores: Stores, b
 
 
 def _answer(items: list[BidRecord], *, more: bool) -> Outcome:
-    return Outcome(BidList(items, write_cursor(_Cursor(items[-1].offset)) if more else None))
+    return Outcome(
+        BidList(items=items, next_cursor=write_cursor(_Cursor(items[-1].offset)) if more else None)
+    )

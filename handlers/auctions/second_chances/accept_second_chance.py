@@ -1,4 +1,4 @@
-"""Buy at the price of a second-chance offer. Rules: second_chance_rules.py; of one piece, one accept wins."""
+"""Buy at the price of a second-chance offer. Rules: second_chances/rules.py."""
 
 from handlers.auctions.guards.exposure import lock_exposures_of
 from handlers.auctions.locking import LockedAuction
@@ -48,7 +48,7 @@ async def accept_second_chance(
 
 
 async def _sell(auction: LockedAuction, offer: Offer, stores: Stores, now_ms: int) -> list[MovedStock]:
-    """Take the pieces off the listing, unless they are those that the auction took. Raises SecondChanceNotOpen."""
+    """Take the quantity off the listing, unless the auction took it already. Raises SecondChanceNotOpen."""
     if auction.state.status == "sold" and offer.piece != ANOTHER:
         return []
     terms = auction.terms

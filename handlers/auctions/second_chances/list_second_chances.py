@@ -35,4 +35,4 @@ async def list_second_chances(
     terms_by_id = await read_terms_by_id(stores.db, {row.auction_id for row in page})
     next_cursor = write_cursor(_Cursor(page[-1].offer_id)) if len(rows) > command.limit else None
     items = [to_second_chance(terms_by_id[row.auction_id], row, caller) for row in page]
-    return Outcome(SecondChanceList(items, next_cursor))
+    return Outcome(SecondChanceList(items=items, next_cursor=next_cursor))

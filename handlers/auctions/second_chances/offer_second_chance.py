@@ -1,4 +1,4 @@
-"""Offer a closed auction's thing to a bidder who did not get it. Rules: second_chance_rules.py, formats.py `bars`."""
+"""Offer what a closed auction sold to a bidder who did not get it. Rules: second_chances/rules.py."""
 
 from handlers.auctions.increments import refuse
 from handlers.auctions.locking import LockedAuction, lock_auction
@@ -34,7 +34,7 @@ async def offer_second_chance(
         raise NotAllowed("Only the seller can offer a second chance")
     if (command.bid_id is None) == (command.nth is None):
         raise refuse("nth", "Name the bidder by a bid or by the place, one of them")
-    chosen, quantity = await _judge(command, auction, stores, now_ms)
+    chosen, quantity = await _choose(command, auction, stores, now_ms)
     offer_id, expires_at_ms = new_id(), now_ms + command.expires_in_s * 1000
     piece = ANOTHER if command.another_piece else AUCTIONED
     await second_chances_postgres.insert_offer(
@@ -52,20 +52,20 @@ async def offer_second_chance(
         ),
     )
     offered = SecondChanceOffered(
-        offer_id,
-        terms.auction_id,
-        terms.listing_id,
-        chosen.amount,
-        terms.currency,
-        to_timestamp(expires_at_ms),
-        quantity,
+        offer_id=offer_id,
+        auction_id=terms.auction_id,
+        listing_id=terms.listing_id,
+        price=chosen.amount,
+        currency=terms.currency,
+        expires_at=to_timestamp(expires_at_ms),
+        quantity=quantity,
     )
     event = Event(personal_channel(chosen.bidder_id), "second_chance_offered", offered)
     timer = Timer("expire_second_chance", offer_id, expires_at_ms)
     return Outcome(await reread(stores, auction, offer_id, caller), [event], timers=[timer])
 
 
-async def _judge(
+async def _choose(
     command: OfferSecondChance, auction: LockedAuction, stores: Stores, now_ms: int
 ) -> tuple[Ranked, int]:
     """Return the bidder and how many units are offered. Raises SecondChanceUnavailable."""
@@ -78,8 +78,8 @@ async def _judge(
     made: list[Offer] = [
         to_offer(row) for row in await second_chances_postgres.lock_offers(stores.db, [auction_id])
     ]
-    ending, pieces = await read_ending(stores, auction), await count_offerable(stores, terms)
-    left = check_offer(ending, made, now_ms, pieces=pieces, another=command.another_piece)
+    ending, saleable = await read_ending(stores, auction), await count_offerable(stores, terms)
+    left = check_offer(ending, made, now_ms, saleable=saleable, another=command.another_piece)
     rows = await second_chances_postgres.rank_bidders(
         stores.db, auction_id, descending=terms.rules.descending, several=terms.sale.quantity > 1
     )

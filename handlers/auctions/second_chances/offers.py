@@ -1,4 +1,4 @@
-"""What the second-chance commands share: an offer locked with its auction, as it is shown, and told."""
+"""What the second-chance commands share: an offer locked with its auction, the view of it, and its events."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -39,14 +39,14 @@ async def read_ending(stores: Stores, auction: LockedAuction) -> Ending:
     """Return how a locked auction ended; of one that has not, its newest event stands for the close."""
     terms, state = auction.terms, auction.state
     ((_, _, at_ms),) = await read_events(stores.db, terms.channel, state.event_number - 1, 1)
-    got = {place.bidder_id: place.units for place in state.allocations}
+    got = {allocation.bidder_id: allocation.units for allocation in state.allocations}
     if not got and state.leader_id is not None:
         got = {state.leader_id: 1}
     return Ending(state.status, at_ms, terms.sale.quantity, got if state.status == "sold" else {})
 
 
 async def count_offerable(stores: Stores, terms: AuctionTerms) -> int:
-    """Return how many pieces of an auction's listing can be promised; 0 of an inactive one.
+    """Return the quantity of an auction's listing that can be promised; 0 of an inactive one.
 
     Of a listing that says what is wanted, 1. Cost: one round trip. Locks: the listing's row.
     """
@@ -100,7 +100,7 @@ async def end_offers(
     status: OfferStatus,
     now_ms: int,
 ) -> list[Event]:
-    """Give locked offers their last status, and return what both parties of each are told."""
+    """Give locked offers their last status, and return the events for both parties of each."""
     ended = list(rows)
     await second_chances_postgres.decide_offers(stores.db, [row.offer_id for row in ended], status, now_ms)
     events = []

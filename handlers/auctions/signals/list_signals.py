@@ -33,4 +33,4 @@ async def list_signals(
     )
     page = rows[: command.limit]
     next_cursor = write_cursor(_Cursor(page[-1].signal_id)) if len(rows) > command.limit else None
-    return Outcome(SignalList([to_signal(row) for row in page], next_cursor))
+    return Outcome(SignalList(items=[to_signal(row) for row in page], next_cursor=next_cursor))

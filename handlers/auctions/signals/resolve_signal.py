@@ -17,7 +17,9 @@ async def resolve_signal(command: ResolveSignal, caller: Caller, stores: Stores,
     await signals_postgres.resolve_signal(
         stores.db, command.signal_id, command.outcome, command.note, caller.id, now_ms
     )
-    resolved = SignalResolved(command.signal_id, command.outcome, caller.id, command.note)
+    resolved = SignalResolved(
+        signal_id=command.signal_id, outcome=command.outcome, by=caller.id, note=command.note
+    )
     row = await signals_postgres.lock_signal(stores.db, command.signal_id)
     assert row is not None, "this transaction holds it"
     event = Event(signal_stream(command.signal_id), "signal_resolved", resolved, 2)

@@ -1,6 +1,6 @@
 """Timer: look at closed auctions for signals of abuse, some time after the end, a few at a time.
 
-It may come twice: a signal is raised once. Rules: signal_rules.py.
+It may come twice: a signal is raised once. Rules: signals/rules.py.
 """
 
 from collections import defaultdict
@@ -94,12 +94,12 @@ async def _raise(
     if not await signals_postgres.insert_signal(stores.db, columns):
         return []
     raised = SignalRaised(
-        signal_id,
-        terms.auction_id,
-        seller_id,
-        bidder_id,
-        finding.kind,  # type: ignore[arg-type]
-        finding.score,
-        finding.evidence,
+        signal_id=signal_id,
+        auction_id=terms.auction_id,
+        seller_id=seller_id,
+        bidder_id=bidder_id,
+        kind=finding.kind,  # type: ignore[arg-type]
+        score=finding.score,
+        evidence=finding.evidence,
     )
     return [Event(signal_stream(signal_id), "signal_raised", raised, 1)]

@@ -39,7 +39,7 @@ async def list_watched(command: ListWatched, caller: Caller, stores: Stores, now
     page = rows[: command.limit]
     items = [_show(row, caller.id, now_ms) for row in page]
     next_cursor = write_cursor(_place(page[-1])) if len(rows) > command.limit else None
-    return Outcome(WatchList(items, next_cursor, to_timestamp(now_ms)))
+    return Outcome(WatchList(items=items, next_cursor=next_cursor, server_time=to_timestamp(now_ms)))
 
 
 def _show(row: WatchedRow, user_id: UUID, now_ms: int) -> WatchedAuction:

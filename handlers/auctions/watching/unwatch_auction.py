@@ -30,4 +30,4 @@ async def unwatch_auction(
         count = await count_watcher(stores.db, auction_id, came=False)
     else:
         count = await read_watcher_count(stores.db, auction_id)
-    return Outcome(Watch(auction_id, False, [], count))
+    return Outcome(Watch(auction_id=auction_id, watching=False, remind_before_s=[], watcher_count=count))

@@ -46,7 +46,7 @@ async def watch_auction(command: WatchAuction, caller: Caller, stores: Stores, n
         count = await count_watcher(stores.db, auction_id, came=True)
     else:
         count = await read_watcher_count(stores.db, auction_id)
-    return Outcome(Watch(auction_id, True, leads_s, count))
+    return Outcome(Watch(auction_id=auction_id, watching=True, remind_before_s=leads_s, watcher_count=count))
 
 
 async def _make_room(stores: Stores, user_id: UUID) -> None:

@@ -46,13 +46,13 @@ async def change_photos(
         updated_at_ms=max(now_ms, before.updated_at_ms),
     )
     await update_listing_row(stores.db, row)
-    shown = to_listing(row)
-    changed = PhotosChanged(by=caller.id, version=version, photos=shown.photos)
+    view = to_listing(row)
+    changed = PhotosChanged(by=caller.id, version=version, photos=view.photos)
     event = Event(listing_stream(listing_id), "photos_changed", changed, version)
     latest = [] if row.status == "draft" else [stock_value(row)]
     kept = {photo.photo_id for photo in photos}
     gone = [photo.photo_id for photo in before.photos if photo.photo_id not in kept]
-    return Outcome(shown, [event], latest, await sweeping(gone, stores, now_ms))
+    return Outcome(view, [event], latest, await sweeping(gone, stores, now_ms))
 
 
 async def sweeping(photo_ids: list[UUID], stores: Stores, now_ms: int) -> list[Timer]:

@@ -1,4 +1,4 @@
-"""Give reserved pieces back before their time is over."""
+"""Give back a reservation before its time is over."""
 
 from dataclasses import replace
 

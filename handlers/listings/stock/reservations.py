@@ -36,7 +36,7 @@ class StockBatch:
         reservation_id: UUID,
         rule: Callable[[StockRow, int], StockRow],
     ) -> tuple[Event, Latest]:
-        """Move pieces by a rule; return the audit event and what watchers see."""
+        """Move a quantity by a rule; return the audit event and what watchers see."""
         row = self.rows[listing_id] = rule(self.rows[listing_id], quantity)
         moved = movement_of(row, kind, quantity, self._now_ms, reservation_id=reservation_id)
         self._movements.append(moved)

@@ -1,4 +1,4 @@
-"""Hold pieces of a listing for a buyer, many buyers in one commit. Rules: stock_rules.py."""
+"""Hold a quantity of a listing for a buyer, many buyers in one commit. Rules: stock/rules.py."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -31,32 +31,32 @@ async def reserve_stock(
     await lock_buyers(stores.db, buyer_ids)
     held = Counter(await count_held(stores.db, buyer_ids))
     rows = await lock_stock(stores.db, {call.command.listing_id for call in calls})
-    book = StockBatch(rows, now_ms)
+    batch = StockBatch(rows, now_ms)
     made: list[ReservationRow] = []
     outcomes: list[Outcome | Refusal] = []
     for call in calls:
         try:
-            outcomes.append(_reserve(call, book, held, made, now_ms))
+            outcomes.append(_reserve(call, batch, held, made, now_ms))
         except Refusal as refusal:
             outcomes.append(refusal)
     if made:
         await insert_reservations(stores.db, made)
-        await book.write(stores.db)
+        await batch.write(stores.db)
     return outcomes
 
 
 def _reserve(
     call: Call[ReserveStock],
-    book: StockBatch,
+    batch: StockBatch,
     held: Counter[UUID],
     made: list[ReservationRow],
     now_ms: int,
 ) -> Outcome:
     command, buyer_id = call.command, call.caller.id
-    check_reservation(book.rows.get(command.listing_id), command, buyer_id, held[buyer_id])
+    check_reservation(batch.rows.get(command.listing_id), command, buyer_id, held[buyer_id])
     reservation_id = new_id()
-    event, latest = book.move(command.listing_id, "reserve", command.quantity, reservation_id, reserve)
-    row = book.rows[command.listing_id]
+    event, latest = batch.move(command.listing_id, "reserve", command.quantity, reservation_id, reserve)
+    row = batch.rows[command.listing_id]
     assert row.price_minor is not None
     assert row.currency is not None, "the rules refuse a listing without a price"
     reservation = ReservationRow(

@@ -223,7 +223,10 @@ def assert_units_shown(event: dict[str, Any], auction: Any, before: Any, after: 
         assert "winners" not in event
         return
     had, has = (
-        {mask_bidder(auction.salt, place.bidder_id): place.units for place in state.allocations}
+        {
+            mask_bidder(auction.salt, allocation.bidder_id): allocation.units
+            for allocation in state.allocations
+        }
         for state in (before, after)
     )
     if "units_held" in event:

@@ -199,7 +199,7 @@ async def test_who_was_not_told_before_a_withdrawal_is_told_after_it(empty_shop,
 
 async def test_a_crowd_is_matched_and_told_page_by_page_each_once(empty_shop, seller, monkeypatch):
     monkeypatch.setattr(matching, "MATCHES_MAX", 10)
-    monkeypatch.setattr(telling, "TOLD_MAX", 7)
+    monkeypatch.setattr(telling, "NOTIFIED_MAX", 7)
     fans = [somebody() for _ in range(30)]
     for fan in fans:
         await save(empty_shop, fan, q="leather")

@@ -73,7 +73,9 @@ class Play:
     def facts(self, who: UUID | None = None) -> dict[str, object]:
         names = {place: name for name, place in PEOPLE.items()}
         state = self.state
-        winners = ",".join(f"{names[place.bidder_id]}:{place.units}" for place in state.allocations)
+        winners = ",".join(
+            f"{names[allocation.bidder_id]}:{allocation.units}" for allocation in state.allocations
+        )
         return {
             "price": state.price,
             "minimum": state.minimum_bid,

@@ -56,7 +56,7 @@ def seen(state: AuctionState) -> tuple[int, UUID | None]:
     return state.price, state.leader_id
 
 
-# -- rule 1 --
+# -- increments --
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_custom_table_out_of_order_is_refused(rows):
         custom_steps(rows)
 
 
-# -- rule 3 and the reserve --
+# -- proxy bids and the reserve --
 
 
 def test_first_bid_opens_at_the_starting_price():
@@ -211,7 +211,7 @@ def test_custom_table_rules_the_price():
     assert seen(play(t, (ANN, 1_500), (BOB, 2_000))) == (1_513, BOB)
 
 
-# -- rule 4 --
+# -- soft close --
 
 SOFT = SoftCloseTerms(window_ms=120_000, extend_ms=180_000, max_extensions=2)
 
@@ -322,7 +322,7 @@ def test_ending_early_sells_to_the_leader_at_the_price_of_now_reserve_or_not():
         end_early(terms(), led, SELLER, 1, barred="It ends as announced")
 
 
-# -- rule 5 --
+# -- retraction --
 
 EARLY = END - 12 * HOUR_MS - 1
 LATE = END - 12 * HOUR_MS

@@ -152,7 +152,7 @@ class UnitsWorld(World):
     def compare(self) -> None:
         state, oracle = self.state, self.oracle
         holders = oracle.holders()
-        assert {NAMES[place.bidder_id]: place.units for place in state.allocations} == holders
+        assert {NAMES[allocation.bidder_id]: allocation.units for allocation in state.allocations} == holders
         assert (state.price, state.minimum_bid) == (oracle.price(), oracle.minimum("nobody"))
         assert state.bid_count == len(oracle.bids)
         assert all(rules.units_of(state, IDS[name]) == holders.get(name, 0) for name in "abcdef")
