@@ -92,7 +92,7 @@ def read_cursor(command: SearchListings, order: Order) -> After | None:
         refuse("/cursor", "This cursor belongs to another search; begin again without it")
     if not _fits(place, order):
         refuse("/cursor", "This is not a cursor of ours")
-    return After(place.key, place.listing_id, place.similar, place.bound)
+    return After(key=place.key, listing_id=place.listing_id, similar=place.similar, bound=place.bound)
 
 
 def _fits(place: _Cursor, order: Order) -> bool:

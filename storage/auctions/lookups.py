@@ -11,7 +11,7 @@ from storage.platform.sql import load
 _sql = load(__file__, "lookups.sql")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuctionFacts:
     """An auction as other domains see it."""
 
@@ -49,7 +49,7 @@ async def read_ticker(db: Connection, auction_id: UUID) -> tuple[int, Ticker] | 
 async def read_auction_facts(db: Connection, auction_id: UUID) -> AuctionFacts | None:
     """Return the facts of one auction as of now, or None. Cost: one primary key probe, no lock."""
     row = await db.fetchrow(_sql.read_auction_facts, auction_id)
-    return AuctionFacts(*row) if row else None
+    return AuctionFacts(**row) if row else None
 
 
 async def read_open_auction(db: Connection, listing_id: UUID) -> tuple[UUID, str] | None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _sql = load(__file__, "goods.sql")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuleRow:
     """One version of a rule."""
 
@@ -43,12 +43,12 @@ async def read_matching_rules(
 
 async def list_rules(db: Connection, after: UUID, country: str | None, limit: int) -> list[RuleRow]:
     """Return rules that hold above an id, ascending. Cost: one index range."""
-    return [RuleRow(*row) for row in await db.fetch(_sql.list_rules, after, country, limit)]
+    return [RuleRow(**row) for row in await db.fetch(_sql.list_rules, after, country, limit)]
 
 
 async def read_versions(db: Connection, rule_id: UUID, limit: int) -> list[RuleRow]:
     """Return versions of a rule, newest first. Cost: one index range."""
-    return [RuleRow(*row) for row in await db.fetch(_sql.read_versions, rule_id, limit)]
+    return [RuleRow(**row) for row in await db.fetch(_sql.read_versions, rule_id, limit)]
 
 
 async def lock_rules(db: Connection) -> None:

@@ -38,7 +38,7 @@ _MATCH = pieces_over(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRow:
     """A saved search as its owner knows it."""
 
@@ -60,7 +60,7 @@ class MatchRow:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListingToMatch:
     """What matching needs to know of an active listing beside its words."""
 

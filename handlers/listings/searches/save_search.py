@@ -17,6 +17,14 @@ async def save_search(command: SaveSearch, caller: Caller, stores: Stores, now_m
     await lock_user(stores.db, caller.id)
     if await count_searches(stores.db, caller.id) >= SEARCHES_MAX:
         raise TooManySearches(maximum=SEARCHES_MAX)
-    row = SearchRow(new_id(), caller.id, name, command.notify, command.filters, now_ms, now_ms)
+    row = SearchRow(
+        search_id=new_id(),
+        user_id=caller.id,
+        name=name,
+        notify=command.notify,
+        filters=command.filters,
+        created_at_ms=now_ms,
+        updated_at_ms=now_ms,
+    )
     await insert_search(stores.db, row, filed.filters, filed.words, filed.anchors)
     return Outcome(to_saved_search(row))
