@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 from msgspec import Raw, Struct
@@ -20,9 +20,9 @@ from protocols.control import Control
 from protocols.errors import Refusal
 from storage.engines.postgres import Connection
 from storage.engines.redis import Redis
-from storage.platform.vault import Vault
 
 C = TypeVar("C", bound=Struct)
+T = TypeVar("T")
 
 
 class Permission(StrEnum):
@@ -55,72 +55,6 @@ class Caller:
 ANONYMOUS = Caller()
 
 
-class AuthTools(Protocol):
-    """Keys and the password hasher; `handlers/auth/tools.py` is the real one."""
-
-    limit_attempts: bool
-    """False lifts the limit on failed sign-ins, for load tests."""
-
-    async def hash_password(self, password: str) -> str:
-        """Return the hash to store. Raises TemporarilyUnavailable when too many wait."""
-        ...
-
-    async def check_password(self, password: str, password_hash: str | None) -> bool:
-        """Return whether it matches; None (no such account) costs the same. Raises TemporarilyUnavailable."""
-        ...
-
-    def sign_access_token(
-        self, caller: Caller, access_version: int, now_ms: int, ends_at_ms: int
-    ) -> tuple[str, int]:
-        """Return an access token that expires by `ends_at_ms` at the latest, and its life in seconds."""
-        ...
-
-    def sign_scope_token(
-        self,
-        token_id: UUID,
-        issuer: Caller,
-        access_version: int,
-        channels: Sequence[str],
-        now_ms: int,
-        ends_at_ms: int,
-    ) -> str:
-        """Return a token that lends what its issuer may follow of these channels."""
-        ...
-
-    def sign_refresh_token(self, session_id: UUID, counter: int) -> str:
-        """Return the refresh token of a session at a counter; the same input gives the same token."""
-        ...
-
-    def read_refresh_token(self, token: str) -> tuple[UUID, int]:
-        """Return session and counter of a refresh token of ours. Raises TokenInvalid."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class RenderedPhoto:
-    """A picture made fit to show: pixels of the full size, and the JPEG of each size by its word."""
-
-    width: int
-    height: int
-    files: Mapping[str, bytes]
-
-
-class Photos(Protocol):
-    """The renderer and the store of photos; `handlers/listings/photos/tools.py` is the real one."""
-
-    async def render(self, content: bytes) -> RenderedPhoto:
-        """Return the sizes of an uploaded picture. Raises PhotoUnreadable, PhotoTooLarge, TemporarilyUnavailable."""
-        ...
-
-    async def keep(self, photo_id: UUID, rendered: RenderedPhoto) -> None:
-        """Store the files of a photo for good. Raises TemporarilyUnavailable."""
-        ...
-
-    async def forget(self, photo_ids: Sequence[UUID]) -> None:
-        """Delete the files of photos. Raises TemporarilyUnavailable."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Stores:
     """The machines a handler may reach. `db` is the command's transaction, or a plain connection for a query."""
@@ -129,30 +63,11 @@ class Stores:
     redis: Redis
     epoch: str
     """The epoch of every stream of this database; it goes into `Position`."""
-    auth_tools: AuthTools | None = None
-    master: Vault | None = None
-    photo_tools: Photos | None = None
+    tools: Mapping[type, Any] = field(default_factory=dict)
 
-    @property
-    def photos(self) -> Photos:
-        """The store of photos; only for the listings domain's timers."""
-        if self.photo_tools is None:
-            raise AssertionError("the pipeline was built without a photo store")
-        return self.photo_tools
-
-    @property
-    def vault(self) -> Vault:
-        """What encrypts before it is written; only for routes and timers of a pipeline with one."""
-        if self.master is None:
-            raise AssertionError("the pipeline was built without a vault")
-        return self.master
-
-    @property
-    def auth(self) -> AuthTools:
-        """Keys and hasher; only for the auth domain's routes."""
-        if self.auth_tools is None:
-            raise AssertionError("the pipeline was built without auth tools")
-        return self.auth_tools
+    def need(self, kind: type[T]) -> T:
+        """Return the process's tool of a type; a domain names what it needs in its `DOMAIN`."""
+        return tool_of(self.tools, kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,22 +76,20 @@ class Preparation:
 
     connection: Callable[[], AbstractAsyncContextManager[Connection]]
     redis: Redis
-    auth_tools: AuthTools | None = None
-    photo_tools: Photos | None = None
+    tools: Mapping[type, Any] = field(default_factory=dict)
 
-    @property
-    def auth(self) -> AuthTools:
-        """Keys and hasher; only for the auth domain's routes."""
-        if self.auth_tools is None:
-            raise AssertionError("the pipeline was built without auth tools")
-        return self.auth_tools
+    def need(self, kind: type[T]) -> T:
+        """Return the process's tool of a type."""
+        return tool_of(self.tools, kind)
 
-    @property
-    def photos(self) -> Photos:
-        """Renderer and store; only for the listings domain's uploads."""
-        if self.photo_tools is None:
-            raise AssertionError("the pipeline was built without a photo store")
-        return self.photo_tools
+
+def tool_of(tools: Mapping[type, Any], kind: type[T]) -> T:
+    """Return a tool by its type; the check at start makes sure that it is there."""
+    tool = tools.get(kind)
+    assert isinstance(tool, kind), (
+        f"no {kind.__name__} in this process: a domain names it in `tools` or `needs`"
+    )
+    return tool
 
 
 class Event(Struct, frozen=True, gc=False):
@@ -210,6 +123,25 @@ class Timer(Struct, frozen=True, gc=False):
     due_at_ms: int
 
 
+class Fact(Struct, frozen=True, gc=False):
+    """Something that happened, for other domains: typed, unmasked, never sent to clients.
+
+    Its reactions run once each, those of one aggregate in the order in which their facts were stated.
+    """
+
+    aggregate: str
+    """What it is about, named like a stream: `auctions:<id>`."""
+    data: Struct
+    """One of `DOMAIN.facts`."""
+
+
+class JobRequest(Struct, frozen=True, gc=False):
+    """A wish to call another machine: `kind` is `<domain>.<job>`; the call is made after the commit, outside of it."""
+
+    kind: str
+    ref: UUID
+
+
 class Outcome(Struct, frozen=True, gc=False):
     """What a handler decided: the answer, and what leaves with the commit."""
 
@@ -217,6 +149,8 @@ class Outcome(Struct, frozen=True, gc=False):
     events: Sequence[Event] = ()
     latest: Sequence[Latest] = ()
     timers: Sequence[Timer] = ()
+    facts: Sequence[Fact] = ()
+    jobs: Sequence[JobRequest] = ()
     controls: Sequence[Control] = ()
     """What every process shall do with users' sockets after the commit: best effort, see `protocols.control`."""
     secret: bool = False
@@ -232,13 +166,6 @@ class Call(Struct, Generic[C], frozen=True, gc=False):
     caller: Caller
     at_ms: int
     """When the server received it; deadlines are judged by this instant."""
-
-
-TimerHandler = Callable[[Sequence[UUID], Stores, int], Awaitable[list[Outcome]]]
-"""Called with the refs of due timers of one kind, in one transaction that also deletes the timers."""
-
-TimerPreparation = Callable[[Sequence[UUID], Stores], Awaitable[None]]
-"""Called with refs of timers that are due soon, outside any transaction, to read into memory what cannot change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +216,9 @@ class Route:
 
     Only for routes that are neither grouped nor keyed: a key's fingerprint is taken of the command as sent."""
     grouped: bool = False
+    aggregate_of: Callable[[Any], UUID] | None = None
+    """Grouped routes: what a command is about. Said while commands wait for a commit, for those who must not overtake
+    them (`storage.platform.backlog_redis`)."""
     rpc: bool = True
     upload: Upload | None = None
     """The body is a file rather than JSON; such a route exists over REST alone."""

@@ -1,39 +1,25 @@
-"""Channel names: one function per kind, and the way back.
+"""Channel names: their grammar, and what one publication is.
 
-Grammar: `<kind>:<id>`; `personal:#<user_id>`. A *replayed* channel carries every event of one aggregate, numbered
+Grammar: `<word>:<id>`; `personal:#<user_id>`. A *replayed* channel carries every event of one aggregate, numbered
 1, 2, 3 …; its name is also the name of the aggregate's stream in the events table. A *latest* channel carries the
-newest value only, numbered by the aggregate's own event number. Source: INTERFACE section 2.
+newest value only, numbered by the aggregate's own event number. Each domain names its channels in
+`protocols/<domain>/channels.py` and describes them in its `DOMAIN`.
 """
 
 from collections.abc import Mapping
-from enum import StrEnum
+from enum import Enum
 from uuid import UUID
 
 from msgspec import Struct
 
 
-class Kind(StrEnum):
-    """The first word of a channel name."""
+class Lane(Enum):
+    """How a channel is delivered."""
 
-    AUCTIONS = "auctions"
-    TICKER = "ticker"
-    STOCK = "stock"
-    PERSONAL = "personal"
-    ORDERS = "orders"
-    TRIPS = "trips"
-    CELLS = "cells"
-
-
-_KINDS = frozenset(Kind)
-
-SHAREABLE = frozenset({Kind.AUCTIONS, Kind.TICKER, Kind.ORDERS, Kind.TRIPS})
-"""Kinds that a scope token may open for others; a personal channel is for its user alone."""
-
-REPLAYED = frozenset({Kind.AUCTIONS, Kind.PERSONAL, Kind.ORDERS})
-"""Kinds whose every event reaches every subscriber."""
-
-LATEST = frozenset({Kind.TICKER, Kind.STOCK, Kind.TRIPS, Kind.CELLS})
-"""Kinds of which only the newest value per key matters."""
+    REPLAYED = "replayed"
+    """Every publication, numbered without gaps, recoverable from any offset; a slow reader is cut and recovers."""
+    LATEST = "latest"
+    """The newest value per key; a slow reader skips, recovery returns the newest value."""
 
 
 class Entry(Struct, frozen=True, gc=False):
@@ -55,18 +41,10 @@ class Entry(Struct, frozen=True, gc=False):
 
 JOIN, LEAVE = "join", "leave"
 
+PERSONAL = "personal"
+"""The first word of personal channels."""
 
-def auction_channel(auction_id: UUID) -> str:
-    """Return the replayed channel (and stream) of an auction."""
-    return f"auctions:{auction_id}"
-
-
-def ticker_channel(auction_id: UUID) -> str:
-    """Return the latest-value channel of an auction."""
-    return f"ticker:{auction_id}"
-
-
-PERSONAL_PREFIX = "personal:#"
+PERSONAL_PREFIX = f"{PERSONAL}:#"
 """How every personal channel's name begins."""
 
 
@@ -75,38 +53,10 @@ def personal_channel(user_id: UUID) -> str:
     return f"{PERSONAL_PREFIX}{user_id}"
 
 
-_CROWDS = (f"{Kind.AUCTIONS}:", f"{Kind.TICKER}:")
-
-
-def viewer_group_of(channel: str) -> str | None:
-    """Return what the followers of a channel are counted for: an auction, through its events or its ticker; else None.
-
-    How many they are may be told to anybody, who they are to nobody.
-    """
-    return channel.partition(":")[2] if channel.startswith(_CROWDS) else None
-
-
-def listing_stream(listing_id: UUID) -> str:
-    """Return the stream of a listing's audit events; it is no channel, nobody can subscribe to it."""
-    return f"listings:{listing_id}"
-
-
-def signal_stream(signal_id: UUID) -> str:
-    """Return the stream of a signal of abuse; it is no channel, nobody can subscribe to it."""
-    return f"signals:{signal_id}"
-
-
-def stock_channel(listing_id: UUID) -> str:
-    """Return the latest-value channel of a listing: price, stock, status."""
-    return f"stock:{listing_id}"
-
-
-def parse_channel(channel: str) -> tuple[Kind, str] | None:
-    """Split a channel into its kind and the text after the colon; None when the kind is unknown."""
-    kind, colon, rest = channel.partition(":")
-    if not colon or not rest or kind not in _KINDS:
-        return None
-    return Kind(kind), rest.removeprefix("#")
+def split_channel(channel: str) -> tuple[str, str] | None:
+    """Return a channel's first word and the text after the colon, without its `#`; None for what is no such name."""
+    word, colon, rest = channel.partition(":")
+    return (word, rest.removeprefix("#")) if colon and rest else None
 
 
 def parse_id(text: str) -> UUID | None:

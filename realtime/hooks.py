@@ -110,7 +110,7 @@ _BY_DISCONNECT: dict[int, Cause] = {
     DisconnectCode.STALE: Cause.FAULT,
     DisconnectCode.NOT_AVAILABLE: Cause.FAULT,
 }
-_BROKEN = frozenset({1002, 1003, 1007, 1009})
+_BROKEN = frozenset({1002, 1003, 1007, 1008, 1009})
 """Codes that an endpoint closes with because its peer broke a rule (RFC 6455 7.4.1)."""
 
 

@@ -20,8 +20,6 @@ from realtime.channels.channel import Channel, HubContext, Observer
 from realtime.channels.fanout import Fanout
 from realtime.channels.latest import LatestChannel
 from realtime.channels.replayed import ReplayedChannel
-from realtime.connection.heartbeat import Wheel
-from realtime.connection.writer import Counters, Writer
 from realtime.hooks import Hooks
 from realtime.limits import Limits
 from realtime.ports import (
@@ -42,6 +40,8 @@ from realtime.presence.offset_reports import Reports
 from realtime.presence.presence_tracker import PresenceTracker
 from realtime.presence.viewer_counts import ViewerCounts
 from realtime.transport.admission import Admission
+from realtime.transport.heartbeat import Wheel
+from realtime.transport.writer import Counters, Writer
 
 _log = logging.getLogger(__name__)
 
@@ -116,6 +116,7 @@ class Hub:
         presence: Presence | None = None,
         reports: OffsetReportStore | None = None,
         crowds: ViewerCountStore | None = None,
+        viewer_group: Callable[[str], str | None] = lambda _channel: None,
     ) -> None:
         """Make it inside the running event loop; `start` before the first connection."""
         self.bus, self.log = bus, log
@@ -128,7 +129,9 @@ class Hub:
         self.presence_tracker = PresenceTracker(presence, self.context) if presence is not None else None
         self.reports = Reports(reports, self.context) if reports is not None else None
         self.channels: dict[str, Channel] = {}
-        self.crowds = ViewerCounts(crowds, self.context, self.channels) if crowds is not None else None
+        self.crowds = None
+        if crowds is not None:
+            self.crowds = ViewerCounts(crowds, self.context, self.channels, viewer_group)
         self.connections: set[Member] = set()
         self.draining = False
         self.on_control: Callable[[Sequence[Entry]], None] = lambda _entries: None

@@ -7,6 +7,28 @@ from protocols.budgets import Rule
 MESSAGE_BYTES_MAX = 65_536
 """The largest message a client may send, over all its fragments, in bytes (PROTOCOL 1)."""
 
+FRAGMENTS_MAX = 1024
+"""Frames of one message: even 64 KiB in pieces of 64 bytes fit."""
+
+FRAGMENT_BYTES_MIN = 128
+"""A fragment that is not the last and carries less takes from the budget of frames; larger ones are bounded by the
+size of their message, and messages by the budgets of commands."""
+
+FRAMES_RULE = Rule("frames", count=600, period_s=60, burst=255)
+"""One websocket's frames that are no command: pings, pongs, closes, small fragments, and whatever comes after the
+server's close frame. 10 a second, 256 at once; browsers and proxies send one every few seconds."""
+
+TURN_FRAMES_MAX = 64
+"""Frames of one websocket handled in one turn of the event loop, some 0.2 ms when they are empty; the rest waits for
+the next turn, so that every other connection has its own in between."""
+
+TURN_BYTES_MAX = 65_536
+"""Bytes of one websocket after which its turn ends too; also ends the event loop's own row of reads, which is 8 MB."""
+
+DISCARDED_BYTES_MAX = 16 << 20
+"""Bytes read from a peer that broke a rule, so that it sees the close frame; then it is cut. More than the buffers of
+both systems hold."""
+
 FRAME_BYTES_AIM = 32_768
 """Publications of one tick share a frame up to this size: fewer frames, yet small ones for mobile clients."""
 

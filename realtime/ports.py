@@ -1,15 +1,14 @@
 """What the realtime core needs from outside: who is connecting, who may read what, the log behind a channel, the bus.
 
-`server/process/wiring.py` gives real ones; tests may give small ones. Nothing here knows a domain.
+`server/wiring.py` gives real ones; tests may give small ones. Nothing here knows a domain.
 """
 
 from asyncio import Future
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import NamedTuple, Protocol
 
-from protocols.topics import JOIN, LEAVE, Entry
+from protocols.topics import JOIN, LEAVE, Entry, Lane
 
 __all__ = [
     "JOIN",
@@ -32,15 +31,6 @@ __all__ = [
     "ProtocolError",
     "ViewerCountStore",
 ]
-
-
-class Lane(Enum):
-    """How a channel is delivered."""
-
-    REPLAYED = "replayed"
-    """Every publication, numbered without gaps, recoverable from any offset; a slow reader is cut and recovers."""
-    LATEST = "latest"
-    """The newest value per key; a slow reader skips, recovery returns the newest value."""
 
 
 @dataclass(slots=True)

@@ -1,16 +1,67 @@
-"""The route tables and timers of all domains, joined."""
+"""All domains of the market. A new one is a line here, its own folders, and its names in the import contracts."""
 
-from collections.abc import Mapping
+from itertools import chain
 
 from handlers import auctions, auth, listings
-from handlers.contract import Route, TimerHandler, TimerPreparation
+from handlers.contract import Route
+from handlers.domain import ChannelKind, ChannelKinds, Domain, Retention, TimerKind, ToolKind
 from server.channels import lag
+from storage.platform.vault import Vault
 
-ROUTES: tuple[Route, ...] = (*auth.ROUTES, *listings.ROUTES, *auctions.ROUTES, *lag.ROUTES)
-"""Every command and query, on both doors."""
+DOMAINS: tuple[Domain, ...] = (auth.DOMAIN, listings.DOMAIN, auctions.DOMAIN, lag.DOMAIN)
 
-TIMERS: Mapping[str, TimerHandler] = {**auctions.TIMERS, **listings.TIMERS}
-"""What runs when a timer of a kind is due."""
+PLATFORM_TOOLS: tuple[type, ...] = (Vault, ChannelKinds)
+"""Tools that every process has, whatever domains it serves."""
 
-URGENT: Mapping[str, TimerPreparation] = {**auctions.URGENT}
-"""Kinds of timers that others wait for, with what can be done for them beforehand."""
+
+def routes_of(domains: tuple[Domain, ...]) -> tuple[Route, ...]:
+    """Return every command and query. Raises AssertionError for two of one name."""
+    routes = tuple(chain.from_iterable(domain.routes for domain in domains))
+    _refuse_twins("routes", [route.name for route in routes])
+    return routes
+
+
+def channels_of(domains: tuple[Domain, ...]) -> tuple[ChannelKind, ...]:
+    """Return every kind of channel."""
+    return tuple(chain.from_iterable(domain.channels for domain in domains))
+
+
+def timers_of(domains: tuple[Domain, ...]) -> dict[str, tuple[TimerKind, ...]]:
+    """Return the kinds of timers by lane. Raises AssertionError for two of one name: the name is what is stored."""
+    lanes: dict[str, tuple[TimerKind, ...]] = {}
+    for domain in domains:
+        for kind in domain.timers:
+            lane = kind.lane or domain.name
+            lanes[lane] = (*lanes.get(lane, ()), kind)
+    _refuse_twins("timers", [kind.name for kinds in lanes.values() for kind in kinds])
+    return lanes
+
+
+def retention_of(domains: tuple[Domain, ...]) -> tuple[Retention, ...]:
+    """Return what is deleted once it is old."""
+    return tuple(chain.from_iterable(domain.retention for domain in domains))
+
+
+def tools_of(domains: tuple[Domain, ...]) -> tuple[ToolKind, ...]:
+    """Return the tools to open. Raises AssertionError for a need that nobody meets."""
+    tools = tuple(chain.from_iterable(domain.tools for domain in domains))
+    offered = [*PLATFORM_TOOLS, *(tool.kind for tool in tools)]
+    _refuse_twins("tools", [kind.__name__ for kind in offered])
+    missing = [
+        f"{domain.name} needs {kind.__name__}"
+        for domain in domains
+        for kind in domain.needs
+        if kind not in offered
+    ]
+    if missing:
+        raise AssertionError(f"no domain offers these tools: {', '.join(missing)}")
+    return tools
+
+
+def _refuse_twins(what: str, names: list[str]) -> None:
+    twins = sorted({name for name in names if names.count(name) > 1})
+    if twins:
+        raise AssertionError(f"{what} that two domains declare: {', '.join(twins)}")
+
+
+ROUTES = routes_of(DOMAINS)

@@ -1,14 +1,18 @@
 """Auctions: the domain's table of contents."""
 
+from operator import attrgetter
+
 from handlers.auctions.bidding.buy_now import buy_now
 from handlers.auctions.bidding.place_bid import place_bid
 from handlers.auctions.bidding.retract_bid import retract_bid
+from handlers.auctions.channels import CHANNELS
 from handlers.auctions.closing.cancel_auction import cancel_auction
 from handlers.auctions.closing.close_auction import close_auction
 from handlers.auctions.closing.closing_drafts import prepare_closing
 from handlers.auctions.closing.notify_losers import notify_losers
 from handlers.auctions.closing.notify_result import notify_result
 from handlers.auctions.closing.queue_losers import queue_losers
+from handlers.auctions.demo import add_demo_auctions
 from handlers.auctions.get_increments import get_increments
 from handlers.auctions.guards.routes import ADMISSION, GUARD_ROUTES
 from handlers.auctions.open_auction import open_auction
@@ -23,11 +27,13 @@ from handlers.auctions.second_chances.routes import SECOND_CHANCE_ROUTES
 from handlers.auctions.set_increments import set_increments
 from handlers.auctions.signals.review_auction import review_auction
 from handlers.auctions.signals.routes import SIGNAL_ROUTES
+from handlers.auctions.signals.rules import HISTORY_MS
 from handlers.auctions.watching.list_watched import list_watched
 from handlers.auctions.watching.notify_watchers import REMINDERS, notify_started
 from handlers.auctions.watching.unwatch_auction import unwatch_auction
 from handlers.auctions.watching.watch_auction import watch_auction
-from handlers.contract import Permission, Route, TimerHandler, TimerPreparation
+from handlers.contract import Permission, Route
+from handlers.domain import URGENT, Domain, Retention, TimerKind
 from protocols.auctions import audits as audit_words
 from protocols.auctions import commands as words
 from protocols.auctions import increments as increment_words
@@ -35,7 +41,10 @@ from protocols.auctions import pages as auction_pages
 from protocols.auctions import refusals
 from protocols.auctions import watching as watch_words
 from protocols.errors import InvalidInput, NotAllowed
-from protocols.listings.commands import CategoryNotFound
+from protocols.listings.refusals import CategoryNotFound
+from storage.auctions.signals_postgres import delete_old_activity
+from storage.auctions.watches_postgres import delete_old_watches
+from storage.platform.vault import Vault
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -100,6 +109,7 @@ ROUTES: tuple[Route, ...] = (
         status=201,
         key="required",
         grouped=True,
+        aggregate_of=attrgetter("auction_id"),
         refusals=(
             refusals.AuctionNotFound,
             refusals.AuctionNotLive,
@@ -239,18 +249,32 @@ ROUTES: tuple[Route, ...] = (
     *SIGNAL_ROUTES,
 )
 
-TIMERS: dict[str, TimerHandler] = {
-    "open_scheduled_auction": open_scheduled_auction,
-    "close_auction": close_auction,
-    "notify_result": notify_result,
-    "queue_losers": queue_losers,
-    "notify_losers": notify_losers,
-    "expire_second_chance": expire_second_chance,
-    "review_auction": review_auction,
-    "notify_started": notify_started,
-    **REMINDERS,
-}
+TIMERS = (
+    TimerKind(name="close_auction", handler=close_auction, prepare=prepare_closing, lane=URGENT),
+    TimerKind(name="open_scheduled_auction", handler=open_scheduled_auction),
+    TimerKind(name="notify_result", handler=notify_result),
+    TimerKind(name="queue_losers", handler=queue_losers),
+    TimerKind(name="notify_losers", handler=notify_losers),
+    TimerKind(name="expire_second_chance", handler=expire_second_chance),
+    TimerKind(name="review_auction", handler=review_auction),
+    TimerKind(name="notify_started", handler=notify_started),
+    *(TimerKind(name=name, handler=handler) for name, handler in REMINDERS.items()),
+)
 
-URGENT: dict[str, TimerPreparation] = {
-    "close_auction": prepare_closing,
-}
+WATCHES_KEPT_MS = 90 * 86_400_000
+"""How long an auction that is over stays in the lists of those who watched it or bid."""
+
+DOMAIN = Domain(
+    name="auctions",
+    routes=ROUTES,
+    channels=CHANNELS,
+    timers=TIMERS,
+    retention=(
+        Retention(delete=delete_old_activity, kept_ms=HISTORY_MS),
+        Retention(delete=delete_old_watches, kept_ms=WATCHES_KEPT_MS),
+    ),
+    needs=(Vault,),
+    personal_events=words.PERSONAL_EVENTS,
+    audit_events=words.AUDIT_EVENTS,
+    demo=add_demo_auctions,
+)

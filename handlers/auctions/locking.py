@@ -21,9 +21,9 @@ from handlers.auctions.rules import (
     reserve_met,
 )
 from handlers.contract import Event, Latest
+from protocols.auctions.channels import auction_channel, ticker_channel
 from protocols.auctions.events import Ticker
 from protocols.auctions.refusals import AuctionNotFound
-from protocols.topics import auction_channel, ticker_channel
 from protocols.values import to_timestamp
 from storage.auctions.allocations_postgres import read_allocations, replace_allocations
 from storage.auctions.auctions_postgres import (

@@ -24,16 +24,17 @@ from handlers.auctions.sealed_bids import new_sealed_key
 from handlers.auctions.views import to_auction
 from handlers.auctions.watching.notify_watchers import timers_before_end
 from handlers.contract import Caller, Event, Outcome, Stores, Timer
+from protocols.auctions.channels import auction_channel
 from protocols.auctions.commands import OpenAuction
 from protocols.auctions.events import AuctionOpened
 from protocols.auctions.refusals import ListingAlreadyInAuction, ListingNotAuctionable
 from protocols.currencies import EXPONENTS
 from protocols.errors import InvalidInput, NotAllowed
-from protocols.topics import auction_channel
 from protocols.values import new_id, to_instant, to_timestamp
 from storage.auctions.auctions_postgres import find_group_auctions, insert_auction, read_auction
 from storage.auctions.guards_postgres import lock_seller
 from storage.listings.selling import Goods, MovedStock, hold_for_auction, lock_goods
+from storage.platform.vault import Vault
 
 DAY_MS = 86_400_000
 
@@ -148,7 +149,7 @@ async def _insert(
         [soft.window_ms, soft.extend_ms, soft.max_extensions] if soft else None,
         os.urandom(16),
         [fall.floor_price, fall.step, fall.tick_ms] if fall else None,
-        new_sealed_key(stores.vault, auction_id) if mechanism == "sealed" else None,
+        new_sealed_key(stores.need(Vault), auction_id) if mechanism == "sealed" else None,
         terms.group_id,
         terms.quantity,
         state.status,

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from handlers.auctions.guard_rules import OPEN
 from handlers.auctions.locking import LockedAuction
 from handlers.contract import Event, Latest, Outcome
-from protocols.topics import listing_stream, stock_channel
+from protocols.listings.channels import listing_stream, stock_channel
 from storage.engines.postgres import Connection
 from storage.listings.selling import EndedAuction, MovedStock, settle_auctions
 

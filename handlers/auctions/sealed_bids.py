@@ -114,7 +114,7 @@ async def read_sealed_batch(
     if not sealed:
         return SealedBidBatch(None, set())
     pairs = {(c.command.auction_id, c.caller.id) for c in calls if c.command.auction_id in sealed}
-    return SealedBidBatch(stores.vault, await sealed_postgres.find_bidders(stores.db, pairs))
+    return SealedBidBatch(stores.need(Vault), await sealed_postgres.find_bidders(stores.db, pairs))
 
 
 class DecryptedBid(Struct, frozen=True, kw_only=True):
@@ -138,7 +138,7 @@ async def decrypt_bids(stores: Stores, auctions: Iterable[LockedAuction]) -> dic
         if row.auction_id not in found:
             continue
         try:
-            found[row.auction_id].append(_decrypt(terms[row.auction_id], row, stores.vault))
+            found[row.auction_id].append(_decrypt(terms[row.auction_id], row, stores.need(Vault)))
         except VaultError as error:
             del found[row.auction_id]
             _log.error("sealed_bid_does_not_open", auction=str(row.auction_id), why=str(error))

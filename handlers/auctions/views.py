@@ -3,9 +3,9 @@
 from handlers.auctions.formats.dutch_rules import next_price_at, price_at, steps_fallen
 from handlers.auctions.rules import Fall, SaleTerms, Steps, UnitAllocation
 from handlers.contract import Caller
+from protocols.auctions.channels import auction_channel
 from protocols.auctions.commands import Auction, AuctionSummary, ListedAuction
 from protocols.auctions.terms import DutchTerms
-from protocols.topics import auction_channel
 from protocols.values import Position, to_timestamp
 from storage.auctions.auctions_postgres import AuctionRow, GuardedAuctionRow, ListedAuctionRow
 

@@ -2,6 +2,7 @@
 
 from handlers.auth.ban_user import ban_user
 from handlers.auth.create_scope_token import create_scope_token
+from handlers.auth.demo import add_demo_people
 from handlers.auth.end_session import end_session
 from handlers.auth.get_me import get_me
 from handlers.auth.list_scope_tokens import list_scope_tokens
@@ -12,9 +13,12 @@ from handlers.auth.refresh import refresh
 from handlers.auth.register import prepare_register, register
 from handlers.auth.revoke_scope_token import revoke_scope_token
 from handlers.auth.set_roles import set_roles
+from handlers.auth.tools import AuthTools, open_auth_tools
 from handlers.auth.unban_user import unban_user
 from handlers.contract import Permission, Route
+from handlers.domain import ChannelKind, ChannelKinds, Domain, Retention, ToolKind
 from protocols.auth.commands import (
+    PERSONAL_EVENTS,
     AccountBanned,
     BadCredentials,
     BanUser,
@@ -48,9 +52,12 @@ from protocols.auth.commands import (
     TooManyScopeTokens,
     UnbanUser,
     User,
-    UserNotFound,
 )
+from protocols.auth.refusals import UserNotFound
 from protocols.errors import NotAllowed, RateLimited
+from protocols.topics import PERSONAL, Lane
+from storage.auth.scope_tokens_postgres import delete_old_scope_tokens
+from storage.auth.sessions_postgres import delete_old_sessions
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -193,4 +200,31 @@ ROUTES: tuple[Route, ...] = (
         permission=Permission.ADMIN,
         refusals=(UserNotFound,),
     ),
+)
+
+PERSONAL_CHANNEL = ChannelKind(
+    word=PERSONAL,
+    parameter="user_id",
+    lane=Lane.REPLAYED,
+    readers="that user",
+    delta=True,
+    owner_only=True,
+)
+"""Carries events of every domain to one user; every connection of theirs follows it."""
+
+KEPT_MS = 48 * 3_600_000
+"""Expired sessions and scope tokens are kept as long as the answers of idempotency keys."""
+
+DOMAIN = Domain(
+    name="auth",
+    routes=ROUTES,
+    channels=(PERSONAL_CHANNEL,),
+    retention=(
+        Retention(delete=delete_old_sessions, kept_ms=KEPT_MS),
+        Retention(delete=delete_old_scope_tokens, kept_ms=KEPT_MS),
+    ),
+    tools=(ToolKind(AuthTools, open_auth_tools),),
+    needs=(ChannelKinds,),
+    personal_events=PERSONAL_EVENTS,
+    demo=add_demo_people,
 )

@@ -2,7 +2,8 @@
 
 from handlers.auth.sessions import announce_ends, to_user
 from handlers.contract import Caller, Outcome, Stores
-from protocols.auth.commands import BanUser, UserNotFound
+from protocols.auth.commands import BanUser
+from protocols.auth.refusals import UserNotFound
 from protocols.errors import NotAllowed
 from storage.auth.sessions_postgres import end_all_sessions
 from storage.auth.users_postgres import change_ban

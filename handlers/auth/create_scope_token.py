@@ -1,7 +1,9 @@
 """Lend others the sight of channels: a link to a live auction, an order's progress for the family."""
 
 from handlers.auth.rules import SCOPE_TOKENS_MAX
+from handlers.auth.tools import AuthTools
 from handlers.contract import Caller, Event, Outcome, Stores
+from handlers.domain import ChannelKinds
 from protocols.auth.commands import (
     CreateScopeToken,
     NotShareable,
@@ -10,7 +12,7 @@ from protocols.auth.commands import (
     SessionOver,
     TooManyScopeTokens,
 )
-from protocols.topics import SHAREABLE, parse_channel, personal_channel
+from protocols.topics import personal_channel
 from protocols.values import new_id, to_timestamp
 from storage.auth.scope_tokens_postgres import MadeToken, insert_scope_token, list_scope_tokens
 from storage.auth.sessions_postgres import lock_access
@@ -26,8 +28,8 @@ async def create_scope_token(
     Raises: NotShareable, SessionOver, TooManyScopeTokens.
     """
     for channel in command.channels:
-        parsed = parse_channel(channel)
-        if parsed is None or parsed[0] not in SHAREABLE:
+        kind = stores.need(ChannelKinds).kind_of(channel)
+        if kind is None or not kind.shareable:
             raise NotShareable(f"`{channel}` cannot be shared by a token")
     if caller.session_id is None:
         raise SessionOver
@@ -47,7 +49,7 @@ async def create_scope_token(
         expires_at_ms=ends_at_ms,
     )
     await insert_scope_token(stores.db, made, caller.id, caller.session_id, access.access_version)
-    token = stores.auth.sign_scope_token(
+    token = stores.need(AuthTools).sign_scope_token(
         made.token_id, issuer, access.access_version, command.channels, now_ms, ends_at_ms
     )
     expires_at = to_timestamp(ends_at_ms)

@@ -2,7 +2,8 @@
 
 from handlers.auth.sessions import to_user
 from handlers.contract import Caller, Outcome, Stores
-from protocols.auth.commands import GetMe, UserNotFound
+from protocols.auth.commands import GetMe
+from protocols.auth.refusals import UserNotFound
 from storage.auth.users_postgres import read_user
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from storage.auth.key_files import KeyFileError, load_or_create, read_keys
+from storage.platform.key_files import KeyFileError, load_or_create, read_keys
 
 SIGNING_FILE = "signing_keys.json"
 REFRESH_FILE = "refresh_keys.json"

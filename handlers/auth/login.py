@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from handlers.auth import rules
 from handlers.auth.sessions import start_session
+from handlers.auth.tools import AuthTools
 from handlers.contract import Caller, Outcome, Preparation, Stores
 from protocols.auth.commands import AccountBanned, BadCredentials, Login
 from protocols.errors import Fault, RateLimited
@@ -28,7 +29,7 @@ async def prepare_login(command: Login, caller: Caller, before: Preparation) -> 
     """
     email = rules.normalise_email(command.email)
     counters: list[tuple[str, int]] = []
-    if before.auth.limit_attempts:
+    if before.need(AuthTools).limit_attempts:
         if caller.remote_ip:
             counters.append((ip_key(caller.remote_ip), rules.IP_ATTEMPTS_MAX))
         counters.append((account_key(email), rules.ACCOUNT_ATTEMPTS_MAX))
@@ -37,7 +38,7 @@ async def prepare_login(command: Login, caller: Caller, before: Preparation) -> 
         async with before.connection() as db:
             user = await read_user_by_email(db, email)
         password_hash = user.password_hash if user else None
-        fits = await before.auth.check_password(command.password, password_hash)
+        fits = await before.need(AuthTools).check_password(command.password, password_hash)
     except Fault:
         await _give_back(before.redis, counters)  # we failed, not the caller
         raise

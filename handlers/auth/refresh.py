@@ -2,6 +2,7 @@
 
 from handlers.auth.rules import RefreshVerdict, check_refresh
 from handlers.auth.sessions import announce_ends, sign_tokens
+from handlers.auth.tools import AuthTools
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auth.commands import Refresh, Refreshed, RefreshReused, SessionOver, TokenExpired, TokenInvalid
 from storage.auth.sessions_postgres import end_session, lock_session, rotate_session
@@ -14,7 +15,7 @@ async def refresh(command: Refresh, _caller: Caller, stores: Stores, now_ms: int
 
     Raises: TokenInvalid, TokenExpired, SessionOver, RefreshReused.
     """
-    session_id, presented = stores.auth.read_refresh_token(command.refresh_token)
+    session_id, presented = stores.need(AuthTools).read_refresh_token(command.refresh_token)
     session = await lock_session(stores.db, session_id)  # serialises refreshes of one session
     if session is None:
         raise TokenInvalid

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from handlers.auth import rules
 from handlers.auth.sessions import start_session
+from handlers.auth.tools import AuthTools
 from handlers.contract import Caller, Outcome, Preparation, Stores
 from protocols.auth.commands import EmailTaken, Register
 from protocols.values import new_id
@@ -29,7 +30,9 @@ async def prepare_register(command: Register, _caller: Caller, before: Preparati
     email = rules.normalise_email(command.email)
     display_name = rules.check_display_name(command.display_name)
     rules.check_password(command.password, email, display_name)
-    return HashedRegister(new_id(), email, display_name, await before.auth.hash_password(command.password))
+    return HashedRegister(
+        new_id(), email, display_name, await before.need(AuthTools).hash_password(command.password)
+    )
 
 
 async def register(command: HashedRegister, caller: Caller, stores: Stores, now_ms: int) -> Outcome:

@@ -26,9 +26,9 @@ from handlers.auth.tokens import (
     sign,
 )
 from handlers.contract import Caller
+from handlers.domain import ChannelKinds
 from protocols.auth.commands import ScopeTokenOver, SessionOver, TokenExpired
 from protocols.errors import NotAllowed
-from protocols.topics import SHAREABLE, parse_channel
 from protocols.values import now_instant
 from storage.auth.scope_tokens_postgres import read_lender
 from storage.engines.postgres import Database
@@ -49,12 +49,12 @@ class Scope(Verified):
     token_id: UUID
     channels: frozenset[str]
 
-    def check(self, channel: str) -> None:
+    def check(self, channel: str, kinds: ChannelKinds) -> None:
         """Raises NotAllowed unless the token names the channel or its kind, and the kind may be shared."""
-        parsed = parse_channel(channel)
-        if parsed is None or parsed[0] not in SHAREABLE:
+        kind = kinds.kind_of(channel)
+        if kind is None or not kind.shareable:
             raise NotAllowed
-        if channel not in self.channels and f"{parsed[0]}:*" not in self.channels:
+        if channel not in self.channels and f"{kind.word}:*" not in self.channels:
             raise NotAllowed("The token is for other channels")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from handlers.auth.rules import SESSION_LIFE_MS, SESSIONS_MAX
+from handlers.auth.tools import AuthTools
 from handlers.contract import Caller, Event, Outcome, Stores
 from protocols.auth.commands import EndReason, SessionEnded, SessionStarted, SignedIn, Tokens, User
 from protocols.topics import personal_channel
@@ -37,10 +38,10 @@ def sign_tokens(
     """Return the tokens of a session (`owner.session_id`) at a counter."""
     if owner.session_id is None:
         raise AssertionError("tokens belong to a session")
-    access_token, life_s = stores.auth.sign_access_token(owner, access_version, now_ms, ends_at_ms)
+    access_token, life_s = stores.need(AuthTools).sign_access_token(owner, access_version, now_ms, ends_at_ms)
     return Tokens(
         access_token=access_token,
-        refresh_token=stores.auth.sign_refresh_token(owner.session_id, counter),
+        refresh_token=stores.need(AuthTools).sign_refresh_token(owner.session_id, counter),
         expires_in=life_s,
     )
 

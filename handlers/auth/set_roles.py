@@ -2,7 +2,8 @@
 
 from handlers.auth.sessions import to_user
 from handlers.contract import Caller, Event, Outcome, Stores
-from protocols.auth.commands import AccessChanged, SetRoles, UserNotFound
+from protocols.auth.commands import AccessChanged, SetRoles
+from protocols.auth.refusals import UserNotFound
 from protocols.errors import NotAllowed
 from protocols.topics import personal_channel
 from storage.auth.users_postgres import change_roles

@@ -1,6 +1,7 @@
-"""The keys and the hasher behind `Stores.auth`: one object per process."""
+"""The keys and the password hasher of the auth domain: one object per process."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -9,9 +10,10 @@ from handlers.auth.passwords import PasswordHasher
 from handlers.auth.scope_tokens import ScopeSigner
 from handlers.auth.tokens import RefreshTokens, TokenSigner
 from handlers.contract import Caller
+from handlers.domain import ToolContext
 
 
-class KeyedAuthTools:
+class AuthTools:
     """Real keys from a folder, real argon2id."""
 
     def __init__(
@@ -32,17 +34,17 @@ class KeyedAuthTools:
         self._refresh = RefreshTokens(load_refresh_keys(folder))
 
     async def hash_password(self, password: str) -> str:
-        """See `AuthTools`."""
+        """Return the hash to store. Raises TemporarilyUnavailable when too many wait."""
         return await self.hasher.hash(password)
 
     async def check_password(self, password: str, password_hash: str | None) -> bool:
-        """See `AuthTools`."""
+        """Return whether it matches; None (no such account) costs the same. Raises TemporarilyUnavailable."""
         return await self.hasher.check(password, password_hash)
 
     def sign_access_token(
         self, caller: Caller, access_version: int, now_ms: int, ends_at_ms: int
     ) -> tuple[str, int]:
-        """See `AuthTools`."""
+        """Return an access token that expires by `ends_at_ms` at the latest, and its life in seconds."""
         return self._access.sign(caller, access_version, now_ms, ends_at_ms)
 
     def sign_scope_token(
@@ -54,17 +56,30 @@ class KeyedAuthTools:
         now_ms: int,
         ends_at_ms: int,
     ) -> str:
-        """See `AuthTools`."""
+        """Return a token that lends what its issuer may follow of these channels."""
         return self._scopes.sign(token_id, issuer, access_version, channels, now_ms, ends_at_ms)
 
     def sign_refresh_token(self, session_id: UUID, counter: int) -> str:
-        """See `AuthTools`."""
+        """Return the refresh token of a session at a counter; the same input gives the same token."""
         return self._refresh.sign(session_id, counter)
 
     def read_refresh_token(self, token: str) -> tuple[UUID, int]:
-        """See `AuthTools`."""
+        """Return session and counter of a refresh token of ours. Raises TokenInvalid."""
         return self._refresh.read(token)
 
     def close(self) -> None:
         """Stop the hasher's threads."""
         self.hasher.close()
+
+
+@asynccontextmanager
+async def open_auth_tools(context: ToolContext) -> AsyncIterator[AuthTools]:
+    """Read the keys of this installation, making them at the very first start. Raises KeyFileError."""
+    settings = context.settings
+    tools = AuthTools(
+        settings.secrets_folder, settings.url, settings.access_token_s, limit_attempts=settings.rate_limits
+    )
+    try:
+        yield tools
+    finally:
+        tools.close()

@@ -1,14 +1,18 @@
 """Listings: offers of goods, the category tree, search. The table of contents of the domain."""
 
-from handlers.contract import Permission, Route, TimerHandler
+from handlers.contract import Permission, Route
+from handlers.domain import Domain, TimerKind, ToolKind
+from handlers.listings.channels import CHANNELS
 from handlers.listings.create_listing import create_listing
 from handlers.listings.delete_draft import delete_draft
+from handlers.listings.demo import add_demo_listings
 from handlers.listings.get_listing import get_listing
 from handlers.listings.goods import routes as goods_routes
 from handlers.listings.list_categories import list_categories
 from handlers.listings.list_own_listings import list_own_listings
 from handlers.listings.photos import routes as photo_routes
 from handlers.listings.photos.sweep_photos import sweep_photos
+from handlers.listings.photos.tools import PhotoTools, open_photo_place, open_photo_tools
 from handlers.listings.publish_listing import publish_listing
 from handlers.listings.search_listings import search_listings
 from handlers.listings.searches import routes as search_routes
@@ -20,8 +24,9 @@ from handlers.listings.update_listing import update_listing
 from handlers.listings.withdraw_listing import withdraw_listing
 from protocols.errors import NotAllowed, Stale
 from protocols.listings.commands import (
+    EVENTS,
+    PERSONAL_EVENTS,
     Categories,
-    CategoryNotFound,
     CreateListing,
     DeleteDraft,
     FoundListings,
@@ -40,6 +45,7 @@ from protocols.listings.commands import (
     WithdrawListing,
 )
 from protocols.listings.goods import GoodsProhibited
+from protocols.listings.refusals import CategoryNotFound
 from protocols.listings.stock import StockHeld
 
 _ROUTES: tuple[Route, ...] = (
@@ -159,9 +165,20 @@ ROUTES: tuple[Route, ...] = (
     *goods_routes.ROUTES,
 )
 
-TIMERS: dict[str, TimerHandler] = {
-    "expire_reservations": expire_reservations,
-    "sweep_photos": sweep_photos,
-    "match_searches": match_searches,
-    "notify_matches": notify_matches,
-}
+TIMERS = (
+    TimerKind(name="expire_reservations", handler=expire_reservations),
+    TimerKind(name="sweep_photos", handler=sweep_photos),
+    TimerKind(name="match_searches", handler=match_searches),
+    TimerKind(name="notify_matches", handler=notify_matches),
+)
+
+DOMAIN = Domain(
+    name="listings",
+    routes=ROUTES,
+    channels=CHANNELS,
+    timers=TIMERS,
+    tools=(ToolKind(PhotoTools, open_photo_tools, check=open_photo_place),),
+    personal_events=PERSONAL_EVENTS,
+    stream_events=EVENTS,
+    demo=add_demo_listings,
+)

@@ -10,8 +10,9 @@ from handlers.listings.rules import (
     check_title,
 )
 from handlers.listings.views import to_listing
-from protocols.listings.commands import CategoryNotFound, CreateListing, ListingCreated
-from protocols.topics import listing_stream
+from protocols.listings.channels import listing_stream
+from protocols.listings.commands import CreateListing, ListingCreated
+from protocols.listings.refusals import CategoryNotFound
 from protocols.values import new_id
 from storage.listings.listings_postgres import ListingRow, insert_listing, read_branch
 

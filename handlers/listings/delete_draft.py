@@ -3,8 +3,8 @@
 from handlers.contract import Caller, Event, Outcome, Stores
 from handlers.listings.changes import own_listing
 from handlers.listings.photos.changes import sweeping
+from protocols.listings.channels import listing_stream
 from protocols.listings.commands import DeleteDraft, DraftDeleted, ListingNotDraft
-from protocols.topics import listing_stream
 from storage.listings.listings_postgres import delete_listing, lock_listing
 
 

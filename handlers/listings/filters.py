@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from handlers.listings.rules import check_currency, has_controls, refuse
-from protocols.listings.commands import CategoryNotFound
+from protocols.listings.refusals import CategoryNotFound
 from protocols.listings.saved_searches import SearchFilters
 from protocols.places import parse_near
 from storage.engines.postgres import Connection

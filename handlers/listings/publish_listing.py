@@ -6,8 +6,8 @@ from handlers.contract import Caller, Event, Outcome, Stores, Timer
 from handlers.listings.changes import own_listing
 from handlers.listings.goods.verdicts import refuse_prohibited
 from handlers.listings.views import stock_value, to_listing
+from protocols.listings.channels import listing_stream
 from protocols.listings.commands import ListingNotActive, ListingPublished, PublishListing
-from protocols.topics import listing_stream
 from storage.listings.listings_postgres import lock_listing, update_listing_row
 
 

@@ -13,8 +13,9 @@ from handlers.listings.changes import (
 )
 from handlers.listings.goods.verdicts import refuse_prohibited
 from handlers.listings.views import stock_value, to_listing
-from protocols.listings.commands import CategoryNotFound, ListingUpdated, UpdateListing
-from protocols.topics import listing_stream
+from protocols.listings.channels import listing_stream
+from protocols.listings.commands import ListingUpdated, UpdateListing
+from protocols.listings.refusals import CategoryNotFound
 from storage.auctions.lookups import read_open_auction
 from storage.listings.listings_postgres import lock_listing, read_branch, update_listing_row
 from storage.listings.stock_postgres import insert_movements, movement_of

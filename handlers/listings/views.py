@@ -2,10 +2,10 @@
 
 from handlers.contract import Latest
 from handlers.listings.photo_names import file_path
+from protocols.listings.channels import stock_channel
 from protocols.listings.commands import FoundListing, Listing
 from protocols.listings.photos import Photo
 from protocols.listings.stock_levels import StockLevel
-from protocols.topics import stock_channel
 from protocols.values import GeoPoint, to_timestamp
 from storage.listings.listings_postgres import ListingRow
 from storage.listings.photos_postgres import PhotoRow

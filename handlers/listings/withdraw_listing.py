@@ -5,8 +5,8 @@ from dataclasses import replace
 from handlers.contract import Caller, Event, Outcome, Stores
 from handlers.listings.changes import check_auction, own_listing
 from handlers.listings.views import stock_value, to_listing
+from protocols.listings.channels import listing_stream
 from protocols.listings.commands import ListingInAuction, ListingNotActive, ListingWithdrawn, WithdrawListing
-from protocols.topics import listing_stream
 from storage.auctions.lookups import read_open_auction
 from storage.listings.listings_postgres import lock_listing, update_listing_row
 

@@ -307,12 +307,6 @@ class AccountBanned(Refusal):
     code, number, status = "account_banned", 506, 403
 
 
-class UserNotFound(Refusal):
-    """There is no such user."""
-
-    code, number, status = "user_not_found", 507, 404
-
-
 class SessionNotFound(Refusal):
     """You have no such live session."""
 

@@ -329,12 +329,6 @@ class ListingNotFound(Refusal):
     code, number, status = "listing_not_found", 600, 404
 
 
-class CategoryNotFound(Refusal):
-    """There is no such category; `GET /v1/categories` lists them."""
-
-    code, number, status = "category_not_found", 601, 422
-
-
 class ListingNotActive(Refusal):
     """The listing is not on the market: a draft, withdrawn or sold."""
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from itertools import count
 
 from realtime.channels.fanout import Audience, Fanout
-from realtime.connection.writer import Counters, Writer
 from realtime.limits import Limits
 from realtime.ports import Entry, Lane, Log
+from realtime.transport.writer import Counters, Writer
 
 Observer = Callable[[str, Entry], None]
 

@@ -86,7 +86,7 @@ def _copies(source: bytes, target: bytes) -> list[tuple[int, int, int]]:
         if end > at:
             done = at = end
         else:
-            at += 1
+            at = max(at + 1, start + length - BLOCK)  # what is not worth a copy is measured once
     back = _run_back(source, target, len(source), len(target), done)
     _add(found, target, len(target) - back, len(target), len(source) - back)
     return found
@@ -147,7 +147,7 @@ def _number(value: int) -> bytes:
 def _read_number(delta: bytes, at: int) -> tuple[int, int]:
     value = 0
     first = at
-    while at < len(delta) and (digit := _VALUES.get(delta[at])) is not None:
+    while at - first < 12 and at < len(delta) and (digit := _VALUES.get(delta[at])) is not None:
         value = value << 6 | digit
         at += 1
     if not 0 < at - first <= 11:

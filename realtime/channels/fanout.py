@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from realtime.channels.publication import JSON, PROTOBUF, Codec, Publication, encode_for_delta, find_deltas
+from realtime.channels.publication import Publication, encode_for_delta, find_deltas
 from realtime.channels.tags import TagsFilter
-from realtime.connection.writer import Counters, Flusher, Writer
+from realtime.codecs import JSON, PROTOBUF, Codec
 from realtime.limits import FRAME_BYTES_AIM, Limits
 from realtime.ports import Entry
 from realtime.transport.frames import BINARY, TEXT, build_frame
+from realtime.transport.writer import Counters, Flusher, Writer
 
 Readers = Mapping[Writer, Callable[[bytes], None]]
 """Readers and their transports' `write`, in the order they came: a set's order would cost a microsecond a write."""

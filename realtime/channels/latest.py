@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from realtime.channels.channel import Channel, HubContext
 from realtime.channels.fanout import PLAIN, Audience, Style
 from realtime.channels.publication import Publication
-from realtime.connection.writer import Writer
 from realtime.ports import Entry, Lane
+from realtime.transport.writer import Writer
 
 
 class LatestGroup:

@@ -2,14 +2,9 @@
 
 from collections.abc import Sequence
 
-from protocols.wire.codec_json import JsonCodec
-from protocols.wire.codec_protobuf import ProtobufCodec
 from realtime.channels.delta import make_delta
+from realtime.codecs import JSON, Codec
 from realtime.ports import Entry
-
-JSON = JsonCodec()
-PROTOBUF = ProtobufCodec()
-Codec = JsonCodec | ProtobufCodec
 
 DELTA_SOURCE_BYTES_MAX = 32_768
 """Larger publications are sent whole: looking for what they share would hold up everybody else."""

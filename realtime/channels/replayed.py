@@ -14,8 +14,8 @@ from realtime.channels.channel import Channel, HubContext
 from realtime.channels.fanout import PLAIN, Style
 from realtime.channels.publication import Publication
 from realtime.channels.ring import Ring
-from realtime.connection.writer import Writer
 from realtime.ports import Entry, Lane
+from realtime.transport.writer import Writer
 
 _log = logging.getLogger(__name__)
 

@@ -1,1 +1,1 @@
-"""One client: connect, commands in order, outgoing bytes, deadlines."""
+"""One client: connect, subscribe, ask, commands in order."""

@@ -27,9 +27,8 @@ from protocols.wire.centrifuge import (
 )
 from realtime.channels.channel import Channel
 from realtime.channels.latest import LatestChannel
-from realtime.channels.publication import Codec
-from realtime.channels.subscribing import join_by_server
-from realtime.connection.writer import joined
+from realtime.codecs import Codec
+from realtime.connection.subscribing import join_by_server
 from realtime.hooks import (
     Cause,
     Connected,
@@ -45,6 +44,7 @@ from realtime.hub import Hub, Member
 from realtime.ports import ChannelRule, ConnectRequestContext, Identity
 from realtime.transport.frames import BINARY, TEXT, build_frame
 from realtime.transport.sockets import Socket
+from realtime.transport.writer import joined
 
 _log = logging.getLogger(__name__)
 
@@ -461,6 +461,10 @@ class Connection(Member):
         self.disconnect(DisconnectCode.SHUTDOWN, "shutdown")
         self.flusher.flush()
 
+    def flooded(self, reason: str) -> None:
+        """The client sends frames without commands in them faster than any client needs to."""
+        self.disconnect(DisconnectCode.TOO_MANY_REQUESTS, reason)
+
     def send_away(self) -> bool:
         """Disconnect for another process to take over; False, reading no more, while a command is under way."""
         if self.state != CLOSED:
@@ -494,6 +498,8 @@ class Connection(Member):
         """End the connection with a disconnect push and a close frame; the code carries the reconnect policy."""
         if self.state == CLOSED:
             return
+        if code == DisconnectCode.TOO_MANY_REQUESTS:
+            self.hub.counters.flood_cuts += 1
         self._forget()
         push = build_frame(self.codec.push_disconnect(code, reason), BINARY if self.codec.binary else TEXT)
         out, self.out = self.out, None

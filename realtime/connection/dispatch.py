@@ -32,11 +32,11 @@ from protocols.wire.centrifuge import (
     UnsubscribeRequest,
     UnsubscribeResult,
 )
-from realtime.channels.channel_queries import ChannelQuestions
 from realtime.channels.replayed import ReplayedChannel
-from realtime.channels.subscribing import is_epoch, join, seconds_left
+from realtime.connection.channel_queries import ChannelQuestions
 from realtime.connection.connection import FAILED, NEW, OPEN, Connection
 from realtime.connection.fast_connect import ANSWER_WITHIN_S, VERSION, FastConnect, Prepared, complete_connect
+from realtime.connection.subscribing import is_epoch, join, seconds_left
 from realtime.hooks import Cause
 from realtime.hub import Hub
 from realtime.ports import ApplicationPort, ChannelRule, DisconnectError, PendingReply, ProtocolError

@@ -16,8 +16,8 @@ from protocols.values import new_id, now_instant, to_timestamp
 from protocols.wire.centrifuge import Command, ConnectRequest, ConnectResult, SubscribeResult
 from realtime.channels.channel import Channel
 from realtime.channels.replayed import ReplayedChannel
-from realtime.channels.subscribing import is_epoch, join_by_server, seconds_left
 from realtime.connection.connection import NEW, Connection
+from realtime.connection.subscribing import is_epoch, join_by_server, seconds_left
 from realtime.ports import ApplicationPort, ChannelRule
 
 VERSION = "mnbara"

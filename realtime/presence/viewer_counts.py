@@ -8,10 +8,9 @@ Source: decision 0067.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 
-from protocols.topics import viewer_group_of
 from realtime.channels.channel import Channel, HubContext
 from realtime.channels.fanout import Audience
 from realtime.ports import ViewerCountStore
@@ -35,9 +34,17 @@ _Seen = tuple[tuple[int, ...], int]
 class ViewerCounts:
     """The crowds of one hub's channels."""
 
-    def __init__(self, store: ViewerCountStore, context: HubContext, channels: Mapping[str, Channel]) -> None:
+    def __init__(
+        self,
+        store: ViewerCountStore,
+        context: HubContext,
+        channels: Mapping[str, Channel],
+        group_of: Callable[[str], str | None],
+    ) -> None:
         """Start with none; `channels` are the hub's own, as they come and go."""
         self._store, self._context, self._channels = store, context, channels
+        self.group_of = group_of
+        """Returns what the followers of a channel are counted for, or None."""
         self._told: dict[str, _Seen] = {}
         self._answers: dict[str, tuple[float, asyncio.Task[int]]] = {}
 
@@ -80,7 +87,7 @@ class ViewerCounts:
         """Return whom the channels of each crowd have."""
         found: dict[str, list[Audience]] = {}
         for place, (name, channel) in enumerate(list(self._channels.items()), 1):
-            crowd = viewer_group_of(name)
+            crowd = self.group_of(name)
             audiences = [one for one in channel.audiences() if one] if crowd is not None else None
             if crowd is not None and audiences:
                 found.setdefault(crowd, []).extend(audiences)

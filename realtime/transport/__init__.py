@@ -1,1 +1,1 @@
-"""Bytes of sockets and streams: handshakes, frames, the emulated transports."""
+"""Bytes of sockets and streams: handshakes, frames, outgoing buffers, deadlines, admission."""

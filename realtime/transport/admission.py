@@ -14,8 +14,8 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from realtime.connection.writer import Counters, Writer
 from realtime.limits import Limits
+from realtime.transport.writer import Counters, Writer
 
 LEAVING, FULL, LATE, UNSENT, CONNECTING = "leaving", "full", "late", "unsent", "connecting"
 REASONS = (LEAVING, FULL, LATE, UNSENT, CONNECTING)

@@ -2,14 +2,22 @@
 
 `FrameReader` is the server's side of RFC 6455 section 5 after the handshake: masks required, no extensions, control
 frames between fragments, UTF-8 of text, the size bound checked on the header before anything is buffered. It copies
-each byte a fixed number of times however the network cuts the stream.
+each byte a fixed number of times however the network cuts the stream, and handles a bounded number of frames per call.
 """
 
 from websockets.speedups import apply_mask
 
+from realtime.limits import (
+    FRAGMENT_BYTES_MIN,
+    FRAGMENTS_MAX,
+    MESSAGE_BYTES_MAX,
+    TURN_BYTES_MAX,
+    TURN_FRAMES_MAX,
+)
+
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
-PROTOCOL_ERROR, INVALID_PAYLOAD, TOO_BIG = 1002, 1007, 1009
+PROTOCOL_ERROR, INVALID_PAYLOAD, POLICY_VIOLATION, TOO_BIG = 1002, 1007, 1008, 1009
 NO_STATUS, ABNORMAL = 1005, 1006
 
 _CODES_FOR_THE_WIRE = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
@@ -75,21 +83,21 @@ def parse_close(payload: bytes) -> tuple[int, str]:
 class FrameReader:
     """Parses one client's stream; a subclass says what happens with messages and control frames."""
 
-    __slots__ = ("fragments", "needed", "opcode", "pending", "reading", "start")
-
-    message_bytes_max = 65_536
+    __slots__ = ("fragment_count", "fragments", "needed", "opcode", "pending", "reading", "start")
 
     def __init__(self) -> None:
         """Start at a frame boundary."""
         self.pending: bytearray | bytes = b""
-        """Bytes of a frame that is not whole yet, or that wait because reading is paused."""
+        """Bytes of a frame that is not whole yet, or that wait for a later turn or for the consumer."""
         self.start = 0
-        """Where in `pending` parsing goes on; not 0 only after a pause."""
+        """Where in `pending` parsing goes on; not 0 only while frames wait."""
         self.needed = 2
         """Length `pending` must reach before it is worth looking at again."""
         self.opcode = CONTINUATION
         """TEXT or BINARY while a fragmented message is open."""
         self.fragments: bytearray | None = None
+        self.fragment_count = 0
+        """Frames of the open message so far."""
         self.reading = True
         """False: the consumer is behind; parsing stops after the current message."""
 
@@ -101,8 +109,16 @@ class FrameReader:
         """Take a CLOSE, PING or PONG."""
         raise NotImplementedError
 
-    def feed(self, data: bytes) -> None:
-        """Parse what has arrived; with nothing, go on where a pause left off. Raises WireError, which is final."""
+    def surplus_received(self) -> None:
+        """Count a frame that no budget of commands sees: a control frame or a small fragment. May raise WireError."""
+        raise NotImplementedError
+
+    def feed(self, data: bytes) -> bool:
+        """Parse what has arrived; with nothing, go on where the last call stopped.
+
+        Return whether frames wait for another call: one handles `TURN_FRAMES_MAX` frames, or the frames that begin in
+        `TURN_BYTES_MAX` bytes, whatever is less. Raises WireError, which is final. Cost: linear in `data`.
+        """
         position = 0
         if self.pending:
             pending = self.pending
@@ -112,15 +128,17 @@ class FrameReader:
                     self.start = 0
                 pending += data
             if len(pending) - self.start < self.needed or not self.reading:
-                return
+                return False
             data, position = bytes(pending), self.start  # no copy when it is bytes already
             self.pending, self.start = b"", 0
         end = len(data)
+        bytes_end, frames_left = position + TURN_BYTES_MAX, TURN_FRAMES_MAX
         self.needed = 2
         while end - position >= 2:
-            if not self.reading:
+            if not self.reading or not frames_left or position >= bytes_end:
                 self.pending, self.start, self.needed = data, position, 0
-                return
+                return self.reading
+            frames_left -= 1
             used = self._frame(data, position, end)
             if used == position:
                 break
@@ -128,6 +146,7 @@ class FrameReader:
             self.needed = 2
         if position < end:
             self.pending = data[position:]
+        return False
 
     def _frame(self, data: bytes, start: int, end: int) -> int:
         """Handle the frame at `start`; return where the next one begins, or `start` when this one is not whole."""
@@ -150,7 +169,7 @@ class FrameReader:
             size = int.from_bytes(data[start + 2 : start + 2 + wide], "big")
         if first != 0x81:
             self._check(first, opcode)
-        if opcode < CLOSE and size + len(self.fragments or b"") > self.message_bytes_max:
+        if opcode < CLOSE and size + len(self.fragments or b"") > MESSAGE_BYTES_MAX:
             raise WireError(TOO_BIG, "message is too big")
         if end < body + size:
             self.needed = body + size - start
@@ -174,6 +193,7 @@ class FrameReader:
     def _payload(self, first: int, opcode: int, payload: bytes) -> None:
         """Pass on a whole message or control frame, or keep a fragment."""
         if opcode >= CLOSE:
+            self.surplus_received()
             self.control_received(opcode, payload)
             return
         if self.fragments is not None:
@@ -181,10 +201,12 @@ class FrameReader:
                 raise WireError(PROTOCOL_ERROR, "message inside a fragmented message")
             self.fragments += payload
             if not first & 0x80:
+                self._count_fragment(payload)
                 return
             payload, opcode, self.fragments = bytes(self.fragments), self.opcode, None
         elif not first & 0x80:
-            self.fragments, self.opcode = bytearray(payload), opcode
+            self.fragments, self.opcode, self.fragment_count = bytearray(payload), opcode, 0
+            self._count_fragment(payload)
             return
         if opcode == TEXT and not payload.isascii():
             try:
@@ -192,3 +214,11 @@ class FrameReader:
             except UnicodeDecodeError as error:
                 raise WireError(INVALID_PAYLOAD, "text is not UTF-8") from error
         self.message_received(payload, opcode)
+
+    def _count_fragment(self, payload: bytes) -> None:
+        """Count a frame after which its message goes on. Raises WireError 1008 when that has too many."""
+        self.fragment_count += 1
+        if self.fragment_count >= FRAGMENTS_MAX:
+            raise WireError(POLICY_VIOLATION, "too many fragments")
+        if len(payload) < FRAGMENT_BYTES_MIN:
+            self.surplus_received()

@@ -50,6 +50,10 @@ class SocketUser(Protocol):
         """The process is about to leave."""
         ...
 
+    def flooded(self, reason: str) -> None:
+        """The client sends more frames than it may; close the socket, which reads nothing more of it."""
+        ...
+
 
 class Socket(Protocol):
     """An open websocket, as the connection sees it."""

@@ -14,12 +14,15 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from realtime.limits import Limits
+from realtime.limits import TURN_FRAMES_MAX, Limits
 from realtime.transport.admission import Admission, RefusedEntry
 from realtime.transport.frames import NO_STATUS, split_frames
 from realtime.transport.sockets import Receive, Send, SocketUser
 
 TRANSPORT_EXTENSION = "mnbara.transport"
+
+_KEPT_BYTES = 64
+"""What keeping a posted message costs beside its own bytes; an empty one is not free."""
 
 Framing = Callable[[bytes], bytes]
 """Turns the payload of one websocket frame into bytes of the stream."""
@@ -215,10 +218,11 @@ class StreamSocket:
             if self._user:
                 self._user.message_received(data)
             return True
-        if self._inbox_bytes + len(data) > self._limits.stream_inbox_bytes_max:
+        size = len(data) + _KEPT_BYTES
+        if self._inbox_bytes + size > self._limits.stream_inbox_bytes_max:
             return False
         self._inbox.append(data)
-        self._inbox_bytes += len(data)
+        self._inbox_bytes += size
         return True
 
     async def run(self, receive: Receive) -> None:
@@ -265,8 +269,11 @@ class StreamSocket:
                 await self._wake.wait()
 
     def _go_on(self) -> None:
-        """Hand over what was kept, as far as the connection takes it."""
-        while self._inbox and self._reading and not self.closing and self._user:
+        """Hand over what was kept, as far as the connection takes it and one turn of the event loop allows."""
+        for _ in range(TURN_FRAMES_MAX):
+            if not self._inbox or not self._reading or self.closing or not self._user:
+                return
             data = self._inbox.popleft()
-            self._inbox_bytes -= len(data)
+            self._inbox_bytes -= len(data) + _KEPT_BYTES
             self._user.message_received(data)
+        asyncio.get_running_loop().call_soon(self._go_on)

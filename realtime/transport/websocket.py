@@ -10,6 +10,7 @@ coroutine. No permessage-deflate: it costs 53 KB a connection. Source: RFC 6455,
 import asyncio
 import http
 import logging
+import time
 from collections import deque
 from typing import Any, cast
 from urllib.parse import unquote
@@ -21,13 +22,15 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
-from realtime.limits import MESSAGE_BYTES_MAX, Limits
+from protocols.budgets import decide
+from realtime.limits import DISCARDED_BYTES_MAX, FRAMES_RULE, Limits
 from realtime.transport.frames import (
     ABNORMAL,
     BINARY,
     CLOSE,
     NO_STATUS,
     PING,
+    POLICY_VIOLATION,
     PONG,
     TEXT,
     FrameReader,
@@ -85,6 +88,9 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         "_close_sent",
         "_close_timer",
         "_discard_input",
+        "_discarded_bytes",
+        "_frames_tat_us",
+        "_go_on_scheduled",
         "_handshake",
         "_inbox",
         "_lost",
@@ -93,8 +99,6 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         "transport",
         "write",
     )
-
-    message_bytes_max = MESSAGE_BYTES_MAX
 
     def __init__(
         self,
@@ -109,7 +113,8 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         self._handshake = None if config is None else _Handshake(config, app_state)
         self._inbox: _Inbox | None = None
         self._user: SocketUser | None = None
-        self._close_sent = self._lost = self._discard_input = False
+        self._close_sent = self._lost = self._discard_input = self._go_on_scheduled = False
+        self._frames_tat_us = self._discarded_bytes = 0
         self._close_timer: asyncio.TimerHandle | None = None
         self.transport: asyncio.Transport
 
@@ -129,14 +134,16 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         self._state.connections.add(self)  # type: ignore[arg-type]
 
     def data_received(self, data: bytes) -> None:
-        """Parse; a broken rule closes with its code."""
+        """Parse what one turn allows; a broken rule closes with its code."""
         if self._handshake is not None:
             self._receive_handshake(self._handshake, data)
             return
         if self._discard_input:
+            self._discard(data)
             return
         try:
-            self.feed(data)
+            if self.feed(data):
+                self._wait_for_next_turn()
         except WireError as error:
             self._fail(error.code, error.reason)
 
@@ -231,7 +238,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         """Go on with what is buffered, then with the network."""
         if not self.reading:
             self.reading = True
-            asyncio.get_running_loop().call_soon(self._go_on)
+            self._schedule_go_on()
 
     def close(self, code: int, reason: str) -> None:
         """Send a close frame, wait a little for the peer's, and leave."""
@@ -247,6 +254,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
     def message_received(self, payload: bytes, opcode: int) -> None:
         """Pass a whole message to the user or the ASGI application."""
         if self._close_sent:
+            self.surplus_received()
             return
         if self._user is not None:
             self._user.message_received(payload)
@@ -275,9 +283,18 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
                 self._leave(code, reason)
             self._finish()
 
+    def surplus_received(self) -> None:
+        """Take a frame from the budget of frames. Raises WireError 1008 when it is spent."""
+        now_us = time.monotonic_ns() // 1000
+        verdict, self._frames_tat_us = decide(self._frames_tat_us, now_us, 1, FRAMES_RULE)
+        if not verdict.allowed:
+            raise WireError(POLICY_VIOLATION, "too many frames")
+
     def _fail(self, code: int, reason: str) -> None:
         """Close because the peer broke a rule; what it still sends is not worth reading."""
         self.pending, self.fragments = b"", None
+        if code == POLICY_VIOLATION and self._user is not None and not self._close_sent:
+            self._user.flooded(reason)  # a connection has a code of its own for this
         if not self._close_sent:
             self._close_sent = True
             self.write(build_close(code, reason))
@@ -305,12 +322,32 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
             loop = asyncio.get_running_loop()
             self._close_timer = loop.call_later(_CLOSE_TIMEOUT_S, self.transport.abort)
 
+    def _discard(self, data: bytes) -> None:
+        """Read past what a peer sends that broke a rule, one read in a turn, until it has sent too much."""
+        self._discarded_bytes += len(data)
+        if self._discarded_bytes > DISCARDED_BYTES_MAX:
+            self.transport.abort()
+        elif data:
+            self._wait_for_next_turn()
+
+    def _wait_for_next_turn(self) -> None:
+        """Read no more in this turn of the event loop; `_go_on` follows in the next one."""
+        if not self._lost and not self.transport.is_closing():
+            self.transport.pause_reading()
+            self._schedule_go_on()
+
+    def _schedule_go_on(self) -> None:
+        if not self._go_on_scheduled:
+            self._go_on_scheduled = True
+            asyncio.get_running_loop().call_soon(self._go_on)
+
     def _go_on(self) -> None:
-        """Parse what a pause left over; when that does not pause again, read on."""
+        """Parse what an earlier turn or a pause left over; when nothing is left, read on."""
+        self._go_on_scheduled = False
         if self._lost or self.transport.is_closing():
             return
         self.data_received(b"")
-        if self.reading and not self.transport.is_closing():
+        if self.reading and not self._go_on_scheduled and not self._lost and not self.transport.is_closing():
             self.transport.resume_reading()
 
     # Handshake and the ASGI side.
@@ -326,6 +363,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
             if handshake.response.status_code != 101:
                 self._send_response(handshake, handshake.response)
                 return
+            self.pause_reading()  # nothing may come before the answer
             self._inbox = _Inbox()
             self._put({"type": "websocket.connect"})
             scope = self._scope(handshake, event)
@@ -380,7 +418,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
             inbox.waiter = asyncio.get_running_loop().create_future()
             await inbox.waiter
         event = inbox.events.popleft()
-        if not inbox.events:
+        if not inbox.events and self._handshake is None:
             self.resume_reading()
         return event
 
@@ -420,6 +458,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         handshake.protocol.send_response(response)
         self._handshake = None
         self.write(handshake.end())
+        self.resume_reading()
 
     def _deny(self, handshake: _Handshake, kind: str, message: Message) -> None:
         """Refuse in the application's own words: a status and headers first, then one body."""

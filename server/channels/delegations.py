@@ -18,6 +18,7 @@ class DelegatedPermissions:
     def __init__(self, rules: ChannelPermissions, scopes: ScopeVerifier) -> None:
         """Join the two."""
         self._rules, self._scopes = rules, scopes
+        self.kinds = rules.kinds
 
     async def authorize(self, caller: Caller, channel: str, token: str = "") -> ChannelRule:
         """Return how the channel behaves for the caller, or for whoever shows the token.
@@ -28,7 +29,7 @@ class DelegatedPermissions:
         if not token:
             return await self._rules.authorize(caller, channel)
         scope = await self._scopes.verify_scope_token(token)
-        scope.check(channel)
+        scope.check(channel, self.kinds)
         issuer = scope.caller
         rule = await self._rules.authorize(issuer, channel)
         confirm = partial(self._scopes.confirm, scope)

@@ -1,4 +1,4 @@
-"""Who is behind in a channel: a query about the machinery, of no domain, and so it lives beside it.
+"""Who is behind in a channel: a query about the realtime core itself, which has no tables and no folder in handlers.
 
 Source: decision 0034. RPC `realtime.get_lag`; the reports come from `realtime.report_offset`.
 """
@@ -9,10 +9,11 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from handlers.contract import Caller, Outcome, Permission, Route, Stores
+from handlers.domain import ChannelKinds, Domain
 from protocols.channels import GetLag, Lag, ReaderLag
 from protocols.cursors import read_cursor, write_cursor
 from protocols.errors import InvalidInput, UnknownChannel
-from protocols.topics import REPLAYED, parse_channel
+from protocols.topics import Lane
 from protocols.values import to_timestamp
 from storage.platform.events_postgres import read_event_times, read_heads
 from storage.platform.offset_reports_redis import RedisOffsetReports
@@ -30,8 +31,8 @@ async def get_lag(command: GetLag, _caller: Caller, stores: Stores, _now_ms: int
 
     Raises: UnknownChannel, InvalidInput, TemporarilyUnavailable.
     """
-    parsed = parse_channel(command.channel)
-    if parsed is None or parsed[0] not in REPLAYED:
+    kind = stores.need(ChannelKinds).kind_of(command.channel)
+    if kind is None or kind.lane is not Lane.REPLAYED:
         raise UnknownChannel("Only replayed channels have offsets to be behind in")
     top = (await read_heads(stores.db, [command.channel])).get(command.channel, 0)
     if not top:
@@ -78,3 +79,5 @@ ROUTES: tuple[Route, ...] = (
         refusals=(UnknownChannel, InvalidInput),
     ),
 )
+
+DOMAIN = Domain(name="realtime", routes=ROUTES, needs=(ChannelKinds,))

@@ -1,27 +1,22 @@
 """The history behind replayed channels and the value behind latest ones, read from PostgreSQL for the realtime hub."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from uuid import UUID
+from collections.abc import Sequence
 
-from msgspec import Struct
-
-from protocols.topics import Entry, Kind, parse_channel, parse_id
+from handlers.domain import ChannelKinds
+from protocols.topics import Entry
 from protocols.values import now_instant, to_json
-from storage.engines.postgres import Connection, Database
+from storage.engines.postgres import Database
 from storage.platform.events_postgres import read_events, read_events_backward, read_heads
-
-NewestReader = Callable[[Connection, UUID], Awaitable[tuple[int, Struct] | None]]
-"""Reads the current number and value of one aggregate's latest channel."""
 
 
 class ChannelLog:
     """`realtime.ports.Log` over the events table. Every method raises TemporarilyUnavailable while it is away."""
 
-    def __init__(self, database: Database, epoch: str, newest_readers: Mapping[Kind, NewestReader]) -> None:
+    def __init__(self, database: Database, epoch: str, kinds: ChannelKinds) -> None:
         """Serve the streams of one database, and latest values through the domains' readers."""
         self.epoch = epoch
         self._database = database
-        self._newest_readers = newest_readers
+        self._kinds = kinds
 
     async def heads(self, channels: Sequence[str]) -> dict[str, int]:
         """Return the newest number of each channel, 0 where it has none. Cost: one query for all."""
@@ -43,13 +38,10 @@ class ChannelLog:
 
     async def newest(self, channel: str) -> list[Entry]:
         """Return the current value of a latest channel, or nothing."""
-        parsed = parse_channel(channel)
-        if parsed is None or parsed[0] not in self._newest_readers:
-            return []
-        kind, text = parsed
-        aggregate_id = parse_id(text)
-        if aggregate_id is None:
+        found = self._kinds.find(channel)
+        read_newest = found[0].newest if found else None
+        if found is None or read_newest is None:
             return []
         async with self._database.connection() as db:
-            found = await self._newest_readers[kind](db, aggregate_id)
-        return [] if found is None else [Entry(found[0], to_json(found[1]), now_instant())]
+            newest = await read_newest(db, found[1])
+        return [] if newest is None else [Entry(newest[0], to_json(newest[1]), now_instant())]

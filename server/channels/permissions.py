@@ -1,78 +1,64 @@
-"""Who may follow which channel, and how it behaves: the one table of channel permissions, deny by default.
+"""Who may follow which channel, and how it behaves: asked of the domains' channel kinds, deny by default.
 
-Source: INTERFACE section 2. Both doors ask here: sockets through the gate, `GET /v1/channels/…/events` through the app.
+Both ways in ask here: sockets through the application port, `GET /v1/channels/…/events` through the HTTP application.
 """
 
 from collections import OrderedDict
+from uuid import UUID
 
 from handlers.contract import Caller
+from handlers.domain import ChannelKind, ChannelKinds
 from protocols.errors import NotAllowed, UnknownChannel
-from protocols.topics import Kind, auction_channel, parse_channel, parse_id, personal_channel
-from realtime.ports import ChannelRule, Lane
-from server.channels.log import ChannelLog
-
-TICKER_INTERVAL_MS = 100
-"""A ticker or a listing's stock shows at most ten values a second to each reader."""
+from realtime.ports import ChannelRule
+from storage.engines.postgres import Database
 
 KNOWN_MAX = 100_000
 """Channels remembered to exist; an aggregate that exists stays, so the memory never lies."""
 
-_REPLAYED = ChannelRule(Lane.REPLAYED, delta=True)
-PERSONAL_RULE = _REPLAYED
-"""Of a user's own personal channel, which every connection of theirs follows."""
-_TICKER = ChannelRule(Lane.LATEST, TICKER_INTERVAL_MS, delta=True)
-_STOCK = ChannelRule(Lane.LATEST, TICKER_INTERVAL_MS)
+
+def rule_of(kind: ChannelKind) -> ChannelRule:
+    """Return how channels of a kind behave."""
+    return ChannelRule(kind.lane, kind.interval_ms, delta=kind.delta)
 
 
 class ChannelPermissions:
-    """Decides with the token's facts and one look whether the aggregate exists."""
+    """Decides with the caller's facts and at most one look into the database."""
 
-    def __init__(self, log: ChannelLog) -> None:
-        """Remember existing channels; `log` knows the others."""
-        self._log = log
+    def __init__(self, kinds: ChannelKinds, database: Database) -> None:
+        """Remember channels that exist; the database knows the others, and all memberships."""
+        self.kinds = kinds
+        self._database = database
         self._known: OrderedDict[str, None] = OrderedDict()
 
     async def authorize(self, caller: Caller, channel: str) -> ChannelRule:
-        """Return how the channel behaves for the caller. Raises UnknownChannel, NotAllowed."""
-        parsed = parse_channel(channel)
-        aggregate_id = parse_id(parsed[1]) if parsed else None
-        if parsed is None or aggregate_id is None:
+        """Return how the channel behaves for the caller.
+
+        Raises: UnknownChannel, NotAllowed, TemporarilyUnavailable. Cost: none, or one round trip.
+        """
+        found = self.kinds.find(channel)
+        if found is None:
             raise UnknownChannel
-        kind = parsed[0]
-        if kind is Kind.PERSONAL:
-            if channel != personal_channel(aggregate_id):
-                raise UnknownChannel
+        kind, aggregate_id = found
+        if kind.owner_only:
             if caller.user_id != aggregate_id:
                 raise NotAllowed("A personal channel is for its user alone")
-            return PERSONAL_RULE
-        if kind in {Kind.AUCTIONS, Kind.TICKER}:
-            await self._require(auction_channel(aggregate_id))
-            return _REPLAYED if kind is Kind.AUCTIONS else _TICKER
-        if kind is Kind.STOCK:
-            await self._require_value(channel)
-            return _STOCK
-        raise UnknownChannel
+        elif not await self._may_follow(kind, aggregate_id, caller, channel):
+            raise UnknownChannel
+        return rule_of(kind)
 
-    async def _require(self, stream: str) -> None:
-        if not self._is_known(stream):
-            if not (await self._log.heads([stream]))[stream]:
-                raise UnknownChannel
-            self._know(stream)
-
-    async def _require_value(self, channel: str) -> None:
-        """Let through to a latest channel that has a value: a draft has none, and never loses it once published."""
-        if not self._is_known(channel):
-            if not await self._log.newest(channel):
-                raise UnknownChannel
-            self._know(channel)
-
-    def _is_known(self, name: str) -> bool:
-        if name not in self._known:
-            return False
-        self._known.move_to_end(name)
-        return True
-
-    def _know(self, name: str) -> None:
-        self._known[name] = None
-        if len(self._known) > KNOWN_MAX:
-            self._known.popitem(last=False)
+    async def _may_follow(self, kind: ChannelKind, aggregate_id: UUID, caller: Caller, channel: str) -> bool:
+        """Whether the channel is there for this caller; strangers of a membership do not learn that it exists."""
+        if kind.member is not None:
+            async with self._database.connection() as db:
+                return await kind.member(db, aggregate_id, caller)
+        if channel in self._known:
+            self._known.move_to_end(channel)
+            return True
+        assert kind.exists is not None, "a channel kind is decided about in one way"
+        async with self._database.connection() as db:
+            exists = await kind.exists(db, aggregate_id)
+        if exists:
+            self._known[channel] = None
+            if len(self._known) > KNOWN_MAX:
+                self._known.popitem(last=False)
+        return exists

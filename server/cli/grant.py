@@ -6,7 +6,8 @@ from handlers.auth import ROUTES as AUTH_ROUTES
 from handlers.auth.rules import normalise_email
 from handlers.auth.set_roles import set_roles
 from handlers.contract import Caller
-from protocols.auth.commands import SetRoles, UserNotFound
+from protocols.auth.commands import SetRoles
+from protocols.auth.refusals import UserNotFound
 from protocols.values import new_id
 from server.commands.pipeline import Pipeline
 from storage.auth.users_postgres import read_user_by_email

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
 
+from handlers.auth.tokens import TokenVerifier, Verified
 from handlers.contract import ANONYMOUS, Caller
 from protocols.auth.commands import ScopeTokenOver, SessionOver, TokenExpired, TokenInvalid
 from protocols.errors import Fault, NotAllowed, Refusal, UnknownChannel
@@ -26,7 +26,7 @@ from realtime.ports import (
     ProtocolError,
 )
 from server.channels.delegations import DelegatedPermissions
-from server.channels.permissions import PERSONAL_RULE
+from server.channels.permissions import rule_of
 from server.commands.table import CommandTable
 
 INVALID_TOKEN = 3500
@@ -51,23 +51,33 @@ class CheckedToken:
     """Raises a refusal of the auth domain when the token is good no more."""
 
 
-class CheckToken(Protocol):
-    """Both raise refusals of the auth domain, or a Fault."""
+class VerifiedTokens:
+    """Access tokens, checked by the auth domain's verifier."""
+
+    def __init__(self, verifier: TokenVerifier) -> None:
+        """Ask this verifier."""
+        self._verifier = verifier
 
     def check_now(self, token: str) -> CheckedToken | None:
-        """Return what the token says, or None when that has to wait for the database."""
-        ...
+        """Return what the token says, or None when this process has to look for ended sessions first."""
+        verified = self._verifier.verify_now(token)
+        return None if verified is None else self._checked(verified)
 
     async def check(self, token: str) -> CheckedToken:
         """Return what the token says."""
-        ...
+        return self._checked(await self._verifier.verify_access_token(token))
+
+    def _checked(self, verified: Verified) -> CheckedToken:
+        return CheckedToken(verified.caller, verified.expires_at_s, partial(self._verifier.confirm, verified))
 
 
 class Application:
-    """The gate of one server process."""
+    """What sockets reach of the application, in one server process."""
 
-    def __init__(self, token: CheckToken, rules: DelegatedPermissions, commands: CommandTable) -> None:
+    def __init__(self, token: VerifiedTokens, rules: DelegatedPermissions, commands: CommandTable) -> None:
         """Join the three."""
+        personal = rules.kinds.kind_of(PERSONAL_PREFIX + "of anybody")
+        self._personal_rule = rule_of(personal) if personal else None
         self._token = token
         self._rules = rules
         self._commands = commands
@@ -109,7 +119,8 @@ class Application:
 
     def personal_channels(self, identity: Identity) -> Sequence[tuple[str, ChannelRule]]:
         """Return the personal channel of a signed-in user."""
-        return ((PERSONAL_PREFIX + identity.user, PERSONAL_RULE),) if identity.user else ()
+        rule = self._personal_rule
+        return ((PERSONAL_PREFIX + identity.user, rule),) if identity.user and rule else ()
 
     def call(self, identity: Identity, method: str, data: bytes) -> "bytes | PendingReply | Future[bytes]":
         """Run an RPC as the identity's caller."""

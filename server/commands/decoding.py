@@ -4,6 +4,7 @@
 """
 
 import re
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -17,12 +18,11 @@ DEPTH_MAX = 32
 DATA_BYTES_MAX = 256 * 1024
 """Bytes of one command on either door; the largest (a batch of positions) has about 50 KiB."""
 
-_AT = re.compile(r" - at `(?:key` in `)?\$(.*)`$", re.DOTALL)
+_AT = " - at `"
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
-_MISSING = re.compile(r"^Object (?:missing required|contains unknown) field `(.+?)`", re.DOTALL)
-_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
-_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_MISSING = re.compile(r"Object (?:missing required|contains unknown) field `(.+)`", re.DOTALL)
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+"""One level down, one level up, as signed bytes."""
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
@@ -36,12 +36,12 @@ def pointer_of(path: str) -> str:
 
     A step through the values of an object has no name in the text (`[...]`): the pointer ends at that object.
     """
-    pointer = ""
+    steps: list[str] = []
     for name, index in _STEP.findall(path):
         if not name and not index:
             break
-        pointer += "/" + (name or index).replace("~", "~0").replace("/", "~1")
-    return pointer
+        steps.append("/" + (name or index).replace("~", "~0").replace("/", "~1"))
+    return "".join(steps)
 
 
 def refusal_of(error: Exception, kind: Any = None) -> InvalidInput:  # noqa: ANN401 - any type that was decoded
@@ -55,15 +55,26 @@ def refusal_of(error: Exception, kind: Any = None) -> InvalidInput:  # noqa: ANN
         if not isinstance(error, msgspec.DecodeError):
             return invalid("Not a value of the schema")
         return invalid(text if text.startswith("JSON") else "JSON is malformed: it ends early")
-    at = _AT.search(text)
-    pointer = pointer_of(at[1]) if at else ""
-    detail = text[: at.start()] if at else text
-    field = _MISSING.match(detail)
+    detail, path = _cut_path(text)
+    pointer = pointer_of(path)
+    field = _MISSING.fullmatch(detail)
     if field:
         pointer += "/" + field[1].replace("~", "~0").replace("/", "~1")
     elif kind is not None and detail.startswith("Invalid enum value") and (words := choices(kind, pointer)):
         detail += f"; choose {', '.join(map(str, words))}"
     return invalid(detail, pointer)
+
+
+def _cut_path(text: str) -> tuple[str, str]:
+    """Return a decoder's message without its place, and the path of the place, "" for the whole input.
+
+    The place is the message's end and made of our names; what stands before it may quote the client.
+    """
+    detail, at, place = text.rpartition(_AT)
+    path = place.removeprefix("key` in `")
+    if not at or not path.startswith("$") or not path.endswith("`"):
+        return text, ""
+    return detail, path[1:-1]
 
 
 def choices(kind: Any, pointer: str) -> list[Any]:  # noqa: ANN401 - any type that can be decoded
@@ -91,20 +102,28 @@ def _inside(place: inspect.Type, step: str) -> list[inspect.Type]:
 def check_text(data: bytes) -> None:
     """Refuse JSON too long, nested deeper than `DEPTH_MAX`, or with the character U+0000 that the database cannot keep.
 
-    Cost: two scans in C for ordinary input; only input with many brackets is looked at closely.
+    What is no JSON may pass: the decoder refuses it. Cost: three scans in C for ordinary input; one with many
+    brackets or an escaped U+0000 is looked at closely, in time linear in its length whatever it holds.
     """
     if len(data) > DATA_BYTES_MAX:
         raise PayloadTooLarge(f"A command may have {DATA_BYTES_MAX} bytes", maximum_bytes=DATA_BYTES_MAX)
-    if data.count(b"{") + data.count(b"[") > DEPTH_MAX:
-        brackets = _STRINGS.sub(b"", data).translate(_BRACKETS, _NOT_BRACKETS)
-        for _ in range(DEPTH_MAX):  # every round takes away the innermost level
-            brackets = brackets.replace(b"[]", b"")
-            if not brackets:
-                break
-        else:
-            raise invalid(f"Nested more than {DEPTH_MAX} levels deep, or brackets that do not match")
-    if b"\\u0000" in data and _NUL.search(data):
+    if data.count(b"{") + data.count(b"[") > DEPTH_MAX and not _is_shallow(data):
+        raise invalid(f"Nested more than {DEPTH_MAX} levels deep, or brackets that do not match")
+    if b"\\u0000" in data and b"\\u0000" in data.replace(
+        b"\\\\", b"--"
+    ):  # without backslashes that are escaped
         raise invalid("Text may not contain the character U+0000")
+
+
+def _is_shallow(data: bytes) -> bool:
+    """Whether as many brackets close as open, and never more than `DEPTH_MAX` are open; brackets in strings are text.
+
+    Without escaped backslashes, and then without escaped quotes, every quote begins or ends a string.
+    """
+    quoted = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    steps = b"".join(quoted.split(b'"')[::2]).translate(_STEPS, _NOT_BRACKETS)
+    depths = [0, *accumulate(memoryview(steps).cast("b"))]
+    return depths[-1] == 0 and max(depths) <= DEPTH_MAX
 
 
 class StructDecoder:

@@ -45,7 +45,7 @@ Watch = Callable[[str], AbstractAsyncContextManager[asyncio.Event]]
 
 @dataclass(frozen=True, slots=True)
 class ChannelSource:
-    """What polls read; `server/process/wiring` gives the channel rules, the channel log, and the hub's watch."""
+    """What polls read; `server/wiring` gives the channel rules, the channel log, and the hub's watch."""
 
     epoch: str
     authorize: Callable[[Caller, str, str], Awaitable[ChannelRule]]

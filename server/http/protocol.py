@@ -1,13 +1,16 @@
 """HTTP/1.1 on a connection, with bounds on what a client may do before a handler sees it: uvicorn sets none.
 
 A request's head has a size and a time; what is too large, too slow or no HTTP is answered with a problem document like
-any refusal, and the connection ends. A client that keeps sending a body nobody reads any more is cut. Cost: one timer
-per connection, started with each request's head. Source: FEATURES G (resource caps).
+any refusal, and the connection ends. A client that keeps sending a body nobody reads any more is cut. What is read is
+parsed in small pieces: nothing behind a request that is not answered yet, and a bounded part in one turn of the event
+loop. Cost: one timer per connection, started with each request's head. Source: FEATURES G (resource caps).
 """
 
 import asyncio
+from collections.abc import Callable
 
 import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 
 from protocols.errors import HeadTooLarge, InvalidInput, Refusal, RequestTimeout, UriTooLong
 from protocols.values import new_id
@@ -29,10 +32,53 @@ HEAD_TIMEOUT_S = 10.0
 LINGER_S = 2.0
 """How long what still comes is thrown away after the answer, so that the client reads the answer and not a reset."""
 
+PIECE_BYTES = 1024
+"""What the parser gets at once. It cannot stop at the end of a request: as many as fit in here, some fifty at most,
+wait behind the one that is served."""
+
+TURN_BYTES_MAX = 64 * 1024
+"""Bytes of one connection after which the others have their turn of the event loop."""
+
+TURN_CHUNKS_MAX = 1024
+"""Likewise, pieces of a body: a chunk of one byte costs as much as one of a KiB, about a microsecond."""
+
+
+class _Flow(FlowControl):
+    """uvicorn's flow control; it reads nothing new while bytes wait to be parsed."""
+
+    def __init__(self, transport: asyncio.Transport, go_on: Callable[[], None]) -> None:
+        super().__init__(transport)
+        self._go_on = go_on
+        self.is_holding = False
+        """Bytes wait: who wants more gets those first."""
+
+    def resume_reading(self) -> None:
+        if self.is_holding:
+            self._go_on()
+        else:
+            super().resume_reading()
+
+    def end(self) -> None:
+        """Never read again; let go of the connection, which knows us."""
+        self.is_holding, self._go_on = True, _nothing
+
+
+def _nothing() -> None:
+    """Nobody goes on."""
+
 
 class BoundedHttp(StreamingHttp):
     """One connection."""
 
+    flow: _Flow
+    _waiting = b""
+    """Bytes that are not parsed yet, because their turn or an answer has to come first."""
+    _position = 0
+    """Where in `_waiting` parsing goes on."""
+    _chunks = 0
+    """Pieces of bodies in this turn."""
+    _go_on_scheduled = False
+    _upgrading = False
     _deadline: asyncio.TimerHandle | None = None
     _requests = 0
     _in_head = False
@@ -44,23 +90,103 @@ class BoundedHttp(StreamingHttp):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a head."""
         super().connection_made(transport)
+        self.flow = _Flow(transport, self._schedule_go_on)
         self._expect(HEAD_TIMEOUT_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer."""
+        """Forget the timer, and what was not parsed."""
         self._expect(None)
+        self._waiting = b""
+        self.flow.end()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse; a head that does not end may not grow without end."""
+        """Parse what may be parsed now, keep the rest; of a client that was refused, throw all away."""
         if self._refused:
+            self.flow.pause_reading()
+            self._schedule_go_on()
             return
+        self._waiting, self._position = self._waiting[self._position :] + data, 0
+        self._parse_waiting()
+
+    def _parse_waiting(self) -> None:
+        """Parse until the turn is over, a request is whole or a body is more than its handler has taken."""
+        waiting, position = self._waiting, self._position
+        turn_end, self._chunks = position + TURN_BYTES_MAX, 0
+        while position < min(len(waiting), turn_end) and self._chunks < TURN_CHUNKS_MAX:
+            if self._is_blocked() or self._is_over():
+                break
+            self._parse(waiting[position : position + PIECE_BYTES])
+            position += PIECE_BYTES
+        if self._upgrading:
+            self._waiting = b""  # a websocket's client waits for its answer
+        elif position < len(waiting) and not self._is_over():
+            self._hold(waiting, position)
+        else:
+            self._release()
+
+    def _is_blocked(self) -> bool:
+        """Whether the request in hand has to be answered, or its body taken, before anything else counts."""
+        cycle = self.cycle
+        return cycle is not None and not cycle.response_complete and (not cycle.more_body or self._is_full())
+
+    def _is_full(self) -> bool:
+        """Whether the handler has much of the body still to take."""
+        cycle = self.cycle
+        return cycle is not None and not cycle.response_complete and len(cycle.body) > HIGH_WATER_LIMIT
+
+    def _is_over(self) -> bool:
+        return self._refused or self._upgrading or self.transport.is_closing()
+
+    def _hold(self, waiting: bytes, position: int) -> None:
+        """Keep bytes for a later turn, or until the handler goes on: it calls `flow.resume_reading`."""
+        self._waiting, self._position = waiting, position
+        self.flow.is_holding = True
+        self.flow.pause_reading()
+        if not self._is_blocked():
+            self._schedule_go_on()
+        elif self._in_head:
+            self._expect(None)  # the rest of the head may be here
+
+    def _release(self) -> None:
+        """Read on, when nothing waits; uvicorn does so itself when it has paused for a body or a pipeline."""
+        self._waiting, self._position = b"", 0
+        if self.flow.is_holding:
+            self.flow.is_holding = False
+            if not self._is_full() and not self.pipeline and not self.transport.is_closing():
+                self.flow.resume_reading()
+
+    def _schedule_go_on(self) -> None:
+        if not self._go_on_scheduled:
+            self._go_on_scheduled = True
+            self.loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._go_on_scheduled = False
+        if self._upgrading or self.transport.is_closing():
+            return
+        if self._refused:
+            self._waiting, self.flow.is_holding = b"", False
+            self.flow.resume_reading()
+            return
+        if self._in_head and self._deadline is None:
+            self._expect(HEAD_TIMEOUT_S)
+        self._parse_waiting()
+
+    def _parse(self, data: bytes) -> None:
+        """Parse a piece; a head that does not end may not grow without end."""
         requests = self._requests
         super().data_received(data)
         if self._in_head and self._requests == requests and not self._refused:
             self._unparsed_bytes += len(data)
             if self._unparsed_bytes > HEAD_BYTES_MAX:
                 self._refuse(HeadTooLarge)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Leave the connection to the websocket."""
+        self._upgrading = True
+        self.flow.end()
+        super().handle_websocket_upgrade()
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -88,6 +214,11 @@ class BoundedHttp(StreamingHttp):
         self._in_head = False
         self._expect(None)
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body."""
+        self._chunks += 1
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Expect nothing until the next request begins."""

@@ -8,8 +8,8 @@ from litestar.handlers import ASGIRouteHandler
 from litestar.types import Receive, Scope, Send
 
 from protocols.errors import MethodNotAllowed
-from realtime.transport.emulation import EMULATION_PATH, HTTP_STREAM_PATH, METHODS, SSE_PATH, Emulation
-from realtime.transport.endpoint import SocketEndpoint
+from realtime.endpoints.emulation import EMULATION_PATH, HTTP_STREAM_PATH, METHODS, SSE_PATH, Emulation
+from realtime.endpoints.socket_endpoint import SocketEndpoint
 from server.http.exchange import RawResponse, refusal_reply
 from server.process.metrics import Metrics
 

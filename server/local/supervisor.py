@@ -1,7 +1,8 @@
-"""Keep processes running: start them, restart what dies with growing pauses, stop them in order.
+"""Keep processes running: start them, restart what dies or hangs with growing pauses, stop them in order.
 
-One thread, no polling: a wake-up pipe tells of ended children and signals. The first SIGINT, SIGTERM or
-SIGHUP asks for an orderly stop, a second one kills. Children die with us, also after kill -9.
+One thread: a wake-up pipe tells of ended children and signals; children with a pulse are looked at twice a second. One
+that does not beat for too long is asked for its stack, into its log, then killed. The first SIGINT, SIGTERM or SIGHUP
+asks for an orderly stop, a second one kills. Children die with us, also after kill -9.
 """
 
 import contextlib
@@ -14,6 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import FrameType
 
+from server.local.pulse import LOOK_EVERY_S, Pulse
+
 PAUSE_S_MIN = 0.1
 """Pause before the first restart of a process."""
 
@@ -22,6 +25,12 @@ PAUSE_S_MAX = 5.0
 
 HEALTHY_S = 10.0
 """A process that lived this long starts again at the shortest pause."""
+
+START_DEATHS_MAX = 3
+"""A process that dies this often before it was healthy will not get better by itself."""
+
+STACK_SIGNAL = signal.SIGUSR1
+"""Makes our processes write the stacks of their threads to their log, also while the event loop hangs."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -43,6 +52,10 @@ class Child:
     restart_at: float | None = None
     deaths: int = 0
     """Deaths in a row, without a healthy life between them."""
+    hung_s: float = 0.0
+    """How long it had been silent when we killed it; 0 when we did not."""
+    pulse: Pulse | None = None
+    """Of a child that beats; of others only the end is noticed."""
 
 
 @dataclass(slots=True)
@@ -53,6 +66,8 @@ class Supervisor:
     changed: Callable[[], None] = lambda: None
     children: list[Child] = field(default_factory=list)
     stopping: bool = False
+    look_every_s: float = LOOK_EVERY_S
+    _look_at: float = 0.0
 
     def start(self, child: Child) -> None:
         """Start a child and watch it from now on. One that runs already is only watched."""
@@ -65,10 +80,13 @@ class Supervisor:
         """Wait for news or the timeout; restart what is due. Raises StopRequested from the signal handler."""
         now = time.monotonic()
         due = [child.restart_at for child in self.children if child.restart_at is not None]
+        if any(child.pulse for child in self.children):
+            due.append(self._look_at)
         wait_s = max(0.0, min([timeout_s, *(at - now for at in due)]))
         if select.select([wakeup_fd], [], [], wait_s)[0]:
             with contextlib.suppress(BlockingIOError):
                 os.read(wakeup_fd, 4096)
+        self._look_for_hung()
         for child in self.children:
             self._tend_child(child)
 
@@ -81,6 +99,10 @@ class Supervisor:
                     child.process.send_signal(child.stop_signal)
             for child in group:
                 self._await_end(child)
+        for child in self.children:
+            if child.pulse:
+                child.pulse.close()
+                child.pulse = None
 
     def kill(self) -> None:
         """End every child at once."""
@@ -109,10 +131,31 @@ class Supervisor:
             child.process.wait()
 
     def _spawn(self, child: Child) -> None:
+        child.hung_s = 0.0
+        if child.pulse:
+            child.pulse.begin()
         child.process = child.spawn()
         child.started_at = time.monotonic()
         child.restart_at = None
         self.changed()
+
+    def _look_for_hung(self) -> None:
+        """Look at every pulse, at most once in `look_every_s`: a turn of ours that comes late counts as one."""
+        now = time.monotonic()
+        if now < self._look_at:
+            return
+        self._look_at = now + self.look_every_s
+        for child in self.children:
+            if child.pulse and child.process and child.process.poll() is None:
+                self._look_at_pulse(child.pulse, child, child.process)
+
+    def _look_at_pulse(self, pulse: Pulse, child: Child, process: "subprocess.Popen[bytes]") -> None:
+        pulse.look(self.look_every_s)
+        if pulse.left_s <= 0:
+            child.hung_s = pulse.silent_s
+            process.kill()  # a stopped process takes no other signal
+        elif pulse.has_beaten and pulse.left_s <= self.look_every_s:
+            process.send_signal(STACK_SIGNAL)  # the last look before: it may still go on
 
     def _tend_child(self, child: Child) -> None:
         now = time.monotonic()
@@ -125,8 +168,10 @@ class Supervisor:
         child.deaths = 1 if now - child.started_at > HEALTHY_S else child.deaths + 1
         pause_s = min(PAUSE_S_MAX, PAUSE_S_MIN * 2 ** (child.deaths - 1))
         child.restart_at = now + pause_s
-        reason = _reason(child.process.returncode)
-        self.say(f"{child.name} ended ({reason}); starts again in {pause_s:.1f} s")
+        fate = f"ended ({_reason(child.process.returncode)})"
+        if child.hung_s:
+            fate = f"has not answered for {child.hung_s:.1f} s: killed"
+        self.say(f"{child.name} {fate}; starts again in {pause_s:.1f} s")
         self.changed()
 
 

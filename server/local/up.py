@@ -22,21 +22,19 @@ from pathlib import Path
 
 import asyncpg
 
+from handlers.settings import Settings
 from server.local.engines import ENGINES, EngineUrls, LocalEngines
 from server.local.home import Home
 from server.local.install import install_engines
 from server.local.programs import EngineError, die_with_parent, tail_of
-from server.local.supervisor import Child, StopRequested, Supervisor, signals_stop
-from server.process.settings import Settings
+from server.local.pulse import Pulse
+from server.local.supervisor import START_DEATHS_MAX, Child, StopRequested, Supervisor, signals_stop
 from storage.platform.migrate import migrate
 
 ROOT = Path(__file__).resolve().parents[2]
 
 READY_TIMEOUT_S = 60.0
 """How long the server may take from its start to its first `ready`."""
-
-START_DEATHS_MAX = 3
-"""A process that dies this often before the first `ready` will not get better: `up` gives up."""
 
 LEAVE_S = 18.0
 """What a server process may take to end beyond the time over which it sends its sockets away."""
@@ -167,7 +165,8 @@ class _Run:
                     log = self._log(child.name)
                     raise UpError(f"{child.name} does not start; {log} says: {tail_of(log, 5)}")
             if time.monotonic() > deadline:
-                raise UpError(f"no answer at {self.local_url()}/health/ready; see {self.home.folder}/logs")
+                log = self._log("server-0")
+                raise UpError(f"no answer at {self.local_url()}/health/ready; {log} says: {tail_of(log, 5)}")
         self.ready = True
         self._tell()
         url = self.settings.public_url or self.local_url()
@@ -197,11 +196,12 @@ class _Run:
         }
 
     def _child(self, name: str, *words: str) -> Child:
-        command = [sys.executable, "-m", "server", *words]
+        pulse = Pulse()
+        command = [sys.executable, "-m", "server", *words, "--heartbeat", str(pulse.beats_fd)]
         log = self._log(name)
         if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
             log.replace(log.with_suffix(".log.1"))
-        return Child(name, lambda: _popen(command, log, self.environment()))
+        return Child(name, lambda: _popen(command, log, self.environment(), pulse), pulse=pulse)
 
     def _log(self, name: str) -> Path:
         return self.home.folder / "logs" / f"{name}.log"
@@ -217,7 +217,9 @@ class _Run:
         )
 
 
-def _popen(command: list[str], log: Path, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+def _popen(
+    command: list[str], log: Path, environment: Mapping[str, str], pulse: Pulse
+) -> "subprocess.Popen[bytes]":
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as stream:
         return subprocess.Popen(  # noqa: S603 - our own command
@@ -227,6 +229,7 @@ def _popen(command: list[str], log: Path, environment: Mapping[str, str]) -> "su
             stderr=stream,
             cwd=ROOT,
             env=environment,
+            pass_fds=(pulse.beats_fd,),
             start_new_session=True,  # Ctrl-C reaches us alone: we stop processes in order
             preexec_fn=die_with_parent(signal.SIGKILL),  # noqa: PLW1509 - this program has one thread
         )

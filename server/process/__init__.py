@@ -1,1 +1,1 @@
-"""The life of a process: settings, wiring, start and stop, logs, metrics."""
+"""What every process has: settings, logs, metrics, a way in for connections, garbage collected at quiet times."""

@@ -1,20 +1,17 @@
 """The realtime interface as an AsyncAPI 3.0 document: channels and their events, RPCs as request and reply.
 
-Events come from the domains' vocabularies: `protocols/<domain>/commands.py` lists `EVENTS` (type -> struct) of the
-domain's own channel, `PERSONAL_EVENTS` of the personal channel, and `LATEST` (by a latest channel's first word).
-Actions are the server's: it sends events and receives RPCs.
+All of it comes from the domains' values: channel kinds with their events, personal events, routes. Actions are the
+server's: it sends events and receives RPCs.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from handlers.contract import Route
+from handlers.domain import ChannelKind, Domain
 from protocols.channels import REPORT_OFFSET, OffsetReported, ReportOffset
 from protocols.errors import RateLimited
 from server.commands.errors_out import rpc_error
@@ -23,64 +20,23 @@ from server.schemas.examples import Examples
 from server.schemas.openapi import VERSION
 from server.schemas.problems import describe, refusals_of
 
-Words = Mapping[str, Mapping[str, type[Struct]]]
-"""Structs by word, by domain."""
-
-
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
-    """What channels carry, by domain."""
-
-    events: Words
-    personal_events: Words
-    latest: Words
-
-    def structs(self) -> list[type[Struct]]:
-        """Return every struct."""
-        tables = (self.events, self.personal_events, self.latest)
-        return [kind for table in tables for words in table.values() for kind in words.values()]
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """One kind of channel. Source: INTERFACE section 2."""
-
-    kind: str
-    address: str
-    readers: str
-    replayed: bool
-    domain: str = ""
-    """Whose events it carries; empty for personal channels, which carry some of every domain."""
-
-
-CHANNELS = (
-    Channel("auctions", "auctions:{auction_id}", "anyone", True, "auctions"),
-    Channel("ticker", "ticker:{auction_id}", "anyone", False, "auctions"),
-    Channel("stock", "stock:{listing_id}", "anyone, once it was published", False, "listings"),
-    Channel("personal", "personal:#{user_id}", "that user", True),
-    Channel(
-        "orders", "orders:{order_id}", "buyer, seller and traveller of the order, support", True, "orders"
-    ),
-    Channel("trips", "trips:{trip_id}", "the traveller, parties of orders on the trip", False, "trips"),
-    Channel("cells", "cells:{h3_index}", "any signed-in user", False, "trips"),
-)
-
 _SOCKET = "/connection/websocket"
 
 
-def build_asyncapi(routes: Sequence[Route], url: str, vocabulary: Vocabulary | None = None) -> Schema:
-    """Return the document; the vocabulary is read from the routes' domains unless given."""
-    vocabulary = vocabulary or read_vocabulary(sorted({route.domain for route in routes}))
-    calls = [route for route in routes if route.rpc]
+def build_asyncapi(domains: Sequence[Domain], url: str) -> Schema:
+    """Return the document of what the domains declare."""
+    calls = [route for domain in domains for route in domain.routes if route.rpc]
     types = (
         [r.command for r in calls]
         + [r.reply for r in calls if r.reply is not None]
         + [ReportOffset, OffsetReported]
-        + vocabulary.structs()
+        + _structs_of(domains)
     )
     document = _Document(Components(types))
-    for channel in CHANNELS:
-        document.add_channel(channel, vocabulary)
+    by_name = sorted(domains, key=lambda domain: domain.name)
+    personal = {word: kind for domain in by_name for word, kind in domain.personal_events.items()}
+    for channel in (kind for domain in domains for kind in domain.channels):
+        document.add_channel(channel, personal if channel.owner_only else channel.events)
     document.add_calls(calls)
     parts = urlsplit(url)
     return {
@@ -116,17 +72,16 @@ def build_asyncapi(routes: Sequence[Route], url: str, vocabulary: Vocabulary | N
     }
 
 
-def read_vocabulary(domains: Sequence[str]) -> Vocabulary:
-    """Return what `protocols.<domain>.commands` lists, for each of the domains that has such a module."""
-    modules = {
-        domain: import_module(f"protocols.{domain}.commands")
-        for domain in domains
-        if find_spec(f"protocols.{domain}") is not None
-    }
-    tables = ("EVENTS", "PERSONAL_EVENTS", "LATEST")
-    return Vocabulary(
-        *({domain: dict(getattr(module, name, {})) for domain, module in modules.items()} for name in tables)
-    )
+def _structs_of(domains: Sequence[Domain]) -> list[type[Struct]]:
+    """Return every struct that the domains' channels and streams carry."""
+    found: list[type[Struct]] = []
+    for domain in domains:
+        for kind in domain.channels:
+            found += kind.events.values()
+            if kind.value is not None:
+                found.append(kind.value)
+        found += [*domain.stream_events.values(), *domain.personal_events.values()]
+    return found
 
 
 class _Document:
@@ -139,27 +94,23 @@ class _Document:
         self.operations: Schema = {}
         self.messages: Schema = {}
 
-    def add_channel(self, channel: Channel, vocabulary: Vocabulary) -> None:
-        """Describe a channel and the server's sending on it; one without messages is not built yet."""
-        if channel.replayed:
-            names = [self._add_event(word, kind) for word, kind in _events_of(channel, vocabulary)]
+    def add_channel(self, channel: ChannelKind, events: Mapping[str, type[Struct]]) -> None:
+        """Describe a channel and the server's sending on it."""
+        if channel.value is None:
+            how = "Replayed: every event, numbered, recoverable."
+            names = [self._add_event(word, kind) for word, kind in events.items()]
         else:
-            kind = vocabulary.latest.get(channel.domain, {}).get(channel.kind)
-            names = [] if kind is None else [self._add_answer(channel.kind, kind)]
+            how = "Latest: the newest value."
+            names = [self._add_answer(channel.word, channel.value)]
         if not names:
             return
-        how = (
-            "Replayed: every event, numbered, recoverable."
-            if channel.replayed
-            else "Latest: the newest value."
-        )
-        parameter = channel.address.split("{")[1].rstrip("}")
-        self._open(channel.kind, channel.address, f"{how} Readers: {channel.readers}.", names)
-        self.channels[channel.kind]["parameters"] = {parameter: {"description": f"The {parameter}."}}
-        self.operations[f"publish_{channel.kind}"] = {
+        self._open(channel.word, channel.address, f"{how} Readers: {channel.readers}.", names)
+        parameter = channel.parameter
+        self.channels[channel.word]["parameters"] = {parameter: {"description": f"The {parameter}."}}
+        self.operations[f"publish_{channel.word}"] = {
             "action": "send",
-            "channel": {"$ref": f"#/channels/{channel.kind}"},
-            "messages": _refs(channel.kind, names),
+            "channel": {"$ref": f"#/channels/{channel.word}"},
+            "messages": _refs(channel.word, names),
         }
 
     def add_calls(self, routes: Sequence[Route]) -> None:
@@ -228,13 +179,6 @@ class _Document:
         if isinstance(example, dict):  # the specification allows no other examples
             self.messages[name]["examples"] = [{"payload": example}]
         return name
-
-
-def _events_of(channel: Channel, vocabulary: Vocabulary) -> list[tuple[str, type[Struct]]]:
-    """Return the events of a replayed channel, in the order their domains list them."""
-    if not channel.domain:
-        return [pair for words in vocabulary.personal_events.values() for pair in words.items()]
-    return list(vocabulary.events.get(channel.domain, {}).items())
 
 
 def _refs(channel: str, messages: Sequence[str]) -> list[dict[str, str]]:

@@ -3,17 +3,19 @@
 Several workers may run; each row is claimed by one (SKIP LOCKED). A handler that fails for a batch is tried row by row;
 a row that fails alone is postponed with growing waits, so that one poisoned timer stops nobody.
 
-*Punctual* kinds go first: what they need is read into memory before they are due, a crowd of them runs on several
-connections at once, and meanwhile the other kinds, and whoever else asks, give way.
+Kinds run in lanes: a slow kind holds up its own lane and no other. The lane *urgent* goes first: what its kinds need is
+read into memory before they are due, a crowd of them runs on several connections at once, and meanwhile the other
+lanes, and whoever else asks, yield.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 import structlog
 
-from handlers.contract import TimerHandler, TimerPreparation
+from handlers.domain import URGENT, TimerKind
 from protocols.errors import Fault
 from protocols.values import now_instant
 from server.commands.pipeline import Pipeline, TimersFailedError
@@ -51,44 +53,43 @@ POSTPONE_S = (1, 5, 30, 300, 3600)
 _log = structlog.get_logger()
 
 
+class _Lane:
+    """Kinds whose timers run one after the other, and what wakes their loop."""
+
+    def __init__(self, name: str, kinds: Sequence[TimerKind]) -> None:
+        self.name = name
+        self.kinds = kinds
+        self.names = [kind.name for kind in kinds]
+        self.wake = asyncio.Event()
+
+
 class Timers:
-    """The timer loops of one worker process: one for urgent kinds, one for the others."""
+    """The timer loops of one worker process: one per lane."""
 
     def __init__(
         self,
         database: Database,
         pipeline: Pipeline,
-        handlers: Mapping[str, TimerHandler],
+        lanes: Mapping[str, Sequence[TimerKind]],
         observe_lateness: Callable[[float], None] = lambda _seconds: None,
-        *,
-        urgent: Mapping[str, TimerPreparation],
     ) -> None:
-        """Prepare; `run` works until cancelled. `urgent` names the urgent kinds, with what prepares them."""
+        """Prepare; `run` works until cancelled. `lanes` are the kinds by lane."""
         self._database = database
         self._pipeline = pipeline
-        self._handlers = handlers
         self._observe_lateness = observe_lateness
-        self._urgent = urgent
-        self._patient = [kind for kind in handlers if kind not in urgent]
+        self._urgent = _Lane(URGENT, lanes.get(URGENT, ()))
+        self._others = [_Lane(name, kinds) for name, kinds in lanes.items() if name != URGENT]
         self._prepared_until_ms = 0
-        self._wake_urgent = asyncio.Event()
-        self._wake_patient = asyncio.Event()
         self._way_is_free = asyncio.Event()
 
     async def run(self) -> None:
         """Run timers until cancelled; faults are retried."""
-        jobs = [
-            asyncio.create_task(self._listen(), name="timers-listen"),
-            asyncio.create_task(self._repeat(self._look_ahead), name="timers-look-ahead"),
-            asyncio.create_task(self._repeat(self._turn_urgent), name="timers-punctual"),
-            asyncio.create_task(self._repeat(self._turn_patient), name="timers-patient"),
-        ]
-        try:
-            await asyncio.gather(*jobs)
-        finally:
-            for job in jobs:
-                job.cancel()
-            await asyncio.gather(*jobs, return_exceptions=True)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen(), name="timers-listen")
+            tasks.create_task(self._repeat(self._look_ahead), name="timers-look-ahead")
+            tasks.create_task(self._repeat(self._turn_urgent), name="timers-urgent")
+            for lane in self._others:
+                tasks.create_task(self._repeat(partial(self._turn, lane)), name=f"timers-{lane.name}")
 
     async def yield_to_urgent(self) -> None:
         """Wait while urgent timers run or are about to, `YIELD_MAX_S` at most."""
@@ -116,42 +117,51 @@ class Timers:
         await asyncio.sleep(SLEEP_MAX_MS / 1000)
 
     async def _turn_urgent(self) -> None:
-        """Sleep until a urgent timer is due, run all that are."""
-        while (wait_ms := await self._wait_ms(self._urgent)) > QUIET_BEFORE_MS:
+        """Sleep until an urgent timer is due, run all that are."""
+        lane = self._urgent
+        while (wait_ms := await self._wait_ms(lane)) > QUIET_BEFORE_MS:
             self._way_is_free.set()
-            await _sleep(self._wake_urgent, wait_ms - QUIET_BEFORE_MS)
+            await _sleep(lane.wake, wait_ms - QUIET_BEFORE_MS)
         self._way_is_free.clear()
         if wait_ms > 0:
             due_at_ms = now_instant() + wait_ms
             await self._prepare(due_at_ms, due_at_ms + 1)
-            await _sleep(self._wake_urgent, due_at_ms - now_instant())
-        for kind in self._urgent:
+            await _sleep(lane.wake, due_at_ms - now_instant())
+        for kind in lane.kinds:
             await self._drain(kind, URGENT_BATCH, helpers=LANES - 1)
-        self._wake_patient.set()  # what these timers want done next is announced to nobody else
+        self._wake_all(except_for=lane)  # what these timers want done next is announced to nobody else
 
-    async def _turn_patient(self) -> None:
-        """Sleep until a timer of another kind is due, run all that are."""
-        while (wait_ms := await self._wait_ms(self._patient)) > 0:
-            await _sleep(self._wake_patient, wait_ms)
-        for kind in self._patient:
+    async def _turn(self, lane: _Lane) -> None:
+        """Sleep until a timer of another lane is due, run all that are."""
+        while (wait_ms := await self._wait_ms(lane)) > 0:
+            await _sleep(lane.wake, wait_ms)
+        for kind in lane.kinds:
             ran = BATCH
             while ran == BATCH:
                 await self.yield_to_urgent()
                 ran = await self._run_batch(kind, BATCH)
-        self._wake_urgent.set()
+        self._wake_all(except_for=lane)
 
-    async def _wait_ms(self, kinds: Collection[str]) -> int:
+    def _wake_all(self, except_for: _Lane | None = None) -> None:
+        for lane in (self._urgent, *self._others):
+            if lane is not except_for:
+                lane.wake.set()
+
+    async def _wait_ms(self, lane: _Lane) -> int:
+        if not lane.names:
+            return SLEEP_MAX_MS
         async with self._database.connection() as db:
-            due_at_ms = await next_due(db, list(kinds))
+            due_at_ms = await next_due(db, lane.names)
         return SLEEP_MAX_MS if due_at_ms is None else min(due_at_ms - now_instant(), SLEEP_MAX_MS)
 
     async def _prepare(self, from_ms: int, until_ms: int) -> None:
-        for kind, prepare in self._urgent.items():
-            await self._pipeline.prepare_timers(kind, prepare, from_ms, until_ms, PREPARED_MAX)
+        for kind in self._urgent.kinds:
+            if kind.prepare is not None:
+                await self._pipeline.prepare_timers(kind.name, kind.prepare, from_ms, until_ms, PREPARED_MAX)
 
     # -- running ----------------------------------------------------------------------------------------------------
 
-    async def _drain(self, kind: str, batch: int, helpers: int) -> None:
+    async def _drain(self, kind: TimerKind, batch: int, helpers: int) -> None:
         """Run due timers of a kind until none is left; a full batch calls a helper to work beside this one."""
         helping: list[asyncio.Task[None]] = []
 
@@ -168,24 +178,26 @@ class Timers:
             raise
         await asyncio.gather(*helping)
 
-    async def _run_batch(self, kind: str, batch: int, on_crowd: Callable[[], None] = lambda: None) -> int:
+    async def _run_batch(
+        self, kind: TimerKind, batch: int, on_crowd: Callable[[], None] = lambda: None
+    ) -> int:
         """Run up to a batch of due timers; return how many ran."""
         try:
-            late_ms = await self._pipeline.run_timers(kind, self._handlers[kind], batch, on_crowd)
+            late_ms = await self._pipeline.run_timers(kind.name, kind.handler, batch, on_crowd)
         except TimersFailedError:
-            _log.exception("timer_batch_failed", kind=kind)
+            _log.exception("timer_batch_failed", kind=kind.name)
             late_ms = await self._one_by_one(kind, batch)
         for each in late_ms:
             self._observe_lateness(each / 1000)
         return len(late_ms)
 
-    async def _one_by_one(self, kind: str, batch: int) -> list[int]:
+    async def _one_by_one(self, kind: TimerKind, batch: int) -> list[int]:
         late_ms: list[int] = []
         for _ in range(batch):
             try:
-                ran = await self._pipeline.run_timers(kind, self._handlers[kind], 1)
+                ran = await self._pipeline.run_timers(kind.name, kind.handler, 1)
             except TimersFailedError as failure:
-                _log.exception("timer_failed", kind=kind)
+                _log.exception("timer_failed", kind=kind.name)
                 for timer_id in failure.timer_ids:
                     await self._pipeline.postpone_timer(timer_id, POSTPONE_S)
                 continue
@@ -211,8 +223,7 @@ class Timers:
         lost = asyncio.Event()
 
         def wake(*_: object) -> None:
-            self._wake_urgent.set()
-            self._wake_patient.set()
+            self._wake_all()
 
         def end(*_: object) -> None:
             lost.set()

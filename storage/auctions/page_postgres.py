@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from protocols.listings.saved_searches import Condition
 from storage.auctions.auctions_postgres import GuardedAuctionRow
 from storage.engines.postgres import Connection
 from storage.platform.sql import load
@@ -19,7 +18,7 @@ class PageRow(GuardedAuctionRow):
     title: str
     description: str
     category: str
-    condition: Condition
+    condition: str
     weight_g: int | None
     volume_cm3: int | None
     attributes: str

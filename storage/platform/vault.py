@@ -14,7 +14,7 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from storage.auth.key_files import KeyFileError, load_or_create
+from storage.platform.key_files import KeyFileError, load_or_create
 
 VAULT_FILE = "vault_keys.json"
 KEY_BYTES = 32

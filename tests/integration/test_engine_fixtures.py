@@ -6,7 +6,7 @@ from storage.platform.migrate import list_migrations, migrate
 
 
 async def test_database_is_migrated_and_a_second_migration_applies_nothing(database, pool):
-    applied = [row["name"] for row in await pool.fetch("SELECT name FROM schema_migrations ORDER BY number")]
+    applied = [row["name"] for row in await pool.fetch("SELECT name FROM schema_migrations ORDER BY name")]
     assert applied == [m.name for m in list_migrations()]
     assert await migrate(database) == []
 

@@ -35,7 +35,8 @@ def make_clone(folder):
     """Make a clone in a folder with a space, with empty locks and a command line that reports how it was called."""
     clone = folder / "a clone"
     (clone / "server").mkdir(parents=True)
-    (clone / "server" / "command_line.py").write_text(REPORT)
+    (clone / "server" / "cli").mkdir()
+    (clone / "server" / "cli" / "__main__.py").write_text(REPORT)
     shutil.copy(ROOT / "mnbara", clone)
     for lock in ("requirements.lock", "requirements-dev.lock"):
         (clone / lock).write_text("# nothing\n")

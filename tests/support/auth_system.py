@@ -12,14 +12,35 @@ from handlers.auth import ROUTES
 from handlers.auth.passwords import PasswordHasher
 from handlers.auth.revocations import RevocationWatch
 from handlers.auth.tokens import TokenVerifier
-from handlers.auth.tools import KeyedAuthTools
+from handlers.auth.tools import AuthTools
 from handlers.contract import ANONYMOUS, Caller
+from handlers.domain import ChannelKind, ChannelKinds
 from protocols.auth.commands import Register
+from protocols.topics import Lane
 from protocols.values import new_id
 from realtime.ports import Entry
 from server.commands.pipeline import Pipeline
+from server.domains import DOMAINS, channels_of
 from storage.engines.postgres import Database, open_database
 from storage.engines.redis import Redis, open_redis
+
+
+async def _is_party(_db, _order_id, _caller) -> bool:
+    return True
+
+
+ORDERS = ChannelKind(
+    word="orders",
+    parameter="order_id",
+    lane=Lane.REPLAYED,
+    readers="its parties",
+    delta=True,
+    shareable=True,
+    member=_is_party,
+)
+"""A kind that a membership decides about; the market has none yet."""
+
+KINDS = ChannelKinds([*channels_of(DOMAINS), ORDERS])
 
 ISSUER = "http://127.0.0.1:8080"
 PASSWORD = "salt marsh lantern"
@@ -39,12 +60,12 @@ class Member:
 
 
 @dataclass
-class AuthHouse:
+class AuthTestSystem:
     """One server process's auth."""
 
     database: Database
     redis: Redis
-    tools: KeyedAuthTools
+    tools: AuthTools
     watch: RevocationWatch
     verifier: TokenVerifier
     pipeline: Pipeline
@@ -80,11 +101,13 @@ class AuthHouse:
         await self.redis.aclose()
 
 
-async def open_house(database_url: str, redis_url: str, secrets: Path, *, life_s: int = 900) -> AuthHouse:
-    """Return a started house."""
+async def open_test_system(
+    database_url: str, redis_url: str, secrets: Path, *, life_s: int = 900
+) -> AuthTestSystem:
+    """Return a started system."""
     database, redis = await open_database(database_url), open_redis(redis_url)
     hasher = PasswordHasher(memory_kib=64, waiting_max=2000)
-    tools = KeyedAuthTools(secrets, ISSUER, life_s, hasher=hasher)
+    tools = AuthTools(secrets, ISSUER, life_s, hasher=hasher)
     watch = RevocationWatch(database, life_s)
     published: list[tuple[str, str]] = []
 
@@ -93,8 +116,8 @@ async def open_house(database_url: str, redis_url: str, secrets: Path, *, life_s
             (channel, entry.data.decode()) for channel, entries in publications for entry in entries
         )
 
-    pipeline = Pipeline(database, redis, "test", publish, ROUTES, auth=tools)
+    pipeline = Pipeline(database, redis, "test", publish, ROUTES, {AuthTools: tools, ChannelKinds: KINDS})
     pipeline.start()
     await watch.start()
     verifier = TokenVerifier(tools.keys, ISSUER, watch)
-    return AuthHouse(database, redis, tools, watch, verifier, pipeline, published)
+    return AuthTestSystem(database, redis, tools, watch, verifier, pipeline, published)

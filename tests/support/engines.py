@@ -75,7 +75,7 @@ def running_engines(folder: Path = ROOT / ".local" / "test") -> Iterator[EngineU
 
 async def ensure_template(postgres_url: str) -> str:
     """Return the name of a database with every migration applied, made once per set of migrations."""
-    digest = hashlib.sha256("".join(m.sha256 for m in list_migrations()).encode()).hexdigest()[:16]
+    digest = hashlib.sha256("".join(m.name + m.sha256 for m in list_migrations()).encode()).hexdigest()[:16]
     name = f"mnbara_template_{digest}"
     connection = await asyncpg.connect(postgres_url)
     try:

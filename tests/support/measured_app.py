@@ -11,7 +11,7 @@ import msgspec
 import uvicorn
 import uvloop
 
-from realtime.transport.endpoint import SocketEndpoint
+from realtime.endpoints.socket_endpoint import SocketEndpoint
 from realtime.transport.websocket import LeanWebSocket
 from tests.support.realtime_app import App, SmallGate
 

@@ -16,6 +16,9 @@ from litestar.types import Receive, Scope, Send
 from protocols.control import CONTROL_CHANNEL, Control, encode_controls
 from protocols.errors import Refusal
 from realtime.control import Controls
+from realtime.endpoints.emulation import EMULATION_PATH, HTTP_STREAM_PATH, SSE_PATH, Emulation, new_node
+from realtime.endpoints.handshake_sniffer import HandshakeSniffer
+from realtime.endpoints.socket_endpoint import SocketEndpoint
 from realtime.hub import Hub
 from realtime.limits import Limits
 from realtime.ports import (
@@ -29,9 +32,6 @@ from realtime.ports import (
     OffsetReport,
     ProtocolError,
 )
-from realtime.transport.emulation import EMULATION_PATH, HTTP_STREAM_PATH, SSE_PATH, Emulation, new_node
-from realtime.transport.endpoint import SocketEndpoint
-from realtime.transport.handshake_sniffer import HandshakeSniffer
 from realtime.transport.streams import StreamingHttp
 from realtime.transport.websocket import LeanWebSocket
 from tests.support.presence import MemoryPresence

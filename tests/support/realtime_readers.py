@@ -2,7 +2,7 @@
 
 import json
 
-from realtime.channels.publication import JSON
+from realtime.codecs import JSON
 from realtime.hub import Hub, Member
 from realtime.limits import Limits
 from realtime.transport.frames import split_frames

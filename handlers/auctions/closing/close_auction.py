@@ -11,7 +11,10 @@ from handlers.auctions.locking import LockedAuction, lock_auctions, save_auction
 from handlers.auctions.rules import CLOSE_RETRY_MS, closing_time, must_wait
 from handlers.auctions.sealed_bids import DecryptedBid, decrypt_bids, end_sealed_auction, write_decrypted
 from handlers.contract import Outcome, Stores, Timer
-from storage.auctions.backlog_redis import read_backlog
+from storage.platform.backlog_redis import read_backlog
+
+PLACE_BID = "auctions.place_bid"
+"""The route whose commands a closing waits for."""
 
 UNREADABLE_WAIT_MS = 60_000
 """When a sealed auction is tried again whose bids do not open: its master key may be put back."""
@@ -22,7 +25,7 @@ async def close_auction(refs: Sequence[UUID], stores: Stores, now_ms: int) -> li
 
     An auction waits, a second at most, while a server has not committed bids that it received before the end.
     """
-    queued = await read_backlog(stores.redis, refs, now_ms)
+    queued = await read_backlog(stores.redis, PLACE_BID, refs, now_ms)
     drafted = await close_drafted(stores.db, [ref for ref in refs if ref not in queued], now_ms)
     outcomes = list(drafted.values())
     others = [ref for ref in refs if ref not in drafted]

@@ -15,7 +15,7 @@ from handlers.contract import Permission, Route
 from protocols.auctions import guards as words
 from protocols.auctions.commands import Auction
 from protocols.auctions.refusals import AuctionNotFound, AuctionNotLive, OwnAuction
-from protocols.auth.commands import UserNotFound
+from protocols.auth.refusals import UserNotFound
 from protocols.errors import InvalidInput, NotAllowed, Refusal
 
 ADMISSION: tuple[type[Refusal], ...] = (

@@ -4,7 +4,7 @@ from handlers.auctions.guards.exposure import to_exposure
 from handlers.auctions.increments import UNKNOWN_CURRENCY, refuse
 from handlers.contract import Caller, Event, Outcome, Stores
 from protocols.auctions.guards import ExposureLimitChanged, SetExposureLimit
-from protocols.auth.commands import UserNotFound
+from protocols.auth.refusals import UserNotFound
 from protocols.currencies import EXPONENTS
 from protocols.topics import personal_channel
 from storage.auctions import exposures_postgres

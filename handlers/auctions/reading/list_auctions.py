@@ -9,7 +9,7 @@ from handlers.auctions.views import to_listed
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auctions.commands import AuctionList, ListAuctions
 from protocols.cursors import read_cursor, write_cursor
-from protocols.listings.commands import CategoryNotFound
+from protocols.listings.refusals import CategoryNotFound
 from protocols.places import parse_near
 from storage.auctions import auctions_postgres
 from storage.auctions.auctions_postgres import AuctionFilter

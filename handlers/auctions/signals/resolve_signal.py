@@ -2,8 +2,8 @@
 
 from handlers.auctions.signals.signal_views import to_signal
 from handlers.contract import Caller, Event, Outcome, Stores
+from protocols.auctions.channels import signal_stream
 from protocols.auctions.signals import ResolveSignal, SignalAlreadyResolved, SignalNotFound, SignalResolved
-from protocols.topics import signal_stream
 from storage.auctions import signals_postgres
 
 

@@ -10,8 +10,8 @@ from uuid import UUID
 from handlers.auctions.locking import AuctionTerms, read_auction_terms
 from handlers.auctions.signals.rules import HISTORY_MS, Conduct, Finding, count_public, find_signals
 from handlers.contract import Event, Outcome, Stores, Timer
+from protocols.auctions.channels import signal_stream
 from protocols.auctions.signals import SignalRaised
-from protocols.topics import signal_stream
 from protocols.values import new_id, to_json
 from storage.auctions import signals_postgres
 from storage.auctions.auctions_postgres import read_auction

@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from handlers.auctions.views import to_summary
 from handlers.auctions.watching.watch_list import LEADS_S, state_of
-from handlers.contract import Event, Outcome, Stores, Timer, TimerHandler
+from handlers.contract import Event, Outcome, Stores, Timer
+from handlers.domain import TimerHandler
 from protocols.auctions.watching import EndingSoon, WatchedAuctionStarted, YourState
 from protocols.topics import personal_channel
 from storage.auctions.auctions_postgres import AuctionRow, read_auctions

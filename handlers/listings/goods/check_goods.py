@@ -3,8 +3,9 @@
 from handlers.contract import Caller, Outcome, Stores
 from handlers.listings.goods.verdicts import EVERYWHERE, check_country, find_reasons
 from handlers.listings.rules import refuse
-from protocols.listings.commands import CategoryNotFound, ListingNotFound
+from protocols.listings.commands import ListingNotFound
 from protocols.listings.goods import CheckGoods, GoodsVerdict
+from protocols.listings.refusals import CategoryNotFound
 from storage.listings.listings_postgres import read_branch, read_listing_row
 
 

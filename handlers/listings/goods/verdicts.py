@@ -2,8 +2,8 @@
 
 from handlers.listings.rules import has_controls, refuse
 from protocols.countries import COUNTRIES
-from protocols.listings.commands import CategoryNotFound
 from protocols.listings.goods import GoodsProhibited, GoodsReason, GoodsRule, RuleTerms
+from protocols.listings.refusals import CategoryNotFound
 from protocols.values import to_timestamp
 from storage.engines.postgres import Connection
 from storage.listings.goods_postgres import RuleRow, read_matching_rules

@@ -7,9 +7,9 @@ from uuid import UUID
 from handlers.contract import Caller, Event, Outcome, Stores, Timer
 from handlers.listings.changes import check_auction, own_listing
 from handlers.listings.views import stock_value, to_listing
+from protocols.listings.channels import listing_stream
 from protocols.listings.commands import ListingNotActive
 from protocols.listings.photos import PhotosChanged
-from protocols.topics import listing_stream
 from storage.auctions.lookups import read_open_auction
 from storage.listings.listings_postgres import ListingRow, lock_listing, update_listing_row
 from storage.listings.photos_postgres import PhotoRow, read_held_until

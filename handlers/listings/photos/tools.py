@@ -2,7 +2,9 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
@@ -10,13 +12,14 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from handlers.contract import RenderedPhoto
+from handlers.domain import ToolContext
 from handlers.listings.photo_names import SIZES, file_name
 from handlers.listings.photos import render_photo
 from handlers.listings.photos.render_photo import REFUSED
+from handlers.settings import Settings, SettingsError
 from protocols.errors import TemporarilyUnavailable
 from protocols.listings.photos import PhotoTooLarge, PhotoUnreadable
-from storage.engines.objects import Objects
+from storage.engines.objects import Objects, open_objects
 
 RENDERING_MAX = 2
 """Pictures rendered at a time by one process: each takes a core for up to a second."""
@@ -37,6 +40,15 @@ class _Head(Struct):
     width: int
     height: int
     lengths: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedPhoto:
+    """A picture made fit to show: pixels of the full size, and the JPEG of each size by its word."""
+
+    width: int
+    height: int
+    files: Mapping[str, bytes]
 
 
 class PhotoTools:
@@ -108,3 +120,19 @@ class PhotoTools:
     async def forget(self, photo_ids: Sequence[UUID]) -> None:
         """Delete the files of photos. Raises TemporarilyUnavailable."""
         await self._objects.delete([file_name(photo_id, size) for photo_id in photo_ids for size in SIZES])
+
+
+def open_photo_place(settings: Settings) -> Objects:
+    """Open the place of photos. Raises SettingsError when its folder cannot be made or written."""
+    place = settings.photos_place
+    try:
+        return open_objects(place)
+    except OSError as error:
+        detail = f"MNBARA_PHOTOS_URL must lead to a folder that can be written; {place.folder} cannot: {error.strerror}"
+        raise SettingsError(detail) from error
+
+
+@asynccontextmanager
+async def open_photo_tools(context: ToolContext) -> AsyncIterator[PhotoTools]:
+    """Open the renderer and the place of photos. Raises SettingsError."""
+    yield PhotoTools(open_photo_place(context.settings))

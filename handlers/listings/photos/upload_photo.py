@@ -11,8 +11,9 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from handlers.contract import Caller, Outcome, Preparation, RenderedPhoto, Stores
+from handlers.contract import Caller, Outcome, Preparation, Stores
 from handlers.listings.photos.changes import Photos, change_photos, changeable
+from handlers.listings.photos.tools import PhotoTools, RenderedPhoto
 from protocols.errors import TemporarilyUnavailable
 from protocols.listings.photos import PHOTOS_MAX, TooManyPhotos, UploadPhoto
 from protocols.values import now_instant
@@ -41,13 +42,13 @@ async def prepare_photo(command: UploadPhoto, caller: Caller, before: Preparatio
     async with before.connection() as db:
         listing = changeable(await read_listing_row(db, command.listing_id), caller.id)
     check_room(listing.photos)
-    rendered = await before.photos.render(command.content)
+    rendered = await before.need(PhotoTools).render(command.content)
     photo_id = name_photo(command.listing_id, rendered)
     until_ms = now_instant() + HELD_FOR_MS
     async with before.connection() as db:
         await insert_timers(db, [(until_ms, "sweep_photos", photo_id)])
         await hold_files(db, photo_id, command.listing_id, until_ms)
-    await before.photos.keep(photo_id, rendered)
+    await before.need(PhotoTools).keep(photo_id, rendered)
     return StoredPhoto(
         command.listing_id,
         PhotoRow(photo_id=photo_id, width=rendered.width, height=rendered.height),

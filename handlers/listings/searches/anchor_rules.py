@@ -23,7 +23,7 @@ CELLS_MAX = 16
 METRES_PER_DEGREE = 111_000
 """A little less than it is, so that cells cover a little more than the circle."""
 
-_TOKEN = re.compile(r"'((?:[^'\\]|''|\\.)*)'(?::[*A-D]+)?|<(?:-|\d+)>|[&|!()]")
+_TOKEN = re.compile(r"'((?:[^'\\]++|''|\\.)*+)'?(?::[*A-D]+)?|<(?:-|\d+)>|[&|!()]")
 
 Cover = frozenset[str] | None
 """Words of which every match has at least one; None when a match may have none of them."""
@@ -63,10 +63,12 @@ def word_cover(query: str) -> Cover:
 
 def _either(tokens: Sequence[tuple[str, str | None]], at: int) -> tuple[Cover, int]:
     cover, at = _both(tokens, at)
+    covers = [cover]
     while at < len(tokens) and tokens[at][0] == "|":
-        other, at = _both(tokens, at + 1)
-        cover = None if cover is None or other is None else cover | other
-    return cover, at
+        cover, at = _both(tokens, at + 1)
+        covers.append(cover)
+    known = [cover for cover in covers if cover is not None]
+    return (frozenset().union(*known) if len(known) == len(covers) else None), at
 
 
 def _both(tokens: Sequence[tuple[str, str | None]], at: int) -> tuple[Cover, int]:

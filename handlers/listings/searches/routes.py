@@ -6,7 +6,7 @@ from handlers.listings.searches.list_searches import list_searches
 from handlers.listings.searches.save_search import save_search
 from handlers.listings.searches.update_search import update_search
 from protocols.listings import saved_searches as words
-from protocols.listings.commands import CategoryNotFound
+from protocols.listings.refusals import CategoryNotFound
 
 ROUTES: tuple[Route, ...] = (
     Route(

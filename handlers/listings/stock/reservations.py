@@ -5,9 +5,9 @@ from uuid import UUID
 
 from handlers.contract import Event, Latest
 from handlers.listings.views import stock_value
+from protocols.listings.channels import listing_stream
 from protocols.listings.stock import MovementKind, Reservation
 from protocols.listings.stock_levels import StockRow
-from protocols.topics import listing_stream
 from protocols.values import Money, to_timestamp
 from storage.engines.postgres import Connection
 from storage.listings.stock_postgres import (

@@ -10,17 +10,20 @@ from pathlib import Path
 from redis.asyncio import Redis
 
 import server.commands.pipeline
-from handlers.auctions import TIMERS, URGENT
+from handlers.auctions import DOMAIN
 from server.commands.pipeline import Pipeline
 from storage.engines.postgres import open_database
 from storage.platform.vault import Vault
+from tests.support.domains import timer_handlers
+
+TIMERS = timer_handlers(DOMAIN)
 
 
 async def main(postgres_url: str, redis_url: str, secrets: str, now_ms: str, kind: str) -> None:
     server.commands.pipeline.now_instant = lambda: int(now_ms)
     database = await open_database(postgres_url)
     pipeline = Pipeline(
-        database, Redis.from_url(redis_url), "e", lambda _: None, [], vault=Vault(Path(secrets))
+        database, Redis.from_url(redis_url), "e", lambda _: None, [], {Vault: Vault(Path(secrets))}
     )
 
     async def decide_and_wait(refs, stores, at_ms):
@@ -30,8 +33,9 @@ async def main(postgres_url: str, redis_url: str, secrets: str, now_ms: str, kin
         await asyncio.sleep(60)
         return outcomes
 
-    if kind in URGENT:
-        await pipeline.prepare_timers(kind, URGENT[kind], 0, int(now_ms) + 1, 500)
+    prepare = {each.name: each.prepare for each in DOMAIN.timers}[kind]
+    if prepare is not None:
+        await pipeline.prepare_timers(kind, prepare, 0, int(now_ms) + 1, 500)
     await pipeline.run_timers(kind, decide_and_wait, 500)
 
 

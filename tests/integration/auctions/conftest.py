@@ -14,15 +14,19 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 import server.commands.pipeline
-from handlers.auctions import ROUTES, TIMERS
+from handlers.auctions import DOMAIN, ROUTES
 from handlers.contract import ANONYMOUS, Caller, Route
 from protocols.auctions.commands import EVENTS, PERSONAL_EVENTS, BidReceipt, OpenAuction, PlaceBid
 from protocols.topics import Entry
 from protocols.values import new_id, now_instant
-from server.commands.pipeline import Answer, Pipeline
+from server.commands.idempotency import Answer
+from server.commands.pipeline import Pipeline
 from storage.engines.postgres import open_database
 from storage.platform.events_postgres import read_epoch
 from storage.platform.vault import Vault
+from tests.support.domains import timer_handlers
+
+TIMERS = timer_handlers(DOMAIN)
 
 BY_VERB: dict[str, Route] = {route.verb: route for route in ROUTES}
 HOUR_MS = 3_600_000
@@ -168,7 +172,7 @@ async def opened_market(
     published: list[tuple[str, Sequence[Entry]]] = []
     secrets = tmp_path_factory.mktemp("secrets")
     vault = Vault(secrets)
-    pipeline = Pipeline(opened, redis, epoch, published.extend, ROUTES, vault=vault)
+    pipeline = Pipeline(opened, redis, epoch, published.extend, ROUTES, {Vault: vault})
     market = Market(pipeline, pool, published)
     market.secrets = secrets
     pipeline.start()
@@ -189,7 +193,7 @@ def market(opened_market: Market, monkeypatch: pytest.MonkeyPatch) -> Market:
 async def second_market(market: Market, database: str, redis: Redis) -> AsyncIterator[Market]:
     """The same market as another server process sees it."""
     opened = await open_database(database)
-    pipeline = Pipeline(opened, redis, "epoch", lambda _: None, ROUTES, vault=Vault(market.secrets))
+    pipeline = Pipeline(opened, redis, "epoch", lambda _: None, ROUTES, {Vault: Vault(market.secrets)})
     pipeline.start()
     yield Market(pipeline, market.pool, [])
     await pipeline.close()

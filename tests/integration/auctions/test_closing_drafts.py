@@ -5,19 +5,23 @@ import importlib
 
 import pytest
 
-from handlers.auctions import URGENT
+from handlers.auctions import DOMAIN
 from handlers.auctions.closing import closing_drafts
+from handlers.auctions.closing.closing_drafts import prepare_closing
 from handlers.auctions.rules import CLOSE_GRACE_MS
 from protocols.auctions.terms import SoftClose
 from protocols.values import now_instant
 from tests.integration.auctions.conftest import HOUR_MS, Market, moment, new_caller
 from tests.integration.auctions.replay import assert_audited, assert_replays
+from tests.support.domains import timer_handlers
+
+TIMERS = timer_handlers(DOMAIN)
 
 close_auction_module = importlib.import_module("handlers.auctions.closing.close_auction")
 
 
 async def prepare(market: Market, until_ms: int) -> None:
-    await market.pipeline.prepare_timers("close_auction", URGENT["close_auction"], 0, until_ms, 10_000)
+    await market.pipeline.prepare_timers("close_auction", prepare_closing, 0, until_ms, 10_000)
 
 
 @pytest.fixture
@@ -170,7 +174,7 @@ async def test_two_workers_close_a_prepared_crowd_once_each(market, seller, ann)
     await asyncio.gather(*(market.bid(auction, new_caller(), 20_00) for auction in auctions))
     await prepare(market, end + HOUR_MS)
     market.clock_ms = end + CLOSE_GRACE_MS
-    handler = importlib.import_module("handlers.auctions").TIMERS["close_auction"]
+    handler = TIMERS["close_auction"]
     ran = await asyncio.gather(*(market.pipeline.run_timers("close_auction", handler, 7) for _ in range(10)))
     assert sum(map(len, ran)) == 60
     for auction in auctions:

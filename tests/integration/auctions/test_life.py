@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from handlers.auctions import TIMERS, URGENT
+from handlers.auctions import DOMAIN
 from handlers.auctions.closing import notify_losers
 from handlers.auctions.rules import CLOSE_GRACE_MS
 from protocols.auctions.refusals import (
@@ -22,11 +22,15 @@ from protocols.auctions.refusals import (
 )
 from protocols.auctions.terms import SoftClose
 from protocols.errors import InvalidInput, KeyRequired, NotAllowed, Unauthenticated
-from protocols.listings.commands import CategoryNotFound
+from protocols.listings.refusals import CategoryNotFound
 from protocols.values import new_id, now_instant
+from server.domains import timers_of
 from server.worker.timers import Timers
 from tests.integration.auctions.conftest import ANONYMOUS, HOUR_MS, moment, new_caller
 from tests.integration.auctions.replay import assert_audited, assert_replays
+from tests.support.domains import timer_handlers
+
+TIMERS = timer_handlers(DOMAIN)
 
 DAY_MS = 24 * HOUR_MS
 
@@ -205,7 +209,7 @@ async def test_the_workers_timers_close_on_time_and_not_before(market, seller, a
     auctions = [await market.new_auction(seller, ends_at=moment(end)) for _ in range(20)]
     for auction in auctions:
         await market.bid_now(auction, ann, 20_00)
-    timers = Timers(market.pipeline._database, market.pipeline, TIMERS, urgent=URGENT)
+    timers = Timers(market.pipeline._database, market.pipeline, timers_of((DOMAIN,)))
     worker = asyncio.create_task(timers.run())
     try:
         async with asyncio.timeout(10):

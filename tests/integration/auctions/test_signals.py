@@ -7,10 +7,12 @@ import pytest
 
 from handlers.auctions.closing.queue_losers import REVIEW_AFTER_MS
 from handlers.auctions.rules import CLOSE_GRACE_MS
+from handlers.domain import ChannelKinds
+from protocols.auctions.channels import signal_stream
 from protocols.auctions.signals import SignalAlreadyResolved, SignalNotFound
 from protocols.errors import InvalidInput, NotAllowed, Unauthenticated
-from protocols.topics import parse_channel, signal_stream
 from protocols.values import new_id, now_instant
+from server.domains import DOMAINS, channels_of
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller, new_user
 
 SUPPORT = dataclasses.replace(new_caller(), roles=frozenset({"user", "support"}))
@@ -51,7 +53,7 @@ async def test_a_shield_that_is_taken_back_late_is_seen(market, seller, ann, bob
     assert signal.evidence == {"highest_retracted": 900_00, "price": 10_00, "retracted_late": 1}
     rows = await market.pool.fetch("SELECT type FROM events WHERE stream = $1", signal_stream(signal.id))
     assert [row["type"] for row in rows] == ["signal_raised"]
-    assert parse_channel(signal_stream(signal.id)) is None
+    assert ChannelKinds(channels_of(DOMAINS)).find(signal_stream(signal.id)) is None
 
 
 async def test_bids_taken_back_by_others_or_early_are_no_shield(market, seller, ann, bob):

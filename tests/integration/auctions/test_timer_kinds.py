@@ -1,9 +1,10 @@
 """Timers that were set before their kinds got other names still find their handlers."""
 
-from handlers.auctions import TIMERS as AUCTION_TIMERS
-from handlers.listings import TIMERS as LISTING_TIMERS
+from handlers.auctions import DOMAIN as AUCTIONS
+from handlers.listings import DOMAIN as LISTINGS
 from protocols.values import new_id
 from storage.platform.migrate import FOLDER
+from tests.support.domains import timer_handlers
 
 OLD_KINDS = ("tell_result", "tell_losers", "tell_started", "tell_matches", "close_auction")
 
@@ -26,5 +27,5 @@ async def test_timers_and_progress_in_flight_get_the_new_names(market):
     assert {kind: kinds[ref] for kind, ref in refs.items()} == {
         kind: kind.replace("tell_", "notify_") for kind in OLD_KINDS
     }
-    assert set(kinds.values()) <= {*AUCTION_TIMERS, *LISTING_TIMERS}
+    assert set(kinds.values()) <= {*timer_handlers(AUCTIONS), *timer_handlers(LISTINGS)}
     assert progress == "notify_started"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from handlers.auth.keys import REFRESH_FILE, SIGNING_FILE, KeyRing, load_refresh_keys
-from storage.auth.key_files import KeyFileError
+from storage.platform.key_files import KeyFileError
 
 ROOT = Path(__file__).parents[3]
 START = """

@@ -16,19 +16,20 @@ import uvicorn
 from redis.asyncio import Redis
 
 from handlers.contract import Caller, Route
+from handlers.domain import Domain
+from handlers.settings import Settings
 from protocols.errors import NotAllowed, TemporarilyUnavailable, Unauthenticated, UnknownChannel
 from protocols.topics import Entry
 from protocols.values import new_id
 from realtime.ports import ChannelRule, Lane
+from server.app import HttpParts, create_app
 from server.channels.log import ChannelLog
 from server.commands.pipeline import Pipeline
 from server.commands.ratelimits import LocalLimits, SharedLimits
 from server.commands.table import CommandTable
-from server.http.app import HttpParts, create_app
 from server.http.channels import ChannelSource
 from server.http.protocol import BoundedHttp
 from server.process.metrics import Metrics
-from server.process.settings import Settings
 from storage.engines.postgres import open_database
 from storage.engines.redis import open_redis
 from storage.platform.events_postgres import read_epoch
@@ -74,8 +75,10 @@ class Watchers:
 
 
 @dataclass
-class House:
+class TestSystem:
     """The door under test and what stands behind it."""
+
+    __test__ = False
 
     url: str
     table: CommandTable
@@ -128,13 +131,13 @@ async def serving(app: object) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def house(
+async def running_system(
     database: str,
     redis_url: str,
     pool: asyncpg.Pool,
     routes: Sequence[Route] = ROUTES,
     **changes: object,
-) -> AsyncIterator[House]:
+) -> AsyncIterator[TestSystem]:
     """Build a door; `changes` go into the settings."""
     settings = dataclasses.replace(
         Settings(rate_limits=False, ops_token=OPS_TOKEN, allowed_origins="https://app.example"),
@@ -174,6 +177,7 @@ async def house(
             await asyncio.sleep(30)
 
     app = create_app(
+        [Domain(name="notes", routes=tuple(r for r in routes if r.domain == "notes"))],
         HttpParts(
             table=table,
             metrics=metrics,
@@ -185,12 +189,12 @@ async def house(
             jwks=lambda: {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "AAAA", "kid": "1"}]},
             channels=ChannelSource(epoch, authorize, ChannelLog(opened, epoch, {}).read, watchers.watch),
             pings={"database": opened.ping, "redis": redis.ping, "third": lambda: ping("third")},
-        )
+        ),
     )
     await create_notes(pool)
     await create_counters(pool)
     async with serving(app) as url:
-        yield House(url, table, pipeline, metrics, pool, watchers, callers, broken)
+        yield TestSystem(url, table, pipeline, metrics, pool, watchers, callers, broken)
     await pipeline.close()
     await redis.aclose()
     await opened.close()
@@ -198,13 +202,13 @@ async def house(
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def door(database: str, redis_url: str, pool: asyncpg.Pool) -> AsyncIterator[House]:
-    async with house(database, redis_url, pool) as made:
+async def door(database: str, redis_url: str, pool: asyncpg.Pool) -> AsyncIterator[TestSystem]:
+    async with running_system(database, redis_url, pool) as made:
         yield made
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def http(door: House) -> AsyncIterator[httpx.AsyncClient]:
+async def http(door: TestSystem) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=door.url, timeout=20) as client:
         yield client
 

@@ -8,9 +8,10 @@ import pytest_asyncio
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from handlers.contract import Deprecation
+from handlers.domain import Domain
 from server.domains import ROUTES as REAL_ROUTES
-from server.schemas.asyncapi import Vocabulary, build_asyncapi
-from tests.integration.http.conftest import house
+from server.schemas.asyncapi import build_asyncapi
+from tests.integration.http.conftest import running_system
 from tests.support.notes import ROUTES
 
 GOING = Deprecation(since=date(2026, 11, 1), sunset=date(2027, 5, 1), successor="/v2/notes")
@@ -20,7 +21,7 @@ TABLE = [dataclasses.replace(route, deprecated=GOING) if route.name == OLD else 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def door(database, redis_url, pool):
-    async with house(database, redis_url, pool, TABLE) as made:
+    async with running_system(database, redis_url, pool, TABLE) as made:
         yield made
 
 
@@ -66,7 +67,9 @@ async def test_both_documents_show_it(http):
     assert "call /v2/notes by 2027-05-01" in found[OLD]["description"]
     assert {"Deprecation", "Sunset", "Link"} <= set(found[OLD]["responses"]["200"]["headers"])
     assert "deprecated" not in found["notes.write_note"]
-    asyncapi = build_asyncapi(TABLE, "http://x", Vocabulary({}, {}, {}))
+    asyncapi = build_asyncapi(
+        [Domain(name="notes", routes=tuple(r for r in TABLE if r.domain == "notes"))], "http://x"
+    )
     assert "call /v2/notes by 2027-05-01" in asyncapi["operations"][OLD]["description"]
 
 

@@ -8,11 +8,11 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
+from handlers.settings import Settings
 from protocols.listings.photos import PHOTO_BYTES_MAX
 from protocols.values import new_id
 from server.http.arguments import UPLOADS_MAX
-from server.process.settings import Settings
-from server.process.wiring import open_server
+from server.wiring import open_server
 from tests.integration.http.conftest import serving
 from tests.support.pictures import encode, telling_jpeg, two_halves
 

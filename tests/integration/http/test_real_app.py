@@ -6,10 +6,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from handlers.settings import Settings
 from protocols.values import new_id
 from server.domains import ROUTES
-from server.process.settings import Settings
-from server.process.wiring import open_server
+from server.wiring import open_server
 from tests.integration.http.conftest import serving
 
 
@@ -55,6 +55,21 @@ async def test_the_whole_server_is_ready_and_described(http):
     named = {op.get("operationId") for item in document["paths"].values() for op in item.values()}
     assert {route.name for route in ROUTES} <= named
     assert (await http.get("/.well-known/jwks.json")).json()["keys"][0]["crv"] == "Ed25519"
+
+
+@pytest.mark.parametrize("size", [16_000, 128_000])
+async def test_a_login_that_opens_strings_and_closes_none_is_refused_while_others_are_served(http, size):
+    body = (
+        b"[" * 33 + b'"' + b'\\"' * size
+    )  # at every quote a string might begin: each would be read to the end
+    logins = [
+        http.post("/v1/auth/login", content=body, headers={"Content-Type": "application/json"}) for _ in "abc"
+    ]
+    *refused, alive = await asyncio.gather(*logins, http.get("/health/live"))
+    assert alive.status_code == 200
+    for answer in refused:
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_input")
+        assert answer.json()["errors"][0]["pointer"] == ""
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)

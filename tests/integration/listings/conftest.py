@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
-from handlers.contract import ANONYMOUS, Caller, Photos
+from handlers.contract import ANONYMOUS, Caller
 from handlers.listings import ROUTES
 from handlers.listings.photos.tools import PhotoTools
 from protocols.values import new_id
@@ -25,12 +25,14 @@ BAG = {"title": "Leather bag", "description": "Hand made.", "category": "bags", 
 class Shop:
     """Calls routes by verb; answers are plain JSON values."""
 
-    def __init__(self, database: Database, redis: Redis, pool: asyncpg.Pool, photos: Photos) -> None:
+    def __init__(self, database: Database, redis: Redis, pool: asyncpg.Pool, photos: PhotoTools) -> None:
         self.published: list[Any] = []
         """What went to channels: (channel, entries) in order."""
         self.database = database
         self.photos = photos
-        self.pipeline = Pipeline(database, redis, "epoch", self.published.extend, ROUTES, photos=photos)
+        self.pipeline = Pipeline(
+            database, redis, "epoch", self.published.extend, ROUTES, {PhotoTools: photos}
+        )
         self.pool = pool
         self.routes = {route.verb: route for route in ROUTES}
         self.decoders = {route.verb: StructDecoder(route.command) for route in ROUTES}

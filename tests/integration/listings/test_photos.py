@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from handlers.listings import TIMERS
+from handlers.listings import DOMAIN
 from handlers.listings.photos.tools import RENDERING_MAX, WAITING_MAX, PhotoTools
 from handlers.listings.photos.upload_photo import HELD_FOR_MS
 from protocols.errors import InvalidInput, NotAllowed, TemporarilyUnavailable
@@ -16,7 +16,10 @@ from protocols.listings.commands import ListingNotActive, ListingNotFound
 from protocols.listings.photos import PHOTOS_MAX, PhotoNotFound, PhotoTooLarge, PhotoUnreadable, TooManyPhotos
 from protocols.values import new_id
 from storage.engines.objects import Place, open_objects
+from tests.support.domains import timer_handlers
 from tests.support.pictures import bomb_png, encode, telling_jpeg, two_halves
+
+TIMERS = timer_handlers(DOMAIN)
 
 ROOT = Path(__file__).parents[3]
 

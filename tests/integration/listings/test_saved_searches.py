@@ -10,13 +10,16 @@ from uuid import UUID
 import pytest
 
 from handlers.contract import Caller
-from handlers.listings import TIMERS
+from handlers.listings import DOMAIN
 from handlers.listings.searches.match_searches import match_searches
 from handlers.listings.searches.notify_matches import notify_matches
 from protocols.errors import InvalidInput
-from protocols.listings.commands import CategoryNotFound
+from protocols.listings.refusals import CategoryNotFound
 from protocols.listings.saved_searches import SEARCHES_MAX, SearchNotFound, TooManySearches
 from protocols.values import new_id
+from tests.support.domains import timer_handlers
+
+TIMERS = timer_handlers(DOMAIN)
 
 matching, telling = (sys.modules[verb.__module__] for verb in (match_searches, notify_matches))
 

@@ -11,7 +11,7 @@ from collections import Counter
 import pytest
 
 from protocols.errors import InvalidInput
-from protocols.listings.commands import CategoryNotFound
+from protocols.listings.refusals import CategoryNotFound
 from storage.listings import search_postgres
 from storage.listings.search_postgres import BAND_STARTS
 

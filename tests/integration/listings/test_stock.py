@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from handlers.contract import Caller
-from handlers.listings import ROUTES, TIMERS
+from handlers.listings import DOMAIN, ROUTES
 from handlers.listings.stock.expire_reservations import expire_reservations
 from handlers.listings.stock.rules import HELD_MAX, RESERVED_FOR_MS
 from protocols.errors import KeyRequired, NotAllowed, Stale
@@ -28,6 +28,9 @@ from server.commands.pipeline import Pipeline
 from storage.engines.postgres import open_database
 from storage.listings.lookups import read_stock
 from storage.listings.stock_postgres import end_reservations
+from tests.support.domains import timer_handlers
+
+TIMERS = timer_handlers(DOMAIN)
 
 EURO = {"amount": 2_500, "currency": "EUR"}
 

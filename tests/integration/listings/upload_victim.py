@@ -70,7 +70,7 @@ async def main(
         "e",
         lambda _: die(),  # what fans out is committed
         ROUTES,
-        photos=tools,
+        {PhotoTools: tools},
     )
     upload = next(route for route in ROUTES if route.verb == "upload_photo")
     command = UploadPhoto(listing_id=UUID(listing_id), content=sys.stdin.buffer.read())

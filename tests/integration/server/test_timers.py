@@ -14,6 +14,8 @@ from server.commands.pipeline import Pipeline
 from server.worker import timers as timers_module
 from server.worker.timers import Timers
 from storage.engines.postgres import Database, open_database
+from tests.support.domains import lane, urgent_lane
+from tests.support.waiting import until
 
 INSERT = "INSERT INTO timers (due_at_ms, kind, ref) SELECT $1, $2, r FROM unnest($3::uuid[]) AS u (r)"
 
@@ -56,12 +58,6 @@ class Bells:
         self.prepared += refs
 
 
-async def until(condition, timeout_s: float = 10) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 @pytest.fixture
 def bells() -> Bells:
     return Bells()
@@ -83,7 +79,7 @@ async def test_a_punctual_crowd_is_prepared_and_runs_once_each_on_several_connec
     refs = [new_id() for _ in range(200)]
     bells.due_at_ms = now_instant() + 600
     await pool.execute(INSERT, bells.due_at_ms, "bell", refs)
-    timers = Timers(opened, pipeline, {"bell": bells.ring}, urgent={"bell": bells.prepare})
+    timers = Timers(opened, pipeline, urgent_lane({"bell": bells.ring}, bells.prepare))
     await running(timers, lambda: len(bells.rung) == 200)
     assert set(bells.rung.values()) == {1}
     assert bells.early == 0
@@ -96,7 +92,7 @@ async def test_a_punctual_crowd_is_prepared_and_runs_once_each_on_several_connec
 async def test_lateness_is_told_for_each_timer(opened, pipeline, pool, bells):
     late = []
     await pool.execute(INSERT, now_instant() - 50, "bell", [new_id() for _ in range(3)])
-    timers = Timers(opened, pipeline, {"bell": bells.ring}, late.append, urgent={})
+    timers = Timers(opened, pipeline, {"bells": lane({"bell": bells.ring})}, late.append)
     await running(timers, lambda: len(late) == 3)
     assert all(0.05 <= each < 5 for each in late)
 
@@ -114,7 +110,7 @@ async def test_a_poisoned_timer_in_a_crowd_is_postponed_and_stops_nobody(
         return await bells.ring(called, stores, now_ms)
 
     await pool.execute(INSERT, now_instant(), "bell", refs)
-    timers = Timers(opened, pipeline, {"bell": ring}, urgent={"bell": bells.prepare})
+    timers = Timers(opened, pipeline, urgent_lane({"bell": ring}, bells.prepare))
     await running(timers, lambda: len(bells.rung) == 22)
     left = await pool.fetch("SELECT ref, due_at_ms, attempts FROM timers WHERE kind = 'bell'")
     assert [(row["ref"], row["attempts"]) for row in left] == [(poison, 1)]
@@ -128,7 +124,9 @@ async def test_what_a_punctual_timer_wants_next_runs_without_a_notification(open
 
     monitor = asyncio.get_running_loop().time()
     await pool.execute(INSERT, now_instant(), "toll", [new_id()])
-    timers = Timers(opened, pipeline, {"toll": toll, "bell": bells.ring}, urgent={"toll": bells.prepare})
+    timers = Timers(
+        opened, pipeline, {**urgent_lane({"toll": toll}, bells.prepare), "bells": lane({"bell": bells.ring})}
+    )
     await running(timers, lambda: len(bells.rung) == 1)
     assert asyncio.get_running_loop().time() - monitor < 0.9, "it did not wait for the look every second"
 
@@ -152,13 +150,15 @@ async def test_others_give_way_to_a_crowd_and_are_not_starved_by_it(
 
     await pool.execute(INSERT, now_instant() - 5, "first", [new_id() for _ in range(40)])
     await pool.execute(INSERT, now_instant() - 10, "later", [new_id()])
-    timers = Timers(opened, pipeline, {"first": urgent, "later": patient}, urgent={"first": bells.prepare})
+    timers = Timers(
+        opened, pipeline, {**urgent_lane({"first": urgent}, bells.prepare), "later": lane({"later": patient})}
+    )
     await running(timers, lambda: len(order) == 41)
     assert 1 <= order.index("patient") < 40
 
 
 async def test_the_way_is_free_when_nothing_punctual_is_due(opened, pipeline, pool, bells):
-    timers = Timers(opened, pipeline, {"bell": bells.ring}, urgent={"bell": bells.prepare})
+    timers = Timers(opened, pipeline, urgent_lane({"bell": bells.ring}, bells.prepare))
     job = asyncio.create_task(timers.run())
     await asyncio.sleep(0.2)
     started = asyncio.get_running_loop().time()

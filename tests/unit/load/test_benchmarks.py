@@ -17,7 +17,8 @@ from load.benchmarks.report import Figure, keep, number, print_table
 from load.benchmarks.turns import ratios_in_words, take_turns
 from load.benchmarks.watch import completions, last_offset
 from realtime.channels.fanout import encode_chunk
-from realtime.channels.publication import JSON, Publication
+from realtime.channels.publication import Publication
+from realtime.codecs import JSON
 from realtime.ports import Entry
 
 ROOT = Path(__file__).parents[3]

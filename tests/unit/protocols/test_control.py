@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from handlers.domain import ChannelKinds
 from protocols.control import (
     CONTROL_CHANNEL,
     DisconnectSession,
@@ -12,7 +13,7 @@ from protocols.control import (
     decode_controls,
     encode_controls,
 )
-from protocols.topics import parse_channel
+from server.domains import DOMAINS, channels_of
 
 
 def test_controls_arrive_in_order_as_they_were_sent():
@@ -32,4 +33,4 @@ def test_word_of_a_newer_process_is_refused():
 
 
 def test_no_client_can_name_the_channel_of_controls():
-    assert parse_channel(CONTROL_CHANNEL) is None
+    assert ChannelKinds(channels_of(DOMAINS)).kind_of(CONTROL_CHANNEL) is None

@@ -4,13 +4,18 @@ import asyncio
 
 import pytest
 
-from protocols.topics import auction_channel, personal_channel, stock_channel, ticker_channel, viewer_group_of
+from handlers.domain import ChannelKinds
+from protocols.auctions.channels import auction_channel, ticker_channel
+from protocols.listings.channels import stock_channel
+from protocols.topics import personal_channel
 from protocols.values import new_id
 from realtime.ports import Lane
 from realtime.presence.viewer_counts import ViewerCounts
+from server.domains import DOMAINS, channels_of
 from tests.support.realtime_readers import Reader, quiet_hub
 
 AUCTION = new_id()
+KINDS = ChannelKinds(channels_of(DOMAINS))
 CROWD = str(AUCTION)
 
 
@@ -38,13 +43,15 @@ async def room():
     await hub.start()
     events = await hub.open(auction_channel(AUCTION), Lane.REPLAYED)
     ticker = await hub.open(ticker_channel(AUCTION), Lane.LATEST)
-    return hub, store, ViewerCounts(store, hub.context, hub.channels), events, ticker
+    return hub, store, ViewerCounts(store, hub.context, hub.channels, KINDS.viewer_group), events, ticker
 
 
 def test_only_auctions_have_a_crowd():
-    assert viewer_group_of(auction_channel(AUCTION)) == viewer_group_of(ticker_channel(AUCTION)) == CROWD
+    assert (
+        KINDS.viewer_group(auction_channel(AUCTION)) == KINDS.viewer_group(ticker_channel(AUCTION)) == CROWD
+    )
     for other in (personal_channel(AUCTION), stock_channel(AUCTION), "auctions", ""):
-        assert viewer_group_of(other) is None
+        assert KINDS.viewer_group(other) is None
 
 
 async def test_a_size_is_told_when_it_changed_and_nothing_is_told_otherwise():

@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from realtime.channels.delta import DeltaError, apply_delta, make_delta
-from realtime.channels.publication import DELTA_SOURCE_BYTES_MAX, JSON, PROTOBUF, Publication, find_deltas
+from realtime.channels.publication import DELTA_SOURCE_BYTES_MAX, Publication, find_deltas
+from realtime.codecs import JSON, PROTOBUF
 from realtime.ports import Entry
 
 texts = st.text(st.sampled_from("ab{}:,0 é€😀"), max_size=300)

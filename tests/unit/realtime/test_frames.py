@@ -1,15 +1,19 @@
 """The frame parser against RFC 6455: every broken rule has its close code, however the stream is cut."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.speedups import apply_mask
 
+from realtime.limits import FRAGMENTS_MAX, TURN_BYTES_MAX, TURN_FRAMES_MAX
 from realtime.transport.frames import (
     BINARY,
     CLOSE,
     CONTINUATION,
     PING,
+    PONG,
     TEXT,
     FrameReader,
     WireError,
@@ -26,6 +30,7 @@ class Reader(FrameReader):
     def __init__(self, pause_after: int = 0):
         super().__init__()
         self.seen = []
+        self.surplus = 0
         self.pause_after = pause_after
 
     def message_received(self, payload, opcode):
@@ -35,6 +40,9 @@ class Reader(FrameReader):
 
     def control_received(self, opcode, payload):
         self.seen.append((opcode, payload))
+
+    def surplus_received(self):
+        self.surplus += 1
 
 
 def client_frame(payload: bytes, opcode: int, *, fin: bool = True, rsv: int = 0) -> bytes:
@@ -52,7 +60,9 @@ def client_frame(payload: bytes, opcode: int, *, fin: bool = True, rsv: int = 0)
 def read(data: bytes, step: int = 0) -> list:
     reader = Reader()
     for start in range(0, len(data), step or max(1, len(data))):
-        reader.feed(data[start : start + (step or len(data))])
+        more = reader.feed(data[start : start + (step or len(data))])
+        while more:
+            more = reader.feed(b"")
     return reader.seen
 
 
@@ -120,12 +130,90 @@ def test_oversize_is_refused_before_its_bytes_are_buffered():
     assert len(reader.pending) <= 10
 
 
-def test_endless_empty_fragments_take_no_memory():
+@pytest.mark.parametrize("piece", [b"", b"x" * 32])
+def test_message_of_endless_fragments_is_refused(piece):
     reader = Reader()
-    reader.feed(client_frame(b"a", TEXT, fin=False))
-    for _ in range(10_000):
-        reader.feed(client_frame(b"", CONTINUATION, fin=False))
-    assert len(reader.fragments) == 1
+    reader.feed(client_frame(piece, TEXT, fin=False))
+    for _ in range(FRAGMENTS_MAX - 2):
+        reader.feed(client_frame(piece, CONTINUATION, fin=False))
+    with pytest.raises(WireError) as caught:
+        reader.feed(client_frame(piece, CONTINUATION, fin=False))
+    assert caught.value.code == 1008
+
+
+def in_fragments(payload: bytes, size: int) -> bytes:
+    pieces = [payload[start : start + size] for start in range(0, len(payload), size)]
+    return b"".join(
+        client_frame(piece, CONTINUATION if index else TEXT, fin=index == len(pieces) - 1)
+        for index, piece in enumerate(pieces)
+    )
+
+
+@pytest.mark.parametrize(("size", "surplus"), [(16_384, 0), (4_096, 0), (128, 0), (127, 516), (64, 1023)])
+def test_only_small_fragments_take_from_the_budget_of_frames(size, surplus):
+    reader = Reader()
+    payload = b"x" * 65_536
+    more = reader.feed(in_fragments(payload, size))
+    while more:
+        more = reader.feed(b"")
+    assert reader.seen == [(TEXT, payload)]
+    assert reader.surplus == surplus
+
+
+def test_every_control_frame_takes_from_the_budget_of_frames():
+    reader = Reader()
+    reader.feed(client_frame(b"", PING) + client_frame(b"", PONG) + client_frame(b"x", TEXT))
+    assert reader.surplus == 2
+
+
+@pytest.mark.parametrize(
+    ("frame", "per_call_max"),
+    [
+        (client_frame(b"", PING), TURN_FRAMES_MAX),
+        (client_frame(b"", TEXT), TURN_FRAMES_MAX),
+        (client_frame(b"x" * 10_000, TEXT), TURN_BYTES_MAX // 10_000 + 1),
+    ],
+    ids=["pings", "empty messages", "large messages"],
+)
+def test_one_call_handles_a_bounded_part_and_the_rest_follows_in_order(frame, per_call_max):
+    reader = Reader()
+    count = 5 * per_call_max + 1
+    handled = []
+    more = reader.feed(frame * count)
+    handled.append(len(reader.seen))
+    while more:
+        more = reader.feed(b"")
+        handled.append(len(reader.seen) - sum(handled))
+    assert sum(handled) == count
+    assert max(handled) == per_call_max
+    assert not reader.pending
+
+
+def cpu_s_of_single_bytes(size: int) -> float:
+    """The least CPU of three runs in which a message comes byte by byte, behind one that waits for its end."""
+    data = client_frame(b"x" * size, TEXT)
+    segments = [data[index : index + 1] for index in range(len(data))]
+    runs = []
+    for _ in range(3):
+        reader = Reader()
+        started = time.process_time()
+        for segment in segments:
+            reader.feed(segment)
+        runs.append(time.process_time() - started)
+        assert len(reader.seen) == 1
+    return min(runs)
+
+
+def test_single_bytes_cost_linear_time():
+    assert cpu_s_of_single_bytes(64_000) < 3 * cpu_s_of_single_bytes(32_000)
+
+
+def test_what_waits_for_a_later_call_is_not_copied_by_each():
+    reader = Reader()
+    reader.feed(client_frame(b"", PING) * 40_000)
+    waiting = reader.pending
+    while reader.feed(b""):
+        assert reader.pending is waiting
 
 
 @pytest.mark.parametrize(
@@ -185,11 +273,11 @@ def test_any_split_into_fragments_and_reads_gives_the_same_messages(sent, cuts, 
     reader = Reader(pause_after)
     position = 0
     for size in [*cuts, len(data) + 1]:
-        reader.feed(data[position : position + size])
+        more = reader.feed(data[position : position + size])
         position += size
-        while not reader.reading:
+        while more or not reader.reading:
             reader.reading = True
-            reader.feed(b"")
+            more = reader.feed(b"")
     assert [seen for seen in reader.seen if seen[0] != PING] == sent
 
 

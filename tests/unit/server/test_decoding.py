@@ -33,6 +33,14 @@ class Walk(Struct, forbid_unknown_fields=True):
     extra: Any = None
 
 
+class House(Struct, forbid_unknown_fields=True):
+    stones: int = 0
+
+
+class Houses(Struct):
+    houses: list[House]
+
+
 @pytest.mark.parametrize(
     ("data", "pointer", "detail"),
     [
@@ -111,22 +119,27 @@ def test_depth_is_judged_as_counting_by_hand_does(value):
             check_text(padding + b"[" * levels + data + b"]" * levels + b"]")
 
 
-def test_a_quarter_megabyte_of_brackets_is_refused_quickly():
-    import time
-
-    data = b'{"a":' + b"[" * 130_000 + b"]" * 130_000 + b"}"
-    started = time.perf_counter()
-    with pytest.raises(InvalidInput):
-        check_text(data)
-    assert time.perf_counter() - started < 0.5  # measured 30 ms
-
-
 def test_the_null_character_is_refused_and_its_look_alike_is_not():
     with pytest.raises(InvalidInput):
         check_text(rb'{"a":"x\u0000"}')
     with pytest.raises(InvalidInput):
         check_text(rb'{"a":"\\\u0000"}')
     check_text(rb'{"a":"\\u0000"}')
+
+
+@given(st.text(alphabet='u0\\"x', max_size=24))
+def test_the_null_character_is_found_behind_any_run_of_backslashes(text):
+    data = b'{"a":"' + json.encode(text)[1:-1] + rb"\u0000" + b'"}'
+    with pytest.raises(InvalidInput, match="U\\+0000"):
+        check_text(data)
+    check_text(json.encode({"a": text + r"\u0000", text: [r"\\u0000"]}))
+
+
+def test_a_field_that_quotes_the_decoder_moves_no_pointer():
+    name = "x - at `$.names"
+    with pytest.raises(InvalidInput) as raised:
+        StructDecoder(Houses).decode(json.encode({"houses": [{name: 1}]}))
+    assert raised.value.facts["errors"][0]["pointer"] == f"/houses/0/{name}"
 
 
 def test_too_much_data_is_refused():

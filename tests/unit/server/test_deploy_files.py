@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from server.process.settings import Settings
+from handlers.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -24,6 +24,12 @@ def test_every_lasting_service_that_listens_has_a_healthcheck(name):
     service = SERVICES[name]
     assert "healthcheck" in service or "HEALTHCHECK" in (ROOT / "Dockerfile").read_text()
     assert "healthcheck" in service or service["build"] == "."
+
+
+@pytest.mark.parametrize(("name", "kind"), [("server", "serve"), ("worker", "worker")])
+def test_containers_replace_a_process_that_hangs(name, kind):
+    assert SERVICES[name]["command"] == ["python", "-m", "server.local.watched", kind]
+    assert SERVICES[name]["restart"] == "unless-stopped"
 
 
 def test_named_volumes_configs_and_dependencies_exist():

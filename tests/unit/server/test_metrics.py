@@ -42,12 +42,13 @@ def test_counters_of_the_realtime_core_grow_and_gauges_follow():
     now = {"connections": 3, "deliveries": 10, "unknown": 1}
     metrics.follow_sockets(lambda: now)
     metrics.sample()
-    now |= {"connections": 1, "deliveries": 25, "slow_cuts": 2, "refused_full": 4}
+    now |= {"connections": 1, "deliveries": 25, "slow_cuts": 2, "flood_cuts": 3, "refused_full": 4}
     metrics.sample()
     shown = samples(metrics.render())
     assert shown["mnbara_connections", ()] == 1
     assert shown["mnbara_deliveries_total", ()] == 25
     assert shown["mnbara_slow_cuts_total", ()] == 2
+    assert shown["mnbara_flood_cuts_total", ()] == 3
     assert shown["mnbara_connections_refused_total", (("reason", "full"),)] == 4
     assert shown["mnbara_connections_refused_total", (("reason", "late"),)] == 0
 
@@ -74,7 +75,8 @@ def _seconds_per_call(done):
 
 
 PROCESS = textwrap.dedent("""
-    import sys, time
+    import os, sys, time
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = sys.argv[1]
     from pathlib import Path
     from server.process.metrics import Metrics
     metrics = Metrics(Path(sys.argv[1]))
@@ -84,11 +86,17 @@ PROCESS = textwrap.dedent("""
     for _ in range(1000):
         done("ok", 0.003)
     metrics.up.labels("redis").set(int(sys.argv[2]))
+    metrics.loop_lag.set(0.25)
     metrics.sample()
     print((time.perf_counter() - started) / 1000, flush=True)
     print(metrics.render().decode().replace("\\n", "|"), flush=True)
     sys.stdin.read()
 """)
+
+
+def test_a_process_reads_where_metrics_are_shared_before_their_library():
+    code = "import sys, server.__main__; sys.exit('prometheus_client' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_scrape_of_any_process_shows_all_of_them(tmp_path):
@@ -110,13 +118,20 @@ def test_a_scrape_of_any_process_shows_all_of_them(tmp_path):
         assert cost < 20e-6
         place = (("door", "rpc"), ("name", "auctions.place_bid"), ("outcome", "ok"))
         assert shown["mnbara_commands_total", place] == 2000
+        route = (("door", "rpc"), ("name", "auctions.place_bid"))
+        assert shown["mnbara_command_duration_seconds_count", route] == 2000
+        assert abs(shown["mnbara_command_duration_seconds_sum", route] - 6) < 1e-6
+        assert not any("counted" in name or "summed" in name for name, _ in shown)
         assert shown["mnbara_connections", ()] == 10
         assert shown["mnbara_deliveries_total", ()] == 200
         assert shown["mnbara_up", (("engine", "redis"),)] == 1
+        lags = [shown["mnbara_loop_lag_seconds", (("pid", str(process.pid)),)] for process in (first, second)]
+        assert lags == [0.25, 0.25]
         first.kill()
         first.communicate()
         third, _, shown = start("1")
         third.communicate("")
+        assert ("mnbara_loop_lag_seconds", (("pid", str(first.pid)),)) not in shown
         assert shown["mnbara_commands_total", place] == 3000
         assert shown["mnbara_connections", ()] == 10
         assert shown["mnbara_up", (("engine", "redis"),)] == 1

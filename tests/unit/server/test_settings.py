@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from server.process.settings import Settings, SettingsError
-from server.process.wiring import _open_photos
+from handlers.listings.photos.tools import open_photo_place
+from handlers.settings import Settings, SettingsError
+from server.__main__ import main as run_process
 
 ROOT = Path(__file__).parents[3]
 
@@ -94,6 +95,24 @@ def test_command_line_refuses_a_bad_setting_with_exit_2():
     assert "Traceback" not in told.stderr
 
 
+def test_a_setting_of_what_is_not_built_is_accepted_and_says_so():
+    settings = Settings.from_environment({"MNBARA_VAULT_ADDR": "http://v", "MNBARA_STRIPE_API_KEY": "sk"})
+    assert settings.without_effect == ["MNBARA_VAULT_ADDR", "MNBARA_STRIPE_API_KEY"]
+    assert Settings().without_effect == []
+    unbuilt = [line.split()[0] for line in Settings.describe().splitlines() if "NOT BUILT YET" in line]
+    assert unbuilt == [
+        f"MNBARA_{name}" for name in ("ELASTICSEARCH_URL", "VAULT_ADDR", "CHAIN_URL", "STRIPE_API_KEY")
+    ]
+
+
+@pytest.mark.parametrize("text", ["three", "-1", "9999999"])
+def test_a_heartbeat_needs_an_open_descriptor(text, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run_process(["serve", f"--heartbeat={text}"])
+    assert ended.value.code == 2
+    assert f"{text!r} is no open descriptor" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("kind", ["serve", "worker"])
 def test_a_photo_folder_that_cannot_be_made_is_a_sentence(kind, tmp_path):
     (tmp_path / "file").touch()
@@ -112,4 +131,4 @@ def test_a_photo_folder_that_cannot_be_made_is_a_sentence(kind, tmp_path):
 def test_a_photo_folder_that_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda _path, mode: not mode & os.W_OK)  # root may write everywhere
     with pytest.raises(SettingsError, match=r"^MNBARA_PHOTOS_URL must .* cannot: Permission denied$"):
-        _open_photos(Settings(photos_url=tmp_path.as_uri()))
+        open_photo_place(Settings(photos_url=tmp_path.as_uri()))

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from storage.auth.key_files import KeyFileError
+from storage.platform.key_files import KeyFileError
 from storage.platform.vault import VAULT_FILE, Vault, VaultError
 
 

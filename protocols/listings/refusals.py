@@ -1,0 +1,9 @@
+"""The refusals of listings that handlers of other domains give as well."""
+
+from protocols.errors import Refusal
+
+
+class CategoryNotFound(Refusal):
+    """There is no such category; `GET /v1/categories` lists them."""
+
+    code, number, status = "category_not_found", 601, 422

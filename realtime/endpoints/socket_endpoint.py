@@ -1,0 +1,96 @@
+"""The websocket door: `/connection/websocket`, an ASGI application to be mounted in Litestar.
+
+Chooses the format, checks the browser's origin, accepts, and hands the socket to the hub. With the `mnbara.socket`
+extension it returns at once and the connection lives on without a task. Ordinary handshakes come in by
+`realtime.endpoints.handshake_sniffer` and never reach the application. Source: PROTOCOL 1.
+"""
+
+from collections.abc import Iterable, Sequence
+from urllib.parse import parse_qs, urlsplit
+
+from realtime.codecs import JSON, PROTOBUF, Codec
+from realtime.connection.connection import Connection
+from realtime.connection.dispatch import CommandDispatcher
+from realtime.hub import Hub
+from realtime.ports import ApplicationPort, ConnectRequestContext
+from realtime.transport.admission import RefusedEntry
+from realtime.transport.sockets import EXTENSION, AsgiSocket, Receive, Scope, Send, Socket
+
+_DENIAL = "websocket.http.response"
+"""The ASGI extension with which a handshake is answered by an HTTP response of the application's own."""
+
+
+class SocketEndpoint:
+    """Serves sockets of one hub."""
+
+    def __init__(self, hub: Hub, gate: ApplicationPort, allowed_origins: Iterable[str] = ()) -> None:
+        """Allow browsers of these origins (`*`: any) beside those of the server's own host."""
+        self.hub = hub
+        self._dispatcher = CommandDispatcher(hub, gate)
+        self._origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
+
+    async def serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Accept a websocket and make it a connection; refuse a foreign origin (HTTP 403), or for now (503)."""
+        assert scope["type"] == "websocket"
+        await receive()  # websocket.connect
+        headers = dict(scope["headers"])
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        host = headers.get(b"host", b"").decode("latin-1")
+        if not self.origin_allowed(origin, host):
+            await send({"type": "websocket.close", "code": 1008, "reason": "not allowed"})
+            return
+        if (refused := self.hub.admission.judge()) is not None:
+            await _refuse(scope, send, refused)
+            return
+        query = scope.get("query_string", b"").decode("latin-1")
+        codec, subprotocol = self.negotiate(scope.get("subprotocols") or (), query)
+        await send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": []})
+        peer = (scope.get("client") or ("",))[0]
+        socket: Socket | None = scope.get("extensions", {}).get(EXTENSION, {}).get("socket")
+        if socket is not None:
+            self.welcome(socket, codec, origin, peer)
+            return
+        plain = AsgiSocket(receive, send)
+        self.welcome(plain, codec, origin, peer)
+        await plain.run()
+
+    def welcome(self, socket: Socket, codec: Codec, origin: str, peer: str) -> None:
+        """Make an accepted websocket of a client at the address `peer` a connection of the hub."""
+        self.connect(
+            socket, codec, ConnectRequestContext(origin=origin, remote_ip=peer, transport="websocket")
+        )
+
+    def connect(self, socket: Socket, codec: Codec, context: ConnectRequestContext) -> Connection:
+        """Make an accepted socket a connection of the hub."""
+        return Connection(self.hub, self._dispatcher, socket, codec, context)
+
+    @staticmethod
+    def negotiate(offered: Sequence[str], query: str) -> tuple[Codec, str | None]:
+        """Return the codec and the subprotocol to echo."""
+        if "centrifuge-protobuf" in offered:
+            return PROTOBUF, "centrifuge-protobuf"
+        if "centrifuge-json" in offered:
+            return JSON, "centrifuge-json"
+        wishes = parse_qs(query) if query else {}
+        wished = wishes.get("format", wishes.get("cf_protocol", [""]))[0]
+        return (PROTOBUF if wished == "protobuf" else JSON), None
+
+    def origin_allowed(self, origin: str, host: str) -> bool:
+        """Browsers always send Origin; native apps do not, and are not what the check protects from."""
+        if not origin or "*" in self._origins or origin.lower() in self._origins:
+            return True
+        return bool(host) and urlsplit(origin).netloc.lower() == host.lower()
+
+
+async def _refuse(scope: Scope, send: Send, refused: RefusedEntry) -> None:
+    """Answer the handshake with 503 where the server can, else as it refuses (403)."""
+    if _DENIAL not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 1013, "reason": "try again later"})
+        return
+    headers = [
+        (b"retry-after", b"%d" % refused.retry_after_s),
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"connection", b"close"),
+    ]
+    await send({"type": f"{_DENIAL}.start", "status": 503, "headers": headers})
+    await send({"type": f"{_DENIAL}.body", "body": refused.text.encode()})

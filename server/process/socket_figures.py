@@ -1,0 +1,22 @@
+"""The realtime core's counters under the names that metrics show."""
+
+from realtime.endpoints.emulation import Emulation
+from realtime.hub import Hub
+
+
+def socket_figures(hub: Hub, emulation: Emulation) -> dict[str, float]:
+    """Return the realtime core's counters under the names that metrics show."""
+    counters = hub.counters
+    streams = emulation.streams_by_transport()
+    connections = len(hub.connections)
+    return {
+        "connections": connections,
+        "connections_websocket": max(0, connections - sum(streams.values())),
+        **{f"connections_{transport}": count for transport, count in streams.items()},
+        "subscriptions": hub.subscriptions(),
+        "queue_bytes": hub.bytes_queued(),
+        "deliveries": counters.deliveries,
+        "slow_cuts": counters.slow_cuts,
+        "flood_cuts": counters.flood_cuts,
+        **{f"refused_{reason}": count for reason, count in counters.refused.items()},
+    }
