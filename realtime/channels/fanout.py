@@ -176,11 +176,11 @@ class Fanout(Flusher):
         if audience.groups is not None:
             self._settle_groups(audience, audience.groups, publications)
 
-    def signal(self, audience: Audience, sign: Entry) -> None:
+    def publish_presence(self, audience: Audience, change: Entry) -> None:
         """Tell everyone who reads now that a client came or went."""
         self.settle(audience)
         for readers, codec, style in audience.everybody():
-            message = codec.push_presence(audience.name, sign.key, sign.data, style.push_id)
+            message = codec.push_presence(audience.name, change.key, change.data, style.push_id)
             self._spread(audience, readers, build_frame(message, BINARY if codec.binary else TEXT))
 
     def _settle_groups(

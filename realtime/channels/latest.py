@@ -92,7 +92,7 @@ class LatestChannel(Channel):
         for entry in entries:
             if not entry.number:
                 for group in self.groups.values():
-                    self.context.fanout.signal(group.audience, entry)
+                    self.context.fanout.publish_presence(group.audience, entry)
                 continue
             known = self.values.get(entry.key)
             if known is not None:

@@ -70,7 +70,7 @@ class ReplayedChannel(Channel):
             if number == self.head + 1 and self.head >= 0:
                 self._append(entry)
             elif not number:
-                self.context.fanout.signal(self.audience, entry)
+                self.context.fanout.publish_presence(self.audience, entry)
             elif number > self.head:
                 self._hold(entry)
             else:

@@ -68,6 +68,13 @@ def is_epoch(hub: Hub, epoch: str) -> bool:
     return epoch in {"", hub.log.epoch}
 
 
+def missed_from(hub: Hub, request: SubscribeRequest | None) -> int | None:
+    """Return the offset that a client wants to recover from, or None when it does not or its epoch is another one."""
+    if request is None or not request.recover or not is_epoch(hub, request.epoch):
+        return None
+    return request.offset
+
+
 def seconds_left(expires_at_s: int) -> int:
     """Return the ttl of what expires then."""
     return max(1, expires_at_s - int(time.time()))

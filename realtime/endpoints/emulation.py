@@ -130,7 +130,7 @@ class Emulation:
     def _admit(self, headers: dict[bytes, bytes]) -> None:
         """Raise NotAllowed for a foreign origin, TemporarilyUnavailable when this process takes no more."""
         self._check_origin(headers)
-        if self._endpoint.hub.admission.judge() is not None:
+        if self._endpoint.hub.admission.check() is not None:
             raise TemporarilyUnavailable("This process takes no new connections now; connect again")
 
     def _check_origin(self, headers: dict[bytes, bytes]) -> None:

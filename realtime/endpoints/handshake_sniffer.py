@@ -47,7 +47,7 @@ class HandshakeSniffer(asyncio.Protocol):
         """Wait for the first word, not for long."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
         self._state.connections.add(self)  # type: ignore[arg-type]
-        self._endpoint.hub.wheel.place(self, SILENT_S)
+        self._endpoint.hub.wheel.schedule(self, SILENT_S)
 
     def data_received(self, data: bytes) -> None:
         """Line up when it is a handshake as they all are; else let HTTP see to it."""
@@ -99,7 +99,7 @@ class HandshakeSniffer(asyncio.Protocol):
         if transport.is_closing():
             return
         self._leave()
-        refused = self._endpoint.hub.admission.judge()
+        refused = self._endpoint.hub.admission.check()
         if refused is not None:
             refuse_upgrade(transport, refused)
             return

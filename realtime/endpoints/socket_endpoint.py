@@ -13,7 +13,7 @@ from realtime.connection.connection import Connection
 from realtime.connection.dispatch import CommandDispatcher
 from realtime.hub import Hub
 from realtime.ports import ApplicationPort, ConnectRequestContext
-from realtime.transport.admission import RefusedEntry
+from realtime.transport.admission import RefusedConnection
 from realtime.transport.sockets import EXTENSION, AsgiSocket, Receive, Scope, Send, Socket
 
 _DENIAL = "websocket.http.response"
@@ -23,10 +23,10 @@ _DENIAL = "websocket.http.response"
 class SocketEndpoint:
     """Serves sockets of one hub."""
 
-    def __init__(self, hub: Hub, gate: ApplicationPort, allowed_origins: Iterable[str] = ()) -> None:
+    def __init__(self, hub: Hub, application: ApplicationPort, allowed_origins: Iterable[str] = ()) -> None:
         """Allow browsers of these origins (`*`: any) beside those of the server's own host."""
         self.hub = hub
-        self._dispatcher = CommandDispatcher(hub, gate)
+        self._dispatcher = CommandDispatcher(hub, application)
         self._origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
 
     async def serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,7 +39,7 @@ class SocketEndpoint:
         if not self.origin_allowed(origin, host):
             await send({"type": "websocket.close", "code": 1008, "reason": "not allowed"})
             return
-        if (refused := self.hub.admission.judge()) is not None:
+        if (refused := self.hub.admission.check()) is not None:
             await _refuse(scope, send, refused)
             return
         query = scope.get("query_string", b"").decode("latin-1")
@@ -82,7 +82,7 @@ class SocketEndpoint:
         return bool(host) and urlsplit(origin).netloc.lower() == host.lower()
 
 
-async def _refuse(scope: Scope, send: Send, refused: RefusedEntry) -> None:
+async def _refuse(scope: Scope, send: Send, refused: RefusedConnection) -> None:
     """Answer the handshake with 503 where the server can, else as it refuses (403)."""
     if _DENIAL not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": 1013, "reason": "try again later"})

@@ -34,7 +34,7 @@ LINE_MAX = 32
 _log = logging.getLogger(__name__)
 
 
-class RefusedEntry(NamedTuple):
+class RefusedConnection(NamedTuple):
     """A refused connection as HTTP tells it."""
 
     reason: str
@@ -69,14 +69,14 @@ class Admission:
         self.unsent_bytes = 0
         """What waits for slow readers, in all their queues and transports together."""
 
-    def judge(self) -> RefusedEntry | None:
+    def check(self) -> RefusedConnection | None:
         """Return why a new connection has to wait, counted; None lets it in."""
         reason = self._reason()
         if not reason:
             return None
         refused = self._counters.refused
         refused[reason] = refused.get(reason, 0) + 1
-        return RefusedEntry(reason, random.randint(*RETRY_AFTER_S))
+        return RefusedConnection(reason, random.randint(*RETRY_AFTER_S))
 
     def enqueue(self, step: Callable[[], object]) -> None:
         """Take a step of a connection that comes or goes in its turn: a bounded time of each turn of the event loop."""

@@ -40,7 +40,7 @@ class Wheel:
             self._timer.cancel()
             self._timer = None
 
-    def place(self, member: Ticking, delay_s: float) -> None:
+    def schedule(self, member: Ticking, delay_s: float) -> None:
         """Wake `member` after `delay_s`, rounded up to a step; longer than a turn means once per turn."""
         self.remove(member)
         steps = min(max(1, int(delay_s / self._step_s) + 1), self.SLOTS - 1)
@@ -68,4 +68,4 @@ class Wheel:
                 _log.exception("a deadline could not be served")
                 continue
             if delay_s >= 0:
-                self.place(member, delay_s)
+                self.schedule(member, delay_s)

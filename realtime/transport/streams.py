@@ -15,7 +15,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from realtime.limits import TURN_FRAMES_MAX, Limits
-from realtime.transport.admission import Admission, RefusedEntry
+from realtime.transport.admission import Admission, RefusedConnection
 from realtime.transport.frames import NO_STATUS, split_frames
 from realtime.transport.sockets import Receive, Send, SocketUser
 
@@ -56,7 +56,7 @@ class StreamingHttp(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self.transport.resume_reading()
-        refused = admission.judge()
+        refused = admission.check()
         if refused is None:
             self._hand_over()
         else:
@@ -119,7 +119,7 @@ class StreamingHttp(HttpToolsProtocol):
         self.scope["extensions"] = {TRANSPORT_EXTENSION: {"transport": self.transport}}
 
 
-def refuse_upgrade(transport: asyncio.Transport, refused: RefusedEntry) -> None:
+def refuse_upgrade(transport: asyncio.Transport, refused: RefusedConnection) -> None:
     """Answer a handshake with 503 and leave."""
     body = refused.text.encode()
     transport.write(

@@ -81,7 +81,7 @@ async def test_publish_reaches_the_gate_with_who_says_it(app, visit):
     one = await visit("amina")
     await one.enter("rooms:publish")
     assert (await one.call(publish={"channel": "rooms:publish", "data": {"a": 1}}))["publish"] == {}
-    channel, data, info = app.gate.published[-1]
+    channel, data, info = app.application.published[-1]
     assert (channel, json.loads(data)) == ("rooms:publish", {"a": 1})
     assert json.loads(info) == {"user": "amina", "client": one.client}
 
@@ -106,9 +106,9 @@ async def test_publish_without_permission_is_refused_103(visit):
 )
 async def test_publish_that_makes_no_sense_is_refused(app, visit, request_, code):
     one = await visit("amina")
-    before = len(app.gate.published)
+    before = len(app.application.published)
     assert (await one.call(publish=request_))["error"]["code"] == code
-    assert len(app.gate.published) == before
+    assert len(app.application.published) == before
 
 
 async def test_protobuf_client_cannot_publish_what_is_no_json(app):
@@ -399,7 +399,7 @@ async def test_rule_bounds_how_far_recovery_and_history_reach_back(app, visit, m
     async def authorize(identity, channel, token=""):
         return small
 
-    monkeypatch.setattr(app.gate, "authorize", authorize)
+    monkeypatch.setattr(app.application, "authorize", authorize)
     app.commit("rooms:small", *"12345")
     one = await visit()
     for offset, recovered in ((2, False), (3, True)):
@@ -421,7 +421,7 @@ async def test_channel_without_forced_recovery_gives_a_position_only_to_who_asks
     async def authorize(identity, channel, token=""):
         return loose
 
-    monkeypatch.setattr(app.gate, "authorize", authorize)
+    monkeypatch.setattr(app.application, "authorize", authorize)
     app.commit("rooms:loose", "1")
     one, two = await visit(), await visit()
     assert await one.enter("rooms:loose") == {}

@@ -155,12 +155,12 @@ async def test_half_closed_connection_is_forgotten(app):
 
 async def test_messages_behind_a_close_are_not_served(app):
     client = await RawClient.open(app)
-    calls = len(app.gate.calls)
+    calls = len(app.application.calls)
     client.writer.write(
         frame(CONNECT) + frame(b"\x03\xe8", CLOSE) + frame(b'{"id":2,"rpc":{"method":"echo"}}')
     )
     await client.rest()
-    assert len(app.gate.calls) == calls
+    assert len(app.application.calls) == calls
     client.close()
 
 

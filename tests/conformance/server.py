@@ -27,7 +27,7 @@ from tests.support.realtime_app import REFUSALS, MemoryBus, MemoryLog, MemoryMai
 API_KEY = "test-api-key"
 
 
-class ConformanceGate:
+class ConformanceApplication:
     """Tokens of the suites; who may publish does; no RPC."""
 
     def __init__(self, app, *, insecure):
@@ -78,8 +78,8 @@ class ConformanceApp:
     def __init__(self, *, insecure=False, limits=None):
         self.bus, self.log, self.presence = MemoryBus(), MemoryLog(), MemoryPresence()
         self.hub = Hub(self.bus, self.log, limits or Limits(), self.presence)
-        self.gate = ConformanceGate(self, insecure=insecure)
-        self.endpoint = SocketEndpoint(self.hub, self.gate, ["*"])
+        self.application = ConformanceApplication(self, insecure=insecure)
+        self.endpoint = SocketEndpoint(self.hub, self.application, ["*"])
         self.emulation = Emulation(self.endpoint, MemoryMailbox(), new_node())
         self.port = 0
 

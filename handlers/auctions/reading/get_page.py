@@ -9,7 +9,7 @@ from msgspec import Struct
 from handlers.auctions.locking import mask_bidder
 from handlers.auctions.rules import Place
 from handlers.auctions.views import to_auction
-from handlers.auctions.watching.viewers import count_onlookers
+from handlers.auctions.watching.viewers import read_viewer_count
 from handlers.auctions.watching.watch_list import state_of
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auctions.commands import Auction, BidRecord
@@ -66,7 +66,7 @@ async def get_page(command: GetPage, caller: Caller, stores: Stores, now_ms: int
         server_time=auction.server_time,
         position=auction.position,
         version=version,
-        watching_now=await count_onlookers(stores, command.auction_id, now_ms),
+        watching_now=await read_viewer_count(stores, command.auction_id, now_ms),
     )
     return Outcome(page)
 

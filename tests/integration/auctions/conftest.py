@@ -19,7 +19,7 @@ from handlers.contract import ANONYMOUS, Caller, Route
 from protocols.auctions.commands import EVENTS, PERSONAL_EVENTS, BidReceipt, OpenAuction, PlaceBid
 from protocols.topics import Entry
 from protocols.values import new_id, now_instant
-from server.commands.pipeline import Answer, Pipeline
+from server.commands.pipeline import Answer, Pipeline, check_permission
 from storage.engines.postgres import open_database
 from storage.platform.events_postgres import read_epoch
 from storage.platform.vault import Vault
@@ -53,8 +53,9 @@ class Market:
         return now_instant() if self.clock_ms is None else self.clock_ms
 
     async def call(self, verb: str, caller: Caller = ANONYMOUS, **fields: Any) -> Any:
-        """Run a command from its JSON form, as a door would, and return its decoded reply."""
+        """Run a command from its JSON form, as RPC and REST do, and return its decoded reply."""
         route = BY_VERB[verb]
+        check_permission(route, caller)
         command = msgspec.convert(fields, route.command)
         answer = await self.pipeline.run(route, command, caller)
         return msgspec.json.decode(answer.body, type=route.reply)

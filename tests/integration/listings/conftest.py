@@ -15,7 +15,7 @@ from handlers.listings import ROUTES
 from handlers.listings.photos.tools import PhotoTools
 from protocols.values import new_id
 from server.commands.decoding import StructDecoder
-from server.commands.pipeline import Pipeline
+from server.commands.pipeline import Pipeline, check_permission
 from storage.engines.objects import Place, open_objects
 from storage.engines.postgres import Database, open_database
 
@@ -41,6 +41,7 @@ class Shop:
         return self.decoders[verb].decode(msgspec.json.encode(fields))
 
     async def call(self, verb: str, caller: Caller = ANONYMOUS, /, **fields: Any) -> Any:
+        check_permission(self.routes[verb], caller)
         answer = await self.pipeline.run(self.routes[verb], self.command(verb, **fields), caller)
         assert answer.status == self.routes[verb].status
         return None if answer.body == b"null" else msgspec.json.decode(answer.body)

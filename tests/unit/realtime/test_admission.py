@@ -34,7 +34,7 @@ class Scene:
         )
 
     def reason(self):
-        refused = self.admission.judge()
+        refused = self.admission.check()
         return refused and refused.reason
 
 
@@ -71,7 +71,7 @@ def test_connects_under_way_are_bounded():
 
 def test_refused_clients_are_told_to_wait_different_times():
     scene = Scene(connections_max=0)
-    waits = {scene.admission.judge().retry_after_s for _ in range(200)}
+    waits = {scene.admission.check().retry_after_s for _ in range(200)}
     assert waits == {1, 2, 3}
     assert scene.counters.refused == {"full": 200}
 

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from websockets.asyncio.client import connect
 
-from realtime.connection import fast_connect as entering
+from realtime.connection import connecting
 from tests.support.realtime_app import running_app
 
 
@@ -16,7 +16,7 @@ from tests.support.realtime_app import running_app
 )
 async def app(request):
     async with running_app() as app:
-        app.gate.asks_first = request.param
+        app.application.needs_io = request.param
         yield app
 
 
@@ -90,8 +90,7 @@ async def test_history_that_cannot_be_read_is_a_temporary_error(app, monkeypatch
 
 
 async def test_a_channel_that_opens_too_late_is_a_temporary_error(app, monkeypatch):
-    monkeypatch.setattr(entering, "ANSWER_WITHIN_S", 0.05)
-    monkeypatch.setattr("realtime.connection.dispatch.ANSWER_WITHIN_S", 0.05)
+    monkeypatch.setattr(connecting, "ANSWER_WITHIN_S", 0.05)
     monkeypatch.setattr(app.bus, "delay_s", 0.3)
     assert (await answer_to(app, "u5:s5"))["error"]["temporary"]
     await nobody_is_left(app)
