@@ -14,7 +14,7 @@ from server.domains import DOMAINS, ROUTES, channels_of, tools_of
 from server.process.metrics import Metrics
 from storage.engines.nats import NatsLink
 from storage.engines.postgres import Database, open_database
-from storage.engines.redis import open_redis
+from storage.engines.redis import Redis, open_redis
 from storage.platform.bus_redis import RedisBus
 from storage.platform.events_postgres import read_epoch
 from storage.platform.vault import Vault
@@ -39,13 +39,29 @@ class Foundation:
         return tool_of(self.tools, kind)
 
 
+def check_settings(settings: Settings) -> None:
+    """Refuse settings that a tool could not be opened with, before any engine is asked. Raises SettingsError."""
+    for tool in tools_of(DOMAINS):
+        if tool.check is not None:
+            tool.check(settings)
+
+
+@asynccontextmanager
+async def open_tools(settings: Settings, database: Database, redis: Redis) -> AsyncIterator[dict[type, Any]]:
+    """Open the tools of all domains, by type; close them in reverse. Raises SettingsError, KeyFileError."""
+    kinds = ChannelKinds(channels_of(DOMAINS))
+    context = ToolContext(settings, database, redis, kinds)
+    tools: dict[type, Any] = {Vault: Vault(settings.secrets_folder), ChannelKinds: kinds}
+    async with AsyncExitStack() as stack:
+        for tool in tools_of(DOMAINS):
+            tools[tool.kind] = await stack.enter_async_context(tool.open(context))
+        yield tools
+
+
 @asynccontextmanager
 async def open_foundation(settings: Settings, name: str) -> AsyncIterator[Foundation]:
     """Open everything; `name` is the kind of process, as NATS shows it. Raises SettingsError, KeyFileError, Fault."""
-    tool_kinds = tools_of(DOMAINS)
-    for tool in tool_kinds:
-        if tool.check is not None:
-            tool.check(settings)
+    check_settings(settings)
     metrics = Metrics(Path(settings.metrics_folder) if settings.metrics_folder else None)
     async with AsyncExitStack() as stack:
         database = await open_database(settings.postgres_url)
@@ -57,11 +73,7 @@ async def open_foundation(settings: Settings, name: str) -> AsyncIterator[Founda
         nats = NatsLink(settings.nats_url, name)
         stack.push_async_callback(nats.close)
         bus = RedisBus(settings.redis_url)
-        kinds = ChannelKinds(channels_of(DOMAINS))
-        context = ToolContext(settings, database, redis, kinds)
-        tools: dict[type, Any] = {Vault: Vault(settings.secrets_folder), ChannelKinds: kinds}
-        for tool in tool_kinds:
-            tools[tool.kind] = await stack.enter_async_context(tool.open(context))
+        tools = await stack.enter_async_context(open_tools(settings, database, redis))
         pipeline = Pipeline(database, redis, epoch, bus.publish, ROUTES, tools, metrics.commit_observer)
         pipeline.start()
         stack.push_async_callback(pipeline.close)
