@@ -23,7 +23,7 @@ from realtime.transport.websocket import LeanWebSocket
 from server.http.sockets import mount_sockets
 from tests.conformance.rules import identify, judge
 from tests.support.presence import MemoryPresence
-from tests.support.realtime_app import REFUSALS, MemoryBus, MemoryLog, MemoryMailbox, doors
+from tests.support.realtime_app import REFUSALS, MemoryBus, MemoryLog, MemoryMailbox, routes
 
 API_KEY = "test-api-key"
 
@@ -74,7 +74,7 @@ class UserCommand(msgspec.Struct):
 
 
 class ConformanceApp:
-    """Hub, doors and the small HTTP interface of the suites."""
+    """Hub, endpoints and the small HTTP interface of the suites."""
 
     def __init__(self, *, insecure=False, limits=None):
         self.bus, self.log, self.presence = MemoryBus(), MemoryLog(), MemoryPresence()
@@ -93,7 +93,7 @@ class ConformanceApp:
         return Litestar(
             [
                 mount_sockets(self.endpoint),
-                *doors(self.endpoint, self.emulation)[1:],
+                *routes(self.endpoint, self.emulation)[1:],
                 self._api(),
             ],
             exception_handlers=REFUSALS,

@@ -283,7 +283,7 @@ class App:
 
     def litestar(self) -> Litestar:
         return Litestar(
-            doors(self.endpoint, self.emulation),
+            routes(self.endpoint, self.emulation),
             exception_handlers=REFUSALS,
             openapi_config=None,
             logging_config=None,
@@ -293,7 +293,7 @@ class App:
 REFUSALS = {Refusal: lambda _, error: Response(error.code, status_code=error.status)}
 
 
-def doors(endpoint, emulation) -> list:
+def routes(endpoint, emulation) -> list:
     """The routes of all transports."""
 
     def mount(path, serve):
@@ -317,35 +317,37 @@ class _Server(uvicorn.Server):
         yield
 
 
-DOORS = ("doorstep", "before the application", "by the endpoint")
-"""Where handshakes are judged: ordinary ones of the product, its others, those of another ASGI server."""
+HANDSHAKES = ("sniffer", "http protocol", "endpoint")
+"""What answers handshakes: ordinary ones of the product, its others, those of another ASGI server."""
 
 
 @contextlib.asynccontextmanager
-async def running_app(limits: Limits | None = None, ws=LeanWebSocket, *, door=DOORS[0]) -> AsyncIterator[App]:
+async def running_app(
+    limits: Limits | None = None, ws=LeanWebSocket, *, handshake=HANDSHAKES[0]
+) -> AsyncIterator[App]:
     """Serve on a free loopback port inside this event loop."""
-    async with served(App(limits), ws, door=door) as app:
+    async with served(App(limits), ws, handshake=handshake) as app:
         yield app
 
 
-def _http(app, door):
+def _http(app, handshake):
     """What uvicorn makes for a new connection."""
-    if door == DOORS[2]:
+    if handshake == HANDSHAKES[2]:
         return StreamingHttp
     http = partial(StreamingHttp, admission=app.hub.admission)
-    if door == DOORS[1]:
+    if handshake == HANDSHAKES[1]:
         return http
 
-    def on_doorstep(config, server_state, app_state, _loop=None):
+    def sniff(config, server_state, app_state, _loop=None):
         return HandshakeSniffer(
             app.endpoint, server_state, partial(http, config, server_state, app_state), "127.0.0.1"
         )
 
-    return on_doorstep
+    return sniff
 
 
 @contextlib.asynccontextmanager
-async def served(app, ws=LeanWebSocket, *, door=DOORS[0]):
+async def served(app, ws=LeanWebSocket, *, handshake=HANDSHAKES[0]):
     """Serve an app with `hub`, `endpoint` and `litestar()`; its `port` is set."""
     await app.hub.start()
     listener = socket.socket()
@@ -354,7 +356,7 @@ async def served(app, ws=LeanWebSocket, *, door=DOORS[0]):
     config = uvicorn.Config(
         app.litestar(),
         ws=ws,
-        http=_http(app, door),
+        http=_http(app, handshake),
         lifespan="off",
         log_level="warning",
         timeout_graceful_shutdown=2,
