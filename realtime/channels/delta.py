@@ -2,7 +2,7 @@
 
 Form: size of the target, newline, then `n@off,` (copy from the source) and `n:bytes` (insert), then the target's
 checksum and `;`, numbers in base 64. For JSON clients the delta is part of a JSON string, so inserts begin and end at
-code points when both texts are UTF-8. Source: the Fossil delta format, https://fossil-scm.org/home/doc/trunk/www/delta_format.wiki
+code points when both texts are UTF-8. Source: the delta format of the Fossil version control system.
 """
 
 import struct

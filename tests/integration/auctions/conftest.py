@@ -103,6 +103,7 @@ class Market:
         }
         command = msgspec.convert(fields, OpenAuction)
         route = BY_VERB["open_auction"]
+        check_permission(route, seller)
         answer = await self.pipeline.run(route, command, seller)
         return msgspec.json.decode(answer.body, type=route.reply)
 

@@ -1,6 +1,5 @@
 """Viewer counts on real Redis: the sum over processes, without those that do not repeat theirs."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from protocols.errors import TemporarilyUnavailable
 from storage.engines.redis import open_redis
 from storage.platform.viewer_counts_redis import RedisViewerCounts
+from tests.support.waiting import until
 
 
 async def test_the_counts_of_processes_add_up(redis):
@@ -28,11 +28,13 @@ async def test_the_counts_of_processes_add_up(redis):
 async def test_the_counts_of_a_process_that_does_not_repeat_them_expire(redis):
     dead, alive = RedisViewerCounts(redis, lifetime_s=0.3), RedisViewerCounts(redis, lifetime_s=0.3)
     await dead.set_counts({"dying": 10, "alone": 3})
-    for size in (1, 2, 2):
-        await asyncio.sleep(0.15)
-        await alive.set_counts({"dying": size})
-    assert await alive.count("dying") == 2
-    assert await alive.count("alone") == 0, "nobody was left to forget it"
+
+    async def only_the_living_count():
+        await alive.set_counts({"dying": 1})
+        await alive.set_counts({"dying": 2})
+        return (await alive.count("dying"), await alive.count("alone")) == (2, 0)
+
+    await until(only_the_living_count)
     assert await redis.keys("viewers:{alone}*") == []
 
 
