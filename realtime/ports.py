@@ -84,8 +84,6 @@ class ChannelRule:
     """LATEST only: the least time between two values of one key to one reader; 0 means every value."""
     publish: bool = False
     """The client may publish into the channel, through `ApplicationPort.publish`."""
-    history: bool = True
-    """The client may read the history of a REPLAYED channel."""
     history_size: int = 0
     """Newest publications that recovery and history reach back to; 0 means all the log and the limits allow."""
     history_ttl_s: int = 0

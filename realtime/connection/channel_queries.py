@@ -94,7 +94,7 @@ class ChannelQueries:
         """Answer a page of a replayed channel and its top position."""
         name, log = request.channel, self._hub.log
         rule = await self._rule(connection, name)
-        if rule.lane is not Lane.REPLAYED or not rule.history:
+        if rule.lane is not Lane.REPLAYED:
             raise ProtocolError(ErrorCode.NOT_AVAILABLE, "not available")
         since = request.since
         if since is not None and not is_epoch(self._hub, since.epoch):

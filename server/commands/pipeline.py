@@ -1,6 +1,6 @@
 """One command, or one batch of commands, is one transaction; its events leave after the commit.
 
-Both doors call `run` (or `submit`, for commands that share a commit). Order inside the transaction: known idempotency
+RPC and REST call `run` (or `submit`, for commands that share a commit). Order inside the transaction: known idempotency
 keys, the handler, what its outcome carries, new keys; then commit, then fan-out, then the answer. Killed before the
 commit, nothing happened and the caller repeats; killed after it, the repeat finds the key, and the relay announces the
 events.

@@ -286,9 +286,9 @@ async def test_recovery_says_what_it_can(calm, talker):
     calm.commit("auctions:rec", *["{}"] * 20)
     await talker.ask(1, connect={})
 
-    async def recover(command_id, **wish):
+    async def recover(command_id, **options):
         name = {"channel": "auctions:rec"}
-        answer = await talker.ask(command_id, subscribe={**name, "recover": True, **wish})
+        answer = await talker.ask(command_id, subscribe={**name, "recover": True, **options})
         await talker.ask(command_id + 100, unsubscribe=name)
         return answer
 
@@ -299,15 +299,15 @@ async def test_recovery_says_what_it_can(calm, talker):
     assert (part["recovered"], part["offset"], len(part["publications"])) == (True, 18, 2)
     none = (await recover(4, offset=20, epoch="e1"))["subscribe"]
     assert (none["recovered"], none["offset"], "publications" in none) == (True, 20, False)
-    for command_id, wish in {
+    for command_id, options in {
         5: {"offset": 3, "epoch": "old"},
         6: {"offset": 21, "epoch": "e1"},
         7: {"offset": 1 << 62, "epoch": "e1"},
     }.items():
-        lost = (await recover(command_id, **wish))["subscribe"]
+        lost = (await recover(command_id, **options))["subscribe"]
         assert (lost.get("recovered", False), lost["was_recovering"], lost["offset"]) == (False, True, 20)
         assert "publications" not in lost
-        assert (await recover(command_id + 50, flag=2, **wish))["error"]["code"] == 112
+        assert (await recover(command_id + 50, flag=2, **options))["error"]["code"] == 112
 
 
 async def test_recovery_of_more_than_ten_thousand_events_is_refused_as_a_whole(calm, talker):
