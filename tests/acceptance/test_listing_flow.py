@@ -82,6 +82,8 @@ async def test_a_publication_tells_savers_of_searches_within_a_second(shared_htt
 async def test_photos_of_one_process_are_served_by_all(shared_http, shared_system):
     seller = await sign_up(shared_http, "seller")
     listing = await create(seller)
+    kept = Path(shared_system.home) / "photos"
+    before = set(kept.iterdir()) if kept.exists() else set()
     answer = await shared_http.post(
         f"/v1/listings/{listing['id']}/photos",
         content=telling_jpeg(6),
@@ -94,7 +96,5 @@ async def test_photos_of_one_process_are_served_by_all(shared_http, shared_syste
         served = await shared_http.get(photo["small"], headers={"Connection": "close"})
         assert served.status_code == 200
         assert b"SecretCam" not in served.content
-    kept = Path(shared_system.home) / "photos"
-    assert {path.name for path in kept.iterdir()} >= {
-        Path(photo[size]).name for size in ("full", "medium", "small")
-    }
+    sizes = {path.name.partition("-")[2] for path in set(kept.iterdir()) - before}
+    assert sizes == {"full.jpg", "medium.jpg", "small.jpg"}, "in one folder, which both processes serve from"
