@@ -96,6 +96,7 @@ def test_nats_refuses_a_stranger_without_the_password(home):
         engines.stop()
 
 
+@pytest.mark.slow
 def test_engines_die_with_a_killed_parent_and_the_next_start_works(home):
     parent = subprocess.Popen([sys.executable, "-c", PARENT, str(home)], cwd=ROOT, stdout=subprocess.PIPE)
     pids = [int(word) for word in parent.stdout.readline().split()]
@@ -184,6 +185,7 @@ def test_ordinary_user_runs_engines_of_their_own(home):
     assert (home / "engines" / "postgres").owner() == "nobody"
 
 
+@pytest.mark.slow
 def test_engines_get_their_signal_even_when_the_parent_cannot_send_it(home):
     parent = subprocess.Popen([sys.executable, "-c", PARENT, str(home)], cwd=ROOT, stdout=subprocess.PIPE)
     pids = [int(word) for word in parent.stdout.readline().split()]

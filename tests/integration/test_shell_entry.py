@@ -92,6 +92,7 @@ def test_filled_venv_is_used_without_a_word(filled):
     assert (told.stdout.strip(), told.stderr) == (f"['up', 'a b'] {filled}/.venv", "")
 
 
+@pytest.mark.slow
 def test_a_new_lock_is_installed_and_a_failed_installation_is_told_and_repeated(filled):
     lock = filled / "requirements.lock"
     before = lock.read_text()
@@ -134,6 +135,7 @@ def test_without_python_apt_root_or_sudo_it_says_what_to_do(clone, bare_path):
     assert "apt-get install python3 python3-venv postgresql postgresql-postgis redis-server" in told.stderr
 
 
+@pytest.mark.slow
 def test_without_python_it_installs_debians_and_goes_on(clone, bare_path):
     add_program(bare_path, "id", "#!/bin/sh\necho 1000\n")
     add_program(bare_path, "sudo", '#!/bin/sh\nexec "$@"\n')
