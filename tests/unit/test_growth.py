@@ -36,7 +36,7 @@ from protocols.wire import centrifuge_pb2, codec_json, codec_protobuf
 from protocols.wire.centrifuge import CodecError, FilterNode
 from realtime.channels.delta import apply_delta, make_delta
 from realtime.channels.tags import TagsFilter
-from realtime.transport import emulation
+from realtime.endpoints import emulation
 from realtime.transport import fast_handshake as upgrade
 from realtime.transport.frames import FrameReader
 from server.commands import decoding
