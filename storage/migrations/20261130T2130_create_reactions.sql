@@ -54,6 +54,3 @@ CREATE TABLE failures (
     CHECK (num_nonnulls(job_id, ref) <> 1)
 );
 CREATE INDEX failures_name ON failures (name);
-
--- Nobody uses it: a row of `reactions` goes in the transaction of its effect, followers write by version.
-DROP TABLE inbox;
