@@ -32,6 +32,12 @@ def _setting(meaning: str, default: object, unit: str = "") -> Any:  # noqa: ANN
     return field(default=default, metadata={"meaning": meaning, "unit": unit})
 
 
+def _unbuilt(meaning: str, unit: str) -> Any:  # noqa: ANN401 - each field states its type
+    """Declare a setting of something that is not built yet: it may be set, and a start says that nothing uses it."""
+    text = f"{meaning}; NOT BUILT YET: may be set, changes nothing"
+    return field(default="", metadata={"meaning": text, "unit": unit, "unbuilt": True})
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings. `describe()` prints them; `from_environment()` reads them."""
@@ -68,10 +74,17 @@ class Settings:
     log_level: str = _setting("least severity that is logged", "info", "debug|info|warning|error")
     metrics_folder: str = _setting("where processes share metrics; empty = this process alone", "", "folder")
 
-    elasticsearch_url: str = _setting("Elasticsearch (accepted, not used yet)", "", "URL")
-    vault_addr: str = _setting("Vault (accepted, not used yet)", "", "URL")
-    chain_url: str = _setting("EVM chain (accepted, not used yet)", "", "URL")
-    stripe_api_key: str = _setting("Stripe secret key (accepted, not used yet)", "", "text")
+    elasticsearch_url: str = _unbuilt("Elasticsearch", "URL")
+    vault_addr: str = _unbuilt("Vault", "URL")
+    chain_url: str = _unbuilt("EVM chain", "URL")
+    stripe_api_key: str = _unbuilt("Stripe secret key", "text")
+
+    @property
+    def without_effect(self) -> list[str]:
+        """The variables that are set and change nothing, because what they are for is not built yet."""
+        return [
+            PREFIX + f.name.upper() for f in fields(self) if "unbuilt" in f.metadata and getattr(self, f.name)
+        ]
 
     @property
     def url(self) -> str:

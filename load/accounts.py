@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from load.client import gather_some
+from load.waiting import gather_some
 
 SIGNING_IN_AT_ONCE = 8
 """Requests under way at the same time; the server hashes on few threads."""

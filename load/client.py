@@ -6,25 +6,20 @@ Times are `time.monotonic()` seconds.
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 from msgspec import Raw, Struct
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-OPENING_AT_ONCE = 64
-"""Handshakes under way at the same time: more only fills the server's accept queue."""
+from load.waiting import gather_some
 
 REPLY_TIMEOUT_S = 20.0
 """How long connect and subscribe may take; a loaded server may be slow, a silent one is an error."""
 
 READ_BUFFER_BYTES = 4096
 """First size of a socket's read buffer; ten thousand of them must fit into memory."""
-
-T = TypeVar("T")
 
 
 class ServerError(Exception):
@@ -102,13 +97,6 @@ _CLOSE = WSMsgType.CLOSE
 def _number_of(code: object) -> int:
     """Return a close code as a number: picows gives a member of an enum, or an int for codes it does not know."""
     return int(getattr(code, "value", code))  # type: ignore[call-overload, no-any-return]
-
-
-def websocket_url(base_url: str) -> str:
-    """Return where the Centrifuge SDKs connect, for the URL where REST answers."""
-    parts = urlsplit(base_url)
-    scheme = "wss" if parts.scheme == "https" else "ws"
-    return urlunsplit((scheme, parts.netloc, f"{parts.path.rstrip('/')}/connection/websocket", "", ""))
 
 
 class Socket(WSListener):
@@ -263,19 +251,3 @@ async def open_sockets(
 ) -> list[Socket]:
     """Return one connected socket per token, opened some at a time."""
     return await gather_some([partial(open_socket, url, t, on_publication, make) for t in tokens])
-
-
-async def gather_some(jobs: Iterable[Callable[[], Awaitable[T]]], at_once: int = OPENING_AT_ONCE) -> list[T]:
-    """Return the results of all jobs in order; at most `at_once` run at the same time. Raises the first error."""
-    gate = asyncio.Semaphore(at_once)
-
-    async def run(job: Callable[[], Awaitable[T]]) -> T:
-        async with gate:
-            return await job()
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(run(job)) for job in jobs]
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None
-    return [task.result() for task in tasks]

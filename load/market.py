@@ -2,14 +2,15 @@
 
 import secrets
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from load.client import Socket, gather_some
+from load.client import Socket
+from load.waiting import gather_some
+from load.wire import wire_time
 
 ONE_BY_ONE = [[None, 1]]
 """Increments for load: each bid only has to be one minor unit above the price."""
@@ -30,11 +31,6 @@ class Receipt(Struct):
 
 read_receipt = msgspec.json.Decoder(Receipt).decode
 _made = msgspec.json.Decoder(_Made)
-
-
-def wire_time(seconds: float) -> str:
-    """Return seconds since the epoch as the wire wants them."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 async def open_auction(socket: Socket, title: str, ends_at_s: float, **terms: Any) -> str:  # noqa: ANN401 - JSON

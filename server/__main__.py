@@ -4,17 +4,20 @@ import argparse
 import faulthandler
 import os
 import sys
+from collections.abc import Sequence
 
+import structlog
 import uvloop
 
 from handlers.settings import Settings, SettingsError
-from server.lifecycle import serve, work
 from server.local.supervisor import STACK_SIGNAL
 from server.process.logs import configure_logs
+from server.process.starting import StartError, await_engines
+from storage.platform.key_files import KeyFileError
 
 
-def main() -> int:
-    """Run the process named on the command line; 2 for a bad setting."""
+def main(arguments: Sequence[str]) -> int:
+    """Run the process named on the command line; 1 when it cannot start now, 2 for a bad setting or secret."""
     parser = argparse.ArgumentParser(
         prog="python -m server",
         description="One process of Mnbara. `./mnbara up` starts them all.",
@@ -27,17 +30,38 @@ def main() -> int:
     worker = kinds.add_parser("worker", help="relay events and run timers")
     for kind in (server, worker):
         kind.add_argument("--heartbeat", type=_descriptor, metavar="FD", help="where the supervisor hears it")
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(arguments)
     faulthandler.register(STACK_SIGNAL)
-    run = serve if chosen.kind == "serve" else work
     try:
         settings = Settings.from_environment()
         configure_logs(settings.log_level)
-        uvloop.run(run(settings, chosen.heartbeat))
+        for name in settings.without_effect:
+            structlog.get_logger().warning("setting_without_effect", setting=name, reason="not built yet")
+        uvloop.run(_run(chosen.kind, settings, chosen.heartbeat))
+    except StartError as error:
+        print(f"mnbara: {error}", file=sys.stderr)
+        return 1
     except SettingsError as error:
         print(f"mnbara: {error}", file=sys.stderr)
         return 2
+    except KeyFileError as error:
+        print(f"mnbara: {error}; MNBARA_SECRETS names the folder", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
     return 0
+
+
+async def _run(kind: str, settings: Settings, heartbeat_fd: int | None) -> None:
+    if settings.metrics_folder:
+        # prometheus_client reads it when it is imported, and then keeps its values in that folder.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = settings.metrics_folder
+    from server.foundation import check_settings
+    from server.lifecycle import serve, work
+
+    check_settings(settings)
+    await await_engines(settings)  # before a signal only asks for an orderly end
+    await (serve if kind == "serve" else work)(settings, heartbeat_fd)
 
 
 def _descriptor(text: str) -> int:
@@ -50,4 +74,4 @@ def _descriptor(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

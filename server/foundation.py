@@ -39,13 +39,17 @@ class Foundation:
         return tool_of(self.tools, kind)
 
 
+def check_settings(settings: Settings) -> None:
+    """Let the tools of all domains look at the settings, before any engine is asked. Raises SettingsError."""
+    for tool in tools_of(DOMAINS):
+        if tool.check is not None:
+            tool.check(settings)
+
+
 @asynccontextmanager
 async def open_foundation(settings: Settings, name: str) -> AsyncIterator[Foundation]:
     """Open everything; `name` is the kind of process, as NATS shows it. Raises SettingsError, KeyFileError, Fault."""
-    tool_kinds = tools_of(DOMAINS)
-    for tool in tool_kinds:
-        if tool.check is not None:
-            tool.check(settings)
+    check_settings(settings)
     metrics = Metrics(Path(settings.metrics_folder) if settings.metrics_folder else None)
     async with AsyncExitStack() as stack:
         database = await open_database(settings.postgres_url)
@@ -60,7 +64,7 @@ async def open_foundation(settings: Settings, name: str) -> AsyncIterator[Founda
         kinds = ChannelKinds(channels_of(DOMAINS))
         context = ToolContext(settings, database, redis, kinds)
         tools: dict[type, Any] = {Vault: Vault(settings.secrets_folder), ChannelKinds: kinds}
-        for tool in tool_kinds:
+        for tool in tools_of(DOMAINS):
             tools[tool.kind] = await stack.enter_async_context(tool.open(context))
         pipeline = Pipeline(database, redis, epoch, bus.publish, ROUTES, tools, metrics.commit_observer)
         pipeline.start()

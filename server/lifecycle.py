@@ -18,7 +18,7 @@ from typing import cast
 import structlog
 import uvicorn
 
-from handlers.settings import Settings
+from handlers.settings import Settings, SettingsError
 from realtime.endpoints.handshake_sniffer import HandshakeSniffer
 from realtime.endpoints.socket_endpoint import SocketEndpoint
 from realtime.transport.websocket import LeanWebSocket
@@ -134,11 +134,18 @@ def _ending() -> asyncio.Event:
 
 
 def _listen(settings: Settings) -> socket.socket:
+    """Return the socket that clients connect to. Raises SettingsError when the address cannot be had."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    listening.bind((settings.host, settings.port))
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        listening.close()
+        raise SettingsError(
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}; set MNBARA_HOST and MNBARA_PORT"
+        ) from error
     listening.listen(BACKLOG)
     listening.setblocking(False)
     return listening

@@ -82,7 +82,9 @@ def main(arguments: Sequence[str]) -> int:
     """Return 0 when every benchmark ran, 1 when one failed; missed targets are shown, not failures."""
     every = [*OF_CORE, *OF_SYSTEM]
     parser = argparse.ArgumentParser(
-        prog="./mnbara bench", description="Measure, with the baseline beside it."
+        prog="./mnbara bench",
+        description="Measure, with the baseline beside it.",
+        epilog="example: ./mnbara bench bids watch --processes 2",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(every)}; default: all")
     parser.add_argument("--processes", type=int, default=1, help="server processes of the measured system")

@@ -20,10 +20,10 @@ from msgspec import Struct
 from load.benchmarks.machine import CpuMeter
 from load.benchmarks.programs import BenchmarkError, System
 from load.benchmarks.report import Figure
-from load.client import Publication, Reply, Socket, gather_some, open_sockets
+from load.client import Publication, Reply, Socket, open_sockets
 from load.latencies import Latencies
 from load.market import ONE_BY_ONE, bid, open_auctions
-from load.waiting import wait_until
+from load.waiting import gather_some, wait_until
 
 AUCTIONS = 2_000
 CHANNELS_PER_SOCKET = 100

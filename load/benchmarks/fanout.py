@@ -30,9 +30,9 @@ from load.benchmarks.turns import (
     servers_on_one_core,
     take_turns,
 )
-from load.client import OnPublication, Reply, Socket, gather_some, open_socket, open_sockets
+from load.client import OnPublication, Reply, Socket, open_socket, open_sockets
 from load.latencies import Latencies
-from load.waiting import wait_until
+from load.waiting import gather_some, wait_until
 
 NATS = "nats-server"
 IS_NATS = "nats-server's own websockets, the same payload"

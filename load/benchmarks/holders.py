@@ -16,9 +16,9 @@ from functools import partial
 import uvloop
 
 from load.benchmarks.machine import raise_descriptor_limit
-from load.client import Publication, Socket, SocketClosedError, gather_some, open_socket
+from load.client import Publication, Socket, SocketClosedError, open_socket
 from load.followers import UNREACHABLE
-from load.waiting import wait_until
+from load.waiting import gather_some, wait_until
 
 EVENTS_TIMEOUT_S = 30.0
 ATTEMPTS_MAX = 50

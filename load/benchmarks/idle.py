@@ -8,7 +8,8 @@ from load.benchmarks.machine import memory_kb, raise_descriptor_limit
 from load.benchmarks.programs import SmallServer, small_server
 from load.benchmarks.report import Figure
 from load.benchmarks.turns import CORE, FLOOR, IS_FLOOR, IS_STOCK, STOCK
-from load.client import Socket, gather_some, open_sockets
+from load.client import Socket, open_sockets
+from load.waiting import gather_some
 
 CONNECTIONS_MAX = 19_000
 SPARE_DESCRIPTORS = 500

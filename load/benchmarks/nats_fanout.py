@@ -14,8 +14,8 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 from load.benchmarks.machine import free_port, pin
 from load.benchmarks.programs import listening_program
 from load.benchmarks.stage import SUBSCRIBERS, Counter, Stage
-from load.client import READ_BUFFER_BYTES, gather_some
-from load.waiting import wait_until
+from load.client import READ_BUFFER_BYTES
+from load.waiting import gather_some, wait_until
 
 SUBJECT = b"measured"
 _CONNECT = b'CONNECT {"verbose":false,"pedantic":false}\r\n'

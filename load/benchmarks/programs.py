@@ -16,7 +16,7 @@ from typing import Any
 
 from load.accounts import Account, sign_in_many
 from load.benchmarks.machine import free_port
-from load.client import websocket_url
+from load.wire import websocket_url
 
 ROOT = Path(__file__).resolve().parents[2]
 _LIBC = ctypes.CDLL(None)

@@ -18,9 +18,10 @@ from urllib.parse import urlsplit
 from load.benchmarks.machine import CpuMeter
 from load.benchmarks.programs import BenchmarkError, System
 from load.benchmarks.report import Figure
-from load.client import gather_some, open_socket, open_sockets
+from load.client import open_socket, open_sockets
 from load.latencies import Latencies
 from load.market import ONE_BY_ONE, open_auctions
+from load.waiting import gather_some
 
 RATE = 200
 SECONDS = 8.0

@@ -1,9 +1,9 @@
 """Storms: thousands who connect at once, and ten thousand who lost their connection and come back.
 
-First what one connect costs, beside servers that do less (`storm_cost`). Then (a) 5,000 connects a second, each with an
-access token the server has not seen: how long until the client is in, and what everybody's CPU goes to. (b) 10,000
-clients that follow 20 auctions are cut off in one moment and return as the SDKs do; each must resume with the exact
-sequence. During both 500 watchers of another auction get 50 events a second: what do they see of it?
+(a) 5,000 connects a second, each with an access token the server has not seen: how long until the client is in, and
+what everybody's CPU goes to. (b) 10,000 clients that follow 20 auctions are cut off in one moment and return as the
+SDKs do; each must resume with the exact sequence. During both 500 watchers of another auction get 50 events a second:
+what do they see of it?
 """
 
 import asyncio
@@ -17,7 +17,6 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from load.benchmarks import storm_cost
 from load.benchmarks.audience import RATE, WATCHERS
 from load.benchmarks.machine import CpuMeter
 from load.benchmarks.programs import ROOT, BenchmarkError, System
@@ -69,9 +68,7 @@ async def measure(system: System) -> list[Figure]:
     watched, *followed = await open_auctions(
         [seller], [time.time() + 3600] * (AUCTIONS + 1), increments=ONE_BY_ONE
     )
-    issuer = system.base_url
-    costs = await storm_cost.measure(system, mint_tokens(system.home, issuer, storm_cost.TOKENS))
-    tokens = mint_tokens(system.home, issuer, CONNECTS + RETURNING)
+    tokens = mint_tokens(system.home, system.base_url, CONNECTS + RETURNING)
     os.nice(5)  # the generator of a storm is many machines elsewhere: it shall not take the server's core
     async with _crowd(system, watched, accounts[1].token) as crowd:
         crowd.begin("calm")
@@ -83,7 +80,7 @@ async def measure(system: System) -> list[Figure]:
         phases = await crowd.end()
     seller.close()
     bidder.close()
-    return [*costs, *_figures(connects, returns, phases)]
+    return _figures(connects, returns, phases)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,10 @@ from picows import WSFrame, WSTransport
 from load.benchmarks.machine import CpuMeter
 from load.benchmarks.programs import BenchmarkError, System, small_server
 from load.benchmarks.report import Figure
-from load.client import OnPublication, Reply, Socket, gather_some, open_socket, open_sockets
+from load.client import OnPublication, Reply, Socket, open_socket, open_sockets
 from load.latencies import Latencies
 from load.market import ONE_BY_ONE, bid, open_auctions, read_receipt
-from load.waiting import wait_until
+from load.waiting import gather_some, wait_until
 
 WATCHERS = 1_000
 RATE = 200

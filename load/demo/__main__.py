@@ -20,11 +20,11 @@ from centrifuge import CentrifugeError
 from rich.console import Console
 
 from load.accounts import AccountError
-from load.client import gather_some
 from load.demo.actions import Shop
 from load.demo.board import Board, Lot
 from load.demo.people import GOODS, Person, read_auction
 from load.demo.screen import print_summary, show
+from load.waiting import gather_some
 
 LOTS_PER_SELLER = 2
 ENTERING_AT_ONCE = 8
@@ -121,7 +121,11 @@ async def _check_end(person: Person, board: Board) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the demo, print the summary, return the exit code."""
-    parser = argparse.ArgumentParser(prog="./mnbara demo", description="Simulated users on a running server.")
+    parser = argparse.ArgumentParser(
+        prog="./mnbara demo",
+        description="Simulated users on a running server.",
+        epilog="example: ./mnbara demo --users 100 --seconds 30",
+    )
     parser.add_argument("--users", type=int, default=50, help="how many (default 50)")
     parser.add_argument("--seconds", type=int, default=60, help="how long they bid (default 60)")
     parser.add_argument("--url", default=_default_url(), help="where REST answers (default %(default)s)")

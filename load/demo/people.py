@@ -27,10 +27,9 @@ from centrifuge import (
 )
 
 from load.accounts import Account, http_client, sign_in
-from load.client import websocket_url
 from load.demo.actions import PIECES, SIDE_PRICE, SIDE_TERMS, Shop, choose_errand
 from load.demo.board import Board, Lot, View, to_seconds
-from load.market import wire_time
+from load.wire import websocket_url, wire_time
 
 GOODS = (
     "Brass telescope", "Walnut radio", "Kilim rug", "Moka pot", "Field camera", "Oud, five courses",

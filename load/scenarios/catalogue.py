@@ -9,7 +9,7 @@ from typing import Any, Literal
 import httpx
 
 from load.accounts import PASSPHRASE
-from load.market import wire_time
+from load.wire import wire_time
 
 AUCTIONS = 20
 SEALED_AUCTIONS = 5

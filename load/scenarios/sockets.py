@@ -11,7 +11,8 @@ from gevent.event import AsyncResult
 from locust.env import Environment
 from websocket import WebSocketException, create_connection
 
-from load.client import ServerError, websocket_url
+from load.client import ServerError
+from load.wire import websocket_url
 
 TIMEOUT_S = 10.0
 CAUSED_BY_USERS = frozenset({"bid_too_low", "auction_not_live"})

@@ -196,6 +196,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="./mnbara soak",
         description="Disturb a private system under load; nothing may be lost or doubled.",
+        epilog="example: ./mnbara soak kills --minutes 10",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(SOAKS)}; default: all")
     parser.add_argument("--minutes", type=float, default=3.0, help="length of each, default 3")

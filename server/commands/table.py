@@ -19,7 +19,8 @@ from server.commands.decoding import StructDecoder
 from server.commands.errors_out import as_refusal, rpc_error
 from server.commands.pipeline import Answer, Pipeline, check_permission
 from server.commands.ratelimits import LocalLimits, subject_of
-from server.process.metrics import CommandMetric, Metrics
+from server.process.metrics import Metrics
+from server.process.tallies import CommandMetric
 
 COMMAND_TIMEOUT_S = 10.0
 """A command that is not answered by then is answered `temporarily_unavailable`; its engines give up long before."""

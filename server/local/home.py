@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-WIPED = ("engines", "secrets", "logs", "metrics")
+WIPED = ("engines", "secrets", "photos", "logs", "metrics")
 """What `reset` removes; nothing else in the folder is ours."""
 
 DOWN_TIMEOUT_S = 60.0

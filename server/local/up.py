@@ -165,7 +165,8 @@ class _Run:
                     log = self._log(child.name)
                     raise UpError(f"{child.name} does not start; {log} says: {tail_of(log, 5)}")
             if time.monotonic() > deadline:
-                raise UpError(f"no answer at {self.local_url()}/health/ready; see {self.home.folder}/logs")
+                log = self._log("server-0")
+                raise UpError(f"no answer at {self.local_url()}/health/ready; {log} says: {tail_of(log, 5)}")
         self.ready = True
         self._tell()
         url = self.settings.public_url or self.local_url()

@@ -6,20 +6,22 @@ folder the values live in files there, one set per process, and a scrape of any 
 
 import asyncio
 import os
-from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
 
 from realtime.hooks import Cause, Disconnected, Hooks
 from realtime.transport.admission import REASONS
+from server.process.tallies import SECONDS, CommandCounters, CommandMetric, Tally, with_durations
 
-SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.2, 0.25, 0.5, 0.75, 1, 2.5, 5, 10)
-"""Edges of latency histograms; 0.2 s is the promise for a command's 95th percentile."""
+SHARED_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""Names the folder of shared values; prometheus_client reads it once, when it is imported."""
 
 SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 """Edges of commit batch sizes; 500 is the largest batch."""
@@ -46,14 +48,6 @@ REFUSALS = {f"refused_{reason}": reason for reason in REASONS}
 """Likewise, of one counter with a label."""
 
 
-def _share_through(folder: Path) -> None:
-    """Make values of metrics created from here on live in files of that folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-    if not values.ValueClass._multiprocess:  # noqa: SLF001 - the library decides at import; we decide by setting
-        values.ValueClass = values.MultiProcessValue()  # type: ignore[no-untyped-call]
-
-
 def _forget_the_dead(folder: Path) -> None:
     """Take gauges of processes that ended, however they ended, out of the sums; their counters stay."""
     for file in folder.glob("gauge_live*.db"):
@@ -66,75 +60,25 @@ def _forget_the_dead(folder: Path) -> None:
             continue  # it lives, as another user
 
 
-class CommandMetric:
-    """The metrics of one route through one door: counted in plain numbers, written at every sample.
+class _Shown(Collector):
+    """What a scrape shows of the metrics that something collects."""
 
-    A command every 60 µs has no time for locks and shared files: `done` costs a third of a microsecond.
-    """
+    def __init__(self, source: Collector) -> None:
+        self._source = source
 
-    __slots__ = ("_buckets", "_counter", "_histogram", "_labels", "_outcomes", "_seconds")
-
-    def __init__(self, counter: Counter, histogram: Histogram, name: str, door: str) -> None:
-        """Start at nothing."""
-        self._counter = counter
-        self._histogram = histogram.labels(name, door)
-        self._labels = (name, door)
-        self._outcomes: dict[str, int] = {}
-        self._buckets = [0] * (len(SECONDS) + 1)
-        self._seconds = 0.0
-        self._counter.labels(name, "ok", door)
-
-    def done(self, outcome: str, seconds: float) -> None:
-        """Count one command: `outcome` is `ok` or a code word of the catalogue."""
-        self._outcomes[outcome] = self._outcomes.get(outcome, 0) + 1
-        self._buckets[bisect_left(SECONDS, seconds)] += 1
-        self._seconds += seconds
-
-    def write(self) -> None:
-        """Add what was counted since the last time to the metrics."""
-        if not self._outcomes:
-            return
-        name, door = self._labels
-        for outcome, count in self._outcomes.items():
-            self._counter.labels(name, outcome, door).inc(count)
-        for bucket, count in zip(self._histogram._buckets, self._buckets, strict=True):  # noqa: SLF001 - no bulk API
-            if count:
-                bucket.inc(count)
-        self._histogram._sum.inc(self._seconds)  # noqa: SLF001 - no bulk API
-        self._outcomes = {}
-        self._buckets = [0] * len(self._buckets)
-        self._seconds = 0.0
-
-
-class Tally:
-    """A counter with labels that is counted in plain numbers and written at every sample: `add` takes no lock."""
-
-    __slots__ = ("_counted", "_counter")
-
-    def __init__(self, counter: Counter) -> None:
-        """Start at nothing."""
-        self._counter = counter
-        self._counted: dict[tuple[str, ...], int] = {}
-
-    def add(self, *labels: str) -> None:
-        """Count one."""
-        self._counted[labels] = self._counted.get(labels, 0) + 1
-
-    def write(self) -> None:
-        """Add what was counted since the last time to the metric."""
-        counted, self._counted = self._counted, {}
-        for labels, count in counted.items():
-            self._counter.labels(*labels).inc(count)
+    def collect(self) -> Iterator[Metric]:
+        return with_durations(self._source.collect())
 
 
 class Metrics:
     """Every metric of one process."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Register them; with a folder, scrapes show all processes that share it."""
+        """Register them; with a folder, which SHARED_VARIABLE must have named, scrapes show all who share it."""
         self._folder = folder
         if folder is not None:
-            _share_through(folder)
+            assert os.environ.get(SHARED_VARIABLE) == str(folder)
+            folder.mkdir(parents=True, exist_ok=True)
         self.registry = CollectorRegistry()
         self._register_doors()
         self._register_machinery()
@@ -143,10 +87,7 @@ class Metrics:
         self._counted: list[CommandMetric | Tally] = []
 
     def _register_doors(self) -> None:
-        self._commands = self._counter("commands_total", "Commands by outcome", "name", "outcome", "door")
-        self._durations = self._histogram(
-            "command_duration_seconds", "From receipt to answer", SECONDS, "name", "door"
-        )
+        self._commands = CommandCounters(self.registry)
         self.http_requests = self._counter("http_requests_total", "HTTP answers", "route", "method", "status")
         self.http_durations = self._histogram(
             "http_request_duration_seconds", "From request to answer", SECONDS, "route", "method"
@@ -216,7 +157,7 @@ class Metrics:
 
     def command(self, name: str, door: str) -> CommandMetric:
         """Return the metrics of one route through one door; ask once, keep it."""
-        metric = CommandMetric(self._commands, self._durations, name, door)
+        metric = CommandMetric(self._commands, name, door)
         self._counted.append(metric)
         return metric
 
@@ -261,9 +202,10 @@ class Metrics:
 
     def render(self) -> bytes:
         """Return the text of a scrape, over all processes when they share a folder. May run in a thread."""
-        if self._folder is None:
-            return generate_latest(self.registry)
-        _forget_the_dead(self._folder)
-        merged = CollectorRegistry()
-        MultiProcessCollector(merged, str(self._folder))  # type: ignore[no-untyped-call]
-        return generate_latest(merged)
+        source: Collector = self.registry
+        if self._folder is not None:
+            _forget_the_dead(self._folder)
+            source = MultiProcessCollector(None, str(self._folder))  # type: ignore[no-untyped-call]
+        shown = CollectorRegistry()
+        shown.register(_Shown(source))
+        return generate_latest(shown)

@@ -4,6 +4,7 @@ The suite comes with the SDK's source distribution, fetched by pip into `.local/
 every test passed, 3 that the suite could not be had.
 """
 
+import argparse
 import os
 import re
 import socket
@@ -87,7 +88,13 @@ def run_suite(folder: Path) -> int:
     return 0 if done.returncode == 0 and total and not failed else 1
 
 
-def main() -> int:
+def main(arguments) -> int:
+    parser = argparse.ArgumentParser(
+        prog="./mnbara conformance",
+        description="Run the official SDK's suite; exit code 3 when it cannot be had.",
+        epilog="example: ./mnbara conformance",
+    )
+    parser.parse_args(arguments)
     try:
         folder = fetch_suite()
         server = start_server()
@@ -102,4 +109,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -5,6 +5,7 @@ Run: `python -m tests.conformance.server [--insecure] [--port 8000]`. Channels l
 
 import argparse
 import contextlib
+import sys
 
 import msgspec
 import uvicorn
@@ -194,14 +195,18 @@ async def serve(port, *, insecure):
         await app.hub.stop()
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="./mnbara conformance-server")
+def main(arguments):
+    parser = argparse.ArgumentParser(
+        prog="./mnbara conformance-server",
+        description="Serve the channels and tokens that the official SDKs' suites expect.",
+        epilog="example: ./mnbara conformance-server --insecure --port 8001",
+    )
     parser.add_argument("--insecure", action="store_true", help="no token is needed for anything")
     parser.add_argument("--port", type=int, default=8000)
-    wanted = parser.parse_args()
+    wanted = parser.parse_args(arguments)
     with contextlib.suppress(KeyboardInterrupt):
         uvloop.run(serve(wanted.port, insecure=wanted.insecure))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

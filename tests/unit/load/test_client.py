@@ -8,8 +8,9 @@ import pytest_asyncio
 
 from load.benchmarks.fanout import Counter, Subscriber
 from load.benchmarks.floor import Floor, text_frame
-from load.client import SocketClosedError, gather_some, open_socket, websocket_url
-from load.waiting import wait_until
+from load.client import SocketClosedError, open_socket
+from load.waiting import gather_some, wait_until
+from load.wire import websocket_url
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

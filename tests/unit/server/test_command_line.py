@@ -1,15 +1,19 @@
-"""The verbs: what each refuses, and that the shell's help and ours are the same."""
+"""The verbs: what each tells, takes and refuses, and that the shell knows the same ones."""
 
+import importlib
 import os
+import re
 import shutil
 import subprocess
 import sys
+import textwrap
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
-from server.cli import __main__ as command_line
 from server.cli.__main__ import VERBS, help_text, main
+from server.cli.verbs import audit_auction, check, load_tools, lock
 from server.local.home import Home, HomeError
 from server.local.programs import free_port
 
@@ -36,7 +40,143 @@ def test_shell_help_is_the_help_of_the_command_line():
 
 def test_help_has_a_line_for_each_verb():
     lines = help_text().splitlines()[1:]
-    assert [line.split()[0] for line in lines] == list(VERBS)
+    assert [line.split()[0] for line in lines] == [verb.name for verb in VERBS]
+
+
+def test_the_shell_knows_every_verb_and_which_packages_it_needs():
+    script = (ROOT / "mnbara").read_text()
+    for needs_dev, lock_file in ((True, "requirements-dev.lock"), (False, "requirements.lock")):
+        listed = re.search(rf"^(.+)\) lock={lock_file} ;;$", script, re.MULTILINE)[1]
+        ours = {verb.name for verb in VERBS if verb.needs_dev is needs_dev and verb.name != "help"}
+        assert set(listed.split(" | ")) == ours
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_every_verb_tells_its_meaning_arguments_and_an_example_and_runs_nothing(verb, capsys):
+    if verb.hands_on_to and verb.hands_on_to != "pytest":
+        told = _help_of(verb.hands_on_to, capsys)
+    elif verb.hands_on_to:
+        told = verb.parser().format_help()
+    else:
+        assert main([verb.name, "--help"]) == main([verb.name, "-h"]) == 0
+        told = capsys.readouterr().out
+    assert told.startswith(f"usage: ./mnbara {verb.name} ")
+    assert "show this help message" in told
+    assert told.endswith(f"\nexample: {verb.example}\n")
+    if not verb.hands_on_to:
+        assert verb.meaning[1:] in told
+        alone = re.sub(r"(--\w+) [A-Z]+", r"\1", verb.words)  # an option's value stands on the option's line
+        for word in re.findall(r"--\w+|[A-Z]{2,}", alone):
+            assert re.search(rf"^  {word}\b", told, re.MULTILINE), f"{word} is not explained"
+
+
+def _help_of(module, capsys):
+    try:
+        entry = importlib.import_module(f"{module}.__main__")
+    except ModuleNotFoundError:
+        entry = importlib.import_module(module)
+    with pytest.raises(SystemExit) as ended:
+        entry.main(["--help"])
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_help_of_the_tests_is_ours_and_then_pytests_and_installs_nothing(monkeypatch, capsys):
+    module = importlib.import_module("server.cli.verbs.test")
+    monkeypatch.setattr(module, "hand_over", lambda name, words: sys.stdout.write(f"{name} {words}"))
+    monkeypatch.setattr(module, "install_engines", lambda *_: pytest.fail("installed something"))
+    main(["test", "-x", "--help"])
+    told = capsys.readouterr().out
+    assert told.startswith("usage: ./mnbara test [-h]")
+    assert told.endswith("pytest ['--help']")
+
+
+@pytest.mark.parametrize(
+    "words", [["bench", "bids", "--processes", "2"], ["soak", "--help"], ["conformance", "-x"]]
+)
+def test_arguments_of_other_command_lines_are_handed_on_as_they_are(words, monkeypatch):
+    handed = []
+    for name in ("load_tools", "conformance"):
+        module = importlib.import_module(f"server.cli.verbs.{name}")
+        monkeypatch.setattr(module, "hand_over", lambda _module, rest: handed.append(rest) or 0)
+    assert main(words) == 0
+    assert handed == [words[1:]]
+
+
+def test_lock_runs_the_compiler_with_the_newest_versions_when_asked(monkeypatch, capsys):
+    ran = []
+    monkeypatch.setattr(lock, "tool", lambda _name: "true")
+    run_before = subprocess.run
+    monkeypatch.setattr(lock.subprocess, "run", lambda *a, **k: ran.append(a[0]) or run_before(*a, **k))
+    assert main(["lock", "--upgrade"]) == 0
+    assert ["--upgrade" in command for command in ran] == [True, True]
+    assert main(["lock"]) == 0
+    assert ["--upgrade" in command for command in ran[2:]] == [False, False]
+    assert main(["lock", "--help"]) == 0
+    assert main(["lock", "--up"]) == 2
+    assert len(ran) == 4
+    assert "usage: ./mnbara lock" in capsys.readouterr().err
+
+
+DEV_LOCK, LOCK = (
+    {line.partition("==")[0] for line in (ROOT / name).read_text().splitlines() if line[:1].isalnum()}
+    for name in ("requirements-dev.lock", "requirements.lock")
+)
+
+WITHOUT_DEV = textwrap.dedent("""
+    import importlib, pkgutil, sys
+
+    class Refuse:
+        def find_spec(self, name, path=None, target=None):
+            if name.partition(".")[0] in HIDDEN:
+                raise ModuleNotFoundError(f"{name} is not part of requirements.lock", name=name)
+
+    HIDDEN = set(sys.argv[1].split(","))
+    sys.meta_path.insert(0, Refuse())
+    import load.demo, server
+    for package in (server, load.demo):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
+    try:
+        import picows
+    except ModuleNotFoundError:
+        print("imported", len(sys.modules))
+""")
+
+
+def test_verbs_of_the_users_set_import_nothing_of_the_developers():
+    hidden = [
+        module
+        for module, names in packages_distributions().items()
+        if all(re.sub(r"[-_.]+", "-", name).lower() in DEV_LOCK - LOCK for name in names)
+    ]
+    assert {"picows", "locust", "pytest", "mypy"} <= set(hidden)
+    ours = [v.hands_on_to for v in VERBS if v.hands_on_to and not v.needs_dev]
+    assert ours == ["load.demo"], "import the new one below, too"
+    command = [sys.executable, "-c", WITHOUT_DEV, ",".join(hidden)]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert told.stdout.startswith("imported "), told.stderr
+
+
+def test_demo_and_audit_find_the_running_system_of_the_home(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(load_tools, "hand_over", lambda _module, words: asked.append(words) or 0)
+    monkeypatch.setattr(audit_auction, "audit_auction", lambda url, _id: asked.append(url) or (True, "equal"))
+    auction = "018f6f00-0000-7000-8000-000000000001"
+    home = Home(tmp_path / "home")
+    home.take()
+    try:
+        home.tell({"pid": os.getpid(), "url": "http://127.0.0.1:9123"})
+        assert main(["demo", "--users", "3"]) == 0
+        assert main(["audit-auction", auction]) == 0
+        assert asked == [["--url", "http://127.0.0.1:9123", "--users", "3"], "http://127.0.0.1:9123"]
+        assert main(["audit-auction", auction, "--url", "http://127.0.0.1:7"]) == 0
+        assert asked[2] == "http://127.0.0.1:7"
+    finally:
+        home.release()
+    monkeypatch.setenv("MNBARA_PORT", "9124")
+    assert main(["audit-auction", auction]) == 0
+    assert asked[3] == "http://127.0.0.1:9124"
 
 
 def test_unknown_verb_gets_a_message_the_help_and_exit_2(capsys):
@@ -57,11 +197,25 @@ def test_shell_works_from_another_folder_through_a_link_with_spaces(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words", [["up", "now"], ["down", "x"], ["migrate", "x"], ["check", "x"], ["where"], ["reset", "--no"]]
+    "words",
+    [
+        ["up", "now"],
+        ["down", "x"],
+        ["migrate", "x"],
+        ["check", "x"],
+        ["where"],
+        ["reset", "--no"],
+        ["grant", "ada@example.org"],
+        ["grant", "ada@example.org", "emperor"],
+        ["audit-auction", "7"],
+        ["lock", "--help-me"],
+    ],
 )
 def test_wrong_arguments_are_refused_with_exit_2(words, capsys):
     assert main(words) == 2
-    assert capsys.readouterr().err.startswith("mnbara: ")
+    told = capsys.readouterr().err
+    assert told.startswith("mnbara: ")
+    assert f"usage: ./mnbara {words[0]}" in told
 
 
 def test_where_lists_the_files_of_a_domain_layer_by_layer(capsys):
@@ -95,10 +249,10 @@ def test_down_without_a_running_up_says_so(capsys):
 
 def test_reset_deletes_the_data_and_nothing_else(tmp_path, capsys):
     home = tmp_path / "home"
-    for name in ("engines/postgres", "secrets", "logs", "mine"):
+    for name in ("engines/postgres", "secrets", "photos/ab", "logs", "metrics", "mine"):
         (home / name).mkdir(parents=True)
     assert main(["reset", "--yes"]) == 0
-    assert "engines" in capsys.readouterr().out
+    assert "engines, secrets, photos, logs, metrics" in capsys.readouterr().out
     assert {p.name for p in home.iterdir()} == {"mine", "up.lock"}
 
 
@@ -143,9 +297,9 @@ def test_a_verb_whose_reader_has_enough_ends_quietly():
 def test_check_finds_two_refusals_with_one_number(tmp_path, monkeypatch, capsys):
     for folder in ("handlers", "protocols", "realtime", "server", "storage"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(command_line, "ROOT", tmp_path)
-    monkeypatch.setattr(command_line, "_tool", lambda _name: "true")
-    monkeypatch.setattr(command_line.shutil, "which", lambda _name: None)
+    monkeypatch.setattr(check, "ROOT", tmp_path)
+    monkeypatch.setattr(check, "tool", lambda _name: "true")
+    monkeypatch.setattr(check.shutil, "which", lambda _name: None)
     assert main(["check"]) == 0
     with (tmp_path / "protocols" / "listings" / "stock.py").open("a") as stock:
         stock.write('\n\nclass SecondOwner(Refusal):\n    """Twice."""\n\n')

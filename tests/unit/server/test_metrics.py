@@ -75,7 +75,8 @@ def _seconds_per_call(done):
 
 
 PROCESS = textwrap.dedent("""
-    import sys, time
+    import os, sys, time
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = sys.argv[1]
     from pathlib import Path
     from server.process.metrics import Metrics
     metrics = Metrics(Path(sys.argv[1]))
@@ -91,6 +92,11 @@ PROCESS = textwrap.dedent("""
     print(metrics.render().decode().replace("\\n", "|"), flush=True)
     sys.stdin.read()
 """)
+
+
+def test_a_process_reads_where_metrics_are_shared_before_their_library():
+    code = "import sys, server.__main__; sys.exit('prometheus_client' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_scrape_of_any_process_shows_all_of_them(tmp_path):
@@ -112,6 +118,10 @@ def test_a_scrape_of_any_process_shows_all_of_them(tmp_path):
         assert cost < 20e-6
         place = (("door", "rpc"), ("name", "auctions.place_bid"), ("outcome", "ok"))
         assert shown["mnbara_commands_total", place] == 2000
+        route = (("door", "rpc"), ("name", "auctions.place_bid"))
+        assert shown["mnbara_command_duration_seconds_count", route] == 2000
+        assert abs(shown["mnbara_command_duration_seconds_sum", route] - 6) < 1e-6
+        assert not any("counted" in name or "summed" in name for name, _ in shown)
         assert shown["mnbara_connections", ()] == 10
         assert shown["mnbara_deliveries_total", ()] == 200
         assert shown["mnbara_up", (("engine", "redis"),)] == 1

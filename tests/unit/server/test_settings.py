@@ -95,11 +95,20 @@ def test_command_line_refuses_a_bad_setting_with_exit_2():
     assert "Traceback" not in told.stderr
 
 
+def test_a_setting_of_what_is_not_built_is_accepted_and_says_so():
+    settings = Settings.from_environment({"MNBARA_VAULT_ADDR": "http://v", "MNBARA_STRIPE_API_KEY": "sk"})
+    assert settings.without_effect == ["MNBARA_VAULT_ADDR", "MNBARA_STRIPE_API_KEY"]
+    assert Settings().without_effect == []
+    unbuilt = [line.split()[0] for line in Settings.describe().splitlines() if "NOT BUILT YET" in line]
+    assert unbuilt == [
+        f"MNBARA_{name}" for name in ("ELASTICSEARCH_URL", "VAULT_ADDR", "CHAIN_URL", "STRIPE_API_KEY")
+    ]
+
+
 @pytest.mark.parametrize("text", ["three", "-1", "9999999"])
-def test_a_heartbeat_needs_an_open_descriptor(text, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["server", "serve", f"--heartbeat={text}"])
+def test_a_heartbeat_needs_an_open_descriptor(text, capsys):
     with pytest.raises(SystemExit) as ended:
-        run_process()
+        run_process(["serve", f"--heartbeat={text}"])
     assert ended.value.code == 2
     assert f"{text!r} is no open descriptor" in capsys.readouterr().err
 

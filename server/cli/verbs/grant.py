@@ -1,0 +1,55 @@
+"""`grant`: roles for an account, on the engines of the running system."""
+
+import asyncio
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+
+from handlers.settings import Settings
+from protocols.errors import Refusal
+from server.cli.verb import Verb
+from server.local.engines import LocalEngines
+from server.local.up import UpError
+
+ROLES = ("admin", "support", "user")
+
+
+def _grant(chosen: Namespace) -> int:
+    from server.cli.grant import grant  # every handler is behind it: other verbs need not wait for them
+
+    settings = Settings.from_environment()
+    private = LocalEngines(settings.home)
+    if not settings.postgres_url and not private.postgres_answers():
+        raise UpError("nothing runs here; start the system with ./mnbara up first")
+    postgres_url = settings.postgres_url or private.postgres_url("mnbara")
+    redis_url = settings.redis_url or private.redis_url()
+    try:
+        print(asyncio.run(grant(postgres_url, redis_url, chosen.email, chosen.roles)))
+    except Refusal as refusal:
+        raise UpError(refusal.detail) from None
+    return 0
+
+
+def _role(text: str) -> str:
+    if text not in ROLES:
+        raise ArgumentTypeError(f"{text!r} is not one of the roles {', '.join(ROLES)}")
+    return text
+
+
+def _declare(parser: ArgumentParser) -> None:
+    parser.add_argument("email", metavar="EMAIL", help="address that the account is registered with")
+    parser.add_argument(
+        "roles",
+        metavar="ROLE",
+        nargs="+",
+        type=_role,
+        help=f"roles: {', '.join(ROLES)}; they replace those held, `user` alone takes the others away",
+    )
+
+
+GRANT = Verb(
+    name="grant",
+    words="EMAIL ROLE...",
+    meaning="give an account the roles support or admin, on the running system",
+    example="./mnbara grant ada@example.org support admin",
+    run=_grant,
+    declare=_declare,
+)
