@@ -6,7 +6,6 @@ nothing happened and the caller repeats; killed after it, the repeat finds the k
 """
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -19,10 +18,8 @@ from handlers.domain import TimerHandler, TimerPreparation
 from protocols.control import CONTROL_CHANNEL, encode_controls
 from protocols.errors import (
     Fault,
-    Internal,
     KeyInFlight,
     KeyRequired,
-    KeyReused,
     NotAllowed,
     Refusal,
     Unauthenticated,
@@ -30,10 +27,11 @@ from protocols.errors import (
 from protocols.topics import Entry
 from protocols.values import now_instant, to_json, to_timestamp
 from server.commands.group_commit import GroupCommit, Settle
+from server.commands.idempotency import Answer, KeyedBatch, key_of
 from storage.engines.postgres import RACE, RETRIES, Connection, Database
 from storage.engines.redis import Redis
 from storage.platform.events_postgres import NewEvent, StoredEvent, append_events
-from storage.platform.idempotency_postgres import KeptAnswer, insert_answers, read_answers
+from storage.platform.idempotency_postgres import insert_answers, read_answers
 from storage.platform.timers_postgres import (
     DueTimer,
     claim_due_timers,
@@ -51,14 +49,6 @@ PREPARED_AT_ONCE = 250
 """Timers prepared without a pause for others: about 8 ms."""
 
 _log = structlog.get_logger()
-
-
-class Answer(Struct, frozen=True, gc=False):
-    """What a command is answered on either door."""
-
-    status: int
-    body: bytes
-    replayed: bool = False
 
 
 class _KeyRaceError(Exception):
@@ -133,7 +123,7 @@ class Pipeline:
         if route.prepare is not None:
             command = await route.prepare(command, caller, self._preparation())
         call = Call(command, caller, now_instant())
-        pair = _key_of(call)
+        pair = key_of(call)
         if pair is None:
             return await self._run_one(route, call)
         if pair in self._running_keys:
@@ -184,7 +174,7 @@ class Pipeline:
 
     async def _replay(self, route: Route, calls: Sequence[Call[Any]]) -> list[Answer | Exception] | None:
         """Return the first answer of a refused single call whose repeat was under way at the same time."""
-        batch = _Batch(route, calls, self._vault)
+        batch = KeyedBatch(route, calls, self._vault)
         if route.grouped or not batch.pairs:
             return None
         async with self._database.connection() as db:
@@ -196,7 +186,7 @@ class Pipeline:
     ) -> list[Answer | Exception]:
         now_ms = now_instant()
         async with self._database.transaction() as db:
-            batch = _Batch(route, calls, self._vault)
+            batch = KeyedBatch(route, calls, self._vault)
             if batch.pairs and look_up:
                 batch.recall(await read_answers(db, batch.pairs))
             outcomes = await _decide(route, batch.fresh, self._stores(db), now_ms)
@@ -323,117 +313,3 @@ async def _decide(
         return list(await route.function(calls, stores, now_ms))
     (call,) = calls
     return [await route.function(call.command, call.caller, stores, now_ms)]
-
-
-def _key_of(call: Call[Any]) -> tuple[UUID, str] | None:
-    key = getattr(call.command, "key", "")
-    return (call.caller.id, key) if key else None
-
-
-def _fingerprint(route: Route, command: Struct, vault: Vault | None) -> bytes:
-    """Return a digest of the command; keyed, so that nobody who reads the table can try out what was sent."""
-    key = b"" if vault is None else vault.fingerprint_key
-    return hashlib.blake2b(route.name.encode() + b"\n" + to_json(command), digest_size=16, key=key).digest()
-
-
-SECRET_MARK = b"\x00"
-"""The first byte of a kept answer that is encrypted; JSON never begins with it."""
-
-
-def _context(pair: tuple[UUID, str]) -> bytes:
-    return b"answer" + pair[0].bytes + pair[1].encode()
-
-
-class _Batch:
-    """The calls of one transaction: which are new, which repeat a kept answer, which repeat each other."""
-
-    def __init__(self, route: Route, calls: Sequence[Call[Any]], vault: Vault | None) -> None:
-        self.route = route
-        self.vault = vault
-        self.calls = calls
-        self.keys = [_key_of(call) for call in calls]
-        self.pairs = list({pair for pair in self.keys if pair is not None})
-        self.answers: list[Answer | Exception | None] = [None] * len(calls)
-        self.fingerprints = [
-            _fingerprint(route, call.command, vault) if pair else b""
-            for call, pair in zip(calls, self.keys, strict=True)
-        ]
-        self.leaders: dict[tuple[UUID, str], int] = {}
-        self.fresh_places: list[int] = []
-        self.to_keep: list[KeptAnswer] = []
-        self.late: dict[tuple[UUID, str], KeptAnswer] = {}
-        """First answers that came while the handler waited: they overrule its refusals."""
-        self._sort_out({})
-
-    @property
-    def fresh(self) -> list[Call[Any]]:
-        """The calls the handler has to decide."""
-        return [self.calls[place] for place in self.fresh_places]
-
-    def recall(self, kept: dict[tuple[UUID, str], KeptAnswer]) -> None:
-        """Answer what was answered before."""
-        if kept:
-            self._sort_out(kept)
-
-    def _sort_out(self, kept: dict[tuple[UUID, str], KeptAnswer]) -> None:
-        self.leaders.clear()
-        self.fresh_places.clear()
-        for place, pair in enumerate(self.keys):
-            if pair is None:
-                self.fresh_places.append(place)
-            elif pair in kept:
-                self.answers[place] = self._repeat(place, kept[pair])
-            elif pair not in self.leaders:
-                self.leaders[pair] = place
-                self.fresh_places.append(place)
-
-    def _repeat(self, place: int, first: KeptAnswer) -> Answer | Exception:
-        same = first.fingerprint == self.fingerprints[place]
-        return Answer(first.status, self._open(first), replayed=True) if same else KeyReused()
-
-    def _close(self, pair: tuple[UUID, str], body: bytes) -> bytes:
-        if self.vault is None:
-            raise AssertionError("the pipeline was built without a vault")
-        return SECRET_MARK + self.vault.encrypt(body, _context(pair))
-
-    def _open(self, kept: KeptAnswer) -> bytes:
-        if self.vault is None or not kept.reply.startswith(SECRET_MARK):
-            return kept.reply
-        return self.vault.decrypt(kept.reply[1:], _context((kept.user_id, kept.key)))
-
-    def refused_pairs(self, outcomes: Sequence[Outcome | Refusal]) -> list[tuple[UUID, str]]:
-        """Return the keys of refused calls: their first answer may have come while the handler waited for a lock."""
-        places = zip(self.fresh_places, outcomes, strict=True)
-        return [
-            pair for place, o in places if isinstance(o, Refusal) and (pair := self.keys[place]) is not None
-        ]
-
-    def settle(self, outcomes: Sequence[Outcome | Refusal]) -> list[Answer | Exception]:
-        """Turn outcomes into answers, and collect the ones to keep under their keys."""
-        for place, outcome in zip(self.fresh_places, outcomes, strict=True):
-            refusal = outcome if isinstance(outcome, Refusal) else outcome.refusal
-            if refusal is not None:
-                pair = self.keys[place]
-                late = None if pair is None else self.late.get(pair)
-                self.answers[place] = refusal if late is None else self._repeat(place, late)
-                continue
-            answer = Answer(self.route.status, to_json(outcome.reply))  # type: ignore[union-attr]
-            self.answers[place] = answer
-            pair = self.keys[place]
-            if pair is not None:
-                body = self._close(pair, answer.body) if outcome.secret else answer.body  # type: ignore[union-attr]
-                self.to_keep.append(KeptAnswer(*pair, self.fingerprints[place], answer.status, body))
-        return [self._answer_of(place) for place in range(len(self.calls))]
-
-    def _answer_of(self, place: int) -> Answer | Exception:
-        answer = self.answers[place]
-        if answer is not None:
-            return answer
-        pair = self.keys[place]
-        leader = self.leaders[pair] if pair else place
-        if self.fingerprints[leader] != self.fingerprints[place]:
-            return KeyReused()
-        first = self.answers[leader]
-        if isinstance(first, Answer):
-            return Answer(first.status, first.body, replayed=True)
-        return first or Internal()

@@ -17,7 +17,8 @@ from protocols.values import new_id
 from realtime.ports import ProtocolError
 from server.commands.decoding import StructDecoder
 from server.commands.errors_out import as_refusal, rpc_error
-from server.commands.pipeline import Answer, Pipeline, check_permission
+from server.commands.idempotency import Answer
+from server.commands.pipeline import Pipeline, check_permission
 from server.commands.ratelimits import LocalLimits, subject_of
 from server.process.metrics import Metrics
 from server.process.tallies import CommandMetric

@@ -10,7 +10,8 @@ from time import perf_counter
 from handlers.contract import Deprecation
 from protocols.errors import Refusal
 from server.commands.errors_out import as_refusal
-from server.commands.pipeline import Answer, check_permission
+from server.commands.idempotency import Answer
+from server.commands.pipeline import check_permission
 from server.commands.table import Command, CommandTable, outcome
 from server.http.arguments import Arguments, reads_token
 from server.http.callers import Callers

@@ -19,7 +19,8 @@ from handlers.contract import ANONYMOUS, Caller, Route
 from protocols.auctions.commands import EVENTS, PERSONAL_EVENTS, BidReceipt, OpenAuction, PlaceBid
 from protocols.topics import Entry
 from protocols.values import new_id, now_instant
-from server.commands.pipeline import Answer, Pipeline
+from server.commands.idempotency import Answer
+from server.commands.pipeline import Pipeline
 from storage.engines.postgres import open_database
 from storage.platform.events_postgres import read_epoch
 from storage.platform.vault import Vault

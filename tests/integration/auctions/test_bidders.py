@@ -17,7 +17,7 @@ from protocols.auctions.guards import (
 from protocols.auctions.refusals import AuctionNotFound, AuctionNotLive, BidNotRetractable, OwnAuction
 from protocols.errors import InvalidInput, NotAllowed, Unauthenticated
 from protocols.values import new_id, now_instant
-from server.commands.pipeline import Answer
+from server.commands.idempotency import Answer
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller, new_user
 from tests.integration.auctions.replay import assert_audited, assert_replays
 

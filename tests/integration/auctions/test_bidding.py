@@ -15,7 +15,8 @@ from protocols.auctions.refusals import AuctionNotFound, AuctionNotLive, BidTooH
 from protocols.auctions.terms import SoftClose
 from protocols.errors import KeyRequired, Refusal, Unauthenticated
 from protocols.values import new_id
-from server.commands.pipeline import Answer, Pipeline
+from server.commands.idempotency import Answer
+from server.commands.pipeline import Pipeline
 from storage.auctions.lookups import read_auction_facts, read_ticker
 from storage.engines.postgres import open_database
 from tests.integration.auctions.conftest import ANONYMOUS, BY_VERB, HOUR_MS, Market, moment, new_caller

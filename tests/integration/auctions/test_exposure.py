@@ -15,7 +15,7 @@ from protocols.auctions.refusals import AuctionNotLive, BidTooLow, UnitsReduced
 from protocols.auth.refusals import UserNotFound
 from protocols.errors import InvalidInput, NotAllowed, Refusal
 from protocols.values import new_id, now_instant
-from server.commands.pipeline import Answer
+from server.commands.idempotency import Answer
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller, new_user
 from tests.integration.auctions.replay import assert_audited, assert_replays
 from tests.integration.auctions.test_units import bid as bid_units

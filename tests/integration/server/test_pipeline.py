@@ -14,7 +14,8 @@ from protocols.control import CONTROL_CHANNEL, DisconnectUser, decode_controls
 from protocols.errors import KeyRequired, KeyReused, NotFound, Unauthenticated
 from protocols.topics import Entry
 from protocols.values import new_id
-from server.commands.pipeline import Answer, Pipeline, TimersFailedError
+from server.commands.idempotency import Answer
+from server.commands.pipeline import Pipeline, TimersFailedError
 from storage.engines.postgres import open_database
 from storage.platform.events_postgres import read_epoch, read_events
 from tests.support.counters import (
