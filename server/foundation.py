@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from handlers.contract import tool_of
-from handlers.domain import ChannelKinds, ToolContext
+from handlers.domain import ChannelKinds, Domain, ToolContext
 from handlers.settings import Settings
 from server.commands.pipeline import Pipeline
-from server.domains import DOMAINS, ROUTES, channels_of, tools_of
+from server.domains import DOMAINS, channels_of, routes_of, tools_of
 from server.process.metrics import Metrics
 from storage.engines.nats import NatsLink
 from storage.engines.postgres import Database, open_database
@@ -26,6 +26,7 @@ T = TypeVar("T")
 class Foundation:
     """Open engines and tools; closed in reverse."""
 
+    domains: tuple[Domain, ...]
     database: Database
     bus: RedisBus
     nats: NatsLink
@@ -39,17 +40,19 @@ class Foundation:
         return tool_of(self.tools, kind)
 
 
-def check_settings(settings: Settings) -> None:
+def check_settings(settings: Settings, domains: tuple[Domain, ...] = DOMAINS) -> None:
     """Let the tools of all domains look at the settings, before any engine is asked. Raises SettingsError."""
-    for tool in tools_of(DOMAINS):
+    for tool in tools_of(domains):
         if tool.check is not None:
             tool.check(settings)
 
 
 @asynccontextmanager
-async def open_foundation(settings: Settings, name: str) -> AsyncIterator[Foundation]:
+async def open_foundation(
+    settings: Settings, name: str, domains: tuple[Domain, ...]
+) -> AsyncIterator[Foundation]:
     """Open everything; `name` is the kind of process, as NATS shows it. Raises SettingsError, KeyFileError, Fault."""
-    check_settings(settings)
+    check_settings(settings, domains)
     metrics = Metrics(Path(settings.metrics_folder) if settings.metrics_folder else None)
     async with AsyncExitStack() as stack:
         database = await open_database(settings.postgres_url)
@@ -61,12 +64,14 @@ async def open_foundation(settings: Settings, name: str) -> AsyncIterator[Founda
         nats = NatsLink(settings.nats_url, name)
         stack.push_async_callback(nats.close)
         bus = RedisBus(settings.redis_url)
-        kinds = ChannelKinds(channels_of(DOMAINS))
+        kinds = ChannelKinds(channels_of(domains))
         context = ToolContext(settings, database, redis, kinds)
         tools: dict[type, Any] = {Vault: Vault(settings.secrets_folder), ChannelKinds: kinds}
-        for tool in tools_of(DOMAINS):
+        for tool in tools_of(domains):
             tools[tool.kind] = await stack.enter_async_context(tool.open(context))
-        pipeline = Pipeline(database, redis, epoch, bus.publish, ROUTES, tools, metrics.commit_observer)
+        pipeline = Pipeline(
+            database, redis, epoch, bus.publish, routes_of(domains), tools, metrics.commit_observer
+        )
         pipeline.start()
         stack.push_async_callback(pipeline.close)
-        yield Foundation(database, bus, nats, epoch, tools, pipeline, metrics)
+        yield Foundation(domains, database, bus, nats, epoch, tools, pipeline, metrics)

@@ -22,7 +22,7 @@ from handlers.settings import Settings, SettingsError
 from realtime.endpoints.handshake_sniffer import HandshakeSniffer
 from realtime.endpoints.socket_endpoint import SocketEndpoint
 from realtime.transport.websocket import LeanWebSocket
-from server.domains import DOMAINS, retention_of
+from server.domains import retention_of
 from server.http.protocol import BoundedHttp
 from server.process.accepting import Acceptor
 from server.process.garbage import GarbageKeeper
@@ -111,7 +111,7 @@ async def work(settings: Settings, heartbeat_fd: int | None = None) -> None:
             asyncio.create_task(process.relay.run(), name="relay"),
             asyncio.create_task(process.timers.run(), name="timers"),
             asyncio.create_task(
-                delete_old_rows(process.base.database, retention_of(DOMAINS)), name="retention"
+                delete_old_rows(process.base.database, retention_of(process.base.domains)), name="retention"
             ),
             asyncio.create_task(_report(process), name="report"),
         ]

@@ -11,7 +11,7 @@ from handlers.auth.scope_tokens import ScopeVerifier
 from handlers.auth.tokens import TokenVerifier
 from handlers.auth.tools import AuthTools
 from handlers.contract import Caller
-from handlers.domain import ChannelKinds
+from handlers.domain import ChannelKinds, Domain
 from handlers.listings.photos.tools import PhotoTools
 from handlers.settings import Settings
 from protocols.topics import Entry
@@ -30,7 +30,7 @@ from server.commands.application import Application, VerifiedTokens
 from server.commands.backlog import watch_backlog
 from server.commands.ratelimits import LocalLimits, SharedLimits
 from server.commands.table import CommandTable
-from server.domains import DOMAINS, ROUTES, timers_of
+from server.domains import DOMAINS, routes_of, timers_of
 from server.foundation import Foundation, open_foundation
 from server.http.channels import ChannelSource
 from server.http.outer_layer import OuterLayer
@@ -69,9 +69,12 @@ class WorkerProcess:
 
 
 @asynccontextmanager
-async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
+async def open_server(
+    settings: Settings, domains: tuple[Domain, ...] = DOMAINS
+) -> AsyncIterator[ServerProcess]:
     """Build a server process: sockets and REST on one pipeline."""
-    async with open_foundation(settings, "server") as base, AsyncExitStack() as stack:
+    routes = routes_of(domains)
+    async with open_foundation(settings, "server", domains) as base, AsyncExitStack() as stack:
         kinds, keys = base.need(ChannelKinds), base.need(AuthTools).keys
         redis = open_redis(settings.redis_url)  # apart from the handlers' connections
         stack.push_async_callback(redis.aclose)
@@ -100,7 +103,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
 
         close_on_revocation(hub, watch)
         limits = LocalLimits() if settings.rate_limits else None
-        table = CommandTable(ROUTES, base.pipeline, limits, base.metrics)
+        table = CommandTable(routes, base.pipeline, limits, base.metrics)
         application = Application(VerifiedTokens(verifier), rules, table)
         Controls(hub, application)
         endpoint = SocketEndpoint(hub, application, settings.origins)
@@ -126,7 +129,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
             photos=partial(PhotoPages, base.database.connection, base.need(PhotoTools)),
             extra_handlers=[mount_sockets(endpoint), *mount_emulation(emulation, base.metrics)],
         )
-        app = create_app(DOMAINS, parts)
+        app = create_app(domains, parts)
         await watch.start()
         stack.push_async_callback(watch.close)
         await hub.start()
@@ -136,19 +139,21 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
         base.nats.when_connected(lambda client: follow_heads(client, hub.announce_heads))
         base.metrics.follow_hooks(hub.hooks)
         base.metrics.follow_sockets(lambda: socket_figures(hub, emulation))
-        _run_beside(stack, watch_backlog(base.pipeline.groups, ROUTES, redis, node), "backlog")
+        _run_beside(stack, watch_backlog(base.pipeline.groups, routes, redis, node), "backlog")
         _run_beside(stack, base.metrics.run(), "metrics")
         yield ServerProcess(app, hub, endpoint, base.metrics)
 
 
 @asynccontextmanager
-async def open_worker(settings: Settings) -> AsyncIterator[WorkerProcess]:
+async def open_worker(
+    settings: Settings, domains: tuple[Domain, ...] = DOMAINS
+) -> AsyncIterator[WorkerProcess]:
     """Build a worker process: relay and timers."""
-    async with open_foundation(settings, "worker") as base:
+    async with open_foundation(settings, "worker", domains) as base:
         await base.bus.start(_ignore_publications, lambda: None)
         try:
             lateness = base.metrics.timer_lateness.observe
-            timers = Timers(base.database, base.pipeline, timers_of(DOMAINS), lateness)
+            timers = Timers(base.database, base.pipeline, timers_of(domains), lateness)
             relay = Relay(base.database, base.nats, timers.yield_to_urgent)
             yield WorkerProcess(base, relay, timers)
         finally:
