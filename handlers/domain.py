@@ -226,6 +226,25 @@ class Retention:
     kept_ms: int
 
 
+class DemoMarket(Protocol):
+    """What a domain's demo data are added through: its own and other domains' commands."""
+
+    people: dict[str, Caller]
+    """Who acts in the demo market, by name; the auth domain adds them, the others use them."""
+
+    async def run(self, route: str, command: Struct, caller: Caller) -> None:
+        """Run a command. Raises the route's refusals."""
+        ...
+
+    def connection(self) -> AbstractAsyncContextManager[Connection]:
+        """Return a connection to look at what is there."""
+        ...
+
+
+Demo = Callable[[DemoMarket], Awaitable[str]]
+"""Adds what is missing of a domain's demo data and says how much it was; domains run in the order of the tuple."""
+
+
 @dataclass(frozen=True, slots=True)
 class ToolContext:
     """What a tool may be made of."""
@@ -266,6 +285,7 @@ class Domain:
     """Events it writes on personal channels, by type."""
     stream_events: Mapping[str, type[Struct]] = field(default_factory=dict)
     """Events on streams that are no channels, shown in the documents."""
+    demo: Demo | None = None
     audit_events: Mapping[str, type[Struct]] = field(default_factory=dict)
     """Events on streams that are no channels and in no document."""
 

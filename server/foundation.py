@@ -14,7 +14,7 @@ from server.domains import DOMAINS, channels_of, routes_of, tools_of
 from server.process.metrics import Metrics
 from storage.engines.nats import NatsLink
 from storage.engines.postgres import Database, open_database
-from storage.engines.redis import open_redis
+from storage.engines.redis import Redis, open_redis
 from storage.platform.bus_redis import RedisBus
 from storage.platform.events_postgres import read_epoch
 from storage.platform.vault import Vault
@@ -41,10 +41,24 @@ class Foundation:
 
 
 def check_settings(settings: Settings, domains: tuple[Domain, ...] = DOMAINS) -> None:
-    """Let the tools of all domains look at the settings, before any engine is asked. Raises SettingsError."""
+    """Refuse settings that a tool could not be opened with, before any engine is asked. Raises SettingsError."""
     for tool in tools_of(domains):
         if tool.check is not None:
             tool.check(settings)
+
+
+@asynccontextmanager
+async def open_tools(
+    settings: Settings, database: Database, redis: Redis, domains: tuple[Domain, ...] = DOMAINS
+) -> AsyncIterator[dict[type, Any]]:
+    """Open the tools of all domains, by type; close them in reverse. Raises SettingsError, KeyFileError."""
+    kinds = ChannelKinds(channels_of(domains))
+    context = ToolContext(settings, database, redis, kinds)
+    tools: dict[type, Any] = {Vault: Vault(settings.secrets_folder), ChannelKinds: kinds}
+    async with AsyncExitStack() as stack:
+        for tool in tools_of(domains):
+            tools[tool.kind] = await stack.enter_async_context(tool.open(context))
+        yield tools
 
 
 @asynccontextmanager
@@ -64,11 +78,7 @@ async def open_foundation(
         nats = NatsLink(settings.nats_url, name)
         stack.push_async_callback(nats.close)
         bus = RedisBus(settings.redis_url)
-        kinds = ChannelKinds(channels_of(domains))
-        context = ToolContext(settings, database, redis, kinds)
-        tools: dict[type, Any] = {Vault: Vault(settings.secrets_folder), ChannelKinds: kinds}
-        for tool in tools_of(domains):
-            tools[tool.kind] = await stack.enter_async_context(tool.open(context))
+        tools = await stack.enter_async_context(open_tools(settings, database, redis, domains))
         pipeline = Pipeline(
             database, redis, epoch, bus.publish, routes_of(domains), tools, metrics.commit_observer
         )

@@ -12,6 +12,7 @@ from handlers.auctions.closing.closing_drafts import prepare_closing
 from handlers.auctions.closing.notify_losers import tell_losers
 from handlers.auctions.closing.notify_result import tell_result
 from handlers.auctions.closing.queue_losers import queue_losers
+from handlers.auctions.demo import add_demo_auctions
 from handlers.auctions.get_increments import get_increments
 from handlers.auctions.guards.routes import ADMISSION, GUARD_ROUTES
 from handlers.auctions.open_auction import open_auction
@@ -275,4 +276,5 @@ DOMAIN = Domain(
     needs=(Vault,),
     personal_events=words.PERSONAL_EVENTS,
     audit_events=words.AUDIT_EVENTS,
+    demo=add_demo_auctions,
 )

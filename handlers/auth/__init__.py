@@ -2,6 +2,7 @@
 
 from handlers.auth.ban_user import ban_user
 from handlers.auth.create_scope_token import create_scope_token
+from handlers.auth.demo import add_demo_people
 from handlers.auth.end_session import end_session
 from handlers.auth.get_me import get_me
 from handlers.auth.list_scope_tokens import list_scope_tokens
@@ -225,4 +226,5 @@ DOMAIN = Domain(
     tools=(ToolKind(AuthTools, open_auth_tools),),
     needs=(ChannelKinds,),
     personal_events=PERSONAL_EVENTS,
+    demo=add_demo_people,
 )

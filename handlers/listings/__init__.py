@@ -5,6 +5,7 @@ from handlers.domain import Domain, TimerKind, ToolKind
 from handlers.listings.channels import CHANNELS
 from handlers.listings.create_listing import create_listing
 from handlers.listings.delete_draft import delete_draft
+from handlers.listings.demo import add_demo_listings
 from handlers.listings.get_listing import get_listing
 from handlers.listings.goods import routes as goods_routes
 from handlers.listings.list_categories import list_categories
@@ -179,4 +180,5 @@ DOMAIN = Domain(
     tools=(ToolKind(PhotoTools, open_photo_tools, check=open_photo_place),),
     personal_events=PERSONAL_EVENTS,
     stream_events=EVENTS,
+    demo=add_demo_listings,
 )

@@ -1,5 +1,6 @@
-"""`./mnbara demo [--users 50] [--seconds 60] [--url http://127.0.0.1:8080]`: a market of simulated users.
+"""`./mnbara demo [--users 50] [--seconds 60] [--url URL]`: a market of simulated users.
 
+`./mnbara` names the system that runs in its home; started as a module, the demo takes 127.0.0.1 and MNBARA_PORT.
 Exit code 0 when nothing happened that users did not cause, 1 otherwise, 2 for a wrong command line.
 """
 

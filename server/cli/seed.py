@@ -1,110 +1,77 @@
-"""Fill an empty market: demo sellers, their listings, and auctions that are live, so that the first visitor can bid.
+"""Fill an empty market: each domain adds its demo data by commands, so that the first visitor can bid.
 
-`python -m server.cli.seed` is run by every `./mnbara up`. It is safe to run twice, or twice at once: sellers and
-listings that are there stay as they are; an auction is opened on each of the first listings that is in none.
+`python -m server.cli.seed` is run by every `./mnbara up`. It is safe to run twice, or twice at once: one run waits for
+the other, and a domain adds only what is missing. Killed anywhere, the next run goes on.
 """
 
 import asyncio
-import secrets
 import sys
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 
-from handlers.auctions import ROUTES as AUCTION_ROUTES
-from handlers.auctions.open_auction import open_auction
-from handlers.auth.passwords import PasswordHasher
-from handlers.contract import Caller, Event
-from handlers.listings.showing import show_listing
+from msgspec import Struct
+
+from handlers.contract import Caller
 from handlers.settings import Settings, SettingsError
-from protocols.auctions.commands import OpenAuction
-from protocols.auctions.terms import SoftClose
-from protocols.errors import Refusal
-from protocols.listings.channels import listing_stream
-from protocols.listings.commands import ListingCreated
-from protocols.values import now_instant, to_timestamp
-from server.cli.demo_data import DEMO_SELLERS, demo_listings
-from server.commands.pipeline import Pipeline, event_text
-from storage.auth.users_postgres import insert_user
+from server.commands.pipeline import Pipeline
+from server.domains import DOMAINS, ROUTES
+from server.foundation import open_tools
 from storage.engines.postgres import Connection, Database, open_database
 from storage.engines.redis import open_redis
-from storage.listings.listings_postgres import ListingRow, insert_listing
-from storage.platform.events_postgres import NewEvent, append_events, read_epoch
+from storage.platform.events_postgres import read_epoch
 
-LIVE_AUCTIONS = 24
-"""Listings that are put up for auction."""
+_LOCK = 0x73656564
+"""Advisory lock of the database: "seed"."""
 
-_OPEN = next(route for route in AUCTION_ROUTES if route.function is open_auction)
+LOOK_AGAIN_S = 0.2
 
 
-async def seed(postgres_url: str, redis_url: str) -> str:
+class SeededMarket:
+    """`handlers.domain.DemoMarket`: commands through a pipeline whose publications nobody hears."""
+
+    def __init__(self, database: Database, pipeline: Pipeline) -> None:
+        """Start without people."""
+        self.people: dict[str, Caller] = {}
+        self._database = database
+        self._pipeline = pipeline
+        self._routes = {route.name: route for route in ROUTES}
+
+    async def run(self, route: str, command: Struct, caller: Caller) -> None:
+        """Run a command. Raises the route's refusals."""
+        await self._pipeline.run(self._routes[route], command, caller)
+
+    def connection(self) -> AbstractAsyncContextManager[Connection]:
+        """Return a connection to look at what is there."""
+        return self._database.connection()
+
+
+async def seed(settings: Settings) -> str:
     """Add what is missing and return a sentence that says how much."""
-    database = await open_database(postgres_url, size_max=2)
+    async with _open_market(settings) as market, market.connection() as lock:
+        while True:
+            if await lock.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):
+                break
+            await asyncio.sleep(LOOK_AGAIN_S)  # a statement that waits would run into its time limit
+        try:
+            added = [await domain.demo(market) for domain in DOMAINS if domain.demo is not None]
+        finally:
+            await lock.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+    return f"added: {', '.join(added)}"
+
+
+@asynccontextmanager
+async def _open_market(settings: Settings) -> AsyncIterator[SeededMarket]:
+    database = await open_database(settings.postgres_url, size_max=3)
+    redis = open_redis(settings.redis_url)
     try:
-        listings = await _seed_listings(database)
-        auctions = await _seed_auctions(database, redis_url)
-    finally:
-        await database.close()
-    return f"{listings} demo listings and {auctions} demo auctions added"
-
-
-async def _seed_listings(database: Database) -> int:
-    """Add sellers and listings that are missing, all or none; those that changed since stay as they are."""
-    hasher = PasswordHasher()
-    try:
-        async with database.transaction() as db:
-            added = [row for row in demo_listings() if await insert_listing(db, row)]
-            await _append_history(db, added)
-            for user_id, name in DEMO_SELLERS.items() if added else ():
-                nobody_knows = await hasher.hash(secrets.token_urlsafe(32))
-                email = f"demo-{user_id.int & 0xFF}@demo.invalid"
-                await insert_user(db, user_id, email, nobody_knows, name, now_instant())
-    finally:
-        hasher.close()
-    return len(added)
-
-
-async def _append_history(db: Connection, rows: list[ListingRow]) -> None:
-    """Give each listing the audit event that its creation leaves."""
-    for row in rows:
-        event = Event(
-            listing_stream(row.listing_id), "listing_created", ListingCreated(listing=show_listing(row)), 1
-        )
-        text = event_text(event, to_timestamp(row.created_at_ms))
-        await append_events(db, [NewEvent(event.stream, event.type, text, 1)], row.created_at_ms)
-
-
-async def _seed_auctions(database: Database, redis_url: str) -> int:
-    """Open auctions that end over the next week, through the same pipeline as everybody's."""
-    redis = open_redis(redis_url)
-    async with database.connection() as db:
-        epoch = await read_epoch(db)
-    pipeline = Pipeline(database, redis, epoch, lambda _: None, [_OPEN])
-    opened = 0
-    try:
-        for place, row in enumerate(demo_listings()[:LIVE_AUCTIONS]):
-            try:
-                await pipeline.run(_OPEN, _auction_of(row, place), Caller(user_id=row.seller_id))
-                opened += 1
-            except Refusal:  # in an auction already, sold, or withdrawn
-                continue
+        async with database.connection() as db:
+            epoch = await read_epoch(db)
+        async with open_tools(settings, database, redis) as tools:
+            yield SeededMarket(database, Pipeline(database, redis, epoch, lambda _: None, ROUTES, tools))
     finally:
         await redis.aclose()
-    return opened
-
-
-def _auction_of(row: ListingRow, place: int) -> OpenAuction:
-    """Return an auction from a third of the price; every third has a reserve, every fourth can be bought at once."""
-    price = row.price_minor or 10_000
-    return OpenAuction(
-        listing_id=row.listing_id,
-        format="english",
-        currency=row.currency or "EUR",
-        starting_price=max(1, price // 3),
-        ends_at=datetime.now(UTC) + timedelta(hours=6 + 7 * place),
-        reserve_price=price * 2 // 3 if place % 3 == 0 else None,
-        buy_now_price=price * 2 if place % 4 == 0 else None,
-        soft_close=SoftClose(window_s=120, extend_s=120, max_extensions=30),
-    )
+        await database.close()
 
 
 def main() -> int:
@@ -115,7 +82,7 @@ def main() -> int:
     except SettingsError as error:
         say(f"mnbara: {error}", file=sys.stderr)
         return 2
-    say(asyncio.run(seed(settings.postgres_url, settings.redis_url)))
+    say(asyncio.run(seed(settings)))
     return 0
 
 

@@ -70,3 +70,7 @@ WITH RECURSIVE branch AS (
     SELECT c.slug FROM categories c JOIN branch ON c.parent_slug = branch.slug
 )
 SELECT slug FROM branch;
+
+-- count_listings --
+-- How many listings each seller has made, drafts included. At most one row a seller. Index: listings_seller.
+SELECT seller_id, count(*) AS made FROM listings WHERE seller_id = ANY($1::uuid[]) GROUP BY seller_id;

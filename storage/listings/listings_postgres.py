@@ -1,5 +1,6 @@
 """Rows of listings and categories."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 from uuid import UUID
@@ -138,3 +139,8 @@ def _to_row(record: "Record") -> ListingRow:
     attributes = msgspec.json.decode(record["attributes"])
     photos = msgspec.json.decode(record["photos"], type=tuple[PhotoRow, ...])
     return ListingRow(**{**dict(record), "attributes": attributes, "photos": photos})
+
+
+async def count_listings(db: Connection, seller_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Return how many listings each seller has made, without those who made none. Cost: one index range a seller."""
+    return {row["seller_id"]: row["made"] for row in await db.fetch(_sql.count_listings, list(seller_ids))}

@@ -1,5 +1,6 @@
 """What other domains and the channel log may read of listings. Read-only."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -23,6 +24,12 @@ async def read_listing(db: Connection, listing_id: UUID) -> ListingFacts | None:
     """Return the facts of one listing as of now, or None. Cost: one round trip, one primary key probe, no lock."""
     row = await db.fetchrow(_sql.read_listing, listing_id)
     return ListingFacts(**row) if row else None
+
+
+async def read_oldest_listings(db: Connection, seller_ids: Sequence[UUID], limit: int) -> list[ListingFacts]:
+    """Return the first listings of some sellers that were published, oldest first. Cost: one index range a seller."""
+    rows = await db.fetch(_sql.read_oldest_listings, list(seller_ids), limit)
+    return [ListingFacts(**row) for row in rows]
 
 
 async def read_stock(db: Connection, listing_id: UUID) -> tuple[int, Stock] | None:

@@ -7,3 +7,8 @@ FROM listings WHERE listing_id = $1;
 -- What watchers of one listing see. 0 or 1 row, none for a draft. Index: listings_pkey.
 SELECT listing_id, seller_id, status, version, terms_version, price_minor, currency, quantity, reserved, auctioned
 FROM listings WHERE listing_id = $1 AND status <> 'draft';
+
+-- read_oldest_listings --
+-- The facts of the first $2 listings of the sellers $1 that are no drafts, oldest first. Index: listings_seller.
+SELECT listing_id, seller_id, status, version, title, price_minor, currency, quantity, reserved, auctioned
+FROM listings WHERE seller_id = ANY($1::uuid[]) AND status <> 'draft' ORDER BY listing_id LIMIT $2;

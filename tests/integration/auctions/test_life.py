@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from handlers.auctions import DOMAIN
-from handlers.auctions.closing import notify_losers as tell_losers
+from handlers.auctions.closing.notify_losers import tell_losers
 from handlers.auctions.rules import CLOSE_GRACE_MS
 from protocols.auctions.refusals import (
     AuctionNotCancellable,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.auctions.bidding import place_bid
+from handlers.auctions.bidding.place_bid import place_bid
 from handlers.contract import Call, Outcome, Stores
 from protocols.auctions.commands import PlaceBid
 from protocols.values import now_instant

@@ -9,8 +9,8 @@ import pytest
 
 from handlers.auctions import tell_started
 from handlers.auctions.rules import CLOSE_GRACE_MS
-from handlers.auctions.watching import watch_auction
 from handlers.auctions.watching import watch_list as watching
+from handlers.auctions.watching.watch_auction import watch_auction
 from protocols.auctions.refusals import AuctionNotFound, AuctionNotLive, OwnAuction
 from protocols.auctions.terms import SoftClose
 from protocols.auctions.watching import WatchListFull

@@ -1,32 +1,8 @@
-"""What the demo market begins with: who sells, where, and which goods. The same on every machine, ids included."""
+"""The goods of the demo market, and the cities where they are. Data, no behaviour."""
 
 # ruff: noqa: RUF001 - goods are described in many scripts
 
-import random
 from dataclasses import dataclass
-from uuid import UUID
-
-from protocols.listings.saved_searches import Condition
-from storage.listings.listings_postgres import ListingRow
-
-DEMO_SELLERS: dict[UUID, str] = {
-    UUID("019aa000-0000-7000-8000-000000000001"): "Layla",
-    UUID("019aa000-0000-7000-8000-000000000002"): "Jonas",
-    UUID("019aa000-0000-7000-8000-000000000003"): "Mei",
-    UUID("019aa000-0000-7000-8000-000000000004"): "Amara",
-    UUID("019aa000-0000-7000-8000-000000000005"): "Diego",
-}
-"""The users who own the demo listings, and their names; nobody knows their passwords."""
-
-DEMO_SELLER_IDS = tuple(DEMO_SELLERS)
-
-LISTING_COUNT = 200
-
-_FIRST_LISTED_AT_MS = 1_793_491_200_000
-"""2026-11-01T00:00:00Z."""
-
-_STEP_MS = 97 * 60_000
-"""A listing every 97 minutes: two weeks of a small market."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -430,46 +406,3 @@ GOODS: tuple[Good, ...] = (
         2_000,
     ),
 )
-
-_CONDITIONS: tuple[Condition, ...] = ("used", "like_new", "used", "new", "used", "for_parts")
-
-
-def demo_listings() -> list[ListingRow]:
-    """Return the demo listings, oldest first: every good in five cities, priced around its worth."""
-    rng = random.Random(1)
-    return [_demo_listing(place, rng) for place in range(LISTING_COUNT)]
-
-
-def _demo_listing(place: int, rng: random.Random) -> ListingRow:
-    good = GOODS[place % len(GOODS)]
-    city = CITIES[(place * 7 + place // len(GOODS)) % len(CITIES)]
-    listed_at_ms = _FIRST_LISTED_AT_MS + place * _STEP_MS
-    condition = _CONDITIONS[place % len(_CONDITIONS)]
-    worth = good.euro_cents * city.euro * rng.uniform(0.8, 1.2) * (0.3 if condition == "for_parts" else 1.0)
-    return ListingRow(
-        listing_id=_id_at(listed_at_ms, rng),
-        seller_id=DEMO_SELLER_IDS[place % len(DEMO_SELLER_IDS)],
-        status="active",
-        version=1,
-        title=good.title,
-        description=f"{good.description}\n\n{city.name}",
-        category=good.category,
-        condition=condition,
-        price_minor=max(100, round(worth / 100) * 100),
-        currency=city.currency,
-        lat=round(city.lat + rng.uniform(-0.05, 0.05), 5),
-        lon=round(city.lon + rng.uniform(-0.05, 0.05), 5),
-        weight_g=good.weight_g,
-        volume_cm3=good.volume_cm3,
-        quantity=rng.choice((1, 1, 1, 1, 2, 5)),
-        attributes=dict(good.attributes),
-        created_at_ms=listed_at_ms,
-        updated_at_ms=listed_at_ms,
-    )
-
-
-def _id_at(instant_ms: int, rng: random.Random) -> UUID:
-    """Return the UUIDv7 of an instant, its random part from the generator."""
-    return UUID(
-        int=(instant_ms << 80) | (0x7 << 76) | (rng.getrandbits(12) << 64) | (0x2 << 62) | rng.getrandbits(62)
-    )
