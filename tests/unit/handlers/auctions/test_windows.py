@@ -1,7 +1,4 @@
-"""The windows of buy-now, retraction, cancellation and early end as tables, every edge to the millisecond.
-
-Source: FEATURES section 3 (retraction, early end, buy-now) and rule 5.
-"""
+"""The windows of buy-now, retraction, cancellation and early end as tables, every edge to the millisecond."""
 
 from uuid import UUID
 
