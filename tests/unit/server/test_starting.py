@@ -5,8 +5,9 @@ import os
 import pytest
 
 import server.__main__ as entry
+from server import lifecycle
 from server.local.programs import free_port
-from server.process import lifecycle, starting
+from server.process import starting
 
 
 @pytest.fixture(autouse=True)
