@@ -8,25 +8,27 @@ from handlers.domain import ChannelKind, ChannelKinds, Domain, Retention, TimerK
 from server.channels import lag
 from storage.platform.vault import Vault
 
-DOMAINS: tuple[Domain, ...] = (auth.DOMAIN, listings.DOMAIN, auctions.DOMAIN, lag.DOMAIN)
+Domains = tuple[Domain, ...]
+
+DOMAINS: Domains = (auth.DOMAIN, listings.DOMAIN, auctions.DOMAIN, lag.DOMAIN)
 
 PLATFORM_TOOLS: tuple[type, ...] = (Vault, ChannelKinds)
 """Tools that every process has, whatever domains it serves."""
 
 
-def routes_of(domains: tuple[Domain, ...]) -> tuple[Route, ...]:
+def routes_of(domains: Domains) -> tuple[Route, ...]:
     """Return every command and query. Raises AssertionError for two of one name."""
     routes = tuple(chain.from_iterable(domain.routes for domain in domains))
     _refuse_twins("routes", [route.name for route in routes])
     return routes
 
 
-def channels_of(domains: tuple[Domain, ...]) -> tuple[ChannelKind, ...]:
+def channels_of(domains: Domains) -> tuple[ChannelKind, ...]:
     """Return every kind of channel."""
     return tuple(chain.from_iterable(domain.channels for domain in domains))
 
 
-def timers_of(domains: tuple[Domain, ...]) -> dict[str, tuple[TimerKind, ...]]:
+def timers_of(domains: Domains) -> dict[str, tuple[TimerKind, ...]]:
     """Return the kinds of timers by lane. Raises AssertionError for two of one name: the name is what is stored."""
     lanes: dict[str, tuple[TimerKind, ...]] = {}
     for domain in domains:
@@ -37,12 +39,12 @@ def timers_of(domains: tuple[Domain, ...]) -> dict[str, tuple[TimerKind, ...]]:
     return lanes
 
 
-def retention_of(domains: tuple[Domain, ...]) -> tuple[Retention, ...]:
+def retention_of(domains: Domains) -> tuple[Retention, ...]:
     """Return what is deleted once it is old."""
     return tuple(chain.from_iterable(domain.retention for domain in domains))
 
 
-def tools_of(domains: tuple[Domain, ...]) -> tuple[ToolKind, ...]:
+def tools_of(domains: Domains) -> tuple[ToolKind, ...]:
     """Return the tools to open. Raises AssertionError for a need that nobody meets."""
     tools = tuple(chain.from_iterable(domain.tools for domain in domains))
     offered = [*PLATFORM_TOOLS, *(tool.kind for tool in tools)]

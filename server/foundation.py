@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from handlers.contract import tool_of
-from handlers.domain import ChannelKinds, Domain, ToolContext
+from handlers.domain import ChannelKinds, ToolContext
 from handlers.settings import Settings
 from server.commands.pipeline import Pipeline
-from server.domains import DOMAINS, channels_of, routes_of, tools_of
+from server.domains import DOMAINS, Domains, channels_of, routes_of, tools_of
 from server.process.metrics import Metrics
 from storage.engines.nats import NatsLink
 from storage.engines.postgres import Database, open_database
@@ -26,7 +26,7 @@ T = TypeVar("T")
 class Foundation:
     """Open engines and tools; closed in reverse."""
 
-    domains: tuple[Domain, ...]
+    domains: Domains
     database: Database
     bus: RedisBus
     nats: NatsLink
@@ -40,7 +40,7 @@ class Foundation:
         return tool_of(self.tools, kind)
 
 
-def check_settings(settings: Settings, domains: tuple[Domain, ...] = DOMAINS) -> None:
+def check_settings(settings: Settings, domains: Domains = DOMAINS) -> None:
     """Refuse settings that a tool could not be opened with, before any engine is asked. Raises SettingsError."""
     for tool in tools_of(domains):
         if tool.check is not None:
@@ -49,7 +49,7 @@ def check_settings(settings: Settings, domains: tuple[Domain, ...] = DOMAINS) ->
 
 @asynccontextmanager
 async def open_tools(
-    settings: Settings, database: Database, redis: Redis, domains: tuple[Domain, ...] = DOMAINS
+    settings: Settings, database: Database, redis: Redis, domains: Domains = DOMAINS
 ) -> AsyncIterator[dict[type, Any]]:
     """Open the tools of all domains, by type; close them in reverse. Raises SettingsError, KeyFileError."""
     kinds = ChannelKinds(channels_of(domains))
@@ -62,9 +62,7 @@ async def open_tools(
 
 
 @asynccontextmanager
-async def open_foundation(
-    settings: Settings, name: str, domains: tuple[Domain, ...]
-) -> AsyncIterator[Foundation]:
+async def open_foundation(settings: Settings, name: str, domains: Domains) -> AsyncIterator[Foundation]:
     """Open everything; `name` is the kind of process, as NATS shows it. Raises SettingsError, KeyFileError, Fault."""
     check_settings(settings, domains)
     metrics = Metrics(Path(settings.metrics_folder) if settings.metrics_folder else None)

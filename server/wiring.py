@@ -11,7 +11,7 @@ from handlers.auth.scope_tokens import ScopeVerifier
 from handlers.auth.tokens import TokenVerifier
 from handlers.auth.tools import AuthTools
 from handlers.contract import Caller
-from handlers.domain import ChannelKinds, Domain
+from handlers.domain import ChannelKinds
 from handlers.listings.photos.tools import PhotoTools
 from handlers.settings import Settings
 from protocols.topics import Entry
@@ -30,7 +30,7 @@ from server.commands.application import Application, VerifiedTokens
 from server.commands.backlog import watch_backlog
 from server.commands.ratelimits import LocalLimits, SharedLimits
 from server.commands.table import CommandTable
-from server.domains import DOMAINS, routes_of, timers_of
+from server.domains import DOMAINS, Domains, routes_of, timers_of
 from server.foundation import Foundation, open_foundation
 from server.http.channels import ChannelSource
 from server.http.outer_layer import OuterLayer
@@ -69,11 +69,8 @@ class WorkerProcess:
 
 
 @asynccontextmanager
-async def open_server(
-    settings: Settings, domains: tuple[Domain, ...] = DOMAINS
-) -> AsyncIterator[ServerProcess]:
+async def open_server(settings: Settings, domains: Domains = DOMAINS) -> AsyncIterator[ServerProcess]:
     """Build a server process: sockets and REST on one pipeline."""
-    routes = routes_of(domains)
     async with open_foundation(settings, "server", domains) as base, AsyncExitStack() as stack:
         kinds, keys = base.need(ChannelKinds), base.need(AuthTools).keys
         redis = open_redis(settings.redis_url)  # apart from the handlers' connections
@@ -103,7 +100,7 @@ async def open_server(
 
         close_on_revocation(hub, watch)
         limits = LocalLimits() if settings.rate_limits else None
-        table = CommandTable(routes, base.pipeline, limits, base.metrics)
+        table = CommandTable(routes_of(domains), base.pipeline, limits, base.metrics)
         application = Application(VerifiedTokens(verifier), rules, table)
         Controls(hub, application)
         endpoint = SocketEndpoint(hub, application, settings.origins)
@@ -139,15 +136,13 @@ async def open_server(
         base.nats.when_connected(lambda client: follow_heads(client, hub.announce_heads))
         base.metrics.follow_hooks(hub.hooks)
         base.metrics.follow_sockets(lambda: socket_figures(hub, emulation))
-        _run_beside(stack, watch_backlog(base.pipeline.groups, routes, redis, node), "backlog")
+        _run_beside(stack, watch_backlog(base.pipeline.groups, routes_of(domains), redis, node), "backlog")
         _run_beside(stack, base.metrics.run(), "metrics")
         yield ServerProcess(app, hub, endpoint, base.metrics)
 
 
 @asynccontextmanager
-async def open_worker(
-    settings: Settings, domains: tuple[Domain, ...] = DOMAINS
-) -> AsyncIterator[WorkerProcess]:
+async def open_worker(settings: Settings, domains: Domains = DOMAINS) -> AsyncIterator[WorkerProcess]:
     """Build a worker process: relay and timers."""
     async with open_foundation(settings, "worker", domains) as base:
         await base.bus.start(_ignore_publications, lambda: None)

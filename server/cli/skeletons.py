@@ -15,6 +15,10 @@ SETTINGS_FILE = "pyproject.toml"
 PACKAGES = {"protocols": "The words", "handlers": "", "storage": "The tables"}
 """Layers in which a domain has a folder, and what its `__init__.py` says; handlers have a table of contents."""
 
+_VERB = re.compile(r"[a-z]+(_[a-z0-9]+)+")
+_ALL_DOMAINS = re.compile(r"^(DOMAINS: [^=\n]+= \((?:\w+\.DOMAIN,?\s*)*)\)", re.MULTILINE)
+_CONTRACT = re.compile(r"\(auth\)( [|:] )\(listings\)[^\"\n]*")
+
 
 @dataclass(slots=True)
 class Skeleton:
@@ -47,7 +51,7 @@ class Skeleton:
 
 def add_domain(skeleton: Skeleton, domain: str) -> None:
     """Add a domain with a first query, `list_<domain>`. Raises UsageError."""
-    if not re.fullmatch(r"[a-z]+", domain) or keyword.iskeyword(domain):
+    if not (domain.isascii() and domain.isalpha() and domain.islower()) or keyword.iskeyword(domain):
         raise UsageError(f"{domain!r} is no name of a domain; write one word in small letters, like parcels")
     for layer, what in PACKAGES.items():
         text = texts.PACKAGE if what else texts.DOMAIN
@@ -60,7 +64,7 @@ def add_domain(skeleton: Skeleton, domain: str) -> None:
 
 def add_command(skeleton: Skeleton, domain: str, verb: str, *, is_query: bool) -> None:
     """Add a command or query to a domain, in every layer. Raises UsageError."""
-    if not re.fullmatch(r"[a-z]+(_[a-z0-9]+)+", verb):
+    if not _VERB.fullmatch(verb):
         raise UsageError(f"{verb!r} is no name of a command; write a verb and a noun, like store_parcel")
     table, words = f"handlers/{domain}/__init__.py", f"protocols/{domain}/commands.py"
     if table not in skeleton.texts and not (skeleton.root / table).exists():
@@ -84,7 +88,7 @@ def add_command(skeleton: Skeleton, domain: str, verb: str, *, is_query: bool) -
 
 
 def _with_structs(words: str, names: Mapping[str, str]) -> str:
-    if re.search(rf"^class {names['struct']}(Reply)?\b", words, re.MULTILINE):
+    if f"\nclass {names['struct']}(" in words or f"\nclass {names['struct']}Reply(" in words:
         raise UsageError(f"protocols/{names['domain']}/commands.py has a class {names['struct']} already")
     grown = _with_imports(words, "from msgspec import Struct")
     if names["fields"]:
@@ -132,12 +136,7 @@ def _with_imports(text: str, *wanted: str) -> str:
 
 def _with_domain(text: str, domain: str) -> str:
     """Add the domain to the tuple of all."""
-    grown, count = re.subn(
-        r"^(DOMAINS: tuple\[Domain, \.\.\.\] = \((?:\w+\.DOMAIN,?\s*)*)\)",
-        lambda match: f"{match[1].rstrip().rstrip(',')}, {domain}.DOMAIN)",
-        text,
-        flags=re.MULTILINE,
-    )
+    grown, count = _ALL_DOMAINS.subn(lambda match: f"{match[1].rstrip().rstrip(',')}, {domain}.DOMAIN)", text)
     if count != 1:
         raise UsageError(f"{DOMAINS_FILE} has no tuple DOMAINS on one line")
     return _with_imports(grown, f"from handlers import {domain}")
@@ -150,7 +149,7 @@ def _with_contracts(text: str, domain: str) -> str:
         line, between = match[0], match[1]
         return line if f"({domain})" in line else f"{line}{between}({domain})"
 
-    grown, count = re.subn(r"\(auth\)( [|:] )\(listings\)[^\"\n]*", declare, text)
+    grown, count = _CONTRACT.subn(declare, text)
     if not count:
         raise UsageError(f"{SETTINGS_FILE} has no import contract that names the domains")
     return grown

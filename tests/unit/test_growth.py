@@ -36,7 +36,7 @@ from protocols.wire import centrifuge_pb2, codec_json, codec_protobuf
 from protocols.wire.centrifuge import CodecError, FilterNode
 from realtime.channels.delta import apply_delta, make_delta
 from realtime.channels.tags import TagsFilter
-from realtime.transport import emulation
+from realtime.endpoints import emulation
 from realtime.transport import fast_handshake as upgrade
 from realtime.transport.frames import FrameReader
 from server.commands import decoding
@@ -203,6 +203,13 @@ OURS = {
     "install._postgres_version": "a path of this machine, and a package manager's answer",
     "sql._HEADER": "our SQL files",
     "search_postgres._PIECES": "our SQL files",
+    "migrate._NAME": "names of our migrations",
+    "migrate._STATEMENT": "our migrations",
+    "migrate._COMMENT": "our migrations",
+    "migrate._apply_outside": "our migrations",
+    "skeletons._VERB": "a developer's command line",
+    "skeletons._ALL_DOMAINS": "our own code",
+    "skeletons._CONTRACT": "our own settings of tools",
 }
 """Patterns that no client's text meets, and what they read instead."""
 
