@@ -40,6 +40,7 @@ from protocols.auctions import increments as increment_words
 from protocols.auctions import pages as auction_pages
 from protocols.auctions import refusals
 from protocols.auctions import watching as watch_words
+from protocols.auctions.facts import FACTS
 from protocols.errors import InvalidInput, NotAllowed
 from protocols.listings.refusals import CategoryNotFound
 from storage.auctions.signals_postgres import delete_old_activity
@@ -274,6 +275,7 @@ DOMAIN = Domain(
         Retention(delete=delete_old_watches, kept_ms=WATCHES_KEPT_MS),
     ),
     needs=(Vault,),
+    facts=FACTS,
     personal_events=words.PERSONAL_EVENTS,
     audit_events=words.AUDIT_EVENTS,
     demo=add_demo_auctions,

@@ -7,8 +7,9 @@ from msgspec import Struct
 
 from handlers.auctions.locking import Held
 from handlers.auctions.units import shares_of
-from handlers.contract import Event, Outcome, Timer
+from handlers.contract import Event, Fact, Outcome, Timer
 from protocols.auctions.events import AuctionClosed, AuctionSold, AuctionUnsold, AuctionWon
+from protocols.auctions.facts import AuctionSettled, Winner
 from protocols.topics import personal_channel
 
 
@@ -22,11 +23,14 @@ def announce_close(
 ) -> Outcome:
     """Return the outcome of an auction that a command has just ended: to everyone, to the winners and to the seller.
 
+    The command settles its goods, too.
+
     The other bidders are told later, by the timers `queue_losers` and `tell_losers`.
     """
     closed = _closed(held, bought_now=bought_now, ended_early=ended_early)
     events = [closed, *notices_of_result(held)]
-    return Outcome(reply, events, [held.latest()], timers_for_losers(held, now_ms))
+    timers, facts = timers_for_losers(held, now_ms), [settled_fact(held)]
+    return Outcome(reply, events, [held.latest()], timers, facts)
 
 
 def announce_end(held: Held, now_ms: int) -> Outcome:
@@ -64,6 +68,24 @@ def notices_of_result(held: Held) -> list[Event]:
         unsold = AuctionUnsold(lot.auction_id, lot.listing_id, state.bid_count)
         events.append(Event(to_seller, "auction_unsold", unsold))
     return events
+
+
+def settled_fact(held: Held) -> Fact:
+    """Return the fact that an auction is over and its goods are settled, for other domains."""
+    lot, state = held.lot, held.state
+    settled = AuctionSettled(
+        auction_id=lot.auction_id,
+        listing_id=lot.listing_id,
+        seller_id=lot.terms.seller_id,
+        is_reverse=lot.rules.descending,
+        outcome=cast("Literal['sold', 'unsold', 'cancelled']", state.status),
+        currency=lot.currency,
+        winners=tuple(
+            Winner(user_id=user_id, quantity=units, price_minor=state.price)
+            for user_id, units in _winners(held)
+        ),
+    )
+    return Fact(lot.channel, settled)
 
 
 def timers_for_losers(held: Held, now_ms: int) -> list[Timer]:

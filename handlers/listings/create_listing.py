@@ -1,6 +1,6 @@
 """Offer something, or begin a draft of it: one new listing, one audit event."""
 
-from handlers.contract import Caller, Event, Outcome, Stores, Timer
+from handlers.contract import Caller, Event, Outcome, Stores
 from handlers.listings.goods.verdicts import refuse_prohibited
 from handlers.listings.rules import (
     check_attributes,
@@ -10,6 +10,7 @@ from handlers.listings.rules import (
     check_title,
 )
 from handlers.listings.showing import show_listing
+from handlers.listings.stated import published_fact
 from protocols.listings.channels import listing_stream
 from protocols.listings.commands import CreateListing, ListingCreated
 from protocols.listings.refusals import CategoryNotFound
@@ -53,5 +54,5 @@ async def create_listing(command: CreateListing, caller: Caller, stores: Stores,
     event = Event(
         listing_stream(row.listing_id), "listing_created", ListingCreated(listing=shown), row.version
     )
-    timers = [] if command.draft else [Timer("match_searches", row.listing_id, now_ms)]
-    return Outcome(reply=shown, events=[event], timers=timers)
+    facts = [] if command.draft else [published_fact(row)]
+    return Outcome(reply=shown, events=[event], facts=facts)

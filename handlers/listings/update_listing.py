@@ -2,7 +2,7 @@
 
 import msgspec
 
-from handlers.contract import Caller, Event, Outcome, Stores, Timer
+from handlers.contract import Caller, Event, Outcome, Stores
 from handlers.listings.changes import (
     FREE_IN_AUCTION,
     change_listing,
@@ -13,6 +13,7 @@ from handlers.listings.changes import (
 )
 from handlers.listings.goods.verdicts import refuse_prohibited
 from handlers.listings.showing import show_listing, stock_value
+from handlers.listings.stated import lowered_fact
 from protocols.listings.channels import listing_stream
 from protocols.listings.commands import ListingUpdated, UpdateListing
 from protocols.listings.refusals import CategoryNotFound
@@ -52,5 +53,5 @@ async def update_listing(command: UpdateListing, caller: Caller, stores: Stores,
     event = Event(listing_stream(row.listing_id), "listing_updated", updated, row.version)
     if row.status == "draft":
         return Outcome(reply=shown, events=[event])
-    timers = [Timer("match_searches", row.listing_id, now_ms)] if is_cheaper(before, row) else []
-    return Outcome(reply=shown, events=[event], latest=[stock_value(row)], timers=timers)
+    facts = [lowered_fact(row)] if is_cheaper(before, row) else []
+    return Outcome(reply=shown, events=[event], latest=[stock_value(row)], facts=facts)

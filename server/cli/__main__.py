@@ -16,6 +16,7 @@ from server.cli.verbs.lock import LOCK
 from server.cli.verbs.migrate import MIGRATE
 from server.cli.verbs.new_command import NEW_COMMAND
 from server.cli.verbs.new_domain import NEW_DOMAIN
+from server.cli.verbs.replay import REPLAY
 from server.cli.verbs.system import DOWN, RESET, UP
 from server.cli.verbs.test import TEST
 from server.cli.verbs.where import WHERE
@@ -50,6 +51,7 @@ VERBS = (
     CONFORMANCE_SERVER,
     MIGRATE,
     GRANT,
+    REPLAY,
     AUDIT_AUCTION,
     WHERE,
     NEW_DOMAIN,

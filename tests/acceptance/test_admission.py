@@ -17,6 +17,7 @@ from realtime.limits import Limits
 from realtime.transport.streams import StreamingHttp
 from realtime.transport.websocket import LeanWebSocket
 from tests.support.realtime_app import DOORS, running_app
+from tests.support.waiting import until
 
 UPGRADE = (
     b"GET /connection/websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -51,9 +52,7 @@ async def test_a_full_process_answers_503_and_says_when_to_come_again(door):
         await inside.send('{"id":2,"rpc":{"method":"echo","data":1}}')
         assert json.loads(await inside.recv())["rpc"]["data"] == 1
         await inside.close()
-        async with asyncio.timeout(5):
-            while app.hub.connections:
-                await asyncio.sleep(0.01)
+        await until(lambda: not app.hub.connections)
         async with connect(app.url) as next_one:
             await next_one.send('{"id":1,"connect":{}}')
             assert "connect" in json.loads(await next_one.recv())
@@ -82,7 +81,7 @@ async def test_a_late_process_refuses_until_it_has_caught_up():
         status, _, body = await ask(app)
         assert status.startswith("HTTP/1.1 503 ")
         assert "late" in body
-        await asyncio.sleep(0.3)
+        await until(lambda: app.hub.admission.judge() is None)
         async with connect(app.url):
             pass
 
@@ -124,8 +123,6 @@ async def test_a_connection_that_ended_leaves_nothing_to_the_collector(door):
                     if number % 2:
                         ws.transport.abort()
             del ws
-            async with asyncio.timeout(5):
-                while len(alive()) > before:
-                    await asyncio.sleep(0.02)
+            await until(lambda: len(alive()) <= before)
         finally:
             gc.enable()

@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from realtime.limits import Limits
 from tests.support.realtime_app import running_app
+from tests.support.waiting import until
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -189,14 +190,12 @@ async def test_recoveries_in_a_row_wait_until_the_client_has_read_the_earlier_on
 
 
 async def test_session_that_ends_while_its_connection_is_opening_does_not_get_in(calm, talker):
-    calm.log.delay_s = 0.05
+    calm.log.delay_s = 0.5
     await talker.send({"id": 1, "connect": {"token": "nia:s5"}})
-    await asyncio.sleep(0.02)
-    assert calm.hub.disconnect_session("s5", 4501, "session ended") == 1
+    await until(lambda: calm.hub.disconnect_session("s5", 4501, "session ended") == 1)
     assert await talker.goodbye() == 4501
-    await asyncio.sleep(0.06)
     calm.log.delay_s = 0
-    assert not calm.hub.channels["personal:#nia"].in_use()
+    await until(lambda: not calm.hub.channels["personal:#nia"].in_use())
 
 
 async def test_after_a_refused_connect_nothing_is_served(app):
@@ -370,7 +369,8 @@ async def test_connect_fails_temporarily_while_the_personal_channel_cannot_be_op
 async def test_rpcs_in_flight_are_bounded_and_all_are_answered(calm, talker):
     await talker.ask(1, connect={})
     await talker.send(*({"id": n, "rpc": {"method": "never"}} for n in range(2, 102)))
-    await asyncio.sleep(0.05)
+    await until(lambda: len(calm.gate.waiting) >= 64)
+    await asyncio.sleep(0.02)
     assert len(calm.gate.waiting) == 64
     for _ in range(100):
         for answer in calm.gate.waiting:
@@ -534,10 +534,6 @@ async def test_nothing_of_a_gone_client_stays(calm):
         await talker.ask(2, subscribe={"channel": "auctions:gone"})
     for talker in talkers:
         talker.ws.transport.abort()
-    for _ in range(100):
-        if calm.hub.connections == before:
-            break
-        await asyncio.sleep(0.01)
-    assert calm.hub.connections == before
+    await until(lambda: calm.hub.connections == before)
     assert not calm.hub.channels["auctions:gone"].in_use()
     assert calm.hub.disconnect_user("max", 3503, "x") == 0

@@ -60,7 +60,7 @@ class Member:
 
 
 @dataclass
-class AuthHouse:
+class AuthTestSystem:
     """One server process's auth."""
 
     database: Database
@@ -101,8 +101,10 @@ class AuthHouse:
         await self.redis.aclose()
 
 
-async def open_house(database_url: str, redis_url: str, secrets: Path, *, life_s: int = 900) -> AuthHouse:
-    """Return a started house."""
+async def open_test_system(
+    database_url: str, redis_url: str, secrets: Path, *, life_s: int = 900
+) -> AuthTestSystem:
+    """Return a started system."""
     database, redis = await open_database(database_url), open_redis(redis_url)
     hasher = PasswordHasher(memory_kib=64, waiting_max=2000)
     tools = AuthTools(secrets, ISSUER, life_s, hasher=hasher)
@@ -118,4 +120,4 @@ async def open_house(database_url: str, redis_url: str, secrets: Path, *, life_s
     pipeline.start()
     await watch.start()
     verifier = TokenVerifier(tools.keys, ISSUER, watch)
-    return AuthHouse(database, redis, tools, watch, verifier, pipeline, published)
+    return AuthTestSystem(database, redis, tools, watch, verifier, pipeline, published)

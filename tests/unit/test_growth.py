@@ -207,6 +207,7 @@ OURS = {
     "migrate._STATEMENT": "our migrations",
     "migrate._COMMENT": "our migrations",
     "migrate._apply_outside": "our migrations",
+    "domain.fact_name": "names of our own facts",
     "skeletons._VERB": "a developer's command line",
     "skeletons._ALL_DOMAINS": "our own code",
     "skeletons._CONTRACT": "our own settings of tools",

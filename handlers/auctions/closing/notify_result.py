@@ -6,7 +6,7 @@ Apart from the closing, which must be on time: a closing leaves one such timer, 
 from collections.abc import Sequence
 from uuid import UUID
 
-from handlers.auctions.announcements import notices_of_result, timers_for_losers
+from handlers.auctions.announcements import notices_of_result, settled_fact, timers_for_losers
 from handlers.auctions.locking import hold
 from handlers.auctions.sales import settle, tell_moved
 from handlers.contract import Outcome, Stores
@@ -18,7 +18,12 @@ async def tell_result(refs: Sequence[UUID], stores: Stores, now_ms: int) -> list
     moved = await settle(stores.db, list(held.values()), now_ms)
     return [
         tell_moved(
-            Outcome(None, notices_of_result(one), timers=timers_for_losers(one, now_ms)),
+            Outcome(
+                None,
+                notices_of_result(one),
+                timers=timers_for_losers(one, now_ms),
+                facts=[settled_fact(one)],
+            ),
             moved.get(auction_id, ()),
         )
         for auction_id, one in held.items()

@@ -12,8 +12,10 @@ from handlers.auctions.second_chances.offers import (
     to_offer,
 )
 from handlers.auctions.second_chances.rules import ANOTHER, Offer, check_open, superseded
-from handlers.contract import Caller, Outcome, Stores
+from handlers.contract import Caller, Fact, Outcome, Stores
+from protocols.auctions.facts import SecondChanceSold, Winner
 from protocols.auctions.second_chances import AcceptSecondChance, SecondChanceNotOpen
+from storage.auctions.auctions_postgres import Row
 from storage.auctions.lookups import read_open_auction
 from storage.listings.selling import PiecesMoved, lock_goods, sell_pieces
 
@@ -42,7 +44,23 @@ async def accept_second_chance(
             stores, lots, [one for one in rows if one["offer_id"] in gone], "withdrawn", now_ms
         ),
     ]
-    return tell_moved(Outcome(await reread(stores, held, command.offer_id, caller), events), sold)
+    reply = await reread(stores, held, command.offer_id, caller)
+    return tell_moved(Outcome(reply, events, facts=[_sold_fact(held, row)]), sold)
+
+
+def _sold_fact(held: Held, row: Row) -> Fact:
+    lot = held.lot
+    winner = Winner(user_id=row["bidder_id"], quantity=row["quantity"], price_minor=row["price"])
+    sold = SecondChanceSold(
+        auction_id=lot.auction_id,
+        listing_id=lot.listing_id,
+        seller_id=lot.terms.seller_id,
+        is_reverse=lot.rules.descending,
+        offer_id=row["offer_id"],
+        currency=lot.currency,
+        winner=winner,
+    )
+    return Fact(lot.channel, sold)
 
 
 async def _sell(held: Held, offer: Offer, stores: Stores, now_ms: int) -> list[PiecesMoved]:

@@ -6,11 +6,14 @@ import sys
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from handlers.auctions.rules import CLOSE_GRACE_MS
 from protocols.values import now_instant
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller
 from tests.integration.auctions.replay import assert_audited, assert_replays
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
 

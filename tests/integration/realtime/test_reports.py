@@ -10,6 +10,7 @@ from realtime.limits import Limits
 from realtime.presence import offset_reports as reports
 from tests.acceptance.test_realtime_protocol import Talker
 from tests.support.realtime_app import running_app
+from tests.support.waiting import until
 
 CHANNEL = "auctions:1"
 
@@ -43,12 +44,6 @@ async def arrive(app, who="amina:s1"):
     answer = await reader.ask(1, connect={"token": who})
     await reader.call(subscribe={"channel": CHANNEL})
     return reader, answer["connect"]["client"]
-
-
-async def until(condition):
-    async with asyncio.timeout(3):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def test_newest_report_counts_whatever_order_they_come_in(app):

@@ -8,7 +8,6 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +25,11 @@ from server.http.protocol import BoundedHttp
 from server.wiring import WorkerProcess, open_server, open_worker
 from server.worker.retention import delete_all
 from storage.platform.migrate import migrate
+from tests.support import permission_matrix
 from tests.support.guide_files import imported_domain, shown_files, write_files
 
 TIMEOUT_S = 60
 """How long a state is waited for: far longer than it takes on a machine that others use."""
-
-HAS_REACTIONS = find_spec("server.worker.reactions") is not None
 
 
 @pytest.fixture(scope="module")
@@ -231,15 +229,17 @@ async def test_documents_show_its_routes_events_and_refusals(amina):
 
 
 def test_the_matrix_of_permissions_gets_its_cells(domains):
-    matrix = pytest.importorskip("tests.support.permission_matrix")
     store, get = (route for route in routes_of(domains) if route.domain == "parcels")
-    assert matrix.expected(store, "anonymous") == "unauthenticated"
-    assert {matrix.expected(store, who) for who in matrix.PEOPLE if who != "anonymous"} == {"in"}
-    assert matrix.expected(store, "banned") == "unauthenticated"
-    assert matrix.fields_with_ids(get, {}) == ["parcel_id"]  # somebody has to decide whom a parcel lets in
+    assert permission_matrix.expected(store, "anonymous") == "unauthenticated"
+    assert {
+        permission_matrix.expected(store, who) for who in permission_matrix.PEOPLE if who != "anonymous"
+    } == {"in"}
+    assert permission_matrix.expected(store, "banned") == "unauthenticated"
+    assert permission_matrix.fields_with_ids(get, {}) == [
+        "parcel_id"
+    ]  # somebody has to decide whom a parcel lets in
 
 
-@pytest.mark.skipif(not HAS_REACTIONS, reason="reactions are not part of this server yet")
 async def test_reaction_and_job_follow_the_timer(amina, worker, parcels, monkeypatch):
     monkeypatch.setattr(importlib.import_module("handlers.parcels.store_parcel"), "KEPT_MS", 300)
     booked: list[str] = []

@@ -1,6 +1,5 @@
 """Reports of clients on real Redis: entered by any process, the furthest behind first, forgotten when not repeated."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from protocols.errors import TemporarilyUnavailable
 from storage.engines.redis import open_redis
 from storage.platform.offset_reports_redis import Behind, RedisOffsetReports
+from tests.support.waiting import until
 
 AT_MS = 1_790_000_000_000
 
@@ -54,12 +54,17 @@ async def test_nobody_is_behind_in_an_unknown_channel(redis):
 async def test_who_is_not_repeated_is_forgotten_without_a_trace(redis):
     reports = RedisOffsetReports(redis, lifetime_s=0.3)
     await reports.apply([report("dying", "c1", 1), report("dying", "c2", 1)])
-    for _ in range(3):
-        await asyncio.sleep(0.15)
+
+    async def only_the_repeated_is_there():
         await reports.apply([report("dying", "c2", 1)])
-    assert [one.client for one in (await reports.behind("dying", 9, 9)).behind] == ["c2"]
-    await asyncio.sleep(0.4)
-    assert (await reports.behind("dying", 9, 9)).count == 0
+        return [one.client for one in (await reports.behind("dying", 9, 9)).behind] == ["c2"]
+
+    await until(only_the_repeated_is_there)
+
+    async def nobody_is_there():
+        return (await reports.behind("dying", 9, 9)).count == 0
+
+    await until(nobody_is_there)
     assert await redis.keys("reports:{dying}*") == []
 
 

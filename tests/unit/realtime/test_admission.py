@@ -9,6 +9,7 @@ import pytest
 from realtime.limits import Limits
 from realtime.transport.admission import LINE_MAX, TURN_S, Admission
 from realtime.transport.writer import Counters
+from tests.support.waiting import until
 
 
 class Slow:
@@ -92,17 +93,14 @@ async def test_a_late_event_loop_takes_nobody_until_it_has_caught_up(watched):
         pass
     await asyncio.sleep(0.002)
     assert watched.reason() == "late"
-    await asyncio.sleep(0.2)
-    assert watched.reason() is None
+    await until(lambda: watched.reason() is None)
 
 
 async def test_unsent_bytes_of_all_readers_together_are_bounded(watched):
     watched.full.update({Slow(40, 20), Slow(30, 20)})
-    await asyncio.sleep(0.05)
-    assert watched.reason() == "unsent"
+    await until(lambda: watched.reason() == "unsent")
     watched.full.pop()
-    await asyncio.sleep(0.05)
-    assert watched.reason() is None
+    await until(lambda: watched.reason() is None)
 
 
 async def test_new_connections_take_their_steps_in_order_for_a_bounded_time_of_each_turn(watched):
@@ -127,14 +125,12 @@ async def test_new_connections_take_their_steps_in_order_for_a_bounded_time_of_e
     assert sorted(lasted)[len(lasted) // 2] < 2 * TURN_S
     assert not watched.admission.is_behind()
     watched.admission.enqueue(lambda: done.append("later"))
-    await asyncio.sleep(0.01)
-    assert done[-1] == "later"
+    await until(lambda: done[-1] == "later")
 
 
 async def test_a_step_that_fails_does_not_hold_up_the_line(watched, caplog):
     done = []
     watched.admission.enqueue(lambda: 1 / 0)
     watched.admission.enqueue(lambda: done.append(1))
-    await asyncio.sleep(0.01)
-    assert done == [1]
+    await until(lambda: done == [1])
     assert "a connection failed on its way in or out" in caplog.text

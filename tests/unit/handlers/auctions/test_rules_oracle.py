@@ -1,6 +1,5 @@
 """The rules against the naive oracle, on random auctions. `ORACLE_RUNS=100000` plays more of them."""
 
-import os
 import random
 from uuid import UUID
 
@@ -18,9 +17,9 @@ from handlers.auctions.rules import (
     retract,
 )
 from protocols.auctions.refusals import BidTooLow
+from tests.support.scales import at_both_scales
 from tests.unit.handlers.auctions.oracle import Oracle
 
-RUNS = int(os.environ.get("ORACLE_RUNS", "10000"))
 SELLER = UUID(int=99)
 BIDDERS = {name: UUID(int=place) for place, name in enumerate("abcde", 1)}
 STEPS = default_steps(2)
@@ -72,9 +71,10 @@ def random_moves(dice: random.Random, start: int) -> list[tuple[str, int | None]
 
 
 @pytest.mark.timeout(600)
-def test_random_auctions_agree_with_the_oracle():
+@at_both_scales
+def test_random_auctions_agree_with_the_oracle(runs):
     dice = random.Random(20_261_122)
-    for _ in range(RUNS):
+    for _ in range(runs):
         start = dice.choice([1, 99, 100, 499, 1_000, 24_990, 99_999])
         reserve = dice.choice([None, None, start, start + 75, start + 1_000])
         play(start, reserve, random_moves(dice, start))
