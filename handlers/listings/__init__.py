@@ -21,7 +21,7 @@ from handlers.listings.searches.match_searches import (
     on_listing_published,
     on_price_lowered,
 )
-from handlers.listings.searches.notify_matches import tell_matches
+from handlers.listings.searches.notify_matches import notify_matches
 from handlers.listings.stock import routes as stock_routes
 from handlers.listings.stock.expire_reservations import expire_reservations
 from handlers.listings.update_listing import update_listing
@@ -174,7 +174,7 @@ TIMERS = (
     TimerKind(name="expire_reservations", handler=expire_reservations),
     TimerKind(name="sweep_photos", handler=sweep_photos),
     TimerKind(name="match_searches", handler=match_searches),
-    TimerKind(name="tell_matches", handler=tell_matches),
+    TimerKind(name="notify_matches", handler=notify_matches),
 )
 
 JOBS = (JobKind(name="delete_files", run=delete_files, finish=forget_deleted, timeout_s=20.0),)

@@ -9,8 +9,8 @@ from handlers.listings.rules import (
     check_price,
     check_title,
 )
-from handlers.listings.showing import show_listing
 from handlers.listings.stated import published_fact
+from handlers.listings.views import to_listing
 from protocols.listings.channels import listing_stream
 from protocols.listings.commands import CreateListing, ListingCreated
 from protocols.listings.refusals import CategoryNotFound
@@ -50,9 +50,9 @@ async def create_listing(command: CreateListing, caller: Caller, stores: Stores,
     if not command.draft:
         await refuse_prohibited(stores.db, row)
     await insert_listing(stores.db, row)
-    shown = show_listing(row)
+    view = to_listing(row)
     event = Event(
-        listing_stream(row.listing_id), "listing_created", ListingCreated(listing=shown), row.version
+        listing_stream(row.listing_id), "listing_created", ListingCreated(listing=view), row.version
     )
     facts = [] if command.draft else [published_fact(row)]
-    return Outcome(reply=shown, events=[event], facts=facts)
+    return Outcome(reply=view, events=[event], facts=facts)

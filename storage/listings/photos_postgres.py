@@ -12,7 +12,7 @@ from storage.platform.sql import load
 _sql = load(__file__, "photos.sql")
 
 
-class PhotoRow(Struct, frozen=True):
+class PhotoRow(Struct, frozen=True, kw_only=True):
     """A photo as its listing's row keeps it."""
 
     photo_id: UUID

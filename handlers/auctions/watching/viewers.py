@@ -18,7 +18,7 @@ _answers: dict[UUID, tuple[int, int | None]] = {}
 _away_until_ms = 0
 
 
-async def count_onlookers(stores: Stores, auction_id: UUID, now_ms: int) -> int | None:
+async def read_viewer_count(stores: Stores, auction_id: UUID, now_ms: int) -> int | None:
     """Return how many follow the auction, a few seconds old, or None when nobody knows. Cost: a round trip a second."""
     global _away_until_ms
     known = _answers.get(auction_id)

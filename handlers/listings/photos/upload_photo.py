@@ -50,7 +50,11 @@ async def prepare_photo(command: UploadPhoto, caller: Caller, before: Preparatio
         await insert_timers(db, [(until_ms, "sweep_photos", photo_id)])
         files_id = await hold_files(db, photo_id, command.listing_id, until_ms)
     await before.need(PhotoTools).keep(files_id, rendered)
-    return StoredPhoto(command.listing_id, PhotoRow(photo_id, rendered.width, rendered.height), until_ms)
+    return StoredPhoto(
+        command.listing_id,
+        PhotoRow(photo_id=photo_id, width=rendered.width, height=rendered.height),
+        until_ms,
+    )
 
 
 async def upload_photo(command: StoredPhoto, caller: Caller, stores: Stores, now_ms: int) -> Outcome:

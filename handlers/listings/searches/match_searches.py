@@ -1,6 +1,6 @@
 """Reactions to a listing that was published or became cheaper: find the saved searches that it fits.
 
-`tell_matches` tells their owners. Rules: anchor_rules.py.
+`notify_matches` tells their owners. Rules: anchor_rules.py.
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ async def match_searches(refs: Sequence[UUID], stores: Stores, now_ms: int) -> l
 async def _match(listing_id: UUID, stores: Stores, now_ms: int) -> list[Timer]:
     """Note a page of searches that a listing fits; return the timers for what is left to do."""
     found = await _note(listing_id, stores, now_ms)
-    kinds = ["tell_matches"] if found else []
+    kinds = ["notify_matches"] if found else []
     if found == MATCHES_MAX:
         kinds.append("match_searches")
     return [Timer(kind, listing_id, now_ms) for kind in kinds]

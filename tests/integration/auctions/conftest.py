@@ -64,7 +64,7 @@ class Market:
         self, auction_id: UUID, caller: Caller, amount: int, key: str = "", quantity: int = 1
     ) -> "asyncio.Future[Answer]":
         """Submit a bid; bids of one tick share a commit, in order."""
-        command = PlaceBid(auction_id, amount, key or str(new_id()), quantity)
+        command = PlaceBid(auction_id=auction_id, amount=amount, key=key or str(new_id()), quantity=quantity)
         return asyncio.get_running_loop().create_task(
             self.pipeline.run(BY_VERB["place_bid"], command, caller)
         )

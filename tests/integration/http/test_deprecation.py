@@ -42,10 +42,10 @@ async def test_other_routes_say_nothing(http):
 
 
 async def test_a_page_in_a_browser_may_read_it(http):
-    exposed = (await http.get("/v1/notes", headers={"Origin": "https://app.example"})).headers[
+    exposures_of = (await http.get("/v1/notes", headers={"Origin": "https://app.example"})).headers[
         "access-control-expose-headers"
     ]
-    assert {"Deprecation", "Sunset", "Link"} <= set(exposed.split(", "))
+    assert {"Deprecation", "Sunset", "Link"} <= set(exposures_of.split(", "))
 
 
 async def test_its_calls_are_counted_by_door(door, http):

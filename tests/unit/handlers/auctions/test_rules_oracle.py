@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handlers.auctions.rules import (
+    SaleTerms,
     StandingBid,
-    Terms,
+    apply_bid,
     default_steps,
-    judge_bid,
     open_state,
     reserve_met,
     retract,
@@ -27,7 +27,7 @@ STEPS = default_steps(2)
 
 def play(start: int, reserve: int | None, moves: list[tuple[str, int | None]]) -> None:
     """Play moves on both sides and compare after each; (bidder, None) retracts all bids of the bidder."""
-    terms = Terms(SELLER, start, reserve, None, 0, 10**12, STEPS, None)
+    terms = SaleTerms(SELLER, start, reserve, None, 0, 10**12, STEPS, None)
     state, oracle = open_state(terms, 0), Oracle(start, reserve)
     standing: list[StandingBid] = []
     for bidder, amount in moves:
@@ -41,10 +41,10 @@ def play(start: int, reserve: int | None, moves: list[tuple[str, int | None]]) -
             minimum = oracle.minimum(bidder)
             if not oracle.bid(bidder, amount):
                 with pytest.raises(BidTooLow) as refused:
-                    judge_bid(terms, state, BIDDERS[bidder], amount, 1)
+                    apply_bid(terms, state, BIDDERS[bidder], amount, 1)
                 assert refused.value.facts["minimum_bid"] == minimum
                 continue
-            state = judge_bid(terms, state, BIDDERS[bidder], amount, 1)
+            state = apply_bid(terms, state, BIDDERS[bidder], amount, 1)
             standing.append(StandingBid(state.event_number, BIDDERS[bidder], amount, 1))
             assert state.price >= before.price
         assert state.event_number == before.event_number + 1

@@ -68,9 +68,9 @@ def test_what_can_be_offered(status, age_ms, made, pieces, another, left):
     facts = (ended(status), made, 7 + age_ms)
     if left is None:
         with pytest.raises(SecondChanceUnavailable):
-            check_offer(*facts, pieces=pieces, another=another)
+            check_offer(*facts, saleable=pieces, another=another)
     else:
-        assert check_offer(*facts, pieces=pieces, another=another) == left
+        assert check_offer(*facts, saleable=pieces, another=another) == left
 
 
 @pytest.mark.parametrize(
@@ -88,17 +88,17 @@ def test_what_can_be_offered(status, age_ms, made, pieces, another, left):
 def test_of_several_units_as_many_as_were_auctioned_are_offered_once_more(ending, made, pieces, left):
     if left is None:
         with pytest.raises(SecondChanceUnavailable, match="has accepted"):
-            check_offer(ending, made, 7, pieces=pieces, another=False)
+            check_offer(ending, made, 7, saleable=pieces, another=False)
     else:
-        assert check_offer(ending, made, 7, pieces=pieces, another=False) == left
+        assert check_offer(ending, made, 7, saleable=pieces, another=False) == left
 
 
 def test_every_further_unit_allows_one_offer_more():
     many = [offer(n, UUID(int=n)) for n in range(OFFERS_MAX + 2)]
     three = ended("sold", quantity=3, got={ANN: 3})
-    assert check_offer(three, many[:-1], 7, pieces=0, another=False) == 3
+    assert check_offer(three, many[:-1], 7, saleable=0, another=False) == 3
     with pytest.raises(SecondChanceUnavailable, match="at most 12"):
-        check_offer(three, many, 7, pieces=0, another=False)
+        check_offer(three, many, 7, saleable=0, another=False)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_of_several_units_an_accept_ends_the_offers_of_more_than_are_left():
 def got_by(state: AuctionState) -> dict[UUID, int]:
     if state.status != "sold":
         return {}
-    return {p.bidder_id: p.units for p in state.places} or {state.leader_id: 1}
+    return {p.bidder_id: p.units for p in state.allocations} or {state.leader_id: 1}
 
 
 def by_name(losers: list[Ranked]) -> list[tuple[str, int, int]]:

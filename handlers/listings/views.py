@@ -12,7 +12,7 @@ from storage.listings.photos_postgres import PhotoRow
 from storage.listings.search_postgres import FoundRow
 
 
-def show_listing(row: ListingRow) -> Listing:
+def to_listing(row: ListingRow) -> Listing:
     """Return the listing in full."""
     return Listing(
         id=row.listing_id,
@@ -23,7 +23,7 @@ def show_listing(row: ListingRow) -> Listing:
         category=row.category,
         condition=row.condition,
         price=row.price,
-        location=_show_point(row.lat, row.lon),
+        location=_to_point(row.lat, row.lon),
         weight_g=row.weight_g,
         volume_cm3=row.volume_cm3,
         quantity=row.quantity,
@@ -31,14 +31,14 @@ def show_listing(row: ListingRow) -> Listing:
         auctioned=row.auctioned,
         saleable=row.saleable,
         attributes=row.attributes,
-        photos=[_show_photo(photo) for photo in row.photos],
+        photos=[_to_photo(photo) for photo in row.photos],
         version=row.version,
         created_at=to_timestamp(row.created_at_ms),
         updated_at=to_timestamp(row.updated_at_ms),
     )
 
 
-def show_found(row: FoundRow) -> FoundListing:
+def to_found_listing(row: FoundRow) -> FoundListing:
     """Return the listing as a list shows it; the distance is rounded to decimetres."""
     return FoundListing(
         id=row.listing_id,
@@ -48,12 +48,12 @@ def show_found(row: FoundRow) -> FoundListing:
         category=row.category,
         condition=row.condition,
         price=row.price,
-        location=_show_point(row.lat, row.lon),
+        location=_to_point(row.lat, row.lon),
         weight_g=row.weight_g,
         volume_cm3=row.volume_cm3,
         quantity=row.quantity,
         saleable=row.saleable,
-        photo=_show_photo(row.photo) if row.photo else None,
+        photo=_to_photo(row.photo) if row.photo else None,
         version=row.version,
         created_at=to_timestamp(row.created_at_ms),
         updated_at=to_timestamp(row.updated_at_ms),
@@ -63,10 +63,10 @@ def show_found(row: FoundRow) -> FoundListing:
 
 def stock_value(row: StockLevel) -> Latest:
     """Return what watchers of the listing see."""
-    return Latest(stock_channel(row.listing_id), row.version, row.shown())
+    return Latest(stock_channel(row.listing_id), row.version, row.to_view())
 
 
-def _show_photo(row: PhotoRow) -> Photo:
+def _to_photo(row: PhotoRow) -> Photo:
     return Photo(
         id=row.photo_id,
         width=row.width,
@@ -78,5 +78,5 @@ def _show_photo(row: PhotoRow) -> Photo:
     )
 
 
-def _show_point(lat: float | None, lon: float | None) -> GeoPoint | None:
+def _to_point(lat: float | None, lon: float | None) -> GeoPoint | None:
     return None if lat is None or lon is None else GeoPoint(lat, lon)
