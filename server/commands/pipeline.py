@@ -1,6 +1,6 @@
 """One command, or one batch of commands, is one transaction; its events leave after the commit.
 
-Both doors call `run` (or `submit`, for commands that share a commit). Order inside the transaction: known idempotency
+RPC and REST call `run` (or `submit`, for commands that share a commit). Order inside the transaction: known idempotency
 keys, the handler, what its outcome carries, new keys; then commit, then fan-out, then the answer. Killed before the
 commit, nothing happened and the caller repeats; killed after it, the repeat finds the key, and the relay announces the
 events.
@@ -109,16 +109,19 @@ class Pipeline:
     # -- commands ---------------------------------------------------------------------------------------------------
 
     def submit(self, route: Route, command: Struct, caller: Caller, settle: Settle[Answer]) -> None:
-        """Hand a grouped command to its group commit; no task is made.
+        """Hand a grouped command of a caller who passed `check_permission` to its group commit; no task is made.
 
-        Raises: Unauthenticated, NotAllowed, KeyRequired, TemporarilyUnavailable; `settle` gets the handler's.
+        Raises: KeyRequired, TemporarilyUnavailable; `settle` gets the handler's.
         """
-        admit(route, command, caller)
+        require_key(route, command)
         self.groups[route.name].submit(Call(command, caller, now_instant()), settle)
 
     async def run(self, route: Route, command: Struct, caller: Caller) -> Answer:
-        """Run one command or query of any route and return its durable answer. Raises the route's refusals."""
-        admit(route, command, caller)
+        """Run one command or query of a caller who passed `check_permission` and return its durable answer.
+
+        Raises the route's refusals.
+        """
+        require_key(route, command)
         if route.grouped:
             return await self.groups[route.name].ask(Call(command, caller, now_instant()))
         if route.is_query:
@@ -294,7 +297,10 @@ class Pipeline:
 
 
 def check_permission(route: Route, caller: Caller) -> None:
-    """Let the caller call the route at all. Raises Unauthenticated, NotAllowed."""
+    """Check that the caller may call the route; once per call, before anything of the call is decoded.
+
+    Raises: Unauthenticated, NotAllowed.
+    """
     if route.permission is not Permission.ANYONE:
         if caller.user_id is None:
             raise Unauthenticated
@@ -302,9 +308,8 @@ def check_permission(route: Route, caller: Caller) -> None:
             raise NotAllowed(f"This needs the role {route.permission.value}")
 
 
-def admit(route: Route, command: Struct, caller: Caller) -> None:
-    """Let the caller through to the handler. Raises Unauthenticated, NotAllowed, KeyRequired."""
-    check_permission(route, caller)
+def require_key(route: Route, command: Struct) -> None:
+    """Raise KeyRequired when the route needs an idempotency key and the command has none."""
     if route.key == "required" and not getattr(command, "key", ""):
         raise KeyRequired
 

@@ -82,8 +82,8 @@ class ChannelPolls:
         entries = await self._source.read(poll.channel, poll.after, poll.limit)
         if not entries and poll.wait_s > 0:
             entries = await self._wait(request, caller, poll)
-            if rule.grant is not None:
-                rule.grant.confirm()  # the account that lent the sight may have taken it back meanwhile
+            if rule.delegation is not None:
+                rule.delegation.confirm()  # the issuer may have taken the token back meanwhile
         return Reply(200, self._render(poll, entries))
 
     def _read_poll(self, request: Incoming) -> PollChannel:

@@ -183,8 +183,8 @@ async def test_history_pages_forward_and_backward(app, protobuf):
     await sub.subscribe()
     await sub.ready(timeout=3)
 
-    async def page(**wish):
-        result = await sub.history(**wish)
+    async def page(**options):
+        result = await sub.history(**options)
         return result.offset, [pub.offset for pub in result.publications]
 
     assert await page() == (1200, [])

@@ -357,11 +357,11 @@ async def test_a_draining_server_answers_what_is_under_way_and_reads_nothing_new
         assert await idle.goodbye() == 3001
         await asyncio.sleep(0.2)
         await busy.post({"id": 3, "rpc": {"method": "echo", "data": "too late"}})
-        app.gate.waiting[0].set_result(b'"in time"')
+        app.application.waiting[0].set_result(b'"in time"')
         assert await busy.next() == {"id": 2, "rpc": {"data": "in time"}}
         assert await busy.goodbye() == 3001
         await draining
-        assert [method for _user, method, _data in app.gate.calls] == ["never"]
+        assert [method for _user, method, _data in app.application.calls] == ["never"]
 
 
 async def test_a_command_without_end_does_not_keep_a_draining_server():

@@ -12,7 +12,7 @@ from websockets.speedups import apply_mask
 
 from realtime.limits import FRAMES_RULE, Limits
 from realtime.transport.frames import split_frames
-from tests.support.realtime_app import DOORS, running_app
+from tests.support.realtime_app import HANDSHAKES, running_app
 from tests.support.waiting import until
 
 MASKS = random.Random(7)
@@ -155,12 +155,12 @@ async def test_half_closed_connection_is_forgotten(app):
 
 async def test_messages_behind_a_close_are_not_served(app):
     client = await RawClient.open(app)
-    calls = len(app.gate.calls)
+    calls = len(app.application.calls)
     client.writer.write(
         frame(CONNECT) + frame(b"\x03\xe8", CLOSE) + frame(b'{"id":2,"rpc":{"method":"echo"}}')
     )
     await client.rest()
-    assert len(app.gate.calls) == calls
+    assert len(app.application.calls) == calls
     client.close()
 
 
@@ -176,10 +176,10 @@ async def test_server_that_closes_waits_for_the_peers_close_and_then_leaves(app)
     client.close()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=DOORS)
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=HANDSHAKES)
 async def judging(request):
     """An app for each of the places where handshakes are judged."""
-    async with running_app(door=request.param) as app:
+    async with running_app(handshake=request.param) as app:
         yield app
 
 
@@ -288,7 +288,10 @@ async def test_flood_of_slow_commands_is_taken_as_fast_as_it_is_served():
 
 
 async def test_other_websocket_library_can_be_served_without_the_extension():
-    async with running_app(ws="websockets-sansio", door=DOORS[2]) as app, connect(app.url) as client:
+    async with (
+        running_app(ws="websockets-sansio", handshake=HANDSHAKES[2]) as app,
+        connect(app.url) as client,
+    ):
         await client.send('{"id":1,"connect":{"token":"u:s"}}\n{"id":2,"subscribe":{"channel":"auctions:1"}}')
         assert '"connect"' in await client.recv()
         assert '"subscribe"' in await client.recv()

@@ -20,24 +20,6 @@ PAPER = re.compile(
 )
 """The name of a paper with a section after it, or `.md`."""
 
-SPEAKS_OF_PAPERS = {
-    "realtime/channels/delta.py",
-    "realtime/channels/replayed.py",
-    "realtime/channels/tags.py",
-    "realtime/connection/channel_queries.py",
-    "realtime/connection/connection.py",
-    "realtime/connection/dispatch.py",
-    "realtime/connection/fast_connect.py",
-    "realtime/endpoints/emulation.py",
-    "realtime/endpoints/socket_endpoint.py",
-    "realtime/hub.py",
-    "realtime/limits.py",
-    "realtime/transport/streams.py",
-    "realtime/transport/websocket.py",
-    "realtime/transport/writer.py",
-}
-"""Files that still do; the list only shrinks."""
-
 
 def texts():
     """Every text of the repository that people write, by its path."""
@@ -49,8 +31,7 @@ def texts():
 
 def test_nothing_refers_to_a_paper_that_is_not_here():
     speaking = {name for name, text in texts().items() if PAPER.search(text)}
-    assert speaking - SPEAKS_OF_PAPERS == set()
-    assert SPEAKS_OF_PAPERS - speaking == set(), "take these off the list"
+    assert speaking == set()
 
 
 @pytest.mark.parametrize(

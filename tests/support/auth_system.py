@@ -19,7 +19,7 @@ from protocols.auth.commands import Register
 from protocols.topics import Lane
 from protocols.values import new_id
 from realtime.ports import Entry
-from server.commands.pipeline import Pipeline
+from server.commands.pipeline import Pipeline, check_permission
 from server.domains import DOMAINS, channels_of
 from storage.engines.postgres import Database, open_database
 from storage.engines.redis import Redis, open_redis
@@ -73,7 +73,8 @@ class AuthTestSystem:
     """Channel and JSON text of every publication."""
 
     async def run(self, verb: str, command: Any, caller: Caller = ANONYMOUS) -> dict[str, Any]:
-        """Run a command as a door does; return its decoded answer."""
+        """Run a command as RPC and REST do; return its decoded answer."""
+        check_permission(ROUTE[verb], caller)
         answer = await self.pipeline.run(ROUTE[verb], command, caller)
         assert answer.status == ROUTE[verb].status
         return dict(msgspec.json.decode(answer.body))

@@ -43,7 +43,7 @@ from protocols.errors import (
     Unauthenticated,
 )
 from protocols.values import new_id
-from server.commands.pipeline import Pipeline
+from server.commands.pipeline import Pipeline, check_permission
 from storage.engines.redis import open_redis
 from tests.support.auth_system import PASSWORD, ROUTE, AuthTestSystem, Member
 
@@ -392,9 +392,9 @@ async def test_administrator_cannot_lock_themselves_out(system: AuthTestSystem) 
 @pytest.mark.parametrize(
     "verb", [route.verb for route in ROUTES if route.permission is not Permission.ANYONE]
 )
-async def test_routes_for_the_signed_in_refuse_the_anonymous(system: AuthTestSystem, verb: str) -> None:
+def test_routes_for_the_signed_in_refuse_the_anonymous(verb: str) -> None:
     with pytest.raises(Unauthenticated):
-        await system.pipeline.run(ROUTE[verb], GetMe(), ANONYMOUS)
+        check_permission(ROUTE[verb], ANONYMOUS)
 
 
 async def test_me_of_a_deleted_user_is_not_found(system: AuthTestSystem) -> None:

@@ -103,9 +103,9 @@ class TestSight:
         assert [rule.publish, rule.presence, rule.join_leave] == [False] * 3
         assert rule.remembered
         assert rule.expires_at_s == pytest.approx(time.time() + 600, abs=2)
-        assert rule.grant is not None
-        assert (rule.grant.user, rule.grant.session) == (str(amina.user_id), str(amina.session_id))
-        rule.grant.confirm()
+        assert rule.delegation is not None
+        assert (rule.delegation.user, rule.delegation.session) == (str(amina.user_id), str(amina.session_id))
+        rule.delegation.confirm()
 
     async def test_issuer_who_may_not_follow_lends_nothing(self, system, scopes, amina):
         stranger = await system.join()

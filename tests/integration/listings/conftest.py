@@ -16,7 +16,7 @@ from handlers.listings.photos.tools import PhotoTools
 from protocols.values import new_id
 from server.commands.decoding import StructDecoder
 from server.commands.outcomes import OutcomeWriter
-from server.commands.pipeline import Pipeline
+from server.commands.pipeline import Pipeline, check_permission
 from server.domains import reactions_of
 from server.worker.reactions import Reactions
 from storage.engines.objects import Place, open_objects
@@ -52,6 +52,7 @@ class Shop:
         return self.decoders[verb].decode(msgspec.json.encode(fields))
 
     async def call(self, verb: str, caller: Caller = ANONYMOUS, /, **fields: Any) -> Any:
+        check_permission(self.routes[verb], caller)
         answer = await self.pipeline.run(self.routes[verb], self.command(verb, **fields), caller)
         assert answer.status == self.routes[verb].status
         return None if answer.body == b"null" else msgspec.json.decode(answer.body)

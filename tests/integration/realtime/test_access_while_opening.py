@@ -30,7 +30,7 @@ async def test_session_that_ends_while_its_connection_opens_is_refused() -> None
         async with connect(app.url) as socket:
             await socket.send(CONNECT)
             await asyncio.sleep(0.1)  # authenticated, not yet open
-            app.gate.over.add("session1")
+            app.application.over.add("session1")
             assert await close_code(socket) == 3500
 
 

@@ -258,7 +258,7 @@ async def test_channel_closes_some_time_after_its_last_reader_and_opens_afresh()
     await asyncio.sleep(0.06)
     assert NAME in hub.channels
     channel.remove(reader)
-    hub.left(channel)
+    hub.check_idle(channel)
     await until(lambda: NAME not in hub.channels)
     assert NAME not in hub.bus.subscribed
     hub.log.append(NAME, b"{}")

@@ -319,7 +319,7 @@ def test_ending_early_sells_to_the_leader_at_the_price_of_now_reserve_or_not():
     with pytest.raises(AuctionNotEndable, match="Nobody has bid"):
         end_early(terms(), play(terms()), SELLER, 1)
     with pytest.raises(AuctionNotEndable, match="as announced"):
-        end_early(terms(), led, SELLER, 1, barred="It ends as announced")
+        end_early(terms(), led, SELLER, 1, unsupported="It ends as announced")
 
 
 # -- retraction --

@@ -64,18 +64,18 @@ async def test_values_of_several_keys_are_differences_of_the_value_before_whatev
     await hub.stop()
 
 
-async def test_reader_with_wishes_leaves_without_a_trace():
+async def test_reader_with_a_style_leaves_without_a_trace():
     hub, channel = await opened()
-    plain, wishing = Reader(hub), Reader(hub)
+    plain, styled = Reader(hub), Reader(hub)
     channel.add(plain, 0)
-    channel.add(wishing, 0, Style(push_id=channel.push_id, delta=True))
+    channel.add(styled, 0, Style(push_id=channel.push_id, delta=True))
     assert hub.subscriptions() == 2
-    channel.remove(wishing)
+    channel.remove(styled)
     (group,) = channel.groups.values()
     assert group.audience.groups is None
     hub.deliver(NAME, [value(1)])
     hub.fanout.flush()
-    assert (plain.numbers(), wishing.sent) == ([1], b"")
+    assert (plain.numbers(), styled.sent) == ([1], b"")
     channel.remove(plain)
     assert hub.subscriptions() == 0
     await hub.stop()

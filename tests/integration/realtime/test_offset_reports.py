@@ -50,8 +50,8 @@ async def test_newest_report_counts_whatever_order_they_come_in(app):
     reader, client = await arrive(app)
     for offset, counts in ((2, 2), (5, 5), (3, 5), (5, 5)):
         assert (await reader.report(offset))["rpc"]["data"] == {"offset": counts}
-    await until(lambda: app.reports.offsets == {(CHANNEL, client): 5})
-    assert app.reports.batches[0] == 1, "reports of a moment travel as one"
+    await until(lambda: app.offset_reports.offsets == {(CHANNEL, client): 5})
+    assert app.offset_reports.batches[0] == 1, "reports of a moment travel as one"
     await reader.ws.close()
 
 
@@ -59,27 +59,27 @@ async def test_newest_report_counts_whatever_order_they_come_in(app):
 async def test_entry_goes_with_the_subscription(app, leave):
     reader, client = await arrive(app)
     await reader.report(1)
-    await until(lambda: (CHANNEL, client) in app.reports.offsets)
+    await until(lambda: (CHANNEL, client) in app.offset_reports.offsets)
     if leave == "unsubscribe":
         await reader.call(unsubscribe={"channel": CHANNEL})
     elif leave == "close":
         await reader.ws.close()
     else:
         reader.ws.transport.abort()
-    await until(lambda: not app.reports.offsets)
-    assert not app.hub.reports._here
+    await until(lambda: not app.offset_reports.offsets)
+    assert not app.hub.offset_reports._here
     await reader.ws.close()
 
 
 async def test_who_stays_is_repeated_and_an_outage_of_the_store_is_made_good(app):
     reader, client = await arrive(app)
-    app.reports.failing = True
+    app.offset_reports.failing = True
     assert "rpc" in await reader.report(4)
     await asyncio.sleep(0.15)
-    app.reports.failing = False
-    await until(lambda: app.reports.offsets == {(CHANNEL, client): 4})
-    app.reports.offsets.clear()  # the store forgot
-    await until(lambda: app.reports.offsets == {(CHANNEL, client): 4})
+    app.offset_reports.failing = False
+    await until(lambda: app.offset_reports.offsets == {(CHANNEL, client): 4})
+    app.offset_reports.offsets.clear()  # the store forgot
+    await until(lambda: app.offset_reports.offsets == {(CHANNEL, client): 4})
     await reader.ws.close()
 
 
@@ -104,7 +104,7 @@ async def test_bad_report_is_refused_and_changes_nothing(app, data, code):
     await reader.call(subscribe={"channel": "ticker:1"})
     answer = await reader.call(rpc={"method": "realtime.report_offset", "data": data})
     assert answer["error"]["code"] == code
-    assert not app.hub.reports._here
+    assert not app.hub.offset_reports._here
     await reader.ws.close()
 
 
@@ -118,7 +118,7 @@ async def test_report_takes_from_the_connections_budget(app):
 async def test_process_that_leaves_takes_its_clients_back(app):
     reader, client = await arrive(app)
     await reader.report(1)
-    await until(lambda: (CHANNEL, client) in app.reports.offsets)
+    await until(lambda: (CHANNEL, client) in app.offset_reports.offsets)
     await app.hub.stop()
-    assert not app.reports.offsets
+    assert not app.offset_reports.offsets
     await reader.ws.close()

@@ -1,4 +1,4 @@
-"""Sizes of crowds on real Redis: the sum over processes, without those that do not tell again."""
+"""Viewer counts on real Redis: the sum over processes, without those that do not repeat theirs."""
 
 from pathlib import Path
 
@@ -10,38 +10,38 @@ from storage.platform.viewer_counts_redis import RedisViewerCounts
 from tests.support.waiting import until
 
 
-async def test_processes_add_up_and_each_tells_for_itself(redis):
+async def test_the_counts_of_processes_add_up(redis):
     one, other = RedisViewerCounts(redis), RedisViewerCounts(redis)
     assert await one.count("a") == 0
-    await one.tell({"a": 40, "b": 1})
-    await other.tell({"a": 7})
-    await one.tell({"a": 35})
-    await one.tell({"a": 35})
+    await one.set_counts({"a": 40, "b": 1})
+    await other.set_counts({"a": 7})
+    await one.set_counts({"a": 35})
+    await one.set_counts({"a": 35})
     assert (await one.count("a"), await other.count("b")) == (42, 1)
-    await one.tell({"a": 0, "b": 0, "c": 0})
+    await one.set_counts({"a": 0, "b": 0, "c": 0})
     assert (await other.count("a"), await other.count("b")) == (7, 0)
-    await other.tell({"a": 0})
-    for crowd in "abc":
-        assert await redis.keys(f"crowd:{{{crowd}}}*") == []
+    await other.set_counts({"a": 0})
+    for group in "abc":
+        assert await redis.keys(f"viewers:{{{group}}}*") == []
 
 
-async def test_a_process_that_does_not_tell_again_is_forgotten(redis):
+async def test_the_counts_of_a_process_that_does_not_repeat_them_expire(redis):
     dead, alive = RedisViewerCounts(redis, lifetime_s=0.3), RedisViewerCounts(redis, lifetime_s=0.3)
-    await dead.tell({"dying": 10, "alone": 3})
+    await dead.set_counts({"dying": 10, "alone": 3})
 
     async def only_the_living_count():
-        await alive.tell({"dying": 1})
-        await alive.tell({"dying": 2})
+        await alive.set_counts({"dying": 1})
+        await alive.set_counts({"dying": 2})
         return (await alive.count("dying"), await alive.count("alone")) == (2, 0)
 
     await until(only_the_living_count)
-    assert await redis.keys("crowd:{alone}*") == []
+    assert await redis.keys("viewers:{alone}*") == []
 
 
 async def test_outage_is_a_temporary_fault(tmp_path: Path):
     nobody = open_redis(f"unix://{tmp_path}/nobody.sock")
-    crowds = RedisViewerCounts(nobody)
-    for question in (crowds.tell({"a": 1}), crowds.count("a")):
+    viewer_counts = RedisViewerCounts(nobody)
+    for query in (viewer_counts.set_counts({"a": 1}), viewer_counts.count("a")):
         with pytest.raises(TemporarilyUnavailable):
-            await question
+            await query
     await nobody.aclose()

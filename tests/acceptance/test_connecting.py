@@ -7,7 +7,8 @@ import pytest
 import pytest_asyncio
 from websockets.asyncio.client import connect
 
-from realtime.connection import fast_connect as entering
+from realtime.connection import connecting
+from realtime.ports import ChannelRule, Lane
 from tests.support.realtime_app import running_app
 
 
@@ -16,7 +17,7 @@ from tests.support.realtime_app import running_app
 )
 async def app(request):
     async with running_app() as app:
-        app.gate.asks_first = request.param
+        app.application.needs_io = request.param
         yield app
 
 
@@ -38,6 +39,13 @@ async def nobody_is_left(app):
     assert not any(channel.pins or channel.audience for channel in app.hub.channels.values())
 
 
+async def no_channel_is_open(app):
+    """Close the idle channels: the next subscriber opens them anew."""
+    await nobody_is_left(app)
+    await app.hub._close_idle_before(app.hub.loop.time())
+    assert not app.hub.channels
+
+
 async def test_a_user_gets_the_personal_channel_and_nobody_gets_none(app):
     answer = await answer_to(app, "u1:s1:600")
     assert list(answer["connect"]["subs"]) == ["personal:#u1"]
@@ -56,6 +64,29 @@ async def test_a_returning_client_gets_what_it_missed_of_its_personal_channel(ap
         assert [publication["data"] for publication in subscription["publications"]] == [2, 3]
     ahead = {"personal:#u2": {**position, "offset": 9}}
     assert not (await answer_to(app, "u2:s2", subs=ahead))["connect"]["subs"]["personal:#u2"].get("recovered")
+    await nobody_is_left(app)
+
+
+async def test_several_personal_channels_open_together_or_not_at_all(app, monkeypatch):
+    def two(identity):
+        return [
+            (f"personal:#{identity.user}", ChannelRule(Lane.REPLAYED)),
+            ("ticker:1", ChannelRule(Lane.LATEST)),
+        ]
+
+    monkeypatch.setattr(app.application, "personal_channels", two)
+    app.commit("personal:#u7", "1", "2")
+    missed = {"personal:#u7": {"recover": True, "epoch": "e1", "offset": 1}}
+    subs = (await answer_to(app, "u7:s7", subs=missed))["connect"]["subs"]
+    assert list(subs) == ["personal:#u7", "ticker:1"]
+    assert [publication["data"] for publication in subs["personal:#u7"]["publications"]] == [2]
+
+    async def away(_channel):
+        raise ConnectionError("the value cannot be read")
+
+    monkeypatch.setattr(app.log, "newest", away)
+    await no_channel_is_open(app)
+    assert (await answer_to(app, "u8:s8"))["error"]["temporary"]
     await nobody_is_left(app)
 
 
@@ -90,8 +121,7 @@ async def test_history_that_cannot_be_read_is_a_temporary_error(app, monkeypatch
 
 
 async def test_a_channel_that_opens_too_late_is_a_temporary_error(app, monkeypatch):
-    monkeypatch.setattr(entering, "ANSWER_WITHIN_S", 0.05)
-    monkeypatch.setattr("realtime.connection.dispatch.ANSWER_WITHIN_S", 0.05)
+    monkeypatch.setattr(connecting, "ANSWER_WITHIN_S", 0.05)
     monkeypatch.setattr(app.bus, "delay_s", 0.3)
     assert (await answer_to(app, "u5:s5"))["error"]["temporary"]
     await nobody_is_left(app)

@@ -1,4 +1,4 @@
-"""How many follow an auction: looked up, not kept; told when it changed, together over both of its channels."""
+"""Viewer counts of an auction: written when they changed, over both of its channels together."""
 
 import asyncio
 
@@ -16,29 +16,29 @@ from tests.support.realtime_readers import Reader, quiet_hub
 
 AUCTION = new_id()
 KINDS = ChannelKinds(channels_of(DOMAINS))
-CROWD = str(AUCTION)
+GROUP = str(AUCTION)
 
 
 class Store:
-    """What this process told, and an answer that counts its questions."""
+    """What this process wrote; it counts the queries."""
 
     def __init__(self):
-        self.told: list[dict[str, int]] = []
+        self.written: list[dict[str, int]] = []
         self.asked = 0
         self.failing = False
 
-    async def tell(self, sizes):
+    async def set_counts(self, counts):
         if self.failing:
             raise ConnectionError("away")
-        self.told.append(dict(sizes))
+        self.written.append(dict(counts))
 
-    async def count(self, crowd):
+    async def count(self, group):
         self.asked += 1
         await asyncio.sleep(0)
         return 42
 
 
-async def room():
+async def watched_auction():
     hub, store = quiet_hub(), Store()
     await hub.start()
     events = await hub.open(auction_channel(AUCTION), Lane.REPLAYED)
@@ -46,82 +46,82 @@ async def room():
     return hub, store, ViewerCounts(store, hub.context, hub.channels, KINDS.viewer_group), events, ticker
 
 
-def test_only_auctions_have_a_crowd():
+def test_only_auctions_have_a_viewer_group():
     assert (
-        KINDS.viewer_group(auction_channel(AUCTION)) == KINDS.viewer_group(ticker_channel(AUCTION)) == CROWD
+        KINDS.viewer_group(auction_channel(AUCTION)) == KINDS.viewer_group(ticker_channel(AUCTION)) == GROUP
     )
     for other in (personal_channel(AUCTION), stock_channel(AUCTION), "auctions", ""):
         assert KINDS.viewer_group(other) is None
 
 
-async def test_a_size_is_told_when_it_changed_and_nothing_is_told_otherwise():
-    hub, store, crowds, events, _ = await room()
+async def test_a_count_is_written_when_it_changed_and_not_otherwise():
+    hub, store, viewer_counts, events, _ = await watched_auction()
     other = await hub.open(personal_channel(AUCTION), Lane.REPLAYED)
     other.add(Reader(hub))
-    await crowds.tell()
-    assert store.told == []
+    await viewer_counts.report()
+    assert store.written == []
     readers = [Reader(hub) for _ in range(3)]
     for reader in readers:
         events.add(reader)
-    await crowds.tell()
-    await crowds.tell()
-    assert store.told == [{CROWD: 3}]
+    await viewer_counts.report()
+    await viewer_counts.report()
+    assert store.written == [{GROUP: 3}]
     events.remove(readers[0])
-    await crowds.tell()
+    await viewer_counts.report()
     for reader in readers[1:]:
         events.remove(reader)
-    await crowds.tell()
-    await crowds.tell()
-    assert store.told == [{CROWD: 3}, {CROWD: 2}, {CROWD: 0}]
+    await viewer_counts.report()
+    await viewer_counts.report()
+    assert store.written == [{GROUP: 3}, {GROUP: 2}, {GROUP: 0}]
     await hub.stop()
 
 
-async def test_who_follows_events_and_ticker_counts_once():
-    hub, store, crowds, events, ticker = await room()
+async def test_a_reader_of_events_and_ticker_counts_once():
+    hub, store, viewer_counts, events, ticker = await watched_auction()
     both, bids, price = Reader(hub), Reader(hub), Reader(hub)
     events.add(both)
     events.add(bids)
-    await crowds.tell()
+    await viewer_counts.report()
     ticker.add(both, 100)
-    await crowds.tell()
+    await viewer_counts.report()
     ticker.add(price, 0)
-    await crowds.tell()
-    assert store.told == [{CROWD: 2}, {CROWD: 3}]
+    await viewer_counts.report()
+    assert store.written == [{GROUP: 2}, {GROUP: 3}]
     await hub.stop()
 
 
-async def test_everything_is_told_again_and_what_was_lost_at_the_next_look():
-    hub, store, crowds, events, _ = await room()
+async def test_all_counts_are_repeated_and_a_lost_one_is_written_at_the_next_report():
+    hub, store, viewer_counts, events, _ = await watched_auction()
     events.add(Reader(hub))
     store.failing = True
-    await crowds.tell()
+    await viewer_counts.report()
     store.failing = False
-    await crowds.tell()
-    await crowds.tell(everything=True)
-    await crowds.finish(1.0)
-    assert store.told == [{CROWD: 1}, {CROWD: 1}, {CROWD: 0}]
+    await viewer_counts.report()
+    await viewer_counts.report(everything=True)
+    await viewer_counts.finish(1.0)
+    assert store.written == [{GROUP: 1}, {GROUP: 1}, {GROUP: 0}]
     await hub.stop()
 
 
-async def test_many_who_ask_at_once_cost_one_question():
-    hub, store, crowds, *_ = await room()
-    assert await asyncio.gather(*(crowds.count(CROWD) for _ in range(100))) == [42] * 100
+async def test_many_queries_at_once_cost_one_query_of_the_store():
+    hub, store, viewer_counts, *_ = await watched_auction()
+    assert await asyncio.gather(*(viewer_counts.count(GROUP) for _ in range(100))) == [42] * 100
     assert store.asked == 1
-    assert await crowds.count("another") == 42
+    assert await viewer_counts.count("another") == 42
     assert store.asked == 2
     await hub.stop()
 
 
 @pytest.mark.parametrize("gone", [1, 3_000])
-async def test_channels_that_come_and_go_under_the_look_do_not_disturb_it(gone):
-    hub, store, crowds, events, _ = await room()
+async def test_channels_that_close_during_a_report_do_not_disturb_it(gone):
+    hub, store, viewer_counts, events, _ = await watched_auction()
     events.add(Reader(hub))
     for _ in range(3_000):
         hub.channels[auction_channel(new_id())] = events
-    look = asyncio.create_task(crowds.tell())
+    report = asyncio.create_task(viewer_counts.report())
     await asyncio.sleep(0)
     for name in list(hub.channels)[-gone:]:
         del hub.channels[name]
-    await look
-    assert store.told[0][CROWD] == 1
+    await report
+    assert store.written[0][GROUP] == 1
     await hub.stop()
