@@ -22,7 +22,7 @@ from handlers.settings import Settings, SettingsError
 from realtime.endpoints.handshake_sniffer import HandshakeSniffer
 from realtime.endpoints.socket_endpoint import SocketEndpoint
 from realtime.transport.websocket import LeanWebSocket
-from server.domains import DOMAINS, jobs_of, reactions_of, retention_of
+from server.domains import jobs_of, reactions_of, retention_of
 from server.http.protocol import BoundedHttp
 from server.process.accepting import Acceptor
 from server.process.garbage import GarbageKeeper
@@ -115,7 +115,7 @@ async def work(settings: Settings, heartbeat_fd: int | None = None) -> None:
             asyncio.create_task(process.jobs.dispatcher.run(), name="jobs"),
             asyncio.create_task(_watch_work(process), name="work-figures"),
             asyncio.create_task(
-                delete_old_rows(process.base.database, retention_of(DOMAINS)), name="retention"
+                delete_old_rows(process.base.database, retention_of(process.base.domains)), name="retention"
             ),
             asyncio.create_task(_report(process), name="report"),
         ]
@@ -163,7 +163,11 @@ def _raise_descriptor_limit() -> None:
 
 
 async def _watch_work(process: WorkerProcess) -> None:
-    await watch_work(process.base.database, process.base.metrics, {*reactions_of(DOMAINS), *jobs_of(DOMAINS)})
+    await watch_work(
+        process.base.database,
+        process.base.metrics,
+        {*reactions_of(process.base.domains), *jobs_of(process.base.domains)},
+    )
 
 
 async def _report(process: WorkerProcess) -> None:

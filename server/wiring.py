@@ -30,7 +30,7 @@ from server.commands.application import Application, VerifiedTokens
 from server.commands.backlog import watch_backlog
 from server.commands.ratelimits import LocalLimits, SharedLimits
 from server.commands.table import CommandTable
-from server.domains import DOMAINS, ROUTES, jobs_of, reactions_of, timers_of
+from server.domains import DOMAINS, Domains, jobs_of, reactions_of, routes_of, timers_of
 from server.foundation import Foundation, open_foundation
 from server.http.channels import ChannelSource
 from server.http.outer_layer import OuterLayer
@@ -74,9 +74,9 @@ class WorkerProcess:
 
 
 @asynccontextmanager
-async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
+async def open_server(settings: Settings, domains: Domains = DOMAINS) -> AsyncIterator[ServerProcess]:
     """Build a server process: sockets and REST on one pipeline."""
-    async with open_foundation(settings, "server") as base, AsyncExitStack() as stack:
+    async with open_foundation(settings, "server", domains) as base, AsyncExitStack() as stack:
         kinds, keys = base.need(ChannelKinds), base.need(AuthTools).keys
         redis = open_redis(settings.redis_url)  # apart from the handlers' connections
         stack.push_async_callback(redis.aclose)
@@ -105,7 +105,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
 
         close_on_revocation(hub, watch)
         limits = LocalLimits() if settings.rate_limits else None
-        table = CommandTable(ROUTES, base.pipeline, limits, base.metrics)
+        table = CommandTable(routes_of(domains), base.pipeline, limits, base.metrics)
         application = Application(VerifiedTokens(verifier), rules, table)
         Controls(hub, application)
         endpoint = SocketEndpoint(hub, application, settings.origins)
@@ -131,7 +131,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
             photos=partial(PhotoPages, base.database.connection, base.need(PhotoTools)),
             extra_handlers=[mount_sockets(endpoint), *mount_emulation(emulation, base.metrics)],
         )
-        app = create_app(DOMAINS, parts)
+        app = create_app(domains, parts)
         await watch.start()
         stack.push_async_callback(watch.close)
         await hub.start()
@@ -141,25 +141,25 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
         base.nats.when_connected(lambda client: follow_heads(client, hub.announce_heads))
         base.metrics.follow_hooks(hub.hooks)
         base.metrics.follow_sockets(lambda: socket_figures(hub, emulation))
-        _run_beside(stack, watch_backlog(base.pipeline.groups, ROUTES, redis, node), "backlog")
+        _run_beside(stack, watch_backlog(base.pipeline.groups, routes_of(domains), redis, node), "backlog")
         _run_beside(stack, base.metrics.run(), "metrics")
         yield ServerProcess(app, hub, endpoint, base.metrics)
 
 
 @asynccontextmanager
-async def open_worker(settings: Settings) -> AsyncIterator[WorkerProcess]:
+async def open_worker(settings: Settings, domains: Domains = DOMAINS) -> AsyncIterator[WorkerProcess]:
     """Build a worker process: relay, timers, reactions, jobs."""
-    async with open_foundation(settings, "worker") as base:
+    async with open_foundation(settings, "worker", domains) as base:
         await base.bus.start(_ignore_publications, lambda: None)
         try:
             lateness = base.metrics.timer_lateness.observe
-            timers = Timers(base.database, base.pipeline, timers_of(DOMAINS), lateness)
+            timers = Timers(base.database, base.pipeline, timers_of(domains), lateness)
             relay = Relay(base.database, base.nats, timers.yield_to_urgent)
             failed, wakes = base.metrics.count_work_failure, Wakes(base.nats)
             reactions = Reactions(
-                base.database, base.pipeline, reactions_of(DOMAINS), timers.yield_to_urgent, wakes, failed
+                base.database, base.pipeline, reactions_of(domains), timers.yield_to_urgent, wakes, failed
             )
-            jobs = Jobs(base.database, base.pipeline, jobs_of(DOMAINS), base.tools, wakes, failed)
+            jobs = Jobs(base.database, base.pipeline, jobs_of(domains), base.tools, wakes, failed)
 
             def wake(name: str) -> None:
                 reactions.dispatcher.wake(name)

@@ -1,7 +1,7 @@
 """Rate limits: GCRA (the generic cell rate algorithm), one number per caller, by cost units of routes.
 
 REST asks Redis, so that all processes share one budget; RPC asks this process's memory, because a round trip per bid
-would cost more than the bid (ADR-0020). Both run the same arithmetic. Source: FEATURES rule 14.
+would cost more than the bid (decision 20). Both run the same arithmetic.
 """
 
 import time

@@ -1,7 +1,7 @@
 """Replayed channels for clients without a socket: a long poll over the events table.
 
 A poll that finds nothing waits until its channel is published on, and looks again; while it waits it also looks every
-few seconds, so that a publication lost on the way costs a delay and never an event. Source: INTERFACE section 2.
+few seconds, so that a publication lost on the way costs a delay and never an event.
 """
 
 import asyncio

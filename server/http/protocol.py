@@ -3,7 +3,7 @@
 A request's head has a size and a time; what is too large, too slow or no HTTP is answered with a problem document like
 any refusal, and the connection ends. A client that keeps sending a body nobody reads any more is cut. What is read is
 parsed in small pieces: nothing behind a request that is not answered yet, and a bounded part in one turn of the event
-loop. Cost: one timer per connection, started with each request's head. Source: FEATURES G (resource caps).
+loop. Cost: one timer per connection, started with each request's head.
 """
 
 import asyncio

@@ -208,6 +208,9 @@ OURS = {
     "migrate._apply_outside": "our migrations",
     "sql._HEADER": "our SQL files",
     "search_postgres._PIECES": "our SQL files",
+    "skeletons._VERB": "a developer's command line",
+    "skeletons._ALL_DOMAINS": "our own code",
+    "skeletons._CONTRACT": "our own settings of tools",
 }
 """Patterns that no client's text meets, and what they read instead."""
 

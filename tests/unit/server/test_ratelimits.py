@@ -1,4 +1,4 @@
-"""GCRA as a pure function: the worked numbers of FEATURES rule 14, and laws that hold for every sequence."""
+"""GCRA as a pure function: worked numbers, and laws that hold for every sequence."""
 
 from hypothesis import given
 from hypothesis import strategies as st
