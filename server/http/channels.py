@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from handlers.contract import Caller
+from protocols.addresses import networks_of
 from protocols.channels import PollChannel
 from protocols.errors import RateLimited, TemporarilyUnavailable, UnknownChannel
 from protocols.topics import Entry
@@ -33,7 +34,10 @@ WAITING_MAX = 2_000
 """Polls that may wait in one process: each holds a task and a connection, about 20 KiB."""
 
 WAITING_PER_CALLER_MAX = 16
-"""Polls of one user, or one address, that may wait in one process: an app follows a few channels."""
+"""Polls of one user, or one address (of IPv6 one /64), that may wait in one process: an app follows a few channels."""
+
+SITE_FACTOR = 8
+"""How many times as many may wait of an IPv6 /48 without a token."""
 
 LOOK_AGAIN_S = 3.0
 """How long a lost publication can delay a waiting poll."""
@@ -97,12 +101,12 @@ class ChannelPolls:
         return poll
 
     async def _wait(self, request: Incoming, caller: Caller, poll: PollChannel) -> Sequence[Entry]:
-        waiter: Hashable = caller.user_id or caller.remote_ip
+        waiters = _waiters_of(caller)
         if self._waiting_all >= WAITING_MAX:
             raise TemporarilyUnavailable("Too many polls wait already; ask again without waiting")
-        if self._waiting.get(waiter, 0) >= WAITING_PER_CALLER_MAX:
+        if any(self._waiting.get(waiter, 0) >= most for waiter, most in waiters):
             raise RateLimited("Too many of your polls wait already", retry_after_s=1)
-        self._count(waiter, 1)
+        self._count(waiters, 1)
         gone = asyncio.ensure_future(request.disconnected())
         waiting = asyncio.ensure_future(self._next_entries(poll))
         try:
@@ -112,7 +116,7 @@ class ChannelPolls:
             gone.cancel()
             waiting.cancel()
             await asyncio.gather(gone, waiting, return_exceptions=True)
-            self._count(waiter, -1)
+            self._count(waiters, -1)
 
     async def _next_entries(self, poll: PollChannel) -> Sequence[Entry]:
         loop = asyncio.get_running_loop()
@@ -130,13 +134,14 @@ class ChannelPolls:
                     continue
                 published.clear()
 
-    def _count(self, waiter: Hashable, change: int) -> None:
+    def _count(self, waiters: Sequence[tuple[Hashable, int]], change: int) -> None:
         self._waiting_all += change
-        mine = self._waiting.get(waiter, 0) + change
-        if mine:
-            self._waiting[waiter] = mine
-        else:
-            del self._waiting[waiter]
+        for waiter, _ in waiters:
+            count = self._waiting.get(waiter, 0) + change
+            if count:
+                self._waiting[waiter] = count
+            else:
+                del self._waiting[waiter]
         self._metrics.waiting_polls.inc(change)
 
     def _render(self, poll: PollChannel, entries: Sequence[Entry]) -> bytes:
@@ -150,3 +155,12 @@ class ChannelPolls:
                 "offset": entries[-1].number if entries else poll.after,
             }
         )
+
+
+def _waiters_of(caller: Caller) -> list[tuple[Hashable, int]]:
+    """Return whom a waiting poll counts against, and how many of theirs may wait."""
+    if caller.user_id is not None:
+        return [(caller.user_id, WAITING_PER_CALLER_MAX)]
+    own, site = networks_of(caller.remote_ip)
+    waiters: list[tuple[Hashable, int]] = [(own, WAITING_PER_CALLER_MAX)]
+    return [*waiters, (site, SITE_FACTOR * WAITING_PER_CALLER_MAX)] if site else waiters

@@ -6,6 +6,7 @@ import time
 import httpx
 import pytest
 
+from handlers.contract import Caller
 from protocols.values import new_id
 from server.http import channels as polls
 
@@ -97,6 +98,11 @@ async def test_one_caller_may_not_hold_all_places(http, door, channel, monkeypat
     assert (await http.get(channel[1], headers=me)).status_code == 200
     assert (await http.get(channel[1], params={"wait_s": "0.1"}, headers=other)).status_code == 200
     assert {(await poll).status_code for poll in mine} == {200}
+
+
+async def test_polls_of_one_ipv6_network_are_counted_together():
+    networks = [polls._waiters_of(Caller(remote_ip=f"2001:db8:1:2::{last}")) for last in (1, 2)]
+    assert networks[0] == networks[1] == [("2001:db8:1:2::/64", 16), ("2001:db8:1::/48", 128)]
 
 
 async def test_the_process_bounds_its_waiting_polls(http, channel, monkeypatch):
