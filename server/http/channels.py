@@ -5,7 +5,7 @@ few seconds, so that a publication lost on the way costs a delay and never an ev
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +55,7 @@ class ChannelSource:
     authorize: Callable[[Caller, str, str], Awaitable[ChannelRule]]
     """`(caller, channel, scope token or "")`"""
     read: Callable[[str, int, int], Awaitable[Sequence[Entry]]]
+    heads: Callable[[Sequence[str]], Awaitable[Mapping[str, int]]]
     watch: Watch
     leaving: Callable[[], bool] = lambda: False
     """Whether the process is about to end: then nobody waits any longer."""
@@ -75,6 +76,8 @@ class ChannelPolls:
     async def __call__(self, request: Incoming) -> Reply:
         """Answer with the events after an offset, at once or when there are some, at latest after `wait_s`.
 
+        An offset that the channel does not have is answered at once with the channel's end, as a socket's recovery is.
+
         Raises: UnknownChannel, NotAllowed, RateLimited, TemporarilyUnavailable; for a scope token that is shown
         TokenInvalid, TokenExpired, SessionOver, ScopeTokenOver.
         """
@@ -83,12 +86,15 @@ class ChannelPolls:
         rule = await self._source.authorize(caller, poll.channel, request.header(TOKEN_HEADER))
         if rule.lane is not Lane.REPLAYED:
             raise UnknownChannel("This channel keeps its newest value only; subscribe to it over a websocket")
-        entries = await self._source.read(poll.channel, poll.after, poll.limit)
+        entries = await self._recover(poll)
+        if entries is None:
+            heads = await self._source.heads([poll.channel])
+            return Reply(200, self._render((), heads[poll.channel], recovered=False))
         if not entries and poll.wait_s > 0:
             entries = await self._wait(request, caller, poll)
             if rule.grant is not None:
                 rule.grant.confirm()  # the account that lent the sight may have taken it back meanwhile
-        return Reply(200, self._render(poll, entries))
+        return Reply(200, self._render(entries, poll.after, recovered=True))
 
     def _read_poll(self, request: Incoming) -> PollChannel:
         values: dict[str, Any] = {"channel": request.path_values["channel"]}
@@ -99,6 +105,16 @@ class ChannelPolls:
         poll = self._decoder.convert(values, strict=False)
         assert isinstance(poll, PollChannel)
         return poll
+
+    async def _recover(self, poll: PollChannel) -> Sequence[Entry] | None:
+        """Return what follows a position, or None when the channel does not have it or not all that followed."""
+        if poll.epoch not in {"", self._source.epoch}:
+            return None
+        entries = await self._source.read(poll.channel, poll.after, poll.limit)
+        if entries:
+            return entries if entries[0].number == poll.after + 1 else None
+        heads = await self._source.heads([poll.channel])
+        return entries if poll.after <= heads[poll.channel] else None
 
     async def _wait(self, request: Incoming, caller: Caller, poll: PollChannel) -> Sequence[Entry]:
         waiters = _waiters_of(caller)
@@ -144,15 +160,16 @@ class ChannelPolls:
                 del self._waiting[waiter]
         self._metrics.waiting_polls.inc(change)
 
-    def _render(self, poll: PollChannel, entries: Sequence[Entry]) -> bytes:
+    def _render(self, entries: Sequence[Entry], position: int, *, recovered: bool) -> bytes:
         return to_json(
             {
                 "epoch": self._source.epoch,
+                "recovered": recovered,
                 "events": [
                     {"offset": e.number, "data": msgspec.Raw(e.data), "at": to_timestamp(e.at_ms)}
                     for e in entries
                 ],
-                "offset": entries[-1].number if entries else poll.after,
+                "offset": entries[-1].number if entries else position,
             }
         )
 

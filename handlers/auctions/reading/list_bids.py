@@ -30,7 +30,7 @@ async def list_bids(
 ) -> Outcome:
     """Return a page of masked bids; maxima are the caller's own or none. Raises AuctionNotFound, InvalidInput."""
     lot = await read_lot(stores.db, command.auction_id)
-    before = _NEWEST if command.cursor is None else read_cursor(command.cursor, _Place)
+    before = read_cursor(command.cursor, _Place, _NEWEST)
     if lot.rules.way == "sealed":
         return await _list_sealed(command, lot, stores, before.number)
     rows = await bids_postgres.list_bids(stores.db, command.auction_id, before.number, command.limit + 1)
