@@ -9,8 +9,18 @@ secret. Source: eBay's former auctions of several items, in which all winners pa
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from handlers.auctions.rules import AuctionState, Place, StandingBid, Terms, check_bidder, soft_close
-from protocols.auctions.refusals import BidTooLow, UnitsReduced
+from handlers.auctions.rules import (
+    AuctionState,
+    Place,
+    StandingBid,
+    Terms,
+    check_bidder,
+    one_step_above,
+    soft_close,
+    too_low,
+)
+from protocols.auctions.refusals import UnitsReduced
+from protocols.values import AMOUNT_MAX
 
 
 def judge_bid(
@@ -27,7 +37,9 @@ def judge_bid(
         raise UnitsReduced(f"You have bid for {own.quantity}; bid for at least as many")
     minimum = state.minimum_bid if own is None else own.amount + 1
     if amount < minimum:
-        raise BidTooLow(f"The least you can bid now is {minimum}", minimum_bid=minimum)
+        raise too_low(minimum)
+    if state.price == AMOUNT_MAX and _is_full(terms, state.places):
+        raise too_low(AMOUNT_MAX + 1)
     ends_at_ms, extensions = soft_close(terms, state, at_ms)
     others = [place for place in state.places if place.bidder_id != bidder]
     new = Place(bidder, amount, quantity, 0, state.event_number + 1)
@@ -69,8 +81,13 @@ def _settle(
 ) -> AuctionState:
     """Return the live state with these places; `end` is instant and count of extensions."""
     price = minimum = terms.starting_price
-    if sum(place.units for place in places) == terms.quantity:
+    if _is_full(terms, places):
         price = places[-1].amount
-        minimum = price + terms.steps.at(price)
+        minimum = one_step_above(terms, price)
     leader_id, leader_max = (places[0].bidder_id, places[0].amount) if places else (None, 0)
     return AuctionState("live", number, price, minimum, leader_id, leader_max, count, *end, places)
+
+
+def _is_full(terms: Terms, places: Sequence[Place]) -> bool:
+    """Return whether every unit has somebody who gets it."""
+    return sum(place.units for place in places) == terms.quantity
