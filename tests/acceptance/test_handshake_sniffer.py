@@ -6,8 +6,8 @@ import gc
 import httpx
 import pytest
 
+from realtime.endpoints import handshake_sniffer as doorstep
 from realtime.limits import Limits
-from realtime.transport import handshake_sniffer as doorstep
 from tests.support.realtime_app import running_app
 
 UPGRADE = (
