@@ -5,6 +5,7 @@ permissions, timers, reactions, jobs, retention, OpenAPI, AsyncAPI and demo data
 here.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -144,15 +145,21 @@ class TimerKind:
 # -- reactions and jobs --------------------------------------------------------------------------------------
 
 
+def fact_name(fact: type[Struct]) -> str:
+    """Return the word under which facts of a type are stored: `auction_settled` for `AuctionSettled`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", fact.__name__).lower()
+
+
 class FactRecord(Struct, frozen=True, kw_only=True):
     """A fact as a reaction gets it."""
 
-    fact_id: UUID
-    """Of the fact; the same however often the reaction is tried."""
     aggregate: str
     """What the fact is about; facts of one aggregate come in their order."""
+    number: int
+    """Its place among the facts about the aggregate. Both together name it, however often the reaction is tried."""
     at_ms: int
-    fact: Struct
+    fact: Any
+    """Of the type that the reaction is declared for."""
 
 
 ReactionHandler = Callable[[FactRecord, Stores, int], Awaitable[Outcome]]
@@ -167,6 +174,13 @@ class ReactionKind:
     """`on_<fact>`; together with the domain it is stored, so it never changes."""
     fact: type[Struct]
     handler: ReactionHandler
+
+    def __post_init__(self) -> None:
+        """Refuse a name that does not tell the fact."""
+        if self.name != f"on_{fact_name(self.fact)}":
+            raise AssertionError(
+                f"{self.name}: a reaction to {self.fact.__name__} is on_{fact_name(self.fact)}"
+            )
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -207,7 +221,7 @@ class JobKind:
     run: JobRun
     finish: JobFinish
     timeout_s: float = 30.0
-    """A call that takes longer is given up and tried again."""
+    """A call that takes longer is cancelled and tried again; who dies in it is replaced a few seconds later."""
     at_once_max: int = 4
     """Calls of this kind that one worker makes at a time."""
 

@@ -2,8 +2,8 @@
 
 A handler puts controls into its outcome; they leave after its commit, from a server process or a worker. They are best
 effort: a process that is cut off from the bus at that moment never hears them, and a connection that opens later is the
-caller's concern. What must hold in any case is held by the gate, which judges every connect and subscribe, and by the
-watch over sessions. Source: decision 0031.
+caller's concern. What must hold in any case is ensured by the application, which authorizes every connect and
+subscribe, and by the watch over sessions. Source: decision 0031.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ CONTROL_CHANNEL = "mnbara:control"
 
 
 class SubscribeUser(Struct, frozen=True, tag="subscribe_user"):
-    """Subscribe every open connection of a user to a channel it may follow; the gate is asked for each."""
+    """Subscribe every open connection of a user to a channel it may follow; the application authorizes each."""
 
     user: str
     channel: str

@@ -1,7 +1,8 @@
-"""Carries out in this process what code of any process wants done with a user's sockets.
+"""Carries out the controls of any process on this process's connections: disconnect, subscribe, unsubscribe.
 
-Controls come over the bus, in order per sender, and are best effort: who is cut off misses them. A subscription the
-server begins is judged by the gate for each connection, as if the client had asked. Source: decision 0031.
+Controls come over the bus, in order per sender, and are best effort: a process that is cut off from the bus misses
+them. For a subscription the application is asked for each connection, as if the client had subscribed itself.
+Source: decision 0031.
 """
 
 import logging
@@ -23,22 +24,22 @@ from realtime.ports import ApplicationPort, DisconnectError, Entry, ProtocolErro
 _log = logging.getLogger(__name__)
 
 ANSWER_FIRST_S = 0.02
-"""How long a control waits: a command that ends its own caller's connection is answered before."""
+"""How long a control waits, so that a command that disconnects its own caller is answered first."""
 
 
 class Controls:
-    """The hub's ear for controls."""
+    """Receives the controls of one hub."""
 
-    def __init__(self, hub: Hub, gate: ApplicationPort) -> None:
-        """Listen from the hub's start on; `gate` judges subscriptions."""
-        self._hub, self._gate = hub, gate
-        hub.on_control = self._heard
+    def __init__(self, hub: Hub, application: ApplicationPort) -> None:
+        """Receive from the hub's start on; `application` authorizes subscriptions."""
+        self._hub, self._application = hub, application
+        hub.on_control = self._on_control
 
-    def _heard(self, entries: Sequence[Entry]) -> None:
+    def _on_control(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
             try:
                 controls = decode_controls(entry.data)
-            except msgspec.DecodeError as error:  # a newer process speaks words this one does not know
+            except msgspec.DecodeError as error:  # a newer process may send kinds this one does not know
                 _log.warning("a control cannot be read: %s", error)
             else:
                 self._hub.loop.call_later(ANSWER_FIRST_S, self._carry_out, controls)
@@ -58,9 +59,9 @@ class Controls:
     async def _subscribe(self, control: SubscribeUser) -> None:
         for member in self._hub.connections_of(control.user):
             try:
-                rule = await self._gate.authorize(member.identity, control.channel)
+                rule = await self._application.authorize(member.identity, control.channel)
                 await self._hub.subscribe(member, control.channel, rule)
             except (ProtocolError, DisconnectError) as error:
                 _log.info("a control to subscribe was refused: %s", error)
-            except Exception as error:  # noqa: BLE001 - whatever gate, bus and log raise; the next connection may do
+            except Exception as error:  # noqa: BLE001 - whatever application, bus and log raise; the next connection may work
                 _log.warning("a control to subscribe failed: %r", error)

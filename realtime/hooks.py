@@ -1,8 +1,8 @@
-"""What code of this process may hear of connections and subscriptions: came, went, and why.
+"""Events of connections and subscriptions for code of this process: begin, end, and why.
 
-Observers are plain functions, called on the event loop in the step in which the fact became one; they must not wait and
-cannot change it. While nobody listens to a kind of fact, none is made. An observer that raises is logged and harms
-nobody.
+Observers are plain functions. They are called on the event loop, in the step in which the event happens; they must not
+block and cannot prevent it. An event without observers is not built. An observer that raises is logged and does not
+disturb the others.
 """
 
 import logging
@@ -16,26 +16,26 @@ from realtime.transport.frames import ABNORMAL
 
 _log = logging.getLogger(__name__)
 
-Fact = TypeVar("Fact")
+Event = TypeVar("Event")
 
 
 class Cause(StrEnum):
     """Why a connection or a subscription ended."""
 
     CLIENT = "client"
-    """The client asked."""
+    """The client unsubscribed or closed the connection."""
     SERVER = "server"
-    """The server's code asked; the code of the disconnect or unsubscribe says more."""
+    """Code of the server asked for it; the code of the disconnect or unsubscribe says more."""
     EXPIRED = "expired"
-    """Its token was over."""
+    """Its token expired."""
     SLOW = "slow"
-    """The client did not read what it had subscribed to."""
+    """The client did not read fast enough."""
     LOST = "lost"
-    """The network or the client was gone, or silent for too long."""
+    """The network or the client was gone, or a pong did not arrive in time."""
     FAULT = "fault"
     """The client broke the rules of the protocol, or its limits."""
     SHUTDOWN = "shutdown"
-    """The process leaves."""
+    """The process stops."""
     CONNECTION = "connection"
     """Subscriptions only: the whole connection ended."""
 
@@ -90,12 +90,12 @@ class Hooks:
         self.disconnected: list[Callable[[Disconnected], object]] = []
 
 
-def tell(observers: Sequence[Callable[[Fact], object]], fact: Fact) -> None:
+def notify(observers: Sequence[Callable[[Event], object]], event: Event) -> None:
     """Call every observer; what one raises is logged."""
     for observer in observers:
         try:
-            observer(fact)
-        except Exception:  # noqa: BLE001 - an observer is no part of what it observes
+            observer(event)
+        except Exception:  # noqa: BLE001 - an observer must not disturb what it observes
             _log.exception("an observer failed")
 
 

@@ -1,9 +1,10 @@
 """All channels and connections of one process, the bus and the log behind them.
 
-A channel opens with its first subscriber: first the bus subscription, then the log's head, so that no commit falls in
-between; channels that open in the same moment share one query. It closes some seconds after its last subscriber.
-What the bus loses is found by number: by the next publication, by the relay's announcements, after an outage, and by a
-slow sweep that compares every open channel with the log. Source: DESIGN 4, 6.
+A channel opens with its first subscriber. The hub subscribes to the bus first and reads the newest number from the log
+afterwards, so no commit is missed in between; channels that open at the same time share one query. A channel closes
+some seconds after its last subscriber left. Publications that the bus lost show as gaps in the numbers. Four things
+reveal a gap: the next publication, an announcement of the relay, the end of a bus outage, and a slow sweep that
+compares every open channel with the log.
 """
 
 import asyncio
@@ -20,89 +21,34 @@ from realtime.channels.channel import Channel, HubContext, Observer
 from realtime.channels.fanout import Fanout
 from realtime.channels.latest import LatestChannel
 from realtime.channels.replayed import ReplayedChannel
+from realtime.delegations import DelegationIndex
 from realtime.hooks import Hooks
 from realtime.limits import Limits
+from realtime.members import Member, MemberIndex
 from realtime.ports import (
     JOIN,
     LEAVE,
     Bus,
     ChannelRule,
-    Delegation,
     Entry,
-    Identity,
     Lane,
     Log,
     OffsetReportStore,
     Presence,
     ViewerCountStore,
 )
-from realtime.presence.offset_reports import Reports
+from realtime.presence.offset_reports import OffsetReports
 from realtime.presence.presence_tracker import PresenceTracker
 from realtime.presence.viewer_counts import ViewerCounts
 from realtime.transport.admission import Admission
 from realtime.transport.heartbeat import Wheel
-from realtime.transport.writer import Counters, Writer
+from realtime.transport.writer import Counters
 
 _log = logging.getLogger(__name__)
 
 _OPEN_BATCH = 1_000
-_TIDY_BATCH = 200
-"""Channels closed per turn of the event loop: half a millisecond; ten thousand become idle at once."""
-
-
-class Member(Writer):
-    """A connection as the hub sees it."""
-
-    __slots__ = ()
-
-    session: str
-    user: str
-    identity: Identity
-
-    def disconnect(self, code: int, reason: str) -> None:
-        """End the connection; the code carries the reconnect policy."""
-        raise NotImplementedError
-
-    def send_away(self) -> bool:
-        """End the connection for another process to take it (3001); False while it has a command under way."""
-        raise NotImplementedError
-
-    def subscribe_by_server(self, channel: Channel, rule: ChannelRule) -> None:
-        """Begin a subscription the client did not ask for, unless there is one."""
-        raise NotImplementedError
-
-    def unsubscribe_by_server(self, name: str, code: int, reason: str) -> bool:
-        """End a subscription; False when there was none."""
-        raise NotImplementedError
-
-
-class _Index:
-    """Members by a name; most names have one, which then needs no set."""
-
-    def __init__(self) -> None:
-        self._members: dict[str, Member | set[Member]] = {}
-
-    def add(self, name: str, member: Member) -> None:
-        known = self._members.get(name)
-        if known is None:
-            self._members[name] = member
-        elif isinstance(known, set):
-            known.add(member)
-        else:
-            self._members[name] = {known, member}
-
-    def discard(self, name: str, member: Member) -> None:
-        known = self._members.get(name)
-        if isinstance(known, set):
-            known.discard(member)
-            if not known:
-                del self._members[name]
-        elif known is member:
-            del self._members[name]
-
-    def find(self, name: str) -> list[Member]:
-        known = self._members.get(name)
-        return [] if known is None else list(known) if isinstance(known, set) else [known]
+_CLOSE_BATCH = 200
+"""Channels closed per turn of the event loop, half a millisecond: ten thousand may become idle at the same time."""
 
 
 class Hub:
@@ -114,8 +60,8 @@ class Hub:
         log: Log,
         limits: Limits | None = None,
         presence: Presence | None = None,
-        reports: OffsetReportStore | None = None,
-        crowds: ViewerCountStore | None = None,
+        offset_reports: OffsetReportStore | None = None,
+        viewer_counts: ViewerCountStore | None = None,
         viewer_group: Callable[[str], str | None] = lambda _channel: None,
     ) -> None:
         """Make it inside the running event loop; `start` before the first connection."""
@@ -127,29 +73,29 @@ class Hub:
         self.wheel = Wheel(self.loop, self.limits.tick_s)
         self.context = HubContext(log, self.fanout, self.limits, self.counters)
         self.presence_tracker = PresenceTracker(presence, self.context) if presence is not None else None
-        self.reports = Reports(reports, self.context) if reports is not None else None
+        self.offset_reports = (
+            OffsetReports(offset_reports, self.context) if offset_reports is not None else None
+        )
         self.channels: dict[str, Channel] = {}
-        self.crowds = None
-        if crowds is not None:
-            self.crowds = ViewerCounts(crowds, self.context, self.channels, viewer_group)
+        self.viewer_counts = None
+        if viewer_counts is not None:
+            self.viewer_counts = ViewerCounts(viewer_counts, self.context, self.channels, viewer_group)
         self.connections: set[Member] = set()
         self.draining = False
         self.on_control: Callable[[Sequence[Entry]], None] = lambda _entries: None
-        """Told what code of any process wants done with users' sockets; see `realtime.control`."""
+        """Called with the entries of the control channel; see `realtime.control`."""
         self.hooks = Hooks()
         self.admission = Admission(
             self.connections, self.fanout.full, lambda: self.draining, self.limits, self.counters
         )
-        self._sessions, self._users = _Index(), _Index()
-        self._granted_by_user: dict[str, set[tuple[Member, str]]] = {}
-        self._granted_by_session: dict[str, set[tuple[Member, str]]] = {}
-        self._granted_by_token: dict[str, set[tuple[Member, str]]] = {}
+        self.delegations = DelegationIndex()
+        self._sessions, self._users = MemberIndex(), MemberIndex()
         self._opening: list[Channel] = []
         self._openers = 0
         self._idle: OrderedDict[str, Channel] = OrderedDict()
-        """Who was used last stands last."""
+        """Channels without readers, the longest idle first."""
 
-    # Life.
+    # Start and stop.
 
     async def start(self) -> None:
         """Begin to deliver."""
@@ -157,38 +103,39 @@ class Hub:
         await self.bus.subscribe([CONTROL_CHANNEL])
         self.wheel.start()
         self.context.start(self._sweep())
-        self.context.start(self._tidy())
+        self.context.start(self._close_idle_channels())
         self.context.start(self.admission.watch())
         if self.presence_tracker is not None:
             self.context.start(self.presence_tracker.repeat())
-        if self.reports is not None:
-            self.context.start(self.reports.repeat())
-        if self.crowds is not None:
-            self.context.start(self.crowds.watch())
+        if self.offset_reports is not None:
+            self.context.start(self.offset_reports.repeat())
+        if self.viewer_counts is not None:
+            self.context.start(self.viewer_counts.watch())
 
     async def drain(self, grace_s: float) -> None:
-        """Let no one in and send everybody elsewhere (3001), spread over the grace time against stampedes.
+        """Take no new connections and disconnect all with 3001, spread over `grace_s`, in random order.
 
-        Whose turn has come and who has a command under way leaves with its answer, if that comes in time.
+        Clients that reconnect at different times do not overload the other processes. A connection with a command under
+        way is disconnected after its answer, or `finish_commands_s` after the grace time.
         """
         self.draining = True
         staying = list(self.connections)
         random.shuffle(staying)
         step_s = grace_s / max(1, len(staying))
-        turn_s = [step_s * (index + random.random()) for index in range(len(staying))]
+        leaves_at_s = [step_s * (index + random.random()) for index in range(len(staying))]
         started_s = self.loop.time()
         last_s = grace_s + self.limits.finish_commands_s
         finishing: list[Member] = []
         while (staying or finishing) and (passed_s := self.loop.time() - started_s) < last_s:
-            while staying and turn_s[-len(staying)] <= passed_s:
+            while staying and leaves_at_s[-len(staying)] <= passed_s:
                 finishing.append(staying.pop())
-            finishing = [member for member in finishing if not member.send_away()]
+            finishing = [member for member in finishing if not member.disconnect_if_idle()]
             await asyncio.sleep(0.02)
         for member in list(self.connections):
             member.disconnect(3001, "shutdown")
 
     async def stop(self) -> None:
-        """Disconnect who is left and end all work."""
+        """Disconnect all remaining connections and end all tasks."""
         self.draining = True
         for member in list(self.connections):
             member.disconnect(3001, "shutdown")
@@ -196,10 +143,10 @@ class Hub:
         self.wheel.stop()
         if self.presence_tracker is not None:
             await self.presence_tracker.finish(1.0)
-        if self.reports is not None:
-            await self.reports.finish(1.0)
-        if self.crowds is not None:
-            await self.crowds.finish(1.0)
+        if self.offset_reports is not None:
+            await self.offset_reports.finish(1.0)
+        if self.viewer_counts is not None:
+            await self.viewer_counts.finish(1.0)
         for channel in self.channels.values():
             channel.close()
         tasks = list(self.context.tasks)
@@ -220,14 +167,14 @@ class Hub:
             self.on_control(entries)
 
     def announce_heads(self, heads: Mapping[str, int]) -> None:
-        """The relay saw these numbers in the log; what has not come by itself shortly is read from there."""
+        """Take the newest numbers the relay saw in the log; a channel that lags behind reads the rest from there."""
         for name, number in heads.items():
             channel = self.channels.get(name)
             if isinstance(channel, ReplayedChannel):
                 channel.announce(number, self.limits.announce_wait_s)
 
     def bus_reconnected(self) -> None:
-        """The bus was away: anything may have been missed, so compare everything with the log now."""
+        """Compare all channels with the log: anything may have been missed during the outage."""
         self.context.start(self._compare_all())
 
     def observe(self, prefix: str, observer: Observer) -> None:
@@ -259,24 +206,24 @@ class Hub:
             self._opening.append(channel)
             if self._openers < self.limits.opens_at_once:
                 self._openers += 1
-                self.context.start(self._open_waiting())
+                self.context.start(self._open_batches())
         channel.pins += 1
         return channel
 
     def release(self, channel: Channel) -> None:
         """Undo the pin of `open`."""
         channel.pins -= 1
-        self.left(channel)
+        self.check_idle(channel)
 
-    def left(self, channel: Channel) -> None:
-        """A reader or pin left; a channel nobody uses closes after a while."""
+    def check_idle(self, channel: Channel) -> None:
+        """Have the channel closed after `linger_s` if it has no readers and no pins; call it when one is gone."""
         if not channel.in_use() and self.channels.get(channel.name) is channel:
             channel.idle_at_s = self.loop.time()
             self._idle[channel.name] = channel
             self._idle.move_to_end(channel.name)
 
-    async def _open_waiting(self) -> None:
-        """Open what gathered since the last batch left: bus first, then the log, one query for all."""
+    async def _open_batches(self) -> None:
+        """Open the channels that are waiting, in batches, until none is left."""
         try:
             await asyncio.sleep(0)
             while self._opening:
@@ -286,6 +233,7 @@ class Hub:
             self._openers -= 1
 
     async def _open(self, batch: list[Channel]) -> None:
+        """Subscribe to the bus, then read the newest numbers from the log; one round trip each for the batch."""
         try:
             await self.bus.subscribe([channel.name for channel in batch])
             replayed = [channel for channel in batch if isinstance(channel, ReplayedChannel)]
@@ -295,19 +243,19 @@ class Hub:
             if latest := [channel for channel in batch if isinstance(channel, LatestChannel)]:
                 await asyncio.gather(*map(self._load, latest))
         except asyncio.CancelledError:
-            self._failed(batch, ConnectionError("the hub is stopping"))
+            self._fail_opening(batch, ConnectionError("the hub is stopping"))
             raise
         except Exception as error:  # noqa: BLE001 - whatever bus and log raise, subscribers are answered
             self.counters.log_failures += 1
             _log.warning("%d channels could not be opened: %s", len(batch), error)
-            self._failed(batch, error)
+            self._fail_opening(batch, error)
         else:
             for channel in batch:
                 ready, channel.ready = channel.ready, None
                 if ready is not None and not ready.done():
                     ready.set_result(None)
 
-    def _failed(self, batch: Iterable[Channel], error: Exception) -> None:
+    def _fail_opening(self, batch: Iterable[Channel], error: Exception) -> None:
         for channel in batch:
             if self.channels.get(channel.name) is channel:
                 del self.channels[channel.name]
@@ -322,14 +270,14 @@ class Hub:
     async def _load(self, channel: LatestChannel) -> None:
         channel.deliver(await self.log.newest(channel.name))
 
-    async def _tidy(self) -> None:
+    async def _close_idle_channels(self) -> None:
         """Close channels that stayed idle; keep all rings together within their bound."""
         while True:
             await asyncio.sleep(min(1.0, self.limits.linger_s))
-            await self._close_idle(self.loop.time() - self.limits.linger_s)
+            await self._close_idle_before(self.loop.time() - self.limits.linger_s)
             self._trim_rings()
 
-    async def _close_idle(self, before_s: float) -> None:
+    async def _close_idle_before(self, before_s: float) -> None:
         """Close the channels that nobody has used since then."""
         for number in count(1):
             name, channel = next(iter(self._idle.items()), ("", None))
@@ -337,12 +285,12 @@ class Hub:
                 return
             del self._idle[name]
             if channel.ready is not None:
-                self.left(channel)  # it is being opened, perhaps for nobody: look again later
+                self.check_idle(channel)  # it is still being opened: try again later
             elif not channel.in_use():
                 del self.channels[name]
                 channel.close()
                 self.bus.unsubscribe(name)
-            if not number % _TIDY_BATCH:
+            if not number % _CLOSE_BATCH:
                 await asyncio.sleep(0)
 
     def _trim_rings(self) -> None:
@@ -372,12 +320,12 @@ class Hub:
         """Compare at once, in batches, until it worked once for each."""
         names = iter(self._replayed_names())
         while batch := list(islice(names, self.limits.sweep_batch)):
-            await self._until_done(batch)
+            await self._compare_until_done(batch)
         for channel in [c for c in self.channels.values() if isinstance(c, LatestChannel)]:
             with contextlib.suppress(Exception):  # the next value repairs it
                 await self._load(channel)
 
-    async def _until_done(self, names: list[str]) -> None:
+    async def _compare_until_done(self, names: list[str]) -> None:
         delay_s = self.limits.retry_min_s
         while True:
             try:
@@ -405,15 +353,15 @@ class Hub:
 
     # Connections.
 
-    def join(self, member: Member) -> None:
-        """Enter a connection whose identity is known."""
+    def add_member(self, member: Member) -> None:
+        """Make a connection whose identity is known findable by its user and session."""
         if member.session:
             self._sessions.add(member.session, member)
         if member.user:
             self._users.add(member.user, member)
 
-    def leave(self, member: Member) -> None:
-        """Forget a connection."""
+    def remove_member(self, member: Member) -> None:
+        """Remove a connection that ended."""
         self.connections.discard(member)
         if member.session:
             self._sessions.discard(member.session, member)
@@ -449,78 +397,30 @@ class Hub:
     def unsubscribe_user(
         self, user: str, name: str, code: int = UnsubscribeCode.SERVER, reason: str = "server unsubscribe"
     ) -> int:
-        """End a user's subscriptions of a channel in this process, and others' on the user's word; return how many.
+        """End a user's subscriptions of a channel in this process, and those by tokens of the user; return how many.
 
         From code 2500 on clients subscribe again at once.
         """
-        granted = [member for member, channel in self._granted_by_user.get(user, ()) if channel == name]
-        members = [*self._users.find(user), *granted]
+        members = [*self._users.find(user), *self.delegations.members_by_user(user, name)]
         return sum(member.unsubscribe_by_server(name, code, reason) for member in members)
-
-    # Subscriptions on somebody's word.
-
-    def grant(self, grant: Delegation, member: Member, name: str) -> None:
-        """Remember on whose word a connection follows a channel."""
-        self._granted_by_user.setdefault(grant.user, set()).add((member, name))
-        self._granted_by_session.setdefault(grant.session, set()).add((member, name))
-        self._granted_by_token.setdefault(grant.token, set()).add((member, name))
-
-    def forget_grant(self, grant: Delegation, member: Member, name: str) -> None:
-        """The subscription ended, or rests on another word now."""
-        by_key = (
-            (self._granted_by_user, grant.user),
-            (self._granted_by_session, grant.session),
-            (self._granted_by_token, grant.token),
-        )
-        for index, key in by_key:
-            index[key].discard((member, name))
-            if not index[key]:
-                del index[key]
-
-    def end_grants_of_user(self, user: str, code: int, reason: str) -> None:
-        """End every subscription on this user's word in this process."""
-        for member, name in list(self._granted_by_user.get(user, ())):
-            member.unsubscribe_by_server(name, code, reason)
-
-    def end_grants_of_session(self, session: str, code: int, reason: str) -> None:
-        """End every subscription on the word of this session in this process."""
-        for member, name in list(self._granted_by_session.get(session, ())):
-            member.unsubscribe_by_server(name, code, reason)
-
-    def end_grants_of_token(self, token: str, code: int, reason: str) -> None:
-        """End every subscription that rests on this token in this process."""
-        for member, name in list(self._granted_by_token.get(token, ())):
-            member.unsubscribe_by_server(name, code, reason)
 
     # Presence.
 
-    def came(self, name: str, rule: ChannelRule, client: str, user: str, info: bytes) -> None:
-        """A client subscribed; its own push comes behind the answer it has got."""
+    def on_subscribed(self, name: str, rule: ChannelRule, client: str, user: str, info: bytes) -> None:
+        """Enter a client into presence and publish its join; call it after the subscribe was answered."""
         if rule.presence and self.presence_tracker is not None:
-            self.presence_tracker.enter(name, client, user, info)
+            self.presence_tracker.join(name, client, user, info)
         if rule.join_leave:
             self.bus.publish([(name, [Entry(0, info, 0, JOIN)])])
 
-    def went(self, name: str, rule: ChannelRule, client: str, info: bytes) -> None:
-        """A client's subscription ended."""
+    def on_unsubscribed(self, name: str, rule: ChannelRule, client: str, info: bytes) -> None:
+        """Remove a client from presence and publish its leave."""
         if rule.presence and self.presence_tracker is not None:
             self.presence_tracker.leave(name, client)
         if rule.join_leave:
             self.bus.publish([(name, [Entry(0, info, 0, LEAVE)])])
 
-    # Figures.
-
-    def figures(self) -> dict[str, float]:
-        """Return what the metrics page shows of this process."""
-        counters = self.counters
-        return {
-            "connections": len(self.connections),
-            "channels": len(self.channels),
-            "subscriptions": self.subscriptions(),
-            "queue_bytes": self.bytes_queued(),
-            **{name: getattr(counters, name) for name in counters.__slots__},
-            "refused": sum(counters.refused.values()),
-        }
+    # For metrics.
 
     def subscriptions(self) -> int:
         """Return how many subscriptions there are."""

@@ -1,11 +1,11 @@
-"""Every bound of the realtime core, with its unit and its reason. Tests may make others; nothing else is hard-wired."""
+"""Every bound of the realtime core, with its unit and its reason. Tests may use others."""
 
 from dataclasses import dataclass
 
 from protocols.budgets import Rule
 
 MESSAGE_BYTES_MAX = 65_536
-"""The largest message a client may send, over all its fragments, in bytes (PROTOCOL 1)."""
+"""The largest message a client may send, over all its fragments, in bytes ."""
 
 FRAGMENTS_MAX = 1024
 """Frames of one message: even 64 KiB in pieces of 64 bytes fit."""
@@ -32,14 +32,13 @@ both systems hold."""
 FRAME_BYTES_AIM = 32_768
 """Publications of one tick share a frame up to this size: fewer frames, yet small ones for mobile clients."""
 
-
 COMMANDS_RULE = Rule("commands", count=3000, period_s=60, burst=599)
 """Units of one connection's commands other than RPC, which has its user's budget: 50 a second, 600 at once. A client
 that reconnects with all its 128 subscriptions to recover takes 260."""
 
 REFUSALS_RULE = Rule("refusals", count=600, period_s=60, burst=255)
-"""Refusals because of a spent budget, and what is worth as little: 10 a second, 256 at once; then the client is sent
-away."""
+"""Refusals because of a spent budget, and pongs without a ping: 10 a second, 256 at once. Above it the client is
+disconnected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,28 +63,28 @@ class Limits:
     connections_max: int = 19_500
     """Sockets and streams of one process together; more are refused until some leave (20,000 descriptors)."""
     lag_max_s: float = 0.5
-    """A process whose event loop is later than this takes nobody new: those it has would notice every one."""
+    """A process whose event loop is later than this refuses new connections: the existing ones would notice each."""
     lag_step_s: float = 0.1
     """How often that is measured."""
     unsent_bytes_max: int = 256 << 20
-    """Bytes waiting for all slow readers together; above it nobody new, until they read or are cut."""
+    """Bytes waiting for all slow readers together; above it new connections are refused."""
     connects_at_once_max: int = 1_000
-    """Connects that wait for the database or the bus: with both in health, tens of thousands a second."""
+    """Connects that wait for the database or the bus; when both work, tens of thousands a second are served."""
     opens_at_once: int = 2
-    """Batches of channels being opened at the same time; who comes meanwhile shares the next batch's query."""
+    """Batches of channels that open at the same time; further channels share the query of the next batch."""
     stream_high_water_bytes: int = 65_536
     """Unsent bytes of a streamed answer above which its connection waits, as a websocket's transport makes it."""
     stream_inbox_bytes_max: int = 262_144
-    """Posted bytes kept for one stream while its connection is busy; above it the client is sent away (3013)."""
+    """Posted bytes kept for one stream while its connection is busy; above it the client is disconnected (3013)."""
 
     ring_entries_max: int = 10_000
     """Publications of one channel kept in memory, and the most one recovery carries."""
     ring_bytes_max: int = 4 << 20
     """Their bytes, likewise."""
     rings_bytes_max: int = 256 << 20
-    """Bytes of all rings of the process; above it quiet channels are forgotten (the log still has them)."""
+    """Bytes of all rings of the process; above it the largest rings are cut in half (the log has it all)."""
     values_max: int = 10_000
-    """Keys of one latest channel kept in memory; the longest unchanged one leaves first."""
+    """Keys of one latest channel kept in memory; above it the longest unchanged one is dropped."""
     held_max: int = 10_000
     """Publications of one channel held while an earlier one is missing; later ones come from the log."""
     page_entries: int = 1_000
@@ -113,15 +112,15 @@ class Limits:
     """A channel without subscribers stays this long: clients that reconnect find its ring."""
 
     presence_repeat_s: float = 20.0
-    """How often the store of presence hears again who is here; entries live three times as long."""
+    """How often presence, offset reports and viewer counts are written again; entries live three times as long."""
     ping_s: float = 25.0
     pong_timeout_s: float = 10.0
     connect_timeout_s: float = 10.0
     expiry_grace_s: float = 25.0
     """A connection outlives its token by this, so that a refresh can cross the network."""
     tick_s: float = 1.0
-    """Step of the wheel all deadlines hang on."""
+    """Step of the timer wheel for all deadlines."""
     finish_commands_s: float = 5.0
-    """How long a leaving process waits for commands under way, after the time over which it sends clients away."""
+    """How long a stopping process waits for commands under way, after the grace time of `Hub.drain`."""
     close_timeout_s: float = 5.0
-    """How long a closing socket may take to answer before it is cut."""
+    """How long a closing socket may take to answer before its transport is aborted."""

@@ -1,6 +1,6 @@
-"""What the realtime core needs from outside: who is connecting, who may read what, the log behind a channel, the bus.
+"""What the realtime core needs from outside: the application, the log behind a channel, the bus, three stores.
 
-`server/wiring.py` gives real ones; tests may give small ones. Nothing here knows a domain.
+`server/wiring.py` gives the real ones. Nothing here knows a domain.
 """
 
 from asyncio import Future
@@ -55,21 +55,24 @@ class ConnectRequestContext:
     transport: str
     """`websocket`, `http_stream` or `sse`."""
     stream_session: str = ""
-    """Streams only: the secret under which the client posts its commands; told in the connect result."""
+    """Streams only: the secret with which the client posts its commands; sent in the connect result."""
     stream_node: str = ""
     """Streams only: the process that holds the stream."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delegation:
-    """On whose word somebody else follows a channel: the subscription ends with that session or token, or when told."""
+    """Whose rights a subscription uses: those of the account that issued the token which the subscriber showed.
+
+    The subscription ends with the issuer's session or with the token.
+    """
 
     user: str
     session: str
     token: str
-    """The id of the token that carries the word."""
+    """The id of the token."""
     confirm: Callable[[], None]
-    """Raises ProtocolError when the word is good no more; asked in the step in which the subscription begins."""
+    """Raises ProtocolError when session or token are over; called in the step in which the subscription begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +83,7 @@ class ChannelRule:
     interval_ms: int = 0
     """LATEST only: the least time between two values of one key to one reader; 0 means every value."""
     publish: bool = False
-    """The client may publish into the channel; the gate does it."""
-    history: bool = True
-    """The client may read the history of a REPLAYED channel."""
+    """The client may publish into the channel, through `ApplicationPort.publish`."""
     history_size: int = 0
     """Newest publications that recovery and history reach back to; 0 means all the log and the limits allow."""
     history_ttl_s: int = 0
@@ -90,9 +91,9 @@ class ChannelRule:
     recovery: bool = True
     """REPLAYED only: every subscription can be recovered; otherwise those of clients that ask for it."""
     presence: bool = False
-    """Who subscribes is seen by presence questions, which the client may ask."""
+    """The client may ask for the presence of the channel, and is listed in it."""
     join_leave: bool = False
-    """Subscribers are told who comes and goes."""
+    """Subscribers get joins and leaves of the others."""
     delta: bool = False
     """Clients that ask get each publication as its difference from the one before."""
     tags_filter: bool = False
@@ -104,8 +105,8 @@ class ChannelRule:
     info: bytes = b""
     """JSON of the subscription that others see beside the client; may be empty."""
 
-    grant: Delegation | None = None
-    """Set when the client follows the channel on somebody's word."""
+    delegation: Delegation | None = None
+    """Set when the client subscribed with another account's token."""
 
     @property
     def remembered(self) -> bool:
@@ -116,7 +117,7 @@ class ChannelRule:
             or self.join_leave
             or self.expires_at_s
             or self.info
-            or self.grant is not None
+            or self.delegation is not None
         )
 
 
@@ -159,10 +160,10 @@ class PendingReply(Protocol):
 
 
 class ApplicationPort(Protocol):
-    """Authentication, authorisation and commands; the one way from a socket into the application."""
+    """Authentication, authorisation and commands: everything that connections ask of the application."""
 
     def recognise(self, token: str, context: ConnectRequestContext) -> Identity | None:
-        """Return what `authenticate` does, or None when that has to wait for anything. Raises as it does."""
+        """Return what `authenticate` returns, or None when that needs I/O. Raises as `authenticate` does."""
         ...
 
     async def authenticate(self, token: str, context: ConnectRequestContext) -> Identity:
@@ -172,20 +173,19 @@ class ApplicationPort(Protocol):
     def confirm(self, identity: Identity) -> None:
         """Raise as `authenticate` does if access was taken away since.
 
-        Asked in the same step that makes the connection findable for `disconnect_session` and `disconnect_user`, so
-        that what is taken away while a connection opens closes it too.
+        Called in the step that answers the connect, so that access taken away while a connection opens ends it too.
         """
         ...
 
     async def authorize(self, identity: Identity, channel: str, token: str = "") -> ChannelRule:
-        """Return how the channel behaves for this identity, who may show a token for it.
+        """Return how the channel behaves for this identity, or for the issuer of the token that it shows.
 
         Raises ProtocolError 102 unknown, 103 not permitted or a bad token, 109 an expired one.
         """
         ...
 
     async def publish(self, identity: Identity, channel: str, data: bytes, info: bytes) -> None:
-        """Publish JSON into a channel whose rule allows it; `info` is the ClientInfo of who does.
+        """Publish JSON into a channel whose rule allows it; `info` is the ClientInfo of the publishing client.
 
         Raises ProtocolError.
         """
@@ -226,7 +226,7 @@ class Log(Protocol):
 
 
 class PresenceChange(NamedTuple):
-    """A client came into a channel, is still there, or (without info) went."""
+    """A client joined a channel, is still there, or (without info) left."""
 
     channel: str
     client: str
@@ -251,7 +251,7 @@ class Presence(Protocol):
 
 
 class OffsetReport(NamedTuple):
-    """How far a client has processed a channel, and when it said so; offset -1 when it follows it no more."""
+    """How far a client has processed a channel, and when it reported that; offset -1 when it unsubscribed."""
 
     channel: str
     client: str
@@ -261,7 +261,7 @@ class OffsetReport(NamedTuple):
 
 
 class OffsetReportStore(Protocol):
-    """How far clients have got, over all processes. An entry that is not repeated disappears after a while."""
+    """Offset reports of clients, over all processes. An entry that is not repeated disappears after a while."""
 
     async def apply(self, changes: Sequence[OffsetReport]) -> None:
         """Enter, repeat and remove entries, in order. One round trip for all."""
@@ -297,12 +297,15 @@ class Bus(Protocol):
 
 
 class ViewerCountStore(Protocol):
-    """How many follow something in all processes; what a process does not tell again is forgotten."""
+    """How many connections view each viewer group, over all processes.
 
-    async def tell(self, sizes: Mapping[str, int]) -> None:
-        """Say how many of each crowd this process has."""
+    A viewer group is what viewers are counted for, such as an auction. Counts that a process does not repeat expire.
+    """
+
+    async def set_counts(self, counts: Mapping[str, int]) -> None:
+        """Set how many viewers of each group this process has."""
         ...
 
-    async def count(self, crowd: str) -> int:
-        """Return how many all processes have."""
+    async def count(self, group: str) -> int:
+        """Return how many viewers all processes have together."""
         ...

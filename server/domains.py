@@ -4,7 +4,16 @@ from itertools import chain
 
 from handlers import auctions, auth, listings
 from handlers.contract import Route
-from handlers.domain import ChannelKind, ChannelKinds, Domain, Retention, TimerKind, ToolKind
+from handlers.domain import (
+    ChannelKind,
+    ChannelKinds,
+    Domain,
+    JobKind,
+    ReactionKind,
+    Retention,
+    TimerKind,
+    ToolKind,
+)
 from server.channels import lag
 from storage.platform.vault import Vault
 
@@ -35,6 +44,27 @@ def timers_of(domains: tuple[Domain, ...]) -> dict[str, tuple[TimerKind, ...]]:
             lanes[lane] = (*lanes.get(lane, ()), kind)
     _refuse_twins("timers", [kind.name for kinds in lanes.values() for kind in kinds])
     return lanes
+
+
+def reactions_of(domains: tuple[Domain, ...]) -> dict[str, ReactionKind]:
+    """Return the reactions by the names under which they are stored, `<domain>.on_<fact>`.
+
+    Raises AssertionError for two of one name, and for a fact that no domain states.
+    """
+    found = [(f"{domain.name}.{kind.name}", kind) for domain in domains for kind in domain.reactions]
+    _refuse_twins("reactions", [name for name, _ in found])
+    stated = [fact for domain in domains for fact in domain.facts]
+    _refuse_twins("facts", [fact.__name__ for fact in stated])
+    if missing := [name for name, kind in found if kind.fact not in stated]:
+        raise AssertionError(f"reactions to facts that no domain states: {', '.join(missing)}")
+    return dict(found)
+
+
+def jobs_of(domains: tuple[Domain, ...]) -> dict[str, JobKind]:
+    """Return the jobs by the names under which they are stored, `<domain>.<job>`. Raises AssertionError for twins."""
+    found = [(f"{domain.name}.{kind.name}", kind) for domain in domains for kind in domain.jobs]
+    _refuse_twins("jobs", [name for name, _ in found])
+    return dict(found)
 
 
 def retention_of(domains: tuple[Domain, ...]) -> tuple[Retention, ...]:

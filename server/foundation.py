@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 from handlers.contract import tool_of
 from handlers.domain import ChannelKinds, ToolContext
 from handlers.settings import Settings
+from server.commands.outcomes import OutcomeWriter
 from server.commands.pipeline import Pipeline
-from server.domains import DOMAINS, ROUTES, channels_of, tools_of
+from server.domains import DOMAINS, ROUTES, channels_of, reactions_of, tools_of
 from server.process.metrics import Metrics
 from storage.engines.nats import NatsLink
 from storage.engines.postgres import Database, open_database
@@ -18,6 +19,7 @@ from storage.engines.redis import Redis, open_redis
 from storage.platform.bus_redis import RedisBus
 from storage.platform.events_postgres import read_epoch
 from storage.platform.vault import Vault
+from storage.platform.wakes_nats import Wakes
 
 T = TypeVar("T")
 
@@ -74,7 +76,10 @@ async def open_foundation(settings: Settings, name: str) -> AsyncIterator[Founda
         stack.push_async_callback(nats.close)
         bus = RedisBus(settings.redis_url)
         tools = await stack.enter_async_context(open_tools(settings, database, redis))
-        pipeline = Pipeline(database, redis, epoch, bus.publish, ROUTES, tools, metrics.commit_observer)
+        writer = OutcomeWriter(reactions_of(DOMAINS), Wakes(nats))
+        pipeline = Pipeline(
+            database, redis, epoch, bus.publish, ROUTES, tools, metrics.commit_observer, writer=writer
+        )
         pipeline.start()
         stack.push_async_callback(pipeline.close)
         yield Foundation(database, bus, nats, epoch, tools, pipeline, metrics)

@@ -22,13 +22,14 @@ from handlers.settings import Settings, SettingsError
 from realtime.endpoints.handshake_sniffer import HandshakeSniffer
 from realtime.endpoints.socket_endpoint import SocketEndpoint
 from realtime.transport.websocket import LeanWebSocket
-from server.domains import DOMAINS, retention_of
+from server.domains import DOMAINS, jobs_of, reactions_of, retention_of
 from server.http.protocol import BoundedHttp
 from server.process.accepting import Acceptor
 from server.process.garbage import GarbageKeeper
 from server.process.heartbeat import Heartbeat
 from server.process.metrics import Metrics
 from server.wiring import WorkerProcess, open_server, open_worker
+from server.worker.figures import watch_work
 from server.worker.relay import Relay
 from server.worker.retention import delete_old_rows
 
@@ -110,6 +111,9 @@ async def work(settings: Settings, heartbeat_fd: int | None = None) -> None:
         jobs = [
             asyncio.create_task(process.relay.run(), name="relay"),
             asyncio.create_task(process.timers.run(), name="timers"),
+            asyncio.create_task(process.reactions.dispatcher.run(), name="reactions"),
+            asyncio.create_task(process.jobs.dispatcher.run(), name="jobs"),
+            asyncio.create_task(_watch_work(process), name="work-figures"),
             asyncio.create_task(
                 delete_old_rows(process.base.database, retention_of(DOMAINS)), name="retention"
             ),
@@ -156,6 +160,10 @@ def _raise_descriptor_limit() -> None:
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+async def _watch_work(process: WorkerProcess) -> None:
+    await watch_work(process.base.database, process.base.metrics, {*reactions_of(DOMAINS), *jobs_of(DOMAINS)})
 
 
 async def _report(process: WorkerProcess) -> None:

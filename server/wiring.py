@@ -30,7 +30,7 @@ from server.commands.application import Application, VerifiedTokens
 from server.commands.backlog import watch_backlog
 from server.commands.ratelimits import LocalLimits, SharedLimits
 from server.commands.table import CommandTable
-from server.domains import DOMAINS, ROUTES, timers_of
+from server.domains import DOMAINS, ROUTES, jobs_of, reactions_of, timers_of
 from server.foundation import Foundation, open_foundation
 from server.http.channels import ChannelSource
 from server.http.outer_layer import OuterLayer
@@ -38,6 +38,8 @@ from server.http.photos import PhotoPages
 from server.http.sockets import mount_emulation, mount_sockets
 from server.process.metrics import Metrics
 from server.process.socket_figures import socket_figures
+from server.worker.jobs import Jobs
+from server.worker.reactions import Reactions
 from server.worker.relay import Relay
 from server.worker.timers import Timers
 from storage.engines.redis import open_redis, ping_redis
@@ -47,6 +49,7 @@ from storage.platform.presence_redis import RedisPresence
 from storage.platform.ratelimits_redis import RateLimitStore
 from storage.platform.streams_nats import follow_heads
 from storage.platform.viewer_counts_redis import RedisViewerCounts
+from storage.platform.wakes_nats import Wakes, follow_wakes
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,8 @@ class WorkerProcess:
     base: Foundation
     relay: Relay
     timers: Timers
+    reactions: Reactions
+    jobs: Jobs
 
 
 @asynccontextmanager
@@ -143,14 +148,25 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
 
 @asynccontextmanager
 async def open_worker(settings: Settings) -> AsyncIterator[WorkerProcess]:
-    """Build a worker process: relay and timers."""
+    """Build a worker process: relay, timers, reactions, jobs."""
     async with open_foundation(settings, "worker") as base:
         await base.bus.start(_ignore_publications, lambda: None)
         try:
             lateness = base.metrics.timer_lateness.observe
             timers = Timers(base.database, base.pipeline, timers_of(DOMAINS), lateness)
             relay = Relay(base.database, base.nats, timers.yield_to_urgent)
-            yield WorkerProcess(base, relay, timers)
+            failed, wakes = base.metrics.count_work_failure, Wakes(base.nats)
+            reactions = Reactions(
+                base.database, base.pipeline, reactions_of(DOMAINS), timers.yield_to_urgent, wakes, failed
+            )
+            jobs = Jobs(base.database, base.pipeline, jobs_of(DOMAINS), base.tools, wakes, failed)
+
+            def wake(name: str) -> None:
+                reactions.dispatcher.wake(name)
+                jobs.dispatcher.wake(name)
+
+            base.nats.when_connected(lambda client: follow_wakes(client, wake))
+            yield WorkerProcess(base, relay, timers, reactions, jobs)
         finally:
             await base.bus.close()
 

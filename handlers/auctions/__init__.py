@@ -9,8 +9,8 @@ from handlers.auctions.channels import CHANNELS
 from handlers.auctions.closing.cancel_auction import cancel_auction
 from handlers.auctions.closing.close_auction import close_auction
 from handlers.auctions.closing.closing_drafts import prepare_closing
-from handlers.auctions.closing.notify_losers import tell_losers
-from handlers.auctions.closing.notify_result import tell_result
+from handlers.auctions.closing.notify_losers import notify_losers
+from handlers.auctions.closing.notify_result import notify_result
 from handlers.auctions.closing.queue_losers import queue_losers
 from handlers.auctions.demo import add_demo_auctions
 from handlers.auctions.get_increments import get_increments
@@ -29,7 +29,7 @@ from handlers.auctions.signals.review_auction import review_auction
 from handlers.auctions.signals.routes import SIGNAL_ROUTES
 from handlers.auctions.signals.rules import HISTORY_MS
 from handlers.auctions.watching.list_watched import list_watched
-from handlers.auctions.watching.notify_watchers import ENDING_SOON, tell_started
+from handlers.auctions.watching.notify_watchers import REMINDERS, notify_started
 from handlers.auctions.watching.unwatch_auction import unwatch_auction
 from handlers.auctions.watching.watch_auction import watch_auction
 from handlers.contract import Permission, Route
@@ -40,6 +40,7 @@ from protocols.auctions import increments as increment_words
 from protocols.auctions import pages as auction_pages
 from protocols.auctions import refusals
 from protocols.auctions import watching as watch_words
+from protocols.auctions.facts import FACTS
 from protocols.errors import InvalidInput, NotAllowed
 from protocols.listings.refusals import CategoryNotFound
 from storage.auctions.signals_postgres import delete_old_activity
@@ -252,13 +253,13 @@ ROUTES: tuple[Route, ...] = (
 TIMERS = (
     TimerKind(name="close_auction", handler=close_auction, prepare=prepare_closing, lane=URGENT),
     TimerKind(name="open_scheduled_auction", handler=open_scheduled_auction),
-    TimerKind(name="tell_result", handler=tell_result),
+    TimerKind(name="notify_result", handler=notify_result),
     TimerKind(name="queue_losers", handler=queue_losers),
-    TimerKind(name="tell_losers", handler=tell_losers),
+    TimerKind(name="notify_losers", handler=notify_losers),
     TimerKind(name="expire_second_chance", handler=expire_second_chance),
     TimerKind(name="review_auction", handler=review_auction),
-    TimerKind(name="tell_started", handler=tell_started),
-    *(TimerKind(name=name, handler=handler) for name, handler in ENDING_SOON.items()),
+    TimerKind(name="notify_started", handler=notify_started),
+    *(TimerKind(name=name, handler=handler) for name, handler in REMINDERS.items()),
 )
 
 WATCHES_KEPT_MS = 90 * 86_400_000
@@ -274,6 +275,7 @@ DOMAIN = Domain(
         Retention(delete=delete_old_watches, kept_ms=WATCHES_KEPT_MS),
     ),
     needs=(Vault,),
+    facts=FACTS,
     personal_events=words.PERSONAL_EVENTS,
     audit_events=words.AUDIT_EVENTS,
     demo=add_demo_auctions,

@@ -1,19 +1,20 @@
-"""What is said when an auction is over, whichever way it ended."""
+"""The events and timers of an auction that is over, however it ended."""
 
 from typing import Literal, cast
 from uuid import UUID
 
 from msgspec import Struct
 
-from handlers.auctions.locking import Held
-from handlers.auctions.units import shares_of
-from handlers.contract import Event, Outcome, Timer
+from handlers.auctions.allocations import winner_shares
+from handlers.auctions.locking import LockedAuction
+from handlers.contract import Event, Fact, Outcome, Timer
 from protocols.auctions.events import AuctionClosed, AuctionSold, AuctionUnsold, AuctionWon
+from protocols.auctions.facts import AuctionSettled, Winner
 from protocols.topics import personal_channel
 
 
 def announce_close(
-    held: Held,
+    auction: LockedAuction,
     now_ms: int,
     *,
     reply: Struct | None = None,
@@ -22,58 +23,103 @@ def announce_close(
 ) -> Outcome:
     """Return the outcome of an auction that a command has just ended: to everyone, to the winners and to the seller.
 
-    The other bidders are told later, by the timers `queue_losers` and `tell_losers`.
+    The command settles its goods, too. The other bidders are notified later, by the timers `queue_losers` and
+    `notify_losers`.
     """
-    closed = _closed(held, bought_now=bought_now, ended_early=ended_early)
-    events = [closed, *notices_of_result(held)]
-    return Outcome(reply, events, [held.latest()], timers_for_losers(held, now_ms))
+    closed = _closed(auction, bought_now=bought_now, ended_early=ended_early)
+    events = [closed, *result_events(auction)]
+    timers, facts = loser_timers(auction, now_ms), [settled_fact(auction)]
+    return Outcome(reply, events, [auction.latest()], timers, facts)
 
 
-def announce_end(held: Held, now_ms: int) -> Outcome:
+def announce_end(auction: LockedAuction, now_ms: int) -> Outcome:
     """Return the outcome of an auction whose end has come: to everyone.
 
-    Many may end in the same millisecond, so their goods are settled and all others told right after that, by the timer
-    `tell_result`.
+    Many may end in the same millisecond, so stock and personal notices are left to the timer
+    `notify_result`.
     """
-    timer = Timer("tell_result", held.lot.auction_id, now_ms)
-    return Outcome(None, [_closed(held)], [held.latest()], [timer])
+    timer = Timer("notify_result", auction.terms.auction_id, now_ms)
+    return Outcome(None, [_closed(auction)], [auction.latest()], [timer])
 
 
-def _closed(held: Held, *, bought_now: bool = False, ended_early: bool = False) -> Event:
-    state = held.state
+def _closed(auction: LockedAuction, *, bought_now: bool = False, ended_early: bool = False) -> Event:
+    state = auction.state
     outcome = cast("Literal['sold', 'unsold', 'cancelled']", state.status)
-    shares = shares_of(held)
-    winner = held.leader if outcome == "sold" and shares is None else None
-    closed = AuctionClosed(outcome, state.price, winner, state.bid_count, bought_now, shares, ended_early)
-    return held.event("auction_closed", closed)
+    shares = winner_shares(auction)
+    winner = auction.leader if outcome == "sold" and shares is None else None
+    closed = AuctionClosed(
+        outcome=outcome,
+        price=state.price,
+        winner=winner,
+        bid_count=state.bid_count,
+        bought_now=bought_now,
+        winners=shares,
+        ended_early=ended_early,
+    )
+    return auction.event("auction_closed", closed)
 
 
-def notices_of_result(held: Held) -> list[Event]:
-    """Return what the winners and the seller of a closed auction are told."""
-    lot, state = held.lot, held.state
-    to_seller = personal_channel(lot.terms.seller_id)
+def result_events(auction: LockedAuction) -> list[Event]:
+    """Return the events for the winners and the seller of a closed auction."""
+    terms, state = auction.terms, auction.state
+    to_seller = personal_channel(terms.sale.seller_id)
     events = []
-    for winner_id, units in _winners(held):
-        won = AuctionWon(lot.auction_id, lot.listing_id, state.price, lot.currency, units)
-        sold = AuctionSold(lot.auction_id, lot.listing_id, winner_id, state.price, lot.currency, units)
+    for winner_id, units in _winners(auction):
+        won = AuctionWon(
+            auction_id=terms.auction_id,
+            listing_id=terms.listing_id,
+            price=state.price,
+            currency=terms.currency,
+            quantity=units,
+        )
+        sold = AuctionSold(
+            auction_id=terms.auction_id,
+            listing_id=terms.listing_id,
+            buyer_id=winner_id,
+            price=state.price,
+            currency=terms.currency,
+            quantity=units,
+        )
         events += [
             Event(personal_channel(winner_id), "auction_won", won),
             Event(to_seller, "auction_sold", sold),
         ]
     if state.status == "unsold":
-        unsold = AuctionUnsold(lot.auction_id, lot.listing_id, state.bid_count)
+        unsold = AuctionUnsold(
+            auction_id=terms.auction_id, listing_id=terms.listing_id, bid_count=state.bid_count
+        )
         events.append(Event(to_seller, "auction_unsold", unsold))
     return events
 
 
-def timers_for_losers(held: Held, now_ms: int) -> list[Timer]:
+def settled_fact(auction: LockedAuction) -> Fact:
+    """Return the fact that an auction is over and its goods are settled, for other domains."""
+    terms, state = auction.terms, auction.state
+    settled = AuctionSettled(
+        auction_id=terms.auction_id,
+        listing_id=terms.listing_id,
+        seller_id=terms.sale.seller_id,
+        is_reverse=terms.rules.descending,
+        outcome=cast("Literal['sold', 'unsold', 'cancelled']", state.status),
+        currency=terms.currency,
+        winners=tuple(
+            Winner(user_id=user_id, quantity=units, price_minor=state.price)
+            for user_id, units in _winners(auction)
+        ),
+    )
+    return Fact(terms.channel, settled)
+
+
+def loser_timers(auction: LockedAuction, now_ms: int) -> list[Timer]:
     """Return the timer that looks for the bidders who did not get a closed auction, if there can be any."""
-    return [Timer("queue_losers", held.lot.auction_id, now_ms)] if held.state.bid_count else []
+    return [Timer("queue_losers", auction.terms.auction_id, now_ms)] if auction.state.bid_count else []
 
 
-def _winners(held: Held) -> list[tuple[UUID, int]]:
+def _winners(auction: LockedAuction) -> list[tuple[UUID, int]]:
     """Return who gets how many units."""
-    state = held.state
+    state = auction.state
     if state.status != "sold" or state.leader_id is None:
         return []
-    return [(place.bidder_id, place.units) for place in state.places] or [(state.leader_id, 1)]
+    return [(allocation.bidder_id, allocation.units) for allocation in state.allocations] or [
+        (state.leader_id, 1)
+    ]

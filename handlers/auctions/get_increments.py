@@ -16,4 +16,4 @@ async def get_increments(
     current = await read_table(stores.db, command.currency)
     rows = await list_tables(stores.db, command.currency, command.before, command.limit)
     history = [to_version(to_table(row)) for row in rows]
-    return Outcome(IncrementTable(command.currency, to_version(current), history))
+    return Outcome(IncrementTable(currency=command.currency, current=to_version(current), history=history))

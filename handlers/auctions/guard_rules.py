@@ -3,13 +3,12 @@
 Exposure: the sum of the maxima a bidder leads with, over all guarded auctions of a currency, is at most the bidder's
 limit, at every instant. A bid has to be covered in full when it is placed, also when it does not come to lead: else it
 could drive up a price that its bidder cannot pay. A bid for several units leads while it gets one, and counts for all
-that it asks for: it gets the others as soon as somebody else goes. Source: FEATURES section 3, "Exposure guard",
-"approval to bid".
+that it asks for: it gets the others as soon as somebody else goes.
 """
 
 from uuid import UUID
 
-from handlers.auctions.rules import LATE_PHASE_MS, AuctionState, Terms
+from handlers.auctions.rules import LATE_PHASE_MS, AuctionState, SaleTerms
 from protocols.auctions.guards import (
     BidderIsBlocked,
     BidderNotApproved,
@@ -37,17 +36,17 @@ def default_limit(exponent: int) -> int:
     return LIMIT_UNITS_DEFAULT * scale
 
 
-def exposed(terms: Terms, state: AuctionState) -> dict[UUID, int]:
+def exposures_of(terms: SaleTerms, state: AuctionState) -> dict[UUID, int]:
     """Return whose maxima the auction holds, and how much they are worth."""
     return _leading(state) if terms.exposure_guard else {}
 
 
-def held_of(state: AuctionState, bidder: UUID) -> int:
+def exposure_in(state: AuctionState, bidder: UUID) -> int:
     """Return how much of a bidder's use is this auction's own: a new bid or purchase here takes its place."""
     return _leading(state).get(bidder, 0)
 
 
-def grown(before: AuctionState, after: AuctionState) -> list[UUID]:
+def find_increased(before: AuctionState, after: AuctionState) -> list[UUID]:
     """Return whose bids count for more than before, best first."""
     had = _leading(before)
     return [bidder for bidder, amount in _leading(after).items() if amount > had.get(bidder, 0)]
@@ -56,8 +55,10 @@ def grown(before: AuctionState, after: AuctionState) -> list[UUID]:
 def _leading(state: AuctionState) -> dict[UUID, int]:
     if state.status not in OPEN or state.leader_id is None:
         return {}
-    if state.places:
-        return {place.bidder_id: place.amount * place.quantity for place in state.places}
+    if state.allocations:
+        return {
+            allocation.bidder_id: allocation.amount * allocation.quantity for allocation in state.allocations
+        }
     return {state.leader_id: state.leader_max}
 
 

@@ -7,8 +7,7 @@ from protocols.auctions.increments import IncrementVersion
 from protocols.currencies import EXPONENTS
 from protocols.errors import InvalidInput
 from protocols.values import to_timestamp
-from storage.auctions.auctions_postgres import Row
-from storage.auctions.increments_postgres import read_newest
+from storage.auctions.increments_postgres import IncrementTableRow, read_newest
 from storage.engines.postgres import Connection
 
 UNKNOWN_CURRENCY = "This is not a currency of ISO 4217"
@@ -36,14 +35,16 @@ async def read_table(db: Connection, currency: str) -> Table:
     return Table(0, default_steps(exponent), None) if row is None else to_table(row)
 
 
-def to_table(row: Row) -> Table:
+def to_table(row: IncrementTableRow) -> Table:
     """Return a stored version."""
-    return Table(row["version"], Steps(tuple(row["step_limits"]), tuple(row["steps"])), row["set_at_ms"])
+    return Table(row.version, Steps(tuple(row.step_limits), tuple(row.steps)), row.set_at_ms)
 
 
 def to_version(table: Table) -> IncrementVersion:
     """Return a version as the wire has it."""
     at_ms = table.set_at_ms
     return IncrementVersion(
-        table.version, to_rows(table.steps), None if at_ms is None else to_timestamp(at_ms)
+        version=table.version,
+        increments=to_rows(table.steps),
+        set_at=None if at_ms is None else to_timestamp(at_ms),
     )

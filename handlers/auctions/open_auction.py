@@ -12,14 +12,14 @@ from handlers.auctions.guards.admission import write_guards
 from handlers.auctions.increments import UNKNOWN_CURRENCY, read_table, refuse
 from handlers.auctions.rules import (
     Fall,
+    SaleTerms,
     SoftCloseTerms,
     Steps,
-    Terms,
     closing_time,
     custom_steps,
     open_state,
 )
-from handlers.auctions.sales import tell_moved
+from handlers.auctions.sales import add_movements
 from handlers.auctions.sealed_bids import new_sealed_key
 from handlers.auctions.views import to_auction
 from handlers.auctions.watching.notify_watchers import timers_before_end
@@ -31,9 +31,9 @@ from protocols.auctions.refusals import ListingAlreadyInAuction, ListingNotAucti
 from protocols.currencies import EXPONENTS
 from protocols.errors import InvalidInput, NotAllowed
 from protocols.values import new_id, to_instant, to_timestamp
-from storage.auctions.auctions_postgres import find_group_lots, insert_auction, read_auction
+from storage.auctions.auctions_postgres import find_group_auctions, insert_auction, read_auction
 from storage.auctions.guards_postgres import lock_seller
-from storage.listings.selling import Goods, PiecesMoved, lock_goods, put_up
+from storage.listings.selling import Goods, MovedStock, hold_for_auction, lock_goods
 from storage.platform.vault import Vault
 
 DAY_MS = 86_400_000
@@ -45,7 +45,7 @@ DURATION_MAX_MS = 90 * DAY_MS
 """The longest auction; a start may be planned as far ahead."""
 
 GROUP_MAX = 100
-"""Open lots of one group."""
+"""Open auctions of one group."""
 
 START_TOLERANCE_MS = 60_000
 """A start this little in the past means now: the client's clock or the network was slow."""
@@ -78,7 +78,7 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
         raise ListingNotAuctionable
     if goods.seller_id != caller.id:
         raise NotAllowed("Only the owner of the listing can put it up for auction")
-    await _check_room(stores, caller.id, terms.group_id)
+    await _check_group_size(stores, caller.id, terms.group_id)
     auction_id = new_id()
     await _insert(command, terms, auction_id, stores, now_ms)
     moved = await _hold_goods(goods, terms, auction_id, stores, now_ms)
@@ -111,26 +111,28 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
     if view.status == "scheduled":
         timers.append(Timer("open_scheduled_auction", auction_id, terms.starts_at_ms))
     event = Event(auction_channel(auction_id), "auction_opened", opened, view.version)
-    return tell_moved(Outcome(view, events=[event], timers=timers), moved)
+    return add_movements(Outcome(view, events=[event], timers=timers), moved)
 
 
 async def _hold_goods(
-    goods: Goods, terms: Terms, auction_id: UUID, stores: Stores, now_ms: int
-) -> list[PiecesMoved]:
-    """Hold the pieces that the auction sells. Raises ListingAlreadyInAuction, InvalidInput."""
+    goods: Goods, terms: SaleTerms, auction_id: UUID, stores: Stores, now_ms: int
+) -> list[MovedStock]:
+    """Hold the quantity that the auction sells. Raises ListingAlreadyInAuction, InvalidInput."""
     if goods.saleable < terms.quantity:
         if goods.auctioned:
             raise ListingAlreadyInAuction("Its last auction is being settled: try again in a second")
         raise refuse("quantity", f"The listing has {goods.saleable} to sell")
     if rules_of(terms.format, terms.quantity).descending:
         return []
-    return [await put_up(stores.db, goods, auction_id, terms.quantity, now_ms)]
+    return [await hold_for_auction(stores.db, goods, auction_id, terms.quantity, now_ms)]
 
 
-async def _insert(command: OpenAuction, terms: Terms, auction_id: UUID, stores: Stores, now_ms: int) -> None:
+async def _insert(
+    command: OpenAuction, terms: SaleTerms, auction_id: UUID, stores: Stores, now_ms: int
+) -> None:
     """Write the row. Raises ListingAlreadyInAuction."""
     state = open_state(terms, now_ms)
-    soft, fall, way = terms.soft_close, terms.fall, rules_of(terms.format, terms.quantity).way
+    soft, fall, mechanism = terms.soft_close, terms.fall, rules_of(terms.format, terms.quantity).bid_mechanism
     columns = [
         auction_id,
         command.listing_id,
@@ -147,7 +149,7 @@ async def _insert(command: OpenAuction, terms: Terms, auction_id: UUID, stores: 
         [soft.window_ms, soft.extend_ms, soft.max_extensions] if soft else None,
         os.urandom(16),
         [fall.floor_price, fall.step, fall.tick_ms] if fall else None,
-        new_sealed_key(stores.need(Vault), auction_id) if way == "sealed" else None,
+        new_sealed_key(stores.need(Vault), auction_id) if mechanism == "sealed" else None,
         terms.group_id,
         terms.quantity,
         state.status,
@@ -164,15 +166,15 @@ async def _insert(command: OpenAuction, terms: Terms, auction_id: UUID, stores: 
         raise ListingAlreadyInAuction
 
 
-async def _check_room(stores: Stores, seller_id: UUID, group_id: UUID | None) -> None:
+async def _check_group_size(stores: Stores, seller_id: UUID, group_id: UUID | None) -> None:
     """Every late bid locks its whole group, so groups are bounded. Raises InvalidInput."""
-    if group_id is None or len(await find_group_lots(stores.db, [(seller_id, group_id)])) < GROUP_MAX:
+    if group_id is None or len(await find_group_auctions(stores.db, [(seller_id, group_id)])) < GROUP_MAX:
         return
     detail = f"A group has at most {GROUP_MAX} open lots"
     raise InvalidInput(detail, errors=[{"pointer": "/group_id", "detail": detail}])
 
 
-def _check(command: OpenAuction, seller_id: UUID, default: Steps | None, now_ms: int) -> Terms:
+def _check(command: OpenAuction, seller_id: UUID, default: Steps | None, now_ms: int) -> SaleTerms:
     """Return the terms a command asks for. Raises InvalidInput with a pointer to every field that does not fit."""
     starts_at_ms = now_ms if command.starts_at is None else max(to_instant(command.starts_at), now_ms)
     ends_at_ms = to_instant(command.ends_at)
@@ -187,7 +189,7 @@ def _check(command: OpenAuction, seller_id: UUID, default: Steps | None, now_ms:
         raise InvalidInput(errors[0][1], errors=[{"pointer": f"/{f}", "detail": d} for f, d in errors])
     soft, dutch = command.soft_close, command.dutch
     late = SoftCloseTerms(soft.window_s * 1000, soft.extend_s * 1000, soft.max_extensions) if soft else None
-    return Terms(
+    return SaleTerms(
         seller_id=seller_id,
         starting_price=command.starting_price,
         reserve_price=command.reserve_price,
@@ -231,15 +233,15 @@ def _check_prices(command: OpenAuction) -> Iterator[Error]:
 def _check_format(command: OpenAuction) -> Iterator[Error]:
     """Yield the terms that the format does not know, or that it lacks."""
     rules = rules_of(command.format, command.quantity)
-    if "dutch" in rules.takes:
+    if "dutch" in rules.supported_terms:
         if command.dutch is None:
             yield "dutch", "A Dutch auction needs the terms of its fall"
         elif command.dutch.floor_price >= command.starting_price:
             yield "dutch/floor_price", "The floor must be below the starting price"
     unset = {"increments": "default", "quantity": 1, "exposure_guard": False}
-    for term in rules.refuses:
+    for term in rules.refused_terms:
         if getattr(command, term) != unset.get(term):
-            yield term, rules.bars.get(term) or f"{rules.name} auction {_UNKNOWN_TERMS[term]}"
+            yield term, rules.unsupported.get(term) or f"{rules.name} auction {_UNKNOWN_TERMS[term]}"
 
 
 def _check_times(command: OpenAuction, duration_ms: int, now_ms: int) -> Iterator[Error]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from handlers.auctions.locking import hold, save
+from handlers.auctions.locking import lock_auctions, save_auctions
 from handlers.auctions.rules import start
 from handlers.contract import Outcome, Stores, Timer
 from protocols.auctions.events import AuctionStarted
@@ -12,18 +12,20 @@ from protocols.values import to_timestamp
 
 async def open_scheduled_auction(refs: Sequence[UUID], stores: Stores, now_ms: int) -> list[Outcome]:
     """Make scheduled auctions live whose start has come."""
-    held = await hold(stores.db, refs)
+    auctions = await lock_auctions(stores.db, refs)
     outcomes = []
-    for one in held.values():
-        if one.state.status != "scheduled":
+    for auction in auctions.values():
+        if auction.state.status != "scheduled":
             continue
-        if now_ms < one.lot.terms.starts_at_ms:
-            timer = Timer("open_scheduled_auction", one.lot.auction_id, one.lot.terms.starts_at_ms)
+        if now_ms < auction.terms.sale.starts_at_ms:
+            timer = Timer("open_scheduled_auction", auction.terms.auction_id, auction.terms.sale.starts_at_ms)
             outcomes.append(Outcome(None, timers=[timer]))
             continue
-        one.state = start(one.state)
-        started = one.event("auction_started", AuctionStarted(to_timestamp(one.state.ends_at_ms)))
-        tell = Timer("tell_started", one.lot.auction_id, now_ms)
-        outcomes.append(Outcome(None, [started], [one.latest()], [tell]))
-    await save(stores.db, held.values())
+        auction.state = start(auction.state)
+        started = auction.event(
+            "auction_started", AuctionStarted(ends_at=to_timestamp(auction.state.ends_at_ms))
+        )
+        notify = Timer("notify_started", auction.terms.auction_id, now_ms)
+        outcomes.append(Outcome(None, [started], [auction.latest()], [notify]))
+    await save_auctions(stores.db, auctions.values())
     return outcomes

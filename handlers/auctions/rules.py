@@ -1,10 +1,10 @@
 """The rules of an English auction, and the life that all formats share, as pure functions: state in, next state out.
 
-Other formats: the table in formats.py; all use the same `Terms` and `AuctionState`.
+Other formats: formats/table.py; all use the same `SaleTerms` and `AuctionState`.
 
 Amounts are minor units, instants milliseconds. A function that returns a state has decided one command; the events it
 stands for take the numbers after the old state's `event_number`, in order: the change itself, then the extension if
-`ends_at_ms` moved. Replaying the recorded commands gives the recorded state. Source: FEATURES section 3, rules 1-5.
+`ends_at_ms` moved. Replaying the recorded commands gives the recorded state.
 """
 
 from bisect import bisect_right
@@ -24,16 +24,17 @@ from protocols.auctions.refusals import (
     BuyNowUnavailable,
     OwnAuction,
 )
+from protocols.auctions.terms import Format
 from protocols.errors import NotAllowed
 from protocols.values import AMOUNT_MAX
 
 HOUR_MS = 3_600_000
 
 LATE_PHASE_MS = 12 * HOUR_MS
-"""Retraction is narrowed with this much time left or less (rule 5), cancellation with less (early end)."""
+"""Retraction is narrowed with this much time left or less, cancellation with less (early end)."""
 
 LATE_RETRACTION_MS = HOUR_MS
-"""How old a bid may be that is retracted in the late phase (rule 5)."""
+"""How old a bid may be that is retracted in the late phase."""
 
 CLOSE_GRACE_MS = 25
 """How long after its end an auction is closed: a bid received before the end is judged by its receipt, and one commit
@@ -58,7 +59,7 @@ EBAY_STEPS: tuple[tuple[int | None, int], ...] = (
     (5_000_00, 50_00),
     (None, 100_00),
 )
-"""Rule 1 in hundredths: below the limit, the step."""
+"""The default increments in hundredths: below the limit, the step."""
 
 
 class Steps(Struct, frozen=True):
@@ -73,7 +74,7 @@ class Steps(Struct, frozen=True):
 
 
 class SoftCloseTerms(Struct, frozen=True):
-    """Rule 4: a bid in the last `window_ms` moves the end to `extend_ms` from its receipt."""
+    """A bid in the last `window_ms` moves the end to `extend_ms` from its receipt."""
 
     window_ms: int
     extend_ms: int
@@ -88,7 +89,7 @@ class Fall(Struct, frozen=True):
     tick_ms: int
 
 
-class Terms(Struct, frozen=True):
+class SaleTerms(Struct, frozen=True):
     """What the seller fixed when the auction was opened; it never changes."""
 
     seller_id: UUID
@@ -100,11 +101,11 @@ class Terms(Struct, frozen=True):
     """The end before any extension."""
     steps: Steps
     soft_close: SoftCloseTerms | None
-    format: str = "english"
+    format: Format = "english"
     fall: Fall | None = None
     """Given for Dutch auctions, and for these alone."""
     group_id: UUID | None = None
-    """Lots of this seller that close together."""
+    """Auctions of this seller with the same group close together."""
     quantity: int = 1
     """Equal units for sale; one price for all of them."""
     exposure_guard: bool = False
@@ -113,8 +114,8 @@ class Terms(Struct, frozen=True):
     """Bidders have to be approved by the seller."""
 
 
-class Place(Struct, frozen=True, gc=False):
-    """A bid that gets units of a lot of several."""
+class UnitAllocation(Struct, frozen=True, gc=False):
+    """A bid that gets some of several units."""
 
     bidder_id: UUID
     amount: int
@@ -122,7 +123,7 @@ class Place(Struct, frozen=True, gc=False):
     quantity: int
     """Units asked for."""
     units: int
-    """Units it gets: fewer than asked for only in the last place."""
+    """Units it gets: only the last bid served may get fewer than it asked for."""
     number: int
     """The event of the bid; of equal amounts the earlier is served first."""
 
@@ -140,15 +141,15 @@ class AuctionState(Struct, frozen=True, gc=False):
     bid_count: int
     ends_at_ms: int
     extensions: int
-    places: tuple[Place, ...] = ()
-    """Who gets the units of a lot of several, best first; the first is the leader. Empty for one unit."""
+    allocations: tuple[UnitAllocation, ...] = ()
+    """Who gets the units, best first; the first is the leader. Empty for an auction of one unit."""
 
 
 # -- Increment tables ----------------------------------------------------------------------------------------
 
 
 def default_steps(exponent: int) -> Steps:
-    """Return rule 1's table for a currency with this many decimals.
+    """Return the default increment table for a currency with this many decimals.
 
     The table is scaled by powers of ten; a fraction of a minor unit is rounded up, so a step is never zero.
     """
@@ -188,7 +189,7 @@ def custom_steps(rows: Sequence[tuple[int | None, int]]) -> Steps:
 # -- Life ----------------------------------------------------------------------------------------------------
 
 
-def open_state(terms: Terms, now_ms: int) -> AuctionState:
+def open_state(terms: SaleTerms, now_ms: int) -> AuctionState:
     """Return the state of a new auction: its opening is event 1."""
     return AuctionState(
         status="live" if terms.starts_at_ms <= now_ms else "scheduled",
@@ -208,7 +209,7 @@ def start(state: AuctionState) -> AuctionState:
     return replace(state, status="live", event_number=state.event_number + 1)
 
 
-def close(terms: Terms, state: AuctionState) -> AuctionState:
+def close(terms: SaleTerms, state: AuctionState) -> AuctionState:
     """Return the auction after its end: sold when somebody leads and the reserve is met."""
     sold = state.leader_id is not None and reserve_met(terms, state)
     return replace(state, status="sold" if sold else "unsold", event_number=state.event_number + 1)
@@ -228,7 +229,7 @@ def must_wait(ends_at_ms: int, oldest_queued_ms: int | None, now_ms: int) -> boo
     return queued and now_ms < ends_at_ms + CLOSE_WAIT_MAX_MS
 
 
-def cancel(terms: Terms, state: AuctionState, caller: UUID, at_ms: int) -> AuctionState:
+def cancel(terms: SaleTerms, state: AuctionState, caller: UUID, at_ms: int) -> AuctionState:
     """Return the auction cancelled by its seller. Raises NotAllowed, AuctionNotLive, AuctionNotCancellable."""
     if caller != terms.seller_id:
         raise NotAllowed("Only the seller can cancel this auction")
@@ -240,25 +241,25 @@ def cancel(terms: Terms, state: AuctionState, caller: UUID, at_ms: int) -> Aucti
 
 
 def end_early(
-    terms: Terms, state: AuctionState, caller: UUID, at_ms: int, *, barred: str | None = None
+    terms: SaleTerms, state: AuctionState, caller: UUID, at_ms: int, *, unsupported: str | None = None
 ) -> AuctionState:
     """Return the auction sold at the price of now to who leads, of several units to all who get some.
 
-    By its seller's wish, who gives up the reserve; `barred` says why a format does not know this.
+    By its seller's wish, who gives up the reserve; `unsupported` says why a format does not allow this.
     Raises: NotAllowed, AuctionNotLive, AuctionNotEndable.
     """
     if caller != terms.seller_id:
         raise NotAllowed("Only the seller can end this auction")
     if state.status != "live" or at_ms >= state.ends_at_ms:
         raise AuctionNotLive
-    if barred is not None or state.leader_id is None:
+    if unsupported is not None or state.leader_id is None:
         raise AuctionNotEndable(
-            barred or "Nobody has bid, so there is nobody to sell to; cancel the auction instead"
+            unsupported or "Nobody has bid, so there is nobody to sell to; cancel the auction instead"
         )
     return replace(state, status="sold", event_number=state.event_number + 1)
 
 
-def reserve_met(terms: Terms, state: AuctionState) -> bool:
+def reserve_met(terms: SaleTerms, state: AuctionState) -> bool:
     """Return whether the leader may buy: no reserve, or a limit that reaches it."""
     reserve = terms.reserve_price
     if reserve is None:
@@ -270,12 +271,12 @@ def reserve_met(terms: Terms, state: AuctionState) -> bool:
 
 def units_of(state: AuctionState, bidder: UUID) -> int:
     """Return how many units a bidder would get if the auction ended now."""
-    if not state.places:
+    if not state.allocations:
         return int(bidder == state.leader_id)
-    return sum(place.units for place in state.places if place.bidder_id == bidder)
+    return sum(allocation.units for allocation in state.allocations if allocation.bidder_id == bidder)
 
 
-def buy_now_price(terms: Terms, state: AuctionState) -> int | None:
+def buy_now_price(terms: SaleTerms, state: AuctionState) -> int | None:
     """Return the buy-now price while it is offered: it stays until the price passes it."""
     price = terms.buy_now_price
     return price if price is not None and state.price <= price else None
@@ -284,7 +285,7 @@ def buy_now_price(terms: Terms, state: AuctionState) -> int | None:
 # -- Bids ----------------------------------------------------------------------------------------------------
 
 
-def check_bidder(terms: Terms, state: AuctionState, bidder: UUID, at_ms: int) -> None:
+def check_bidder(terms: SaleTerms, state: AuctionState, bidder: UUID, at_ms: int) -> None:
     """Let a bid received at this instant through. Raises AuctionNotLive, OwnAuction."""
     if state.status != "live" or at_ms >= state.ends_at_ms:
         raise AuctionNotLive
@@ -292,13 +293,13 @@ def check_bidder(terms: Terms, state: AuctionState, bidder: UUID, at_ms: int) ->
         raise OwnAuction
 
 
-def judge_bid(
-    terms: Terms,
+def apply_bid(
+    terms: SaleTerms,
     state: AuctionState,
     bidder: UUID,
     amount: int,
     at_ms: int,
-    quantity: int = 1,  # noqa: ARG001 - a lot of one unit
+    quantity: int = 1,  # noqa: ARG001 - always one unit
 ) -> AuctionState:
     """Return the auction after a bid with this hidden maximum, received at this instant.
 
@@ -325,7 +326,7 @@ def judge_bid(
     )
 
 
-def one_step_above(terms: Terms, price: int) -> int:
+def one_step_above(terms: SaleTerms, price: int) -> int:
     """Return the least that a new bidder may offer at this price; below the largest amount the step is cut short."""
     return min(price + terms.steps.at(price), AMOUNT_MAX)
 
@@ -337,8 +338,8 @@ def too_low(minimum: int) -> BidTooLow:
     return BidTooLow(f"The least you can bid now is {minimum}", minimum_bid=minimum)
 
 
-def _contest(terms: Terms, state: AuctionState, bidder: UUID, amount: int) -> tuple[int, UUID, int]:
-    """Rule 3: return price, leader and the leader's maximum after a bid that may be placed."""
+def _contest(terms: SaleTerms, state: AuctionState, bidder: UUID, amount: int) -> tuple[int, UUID, int]:
+    """Return price, leader and the leader's maximum after a bid that may be placed."""
     leader_id, leader_max = state.leader_id, state.leader_max
     if leader_id is None:
         price, leader_id, leader_max = terms.starting_price, bidder, amount
@@ -356,8 +357,8 @@ def _contest(terms: Terms, state: AuctionState, bidder: UUID, amount: int) -> tu
     return price, leader_id, leader_max
 
 
-def soft_close(terms: Terms, state: AuctionState, at_ms: int) -> tuple[int, int]:
-    """Rule 4: return the end and the count of extensions after a bid; at exactly end - window it counts as late."""
+def soft_close(terms: SaleTerms, state: AuctionState, at_ms: int) -> tuple[int, int]:
+    """Return the end and the count of extensions after a bid; at exactly end - window it counts as late."""
     soft, ends_at_ms = terms.soft_close, state.ends_at_ms
     if soft is None or at_ms < ends_at_ms - soft.window_ms or state.extensions >= soft.max_extensions:
         return ends_at_ms, state.extensions
@@ -367,16 +368,16 @@ def soft_close(terms: Terms, state: AuctionState, at_ms: int) -> tuple[int, int]
 
 
 def follow_group(state: AuctionState, ends_at_ms: int, at_ms: int) -> AuctionState:
-    """Return a lot after a bid of this instant extended another one of its group to this end.
+    """Return an auction after a bid of this instant extended another one of its group to this end.
 
-    A lot that ends later, or whose end has come by then, stays as it is.
+    An auction that ends later, or whose end has come by then, stays as it is.
     """
     if state.status not in {"scheduled", "live"} or not at_ms < state.ends_at_ms < ends_at_ms:
         return state
     return replace(state, event_number=state.event_number + 1, ends_at_ms=ends_at_ms)
 
 
-def buy_now(terms: Terms, state: AuctionState, buyer: UUID, at_ms: int) -> AuctionState:
+def buy_now(terms: SaleTerms, state: AuctionState, buyer: UUID, at_ms: int) -> AuctionState:
     """Return the auction sold at the buy-now price. Raises AuctionNotLive, OwnAuction, BuyNowUnavailable."""
     check_bidder(terms, state, buyer, at_ms)
     price = buy_now_price(terms, state)
@@ -409,7 +410,7 @@ class StandingBid(Struct, frozen=True, gc=False):
 def choose_retracted(state: AuctionState, own: Sequence[StandingBid], number: int, at_ms: int) -> set[int]:
     """Return the numbers of the bids that go when a bidder with these standing bids retracts the one numbered.
 
-    Rule 5: more than 12 h left, all own bids; later only the last, at most 1 h old.
+    With more than 12 h left all own bids go; later only the last, when it is at most 1 h old.
     Raises: AuctionNotLive, BidNotRetractable.
     """
     if state.status != "live" or at_ms >= state.ends_at_ms:
@@ -426,11 +427,13 @@ def choose_retracted(state: AuctionState, own: Sequence[StandingBid], number: in
     return {chosen.number}
 
 
-def retract(terms: Terms, state: AuctionState, remaining: Iterable[StandingBid], count: int) -> AuctionState:
+def retract(
+    terms: SaleTerms, state: AuctionState, remaining: Iterable[StandingBid], count: int
+) -> AuctionState:
     """Return the auction after a retraction that left `count` bids.
 
     Price and leader follow from the bids that remain, in log order; those that decide nothing may be left out.
-    Extensions stay. A remaining bid is not judged again: it was good when it was placed.
+    Extensions stay. A remaining bid is not checked again: it was accepted when it was placed.
     """
     number, ends_at_ms, extensions = state.event_number + 1, state.ends_at_ms, state.extensions
     price, leader_id, leader_max = terms.starting_price, None, 0

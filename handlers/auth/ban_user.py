@@ -1,6 +1,6 @@
 """Shut an account out, at once and everywhere."""
 
-from handlers.auth.sessions import announce_ends, show_user
+from handlers.auth.sessions import announce_ends, to_user
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auth.commands import BanUser
 from protocols.auth.refusals import UserNotFound
@@ -21,4 +21,4 @@ async def ban_user(command: BanUser, caller: Caller, stores: Stores, now_ms: int
         raise UserNotFound
     # The user's row is locked: a sign-in that came first has committed, and its session is among these.
     ended = await end_all_sessions(stores.db, user.user_id, now_ms, "banned")
-    return Outcome(reply=show_user(user), events=announce_ends(user.user_id, ended, "banned"))
+    return Outcome(reply=to_user(user), events=announce_ends(user.user_id, ended, "banned"))

@@ -41,17 +41,23 @@ async def create_scope_token(
     # Roles as they are now, with the version that goes with them: the caller's own token may be older.
     issuer = Caller(caller.id, caller.session_id, access.roles)
     ends_at_ms = min(now_ms + command.ttl_s * 1000, access.expires_at_ms) // 1000 * 1000
-    made = MadeToken(new_id(), command.label, command.channels, now_ms, ends_at_ms)
+    made = MadeToken(
+        token_id=new_id(),
+        label=command.label,
+        channels=command.channels,
+        created_at_ms=now_ms,
+        expires_at_ms=ends_at_ms,
+    )
     await insert_scope_token(stores.db, made, caller.id, caller.session_id, access.access_version)
     token = stores.need(AuthTools).sign_scope_token(
         made.token_id, issuer, access.access_version, command.channels, now_ms, ends_at_ms
     )
     expires_at = to_timestamp(ends_at_ms)
-    told = ScopeTokenCreated(
+    created = ScopeTokenCreated(
         token_id=made.token_id, label=command.label, channels=command.channels, expires_at=expires_at
     )
     return Outcome(
         reply=ScopeToken(id=made.token_id, token=token, expires_at=expires_at),
-        events=[Event(personal_channel(caller.id), "scope_token_created", told)],
+        events=[Event(personal_channel(caller.id), "scope_token_created", created)],
         secret=True,
     )

@@ -1,6 +1,6 @@
 """Who is signed in."""
 
-from handlers.auth.sessions import show_user
+from handlers.auth.sessions import to_user
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auth.commands import GetMe
 from protocols.auth.refusals import UserNotFound
@@ -15,4 +15,4 @@ async def get_me(_command: GetMe, caller: Caller, stores: Stores, _now_ms: int) 
     user = await read_user(stores.db, caller.id)
     if user is None:
         raise UserNotFound
-    return Outcome(reply=show_user(user))
+    return Outcome(reply=to_user(user))

@@ -1,6 +1,6 @@
 """Argon2id off the event loop: two threads, a bounded queue, one cost for known and unknown accounts.
 
-Source: FEATURES rule 19; RFC 9106.
+Source: RFC 9106.
 """
 
 import asyncio

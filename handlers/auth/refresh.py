@@ -1,6 +1,6 @@
-"""Exchange a refresh token by the counter rule. Source: FEATURES rule 7, decision 0010."""
+"""Exchange a refresh token by the counter rule. See decision 0010."""
 
-from handlers.auth.rules import RefreshVerdict, judge_refresh
+from handlers.auth.rules import RefreshVerdict, check_refresh
 from handlers.auth.sessions import announce_ends, sign_tokens
 from handlers.auth.tools import AuthTools
 from handlers.contract import Caller, Outcome, Stores
@@ -15,7 +15,7 @@ async def refresh(command: Refresh, _caller: Caller, stores: Stores, now_ms: int
 
     Raises: TokenInvalid, TokenExpired, SessionOver, RefreshReused.
     """
-    session_id, shown = stores.need(AuthTools).read_refresh_token(command.refresh_token)
+    session_id, presented = stores.need(AuthTools).read_refresh_token(command.refresh_token)
     session = await lock_session(stores.db, session_id)  # serialises refreshes of one session
     if session is None:
         raise TokenInvalid
@@ -23,7 +23,7 @@ async def refresh(command: Refresh, _caller: Caller, stores: Stores, now_ms: int
         raise SessionOver
     if session.expires_at_ms <= now_ms:
         raise TokenExpired("This session is too old; sign in again")
-    verdict = judge_refresh(session.counter, session.rotated_at_ms, shown, now_ms)
+    verdict = check_refresh(session.counter, session.rotated_at_ms, presented, now_ms)
     if verdict is RefreshVerdict.FOREIGN:
         raise TokenInvalid
     if verdict is RefreshVerdict.REUSED:

@@ -1,6 +1,6 @@
 """The rules of auth, pure: addresses, names, passwords, and what a refresh token is worth.
 
-Source: FEATURES rule 7 (counter tokens), OWASP ASVS 5.0 6.2 (passwords).
+Source: OWASP ASVS 5.0 6.2 (passwords).
 """
 
 import re
@@ -112,9 +112,9 @@ class RefreshVerdict(Enum):
     """It was superseded long ago, yet somebody has it: the session ends."""
 
 
-def judge_refresh(current: int, rotated_at_ms: int, shown: int, now_ms: int) -> RefreshVerdict:
-    """Return what the token with counter `shown` is worth while `current` is the session's counter (rule 7)."""
-    behind = current - shown
+def check_refresh(current: int, rotated_at_ms: int, presented: int, now_ms: int) -> RefreshVerdict:
+    """Return what a refresh token with counter `presented` is worth while `current` is the session's counter."""
+    behind = current - presented
     if behind < 0:
         return RefreshVerdict.FOREIGN
     if behind == 0:

@@ -27,7 +27,7 @@ async def start_session(user: StoredUser, caller: Caller, stores: Stores, now_ms
         data=SessionStarted(session_id=session_id, remote_ip=caller.remote_ip),
     )
     return Outcome(
-        reply=SignedIn(user=show_user(user), tokens=tokens),
+        reply=SignedIn(user=to_user(user), tokens=tokens),
         events=[*announce_ends(user.user_id, surplus, "too_many"), started],
     )
 
@@ -55,6 +55,6 @@ def announce_ends(user_id: UUID, session_ids: Iterable[UUID], reason: EndReason)
     ]
 
 
-def show_user(user: StoredUser) -> User:
+def to_user(user: StoredUser) -> User:
     """Return the account as its owner sees it."""
     return User(id=user.user_id, email=user.email, display_name=user.display_name, roles=sorted(user.roles))

@@ -1,6 +1,6 @@
 """Give an account roles; tokens with the old ones are refused within a second."""
 
-from handlers.auth.sessions import show_user
+from handlers.auth.sessions import to_user
 from handlers.contract import Caller, Event, Outcome, Stores
 from protocols.auth.commands import AccessChanged, SetRoles
 from protocols.auth.refusals import UserNotFound
@@ -21,4 +21,4 @@ async def set_roles(command: SetRoles, caller: Caller, stores: Stores, now_ms: i
     if user is None:
         raise UserNotFound
     changed = Event(personal_channel(user.user_id), "access_changed", AccessChanged(roles=sorted(user.roles)))
-    return Outcome(reply=show_user(user), events=[changed])
+    return Outcome(reply=to_user(user), events=[changed])

@@ -1,7 +1,7 @@
 """Tokens: EdDSA access tokens that any process can check without asking, counter refresh tokens without rows.
 
 An access token names user, session, roles and the user's access version. A refresh token is session and counter under
-a MAC; which counter is current stands in the session's row. Source: RFC 7519, 8725, 9068; FEATURES rule 7;
+a MAC; which counter is current stands in the session's row. Source: RFC 7519, 8725, 9068;
 decisions 0010, 0043.
 """
 

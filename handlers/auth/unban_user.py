@@ -1,6 +1,6 @@
 """Let a banned account back in."""
 
-from handlers.auth.sessions import show_user
+from handlers.auth.sessions import to_user
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auth.commands import UnbanUser
 from protocols.auth.refusals import UserNotFound
@@ -15,4 +15,4 @@ async def unban_user(command: UnbanUser, _caller: Caller, stores: Stores, _now_m
     user = await change_ban(stores.db, command.user_id, None, "")
     if user is None:
         raise UserNotFound
-    return Outcome(reply=show_user(user))
+    return Outcome(reply=to_user(user))

@@ -1,7 +1,7 @@
 """Listings: offers of goods, the category tree, search. The table of contents of the domain."""
 
 from handlers.contract import Permission, Route
-from handlers.domain import Domain, TimerKind, ToolKind
+from handlers.domain import Domain, JobKind, ReactionKind, TimerKind, ToolKind
 from handlers.listings.channels import CHANNELS
 from handlers.listings.create_listing import create_listing
 from handlers.listings.delete_draft import delete_draft
@@ -11,18 +11,23 @@ from handlers.listings.goods import routes as goods_routes
 from handlers.listings.list_categories import list_categories
 from handlers.listings.list_own_listings import list_own_listings
 from handlers.listings.photos import routes as photo_routes
-from handlers.listings.photos.sweep_photos import sweep_photos
+from handlers.listings.photos.sweep_photos import delete_files, forget_deleted, sweep_photos
 from handlers.listings.photos.tools import PhotoTools, open_photo_place, open_photo_tools
 from handlers.listings.publish_listing import publish_listing
 from handlers.listings.search_listings import search_listings
 from handlers.listings.searches import routes as search_routes
-from handlers.listings.searches.match_searches import match_searches
-from handlers.listings.searches.notify_matches import tell_matches
+from handlers.listings.searches.match_searches import (
+    match_searches,
+    on_listing_published,
+    on_price_lowered,
+)
+from handlers.listings.searches.notify_matches import notify_matches
 from handlers.listings.stock import routes as stock_routes
 from handlers.listings.stock.expire_reservations import expire_reservations
 from handlers.listings.update_listing import update_listing
 from handlers.listings.withdraw_listing import withdraw_listing
 from protocols.errors import NotAllowed, Stale
+from protocols.listings import facts
 from protocols.listings.commands import (
     EVENTS,
     PERSONAL_EVENTS,
@@ -169,7 +174,14 @@ TIMERS = (
     TimerKind(name="expire_reservations", handler=expire_reservations),
     TimerKind(name="sweep_photos", handler=sweep_photos),
     TimerKind(name="match_searches", handler=match_searches),
-    TimerKind(name="tell_matches", handler=tell_matches),
+    TimerKind(name="notify_matches", handler=notify_matches),
+)
+
+JOBS = (JobKind(name="delete_files", run=delete_files, finish=forget_deleted, timeout_s=20.0),)
+
+REACTIONS = (
+    ReactionKind(name="on_listing_published", fact=facts.ListingPublished, handler=on_listing_published),
+    ReactionKind(name="on_price_lowered", fact=facts.PriceLowered, handler=on_price_lowered),
 )
 
 DOMAIN = Domain(
@@ -177,6 +189,9 @@ DOMAIN = Domain(
     routes=ROUTES,
     channels=CHANNELS,
     timers=TIMERS,
+    reactions=REACTIONS,
+    jobs=JOBS,
+    facts=facts.FACTS,
     tools=(ToolKind(PhotoTools, open_photo_tools, check=open_photo_place),),
     personal_events=PERSONAL_EVENTS,
     stream_events=EVENTS,

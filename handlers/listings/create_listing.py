@@ -1,6 +1,6 @@
 """Offer something, or begin a draft of it: one new listing, one audit event."""
 
-from handlers.contract import Caller, Event, Outcome, Stores, Timer
+from handlers.contract import Caller, Event, Outcome, Stores
 from handlers.listings.goods.verdicts import refuse_prohibited
 from handlers.listings.rules import (
     check_attributes,
@@ -9,7 +9,8 @@ from handlers.listings.rules import (
     check_price,
     check_title,
 )
-from handlers.listings.showing import show_listing
+from handlers.listings.stated import published_fact
+from handlers.listings.views import to_listing
 from protocols.listings.channels import listing_stream
 from protocols.listings.commands import CreateListing, ListingCreated
 from protocols.listings.refusals import CategoryNotFound
@@ -49,9 +50,9 @@ async def create_listing(command: CreateListing, caller: Caller, stores: Stores,
     if not command.draft:
         await refuse_prohibited(stores.db, row)
     await insert_listing(stores.db, row)
-    shown = show_listing(row)
+    view = to_listing(row)
     event = Event(
-        listing_stream(row.listing_id), "listing_created", ListingCreated(listing=shown), row.version
+        listing_stream(row.listing_id), "listing_created", ListingCreated(listing=view), row.version
     )
-    timers = [] if command.draft else [Timer("match_searches", row.listing_id, now_ms)]
-    return Outcome(reply=shown, events=[event], timers=timers)
+    facts = [] if command.draft else [published_fact(row)]
+    return Outcome(reply=view, events=[event], facts=facts)

@@ -34,7 +34,7 @@ _KEY_KINDS: dict[str, tuple[type, ...]] = {
 }
 
 
-class _Place(Struct, array_like=True, frozen=True):
+class _Cursor(Struct, array_like=True, frozen=True):
     digest: str
     key: int | float | None
     listing_id: UUID
@@ -80,22 +80,22 @@ def read_number(cursor: str) -> int:
 
 def write_cursor(after: After, command: SearchListings) -> str:
     """Return the cursor of the page behind `after`."""
-    return _write(_Place(_digest(command), after.key, after.listing_id, after.similar, after.bound))
+    return _write(_Cursor(_digest(command), after.key, after.listing_id, after.similar, after.bound))
 
 
 def read_cursor(command: SearchListings, order: Order) -> After | None:
     """Return where the command's cursor stands, None without one. Raises InvalidInput."""
     if not command.cursor:
         return None
-    place = _read(command.cursor, _Place)
+    place = _read(command.cursor, _Cursor)
     if place.digest != _digest(command):
         refuse("/cursor", "This cursor belongs to another search; begin again without it")
     if not _fits(place, order):
         refuse("/cursor", "This is not a cursor of ours")
-    return After(place.key, place.listing_id, place.similar, place.bound)
+    return After(key=place.key, listing_id=place.listing_id, similar=place.similar, bound=place.bound)
 
 
-def _fits(place: _Place, order: Order) -> bool:
+def _fits(place: _Cursor, order: Order) -> bool:
     key: Any = place.key
     if type(key) not in _KEY_KINDS[order] or (place.bound is None) != (order != "relevance"):
         return False

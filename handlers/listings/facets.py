@@ -16,7 +16,7 @@ COUNTS_MAX = 20
 """Values that a facet shows at most, the most frequent."""
 
 
-def show_facets(counted: FacetRows) -> Facets:
+def to_facets(counted: FacetRows) -> Facets:
     """Return the counts of each facet, the most frequent value first."""
     priced = [row for row in counted.rows if row.kind == BY_PRICE and row.currency is not None]
     conditions = _count_by("condition", BY_CONDITION, counted.rows)
@@ -28,7 +28,7 @@ def show_facets(counted: FacetRows) -> Facets:
         category=_count_by("category", BY_CATEGORY, counted.rows),
         condition=conditions,
         currency=currencies,
-        price=_show_bands(currencies[0].value, priced) if currencies else None,
+        price=_to_bands(currencies[0].value, priced) if currencies else None,
     )
 
 
@@ -42,13 +42,13 @@ def _count_by(name: str, kind: int, rows: list[FacetRow]) -> list[Count]:
     return [Count(value=value, count=count) for value, count in ordered[:COUNTS_MAX]]
 
 
-def _show_bands(currency: str, priced: list[FacetRow]) -> PriceBands:
+def _to_bands(currency: str, priced: list[FacetRow]) -> PriceBands:
     """Return the price bands of a currency, the cheapest first."""
     counts = {row.band: row.count for row in priced if row.currency == currency and row.band}
-    return PriceBands(currency=currency, bands=[_show_band(*item) for item in sorted(counts.items())])
+    return PriceBands(currency=currency, bands=[_to_band(*item) for item in sorted(counts.items())])
 
 
-def _show_band(place: int, count: int) -> PriceBand:
-    """Return the band at a place from 1; the last has no end."""
-    to_amount = BAND_STARTS[place] if place < len(BAND_STARTS) else None
-    return PriceBand(from_amount=BAND_STARTS[place - 1], to_amount=to_amount, count=count)
+def _to_band(index: int, count: int) -> PriceBand:
+    """Return the band at an index from 1; the last has no end."""
+    to_amount = BAND_STARTS[index] if index < len(BAND_STARTS) else None
+    return PriceBand(from_amount=BAND_STARTS[index - 1], to_amount=to_amount, count=count)

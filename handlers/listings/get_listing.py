@@ -1,7 +1,7 @@
 """Read one listing."""
 
 from handlers.contract import Caller, Outcome, Stores
-from handlers.listings.showing import show_listing
+from handlers.listings.views import to_listing
 from protocols.listings.commands import GetListing, ListingNotFound
 from storage.listings.listings_postgres import read_listing_row
 
@@ -14,4 +14,4 @@ async def get_listing(command: GetListing, caller: Caller, stores: Stores, _now_
     row = await read_listing_row(stores.db, command.listing_id)
     if row is None or (row.status == "draft" and row.seller_id != caller.user_id):
         raise ListingNotFound
-    return Outcome(reply=show_listing(row))
+    return Outcome(reply=to_listing(row))

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from handlers.contract import Caller, Event, Outcome, Stores, Timer
+from handlers.contract import Caller, Event, Outcome, Stores
 from handlers.listings.changes import own_listing
 from handlers.listings.goods.verdicts import refuse_prohibited
-from handlers.listings.showing import show_listing, stock_value
+from handlers.listings.stated import published_fact
+from handlers.listings.views import stock_value, to_listing
 from protocols.listings.channels import listing_stream
 from protocols.listings.commands import ListingNotActive, ListingPublished, PublishListing
 from storage.listings.listings_postgres import lock_listing, update_listing_row
@@ -18,7 +19,7 @@ async def publish_listing(command: PublishListing, caller: Caller, stores: Store
     """
     before = own_listing(await lock_listing(stores.db, command.listing_id), caller.id)
     if before.status == "active":
-        return Outcome(reply=show_listing(before))
+        return Outcome(reply=to_listing(before))
     if before.status == "sold":
         raise ListingNotActive("It was sold; make a new listing", listing_status=before.status)
     await refuse_prohibited(stores.db, before)
@@ -29,5 +30,5 @@ async def publish_listing(command: PublishListing, caller: Caller, stores: Store
     await update_listing_row(stores.db, row)
     published = ListingPublished(by=caller.id, version=version)
     event = Event(listing_stream(row.listing_id), "listing_published", published, version)
-    timer = Timer("match_searches", row.listing_id, now_ms)
-    return Outcome(reply=show_listing(row), events=[event], latest=[stock_value(row)], timers=[timer])
+    facts = [published_fact(row)]
+    return Outcome(reply=to_listing(row), events=[event], latest=[stock_value(row)], facts=facts)

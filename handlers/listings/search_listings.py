@@ -2,10 +2,10 @@
 
 from handlers.contract import Caller, Outcome, Stores
 from handlers.listings.cursors import read_cursor, write_cursor
-from handlers.listings.facets import show_facets
+from handlers.listings.facets import to_facets
 from handlers.listings.filters import read_filters
 from handlers.listings.rules import refuse
-from handlers.listings.showing import show_found
+from handlers.listings.views import to_found_listing
 from protocols.listings.commands import FoundListings, SearchListings
 from storage.listings.search_postgres import Order, search_page
 
@@ -20,9 +20,9 @@ async def search_listings(command: SearchListings, _caller: Caller, stores: Stor
     filters = await read_filters(stores.db, command)
     page = await search_page(stores.db, filters, order, command.limit, after)
     found = FoundListings(
-        items=[show_found(row) for row in page.rows],
+        items=[to_found_listing(row) for row in page.rows],
         next_cursor=write_cursor(page.next, command) if page.next else None,
-        facets=show_facets(page.facets) if page.facets else None,
+        facets=to_facets(page.facets) if page.facets else None,
         similar=page.similar,
     )
     return Outcome(reply=found)

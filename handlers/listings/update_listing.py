@@ -2,7 +2,7 @@
 
 import msgspec
 
-from handlers.contract import Caller, Event, Outcome, Stores, Timer
+from handlers.contract import Caller, Event, Outcome, Stores
 from handlers.listings.changes import (
     FREE_IN_AUCTION,
     change_listing,
@@ -12,7 +12,8 @@ from handlers.listings.changes import (
     own_listing,
 )
 from handlers.listings.goods.verdicts import refuse_prohibited
-from handlers.listings.showing import show_listing, stock_value
+from handlers.listings.stated import lowered_fact
+from handlers.listings.views import stock_value, to_listing
 from protocols.listings.channels import listing_stream
 from protocols.listings.commands import ListingUpdated, UpdateListing
 from protocols.listings.refusals import CategoryNotFound
@@ -33,9 +34,9 @@ async def update_listing(command: UpdateListing, caller: Caller, stores: Stores,
     """
     before = own_listing(await lock_listing(stores.db, command.listing_id), caller.id)
     row = change_listing(before, command, now_ms)
-    shown = show_listing(row)
+    view = to_listing(row)
     if row is before:
-        return Outcome(reply=shown)
+        return Outcome(reply=view)
     changed = changed_columns(before, row)
     if changed - FREE_IN_AUCTION:
         check_auction(before, await read_open_auction(stores.db, row.listing_id))
@@ -47,10 +48,10 @@ async def update_listing(command: UpdateListing, caller: Caller, stores: Stores,
     if moved := row.quantity - before.quantity:
         await insert_movements(stores.db, [movement_of(row, "adjust", moved, now_ms)])
     fields = {_FIELD_OF_COLUMN.get(name, name) for name in changed - _BESIDE}
-    changes = {name: msgspec.to_builtins(getattr(shown, name)) for name in sorted(fields)}
+    changes = {name: msgspec.to_builtins(getattr(view, name)) for name in sorted(fields)}
     updated = ListingUpdated(by=caller.id, version=row.version, changes=changes)
     event = Event(listing_stream(row.listing_id), "listing_updated", updated, row.version)
     if row.status == "draft":
-        return Outcome(reply=shown, events=[event])
-    timers = [Timer("match_searches", row.listing_id, now_ms)] if is_cheaper(before, row) else []
-    return Outcome(reply=shown, events=[event], latest=[stock_value(row)], timers=timers)
+        return Outcome(reply=view, events=[event])
+    facts = [lowered_fact(row)] if is_cheaper(before, row) else []
+    return Outcome(reply=view, events=[event], latest=[stock_value(row)], facts=facts)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from handlers.contract import Caller, Event, Outcome, Stores
 from handlers.listings.changes import check_auction, own_listing
-from handlers.listings.showing import show_listing, stock_value
+from handlers.listings.views import stock_value, to_listing
 from protocols.listings.channels import listing_stream
 from protocols.listings.commands import ListingInAuction, ListingNotActive, ListingWithdrawn, WithdrawListing
 from storage.auctions.lookups import read_open_auction
@@ -18,7 +18,7 @@ async def withdraw_listing(command: WithdrawListing, caller: Caller, stores: Sto
     """
     before = own_listing(await lock_listing(stores.db, command.listing_id), caller.id)
     if before.status == "withdrawn":
-        return Outcome(reply=show_listing(before))
+        return Outcome(reply=to_listing(before))
     if before.status != "active":
         raise ListingNotActive(listing_status=before.status)
     auction = await read_open_auction(stores.db, before.listing_id)
@@ -31,4 +31,4 @@ async def withdraw_listing(command: WithdrawListing, caller: Caller, stores: Sto
     await update_listing_row(stores.db, row)
     withdrawn = ListingWithdrawn(by=caller.id, version=row.version)
     event = Event(listing_stream(row.listing_id), "listing_withdrawn", withdrawn, row.version)
-    return Outcome(reply=show_listing(row), events=[event], latest=[stock_value(row)])
+    return Outcome(reply=to_listing(row), events=[event], latest=[stock_value(row)])

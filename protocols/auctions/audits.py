@@ -1,4 +1,4 @@
-"""The words of checking an auction: its audit, and the commitments of sealed bids. Source: INTERFACE section 5."""
+"""Checking an auction on the wire: its audit, and the commitments of sealed bids."""
 
 from hashlib import sha256
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ from protocols.auctions.terms import DutchTerms, Format, IncrementRow, SoftClose
 from protocols.values import Currency, Timestamp
 
 
-class GetAudit(Struct, frozen=True):
+class GetAudit(Struct, frozen=True, kw_only=True):
     """Read all that is needed to check an auction's result, its events page by page."""
 
     auction_id: UUID
@@ -19,7 +19,7 @@ class GetAudit(Struct, frozen=True):
     limit: Annotated[int, Meta(ge=1, le=500)] = 500
 
 
-class AuditEvent(Struct, frozen=True, omit_defaults=True):
+class AuditEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A public event with the facts that the rules judged it by."""
 
     number: int

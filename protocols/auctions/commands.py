@@ -1,4 +1,4 @@
-"""The words of auctions on the wire: commands, replies, tables of events. Source: INTERFACE section 5."""
+"""Auctions on the wire: commands, replies, tables of events."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -17,7 +17,7 @@ from protocols.values import AmountMinor, Currency, Cursor, InputTime, Key, Page
 # -- Commands and queries ------------------------------------------------------------------------------------
 
 
-class OpenAuction(Struct, frozen=True):
+class OpenAuction(Struct, frozen=True, kw_only=True):
     """Put an own listing up for auction. Amounts are minor units of `currency`.
 
     Reverse: you ask for what the listing wants (a carriage, say) and pay the price; the lowest bid wins.
@@ -54,13 +54,13 @@ class OpenAuction(Struct, frozen=True):
     ] = 1
 
 
-class GetAuction(Struct, frozen=True):
+class GetAuction(Struct, frozen=True, kw_only=True):
     """Read one auction."""
 
     auction_id: UUID
 
 
-class PlaceBid(Struct, frozen=True):
+class PlaceBid(Struct, frozen=True, kw_only=True):
     """Bid up to `amount`, in a reverse auction down to it.
 
     English: kept secret, the server bids for you as little as it takes. Reverse: the least you would do it for, kept
@@ -82,7 +82,7 @@ class PlaceBid(Struct, frozen=True):
     ] = 1
 
 
-class ListBids(Struct, frozen=True):
+class ListBids(Struct, frozen=True, kw_only=True):
     """Read the bids of an auction, newest first."""
 
     auction_id: UUID
@@ -90,27 +90,27 @@ class ListBids(Struct, frozen=True):
     cursor: Cursor | None = None
 
 
-class BuyNow(Struct, frozen=True):
+class BuyNow(Struct, frozen=True, kw_only=True):
     """Buy at the buy-now price, a Dutch auction at the current price; the auction ends."""
 
     auction_id: UUID
     key: Key = ""
 
 
-class RetractBid(Struct, frozen=True):
+class RetractBid(Struct, frozen=True, kw_only=True):
     """Take a bid back: all own bids while more than twelve hours are left, later only the last one within an hour."""
 
     auction_id: UUID
     bid_id: UUID
 
 
-class CancelAuction(Struct, frozen=True):
+class CancelAuction(Struct, frozen=True, kw_only=True):
     """End an own auction without a sale: at any time without bids, else while at least twelve hours are left."""
 
     auction_id: UUID
 
 
-class ListAuctions(Struct, frozen=True):
+class ListAuctions(Struct, frozen=True, kw_only=True):
     """Read auctions, the soonest to end first. Filters combine; with one of them, and no status, live ones are read."""
 
     status: Status | None = None
@@ -198,14 +198,14 @@ class ListedAuction(AuctionSummary, frozen=True, kw_only=True):
     """Great-circle metres from `near` to the goods; null without it."""
 
 
-class AuctionList(Struct, frozen=True):
+class AuctionList(Struct, frozen=True, kw_only=True):
     """One page of auctions."""
 
     items: list[ListedAuction]
     next_cursor: str | None
 
 
-class BidReceipt(Struct, frozen=True, gc=False, omit_defaults=True):
+class BidReceipt(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A durable bid, and where the auction stood right after it."""
 
     bid_id: UUID
@@ -222,7 +222,7 @@ class BidReceipt(Struct, frozen=True, gc=False, omit_defaults=True):
     """Of a lot of several: how many units this bid gets as things stand."""
 
 
-class BidRecord(Struct, frozen=True, omit_defaults=True):
+class BidRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A past bid: the price it made, never the maximum behind it (your own excepted).
 
     The price of a sealed bid is the starting price until the bid is opened, then its amount.
@@ -242,14 +242,14 @@ class BidRecord(Struct, frozen=True, omit_defaults=True):
     """Of a lot of several: units asked for; of a sealed bid once it is opened."""
 
 
-class BidList(Struct, frozen=True):
+class BidList(Struct, frozen=True, kw_only=True):
     """One page of bids."""
 
     items: list[BidRecord]
     next_cursor: str | None
 
 
-class Retraction(Struct, frozen=True):
+class Retraction(Struct, frozen=True, kw_only=True):
     """What a retraction left standing."""
 
     auction_id: UUID

@@ -1,4 +1,4 @@
-"""What auctions say on their channels and to their users. Source: INTERFACE section 5."""
+"""The events of auctions: on their channels and on their users' personal channels."""
 
 from typing import Literal
 from uuid import UUID
@@ -12,7 +12,7 @@ from protocols.values import Currency, Timestamp
 # -- On `auctions:<auction_id>` ------------------------------------------------------------------------------
 
 
-class AuctionOpened(Struct, frozen=True, omit_defaults=True):
+class AuctionOpened(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Number 1 of every auction."""
 
     auction_id: UUID
@@ -33,20 +33,20 @@ class AuctionOpened(Struct, frozen=True, omit_defaults=True):
     bidders: Bidders = "anyone"
 
 
-class AuctionStarted(Struct, frozen=True):
+class AuctionStarted(Struct, frozen=True, kw_only=True):
     """A scheduled auction is live."""
 
     ends_at: Timestamp
 
 
-class UnitsHeld(Struct, frozen=True, gc=False):
+class UnitsHeld(Struct, frozen=True, kw_only=True, gc=False):
     """How many units a bidder would get now."""
 
     bidder: str
     units: int
 
 
-class BidPlaced(Struct, frozen=True, gc=False, omit_defaults=True):
+class BidPlaced(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A bid was recorded, also when nothing visible changed but the count.
 
     Of a sealed bid nothing is told but its commitment: price and minimum stay the starting price, nobody leads.
@@ -67,7 +67,7 @@ class BidPlaced(Struct, frozen=True, gc=False, omit_defaults=True):
     """Of an open lot of several: everybody whose units changed, 0 for who gets none any more."""
 
 
-class AuctionExtended(Struct, frozen=True, gc=False, omit_defaults=True):
+class AuctionExtended(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """A late bid moved the end: a bid on this lot, or on another one of its group."""
 
     ends_at: Timestamp
@@ -76,7 +76,7 @@ class AuctionExtended(Struct, frozen=True, gc=False, omit_defaults=True):
     by_group: bool = False
 
 
-class BidRetracted(Struct, frozen=True, omit_defaults=True):
+class BidRetracted(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Bids were taken back and the price follows the ones that stand."""
 
     bid_id: UUID
@@ -94,7 +94,7 @@ class BidRetracted(Struct, frozen=True, omit_defaults=True):
     """`not_covered`: they would lead now, and their bidder has too little free. `bidder_revoked`: by the seller."""
 
 
-class BidOpening(Struct, frozen=True, gc=False, omit_defaults=True):
+class BidOpening(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """What a commitment hid: `commitment_of(auction_id, bidder, amount, nonce)` gives it again."""
 
     offset: int
@@ -107,7 +107,7 @@ class BidOpening(Struct, frozen=True, gc=False, omit_defaults=True):
     """Of a lot of several: units asked for; the commitment covers it."""
 
 
-class BidsOpened(Struct, frozen=True):
+class BidsOpened(Struct, frozen=True, kw_only=True):
     """The standing bids of a sealed auction that has ended, by offset; many bids take several of these events."""
 
     openings: list[BidOpening]
@@ -117,7 +117,7 @@ class BidsOpened(Struct, frozen=True):
     """How many are opened by the events after this one."""
 
 
-class WinnerShare(Struct, frozen=True, gc=False):
+class WinnerShare(Struct, frozen=True, kw_only=True, gc=False):
     """What one of several winners (masked) gets: so many units, and the price for each."""
 
     winner: str
@@ -125,7 +125,7 @@ class WinnerShare(Struct, frozen=True, gc=False):
     price: int
 
 
-class AuctionClosed(Struct, frozen=True, omit_defaults=True):
+class AuctionClosed(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The auction is over; `winner` is masked and None unless one unit was sold."""
 
     outcome: Literal["sold", "unsold", "cancelled"]
@@ -142,7 +142,7 @@ class AuctionClosed(Struct, frozen=True, omit_defaults=True):
 # -- On `ticker:<auction_id>` --------------------------------------------------------------------------------
 
 
-class Ticker(Struct, frozen=True, gc=False):
+class Ticker(Struct, frozen=True, kw_only=True, gc=False):
     """The newest visible state."""
 
     price: int
@@ -156,7 +156,7 @@ class Ticker(Struct, frozen=True, gc=False):
 # -- On `personal:#<user_id>` --------------------------------------------------------------------------------
 
 
-class Outbid(Struct, frozen=True, gc=False, omit_defaults=True):
+class Outbid(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """You led this auction and do not any more, or get fewer units of it."""
 
     auction_id: UUID
@@ -166,7 +166,7 @@ class Outbid(Struct, frozen=True, gc=False, omit_defaults=True):
     """Of a lot of several: what you still get."""
 
 
-class LeadingAgain(Struct, frozen=True, omit_defaults=True):
+class LeadingAgain(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Another bidder retracted, and now you lead, or get more units."""
 
     auction_id: UUID
@@ -174,7 +174,7 @@ class LeadingAgain(Struct, frozen=True, omit_defaults=True):
     units: int = 1
 
 
-class AuctionWon(Struct, frozen=True, omit_defaults=True):
+class AuctionWon(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """You bought it; in a reverse auction you have the job, and are paid the price."""
 
     auction_id: UUID
@@ -185,7 +185,7 @@ class AuctionWon(Struct, frozen=True, omit_defaults=True):
     quantity: int = 1
 
 
-class AuctionLost(Struct, frozen=True):
+class AuctionLost(Struct, frozen=True, kw_only=True):
     """You bid on it and somebody else bought it, or nobody did."""
 
     auction_id: UUID
@@ -193,7 +193,7 @@ class AuctionLost(Struct, frozen=True):
     outcome: Literal["sold", "unsold", "cancelled"]
 
 
-class AuctionSold(Struct, frozen=True, omit_defaults=True):
+class AuctionSold(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Your auction found a buyer, in a reverse auction who does it; one of these for each of several."""
 
     auction_id: UUID
@@ -205,7 +205,7 @@ class AuctionSold(Struct, frozen=True, omit_defaults=True):
     quantity: int = 1
 
 
-class AuctionUnsold(Struct, frozen=True):
+class AuctionUnsold(Struct, frozen=True, kw_only=True):
     """Your auction ended without a buyer."""
 
     auction_id: UUID

@@ -23,13 +23,13 @@ LimitMinor = Annotated[int, Meta(ge=0, le=9_007_199_254_740_991)]
 # -- Commands and queries ------------------------------------------------------------------------------------
 
 
-class GetExposure(Struct, frozen=True):
+class GetExposure(Struct, frozen=True, kw_only=True):
     """Read how much you lead with in guarded auctions of a currency, and how much you may."""
 
     currency: Currency
 
 
-class SetExposureLimit(Struct, frozen=True):
+class SetExposureLimit(Struct, frozen=True, kw_only=True):
     """Give a user a limit in a currency; without one the default holds again.
 
     A limit below what is used takes no bid away: nothing is free until enough of them have ended or were outbid.
@@ -40,21 +40,21 @@ class SetExposureLimit(Struct, frozen=True):
     limit: LimitMinor | None = None
 
 
-class RequestApproval(Struct, frozen=True):
+class RequestApproval(Struct, frozen=True, kw_only=True):
     """Ask the seller of an auction of approved bidders to let you bid; asking again changes nothing."""
 
     auction_id: UUID
     message: Note = ""
 
 
-class ApproveBidder(Struct, frozen=True):
+class ApproveBidder(Struct, frozen=True, kw_only=True):
     """Let one who asked bid in your auction; also after a rejection or revocation."""
 
     auction_id: UUID
     bidder_id: UUID
 
 
-class RejectBidder(Struct, frozen=True):
+class RejectBidder(Struct, frozen=True, kw_only=True):
     """Do not let one who asked bid in your auction; you may approve later."""
 
     auction_id: UUID
@@ -62,7 +62,7 @@ class RejectBidder(Struct, frozen=True):
     reason: Reason
 
 
-class RevokeBidder(Struct, frozen=True):
+class RevokeBidder(Struct, frozen=True, kw_only=True):
     """Take an approval back. The bidder's standing bids go with it, while at least twelve hours are left."""
 
     auction_id: UUID
@@ -70,7 +70,7 @@ class RevokeBidder(Struct, frozen=True):
     reason: Reason
 
 
-class ListBidders(Struct, frozen=True):
+class ListBidders(Struct, frozen=True, kw_only=True):
     """Read who asked to bid in your auction, in the order they asked."""
 
     auction_id: UUID
@@ -79,7 +79,7 @@ class ListBidders(Struct, frozen=True):
     cursor: Cursor | None = None
 
 
-class BlockBidder(Struct, frozen=True):
+class BlockBidder(Struct, frozen=True, kw_only=True):
     """Keep somebody out of all your auctions, now and later: a user you know, or a mask you see in an auction of yours.
 
     Standing bids stay; no new ones are taken.
@@ -93,20 +93,20 @@ class BlockBidder(Struct, frozen=True):
     """For yourself; the bidder is not told."""
 
 
-class ListBlocks(Struct, frozen=True):
+class ListBlocks(Struct, frozen=True, kw_only=True):
     """Read whom you keep out, in the order you did it."""
 
     limit: PageLimit = 50
     cursor: Cursor | None = None
 
 
-class UnblockBidder(Struct, frozen=True):
+class UnblockBidder(Struct, frozen=True, kw_only=True):
     """Let somebody bid in your auctions again."""
 
     block_id: UUID
 
 
-class EndEarly(Struct, frozen=True):
+class EndEarly(Struct, frozen=True, kw_only=True):
     """End an own English or reverse auction at once by a sale to who leads, at the price of now, reserve or not.
 
     Of several units, to everybody who gets some as things stand.
@@ -118,7 +118,7 @@ class EndEarly(Struct, frozen=True):
 # -- Replies -------------------------------------------------------------------------------------------------
 
 
-class Exposure(Struct, frozen=True):
+class Exposure(Struct, frozen=True, kw_only=True):
     """What a user may lead with in all guarded auctions of a currency together."""
 
     user_id: UUID
@@ -147,7 +147,7 @@ class Approval(Struct, frozen=True, kw_only=True):
     decided_at: Timestamp | None
 
 
-class BidderList(Struct, frozen=True):
+class BidderList(Struct, frozen=True, kw_only=True):
     """One page of bidders."""
 
     items: list[Approval]
@@ -167,7 +167,7 @@ class Block(Struct, frozen=True, kw_only=True):
     at: Timestamp
 
 
-class BlockList(Struct, frozen=True):
+class BlockList(Struct, frozen=True, kw_only=True):
     """One page of blocks."""
 
     items: list[Block]
@@ -177,7 +177,7 @@ class BlockList(Struct, frozen=True):
 # -- Events on `personal:#<user_id>` -------------------------------------------------------------------------
 
 
-class ExposureLimitChanged(Struct, frozen=True):
+class ExposureLimitChanged(Struct, frozen=True, kw_only=True):
     """You may lead with another sum in guarded auctions of this currency."""
 
     currency: Currency
@@ -186,7 +186,7 @@ class ExposureLimitChanged(Struct, frozen=True):
     free: int
 
 
-class ApprovalRequested(Struct, frozen=True):
+class ApprovalRequested(Struct, frozen=True, kw_only=True):
     """Somebody asks to bid in your auction."""
 
     auction_id: UUID
@@ -194,7 +194,7 @@ class ApprovalRequested(Struct, frozen=True):
     message: str
 
 
-class ApprovalChanged(Struct, frozen=True):
+class ApprovalChanged(Struct, frozen=True, kw_only=True):
     """The seller decided whether you may bid in this auction."""
 
     auction_id: UUID
@@ -202,7 +202,7 @@ class ApprovalChanged(Struct, frozen=True):
     reason: str
 
 
-class BidsTakenBack(Struct, frozen=True):
+class BidsTakenBack(Struct, frozen=True, kw_only=True):
     """Bids of yours went without your asking: what you have free does not cover them, or the seller revoked you."""
 
     auction_id: UUID
@@ -211,13 +211,13 @@ class BidsTakenBack(Struct, frozen=True):
     """How many."""
 
 
-class BidderBlocked(Struct, frozen=True):
+class BidderBlocked(Struct, frozen=True, kw_only=True):
     """You keep somebody out of your auctions (told to you on all your devices, not to the bidder)."""
 
     block_id: UUID
 
 
-class BidderUnblocked(Struct, frozen=True):
+class BidderUnblocked(Struct, frozen=True, kw_only=True):
     """You let somebody bid in your auctions again."""
 
     block_id: UUID

@@ -1,4 +1,4 @@
-"""The words of increment tables. Source: INTERFACE section 5."""
+"""Increment tables on the wire."""
 
 from typing import Annotated
 
@@ -8,14 +8,14 @@ from protocols.auctions.terms import IncrementRow
 from protocols.values import Currency, PageLimit, Timestamp
 
 
-class SetIncrements(Struct, frozen=True):
+class SetIncrements(Struct, frozen=True, kw_only=True):
     """Replace a currency's increment table; open auctions keep the one they started with."""
 
     currency: Currency
     increments: Annotated[list[IncrementRow], Meta(min_length=1, max_length=64)]
 
 
-class GetIncrements(Struct, frozen=True):
+class GetIncrements(Struct, frozen=True, kw_only=True):
     """Read a currency's increment table and the ones before it."""
 
     currency: Currency
@@ -24,7 +24,7 @@ class GetIncrements(Struct, frozen=True):
     """Of the history, versions below this number."""
 
 
-class IncrementVersion(Struct, frozen=True):
+class IncrementVersion(Struct, frozen=True, kw_only=True):
     """One version of an increment table."""
 
     version: int
@@ -33,7 +33,7 @@ class IncrementVersion(Struct, frozen=True):
     set_at: Timestamp | None
 
 
-class IncrementTable(Struct, frozen=True):
+class IncrementTable(Struct, frozen=True, kw_only=True):
     """The table that auctions of a currency get now, and its history, newest first."""
 
     currency: Currency

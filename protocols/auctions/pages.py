@@ -11,7 +11,7 @@ from protocols.values import Position, Timestamp
 # -- Queries -------------------------------------------------------------------------------------------------
 
 
-class GetPage(Struct, frozen=True):
+class GetPage(Struct, frozen=True, kw_only=True):
     """Read all that an auction's page shows, as it was at one instant."""
 
     auction_id: UUID
@@ -29,7 +29,7 @@ class WatchedAuction(AuctionSummary, frozen=True, kw_only=True):
     remind_before_s: list[int]
 
 
-class WatchList(Struct, frozen=True):
+class WatchList(Struct, frozen=True, kw_only=True):
     """One page of your watch list."""
 
     items: list[WatchedAuction]
@@ -51,7 +51,7 @@ class PageListing(Struct, frozen=True, kw_only=True):
     version: int
 
 
-class PageSeller(Struct, frozen=True):
+class PageSeller(Struct, frozen=True, kw_only=True):
     """Who sells."""
 
     id: UUID

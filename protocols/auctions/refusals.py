@@ -1,4 +1,4 @@
-"""The refusals of auctions that more than one command gives. Source: INTERFACE section 5."""
+"""The refusals of auctions that more than one command gives."""
 
 from typing import Any, ClassVar
 

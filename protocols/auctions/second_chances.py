@@ -15,7 +15,7 @@ Units = Annotated[int, Meta(ge=1, le=100)]
 # -- Commands and queries ------------------------------------------------------------------------------------
 
 
-class OfferSecondChance(Struct, frozen=True):
+class OfferSecondChance(Struct, frozen=True, kw_only=True):
     """Offer to a bidder who did not get your closed auction, at that bidder's own best bid.
 
     Name the bidder by a bid, or by the place among those who did not get it (1: the runner-up). Best is the highest
@@ -35,26 +35,26 @@ class OfferSecondChance(Struct, frozen=True):
     """Units offered; unless given as many as there are and the bidder still lacks."""
 
 
-class AcceptSecondChance(Struct, frozen=True):
+class AcceptSecondChance(Struct, frozen=True, kw_only=True):
     """Buy at the price of an offer made to you, of a reverse auction do the job for it; all of its units or none."""
 
     offer_id: UUID
     key: Key = ""
 
 
-class DeclineSecondChance(Struct, frozen=True):
+class DeclineSecondChance(Struct, frozen=True, kw_only=True):
     """Turn down an offer made to you."""
 
     offer_id: UUID
 
 
-class WithdrawSecondChance(Struct, frozen=True):
+class WithdrawSecondChance(Struct, frozen=True, kw_only=True):
     """Take back an offer you made that was not accepted yet."""
 
     offer_id: UUID
 
 
-class ListSecondChances(Struct, frozen=True):
+class ListSecondChances(Struct, frozen=True, kw_only=True):
     """Read offers made to you, or those you made, newest first."""
 
     role: Literal["bidder", "seller"] = "bidder"
@@ -86,7 +86,7 @@ class SecondChance(Struct, frozen=True, kw_only=True):
     expires_at: Timestamp
 
 
-class SecondChanceList(Struct, frozen=True):
+class SecondChanceList(Struct, frozen=True, kw_only=True):
     """One page of offers."""
 
     items: list[SecondChance]
@@ -96,7 +96,7 @@ class SecondChanceList(Struct, frozen=True):
 # -- Events on `personal:#<user_id>` -------------------------------------------------------------------------
 
 
-class SecondChanceOffered(Struct, frozen=True):
+class SecondChanceOffered(Struct, frozen=True, kw_only=True):
     """You did not get this auction, and can still have the thing (in a reverse auction, the job) at your own bid."""
 
     offer_id: UUID
@@ -109,7 +109,7 @@ class SecondChanceOffered(Struct, frozen=True):
     quantity: int = 1
 
 
-class SecondChanceChanged(Struct, frozen=True):
+class SecondChanceChanged(Struct, frozen=True, kw_only=True):
     """An offer you made or got is not open any more; price and buyer are told of an accepted one."""
 
     offer_id: UUID

@@ -12,7 +12,7 @@ SignalKind = Literal["shielding", "one_seller", "never_wins", "shared_address"]
 SignalStatus = Literal["open", "confirmed", "dismissed"]
 
 
-class ListSignals(Struct, frozen=True):
+class ListSignals(Struct, frozen=True, kw_only=True):
     """Read signals of one status, newest first."""
 
     status: SignalStatus = "open"
@@ -21,7 +21,7 @@ class ListSignals(Struct, frozen=True):
     cursor: Cursor | None = None
 
 
-class ResolveSignal(Struct, frozen=True):
+class ResolveSignal(Struct, frozen=True, kw_only=True):
     """Say what looking into a signal found."""
 
     signal_id: UUID
@@ -48,14 +48,14 @@ class Signal(Struct, frozen=True, kw_only=True):
     resolved_at: Timestamp | None
 
 
-class SignalList(Struct, frozen=True):
+class SignalList(Struct, frozen=True, kw_only=True):
     """One page of signals."""
 
     items: list[Signal]
     next_cursor: str | None
 
 
-class SignalRaised(Struct, frozen=True):
+class SignalRaised(Struct, frozen=True, kw_only=True):
     """Number 1 of the stream of a signal."""
 
     signal_id: UUID
@@ -67,7 +67,7 @@ class SignalRaised(Struct, frozen=True):
     evidence: dict[str, int]
 
 
-class SignalResolved(Struct, frozen=True):
+class SignalResolved(Struct, frozen=True, kw_only=True):
     """Number 2: support looked into it."""
 
     signal_id: UUID

@@ -1,4 +1,4 @@
-"""What an auction is agreed on: the words that its commands, replies and events share. Source: INTERFACE section 5."""
+"""The terms of an auction: types that its commands, replies and events share."""
 
 from typing import Annotated, Literal
 
@@ -20,7 +20,7 @@ NextBid = Annotated[
 ]
 
 
-class SoftClose(Struct, frozen=True):
+class SoftClose(Struct, frozen=True, kw_only=True):
     """A bid in the last `window_s` moves the end to `extend_s` from now, at most `max_extensions` times."""
 
     window_s: Annotated[int, Meta(ge=30, le=1800)] = 120
@@ -28,7 +28,7 @@ class SoftClose(Struct, frozen=True):
     max_extensions: Annotated[int, Meta(ge=1, le=1000)] = 10
 
 
-class DutchTerms(Struct, frozen=True):
+class DutchTerms(Struct, frozen=True, kw_only=True):
     """How a Dutch auction's price falls: by `step` every `tick_s` from the start, never below `floor_price`."""
 
     floor_price: AmountMinor

@@ -20,7 +20,7 @@ YourState = Literal["none", "leading", "outbid", "sealed", "won", "lost"]
 # -- Commands and queries ------------------------------------------------------------------------------------
 
 
-class WatchAuction(Struct, frozen=True):
+class WatchAuction(Struct, frozen=True, kw_only=True):
     """Have an auction in your watch list and be reminded before its end; repeating it changes what is given."""
 
     auction_id: UUID
@@ -28,13 +28,13 @@ class WatchAuction(Struct, frozen=True):
     """None keeps what was chosen, at first ten minutes before the end."""
 
 
-class UnwatchAuction(Struct, frozen=True):
+class UnwatchAuction(Struct, frozen=True, kw_only=True):
     """Have an auction out of your watch list; repeating it changes nothing."""
 
     auction_id: UUID
 
 
-class ListWatched(Struct, frozen=True):
+class ListWatched(Struct, frozen=True, kw_only=True):
     """Read what you watch: open auctions, the soonest to end first, then those that are over, the latest first."""
 
     show: Literal["all", "open", "over"] = "all"
@@ -45,7 +45,7 @@ class ListWatched(Struct, frozen=True):
 # -- Replies -------------------------------------------------------------------------------------------------
 
 
-class Watch(Struct, frozen=True):
+class Watch(Struct, frozen=True, kw_only=True):
     """Whether you watch an auction."""
 
     auction_id: UUID
@@ -57,7 +57,7 @@ class Watch(Struct, frozen=True):
 # -- Events on `personal:#<user_id>` -------------------------------------------------------------------------
 
 
-class EndingSoon(Struct, frozen=True, gc=False):
+class EndingSoon(Struct, frozen=True, kw_only=True, gc=False):
     """An auction you watch or bid on ends within the time you chose; told once per time, extended or not."""
 
     auction_id: UUID
@@ -71,7 +71,7 @@ class EndingSoon(Struct, frozen=True, gc=False):
     your_state: YourState
 
 
-class WatchedAuctionStarted(Struct, frozen=True, gc=False):
+class WatchedAuctionStarted(Struct, frozen=True, kw_only=True, gc=False):
     """A scheduled auction you watch takes bids now."""
 
     auction_id: UUID

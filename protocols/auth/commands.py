@@ -1,4 +1,4 @@
-"""Auth on the wire: accounts, sessions, tokens. Source: INTERFACE section 3, FEATURES section 1 and rule 7.
+"""Auth on the wire: accounts, sessions, tokens.
 
 The first four routes are REST only: a socket is opened with the token they give.
 """

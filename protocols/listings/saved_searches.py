@@ -94,7 +94,7 @@ class SavedSearches(Struct, frozen=True, kw_only=True):
 # -- Events (personal) -------------------------------------------------------------------------------------------------
 
 
-class MatchedSearch(Struct, frozen=True):
+class MatchedSearch(Struct, frozen=True, kw_only=True):
     """A saved search that a listing fits."""
 
     id: UUID

@@ -38,7 +38,7 @@ class StockLevel:
             return None
         return Money(self.price_minor, self.currency)
 
-    def shown(self) -> Stock:
+    def to_view(self) -> Stock:
         """Return what watchers of the listing see."""
         return Stock(price=self.price, saleable=self.saleable, version=self.version, status=self.status)
 

@@ -1,4 +1,4 @@
-"""What both lanes have in common: readers, pins, the moment a channel became ready; and the hub as they see it."""
+"""What replayed and latest channels share: readers, pins, readiness; and the parts of the hub that they use."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -13,10 +13,10 @@ Observer = Callable[[str, Entry], None]
 
 
 class HubContext:
-    """What a channel works with; one per hub."""
+    """The parts of a hub that its channels and trackers use."""
 
     def __init__(self, log: Log, fanout: Fanout, limits: Limits, counters: Counters) -> None:
-        """Bundle the parts."""
+        """Keep the parts."""
         self.log, self.fanout, self.limits, self.counters = log, fanout, limits, counters
         self.loop = fanout.loop
         self.fill_slots = asyncio.Semaphore(limits.fills_at_once)
@@ -25,7 +25,7 @@ class HubContext:
         self.push_ids = count(1)
 
     def start(self, work: "asyncio._CoroutineLike[None]") -> asyncio.Task[None]:
-        """Run work beside the event loop's callbacks and hold on to it."""
+        """Run a coroutine in a task that is kept until it ends, and cancelled when the hub stops."""
         task = self.loop.create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
@@ -43,29 +43,29 @@ class Channel:
         """Start without readers and not ready."""
         self.name, self.context = name, context
         self.push_id = next(context.push_ids)
-        """The number that names the channel to clients that offered compaction; the same for all of them."""
+        """The number that replaces the channel's name in pushes to clients that asked for compaction."""
         self.audience = Audience(name)
         self.ready: asyncio.Future[None] | None = context.loop.create_future()
-        """Set until the channel's state is known; subscribers wait for it."""
+        """Subscribers wait for it; None once the channel is open. It holds the error when opening failed."""
         self.pins = 0
-        """Subscriptions under way: the channel must stay."""
+        """Subscribes under way: the channel must not close."""
         self.idle_at_s = 0.0
-        """Loop time at which the last reader left."""
+        """Loop time at which it had no readers and no pins any more."""
 
     def deliver(self, entries: Sequence[Entry]) -> None:
         """Take entries from the bus."""
         raise NotImplementedError
 
     def remove(self, writer: Writer) -> None:
-        """Let a reader go; what it had coming this tick still goes out."""
+        """Remove a reader; publications of this tick are still sent to it."""
         raise NotImplementedError
 
     def audiences(self) -> Sequence[Audience]:
-        """Return who reads, in the groups that are served alike."""
+        """Return the readers, grouped by how they are served."""
         return (self.audience,)
 
     def in_use(self) -> bool:
-        """Whether anybody reads or is about to."""
+        """Whether it has readers or pins."""
         raise NotImplementedError
 
     def close(self) -> None:

@@ -1,26 +1,26 @@
-"""Fossil delta: a text as the pieces it shares with the one before it, and what is new.
+"""Fossil delta: a text as copies from the text before it, and inserted bytes.
 
 Form: size of the target, newline, then `n@off,` (copy from the source) and `n:bytes` (insert), then the target's
-checksum and `;`, numbers in base 64. The delta of a JSON client travels inside a JSON string, so new pieces begin and
-end at code points when both texts are UTF-8. Source: PROTOCOL 9.
+checksum and `;`, numbers in base 64. For JSON clients the delta is part of a JSON string, so inserts begin and end at
+code points when both texts are UTF-8. Source: the delta format of the Fossil version control system.
 """
 
 import struct
 
 BLOCK = 16
-"""Bytes that must agree before a copy is worth looking at."""
+"""Bytes that must be equal before a copy is considered."""
 _TRIES = 4
-"""Places with the same block that are compared for the longest copy."""
+"""Offsets with the same block that are compared for the longest copy."""
 _DIGITS = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~"
 _VALUES = {digit: value for value, digit in enumerate(_DIGITS)}
 
 
 class DeltaError(ValueError):
-    """The bytes are no delta, or one of another source."""
+    """The bytes are no delta, or a delta from another source."""
 
 
 def make_delta(source: bytes, target: bytes) -> bytes:
-    """Return a delta that makes `target` of `source`. Cost: a step per byte of both."""
+    """Return a delta that turns `source` into `target`. Cost: linear in both."""
     parts = [_number(len(target)), b"\n"]
     done = 0
     for start, end, offset in _copies(source, target):
@@ -50,7 +50,7 @@ def apply_delta(source: bytes, delta: bytes) -> bytes:
         elif command == b"@":
             offset, at = _read_number(delta, at)
             if delta[at : at + 1] != b"," or offset + number > len(source):
-                raise DeltaError("a copy from nowhere")
+                raise DeltaError("a copy from outside the source")
             parts.append(source[offset : offset + number])
             at += 1
         elif command == b";":
@@ -63,21 +63,21 @@ def apply_delta(source: bytes, delta: bytes) -> bytes:
 
 
 def _copies(source: bytes, target: bytes) -> list[tuple[int, int, int]]:
-    """Return (start, end, offset in source) of the pieces of the target to copy, ascending, not overlapping."""
+    """Return (start, end, offset in source) of the parts of the target to copy, ascending, not overlapping."""
     index: dict[bytes, list[int]] = {}
     for offset in range(0, len(source) - BLOCK + 1, BLOCK):
-        places = index.setdefault(source[offset : offset + BLOCK], [])
-        if len(places) < _TRIES:
-            places.append(offset)
+        offsets = index.setdefault(source[offset : offset + BLOCK], [])
+        if len(offsets) < _TRIES:
+            offsets.append(offset)
     found: list[tuple[int, int, int]] = []
     done = at = 0
-    # What the ends have in common needs no index, and may be shorter than a block lets see.
+    # Common beginnings and ends are found without the index, also those shorter than a block.
     if head := _run(source, target, 0, 0):
         done = at = _add(found, target, 0, head, 0)
     while at + BLOCK <= len(target):
-        places_here = index.get(target[at : at + BLOCK])
+        candidates = index.get(target[at : at + BLOCK])
         best = (0, 0, 0)
-        for offset in places_here or ():
+        for offset in candidates or ():
             back = _run_back(source, target, offset, at, done)
             length = back + _run(source, target, offset, at)
             best = max(best, (length, at - back, offset - back))
@@ -86,14 +86,14 @@ def _copies(source: bytes, target: bytes) -> list[tuple[int, int, int]]:
         if end > at:
             done = at = end
         else:
-            at = max(at + 1, start + length - BLOCK)  # what is not worth a copy is measured once
+            at = max(at + 1, start + length - BLOCK)  # a run that is no worthwhile copy is measured once
     back = _run_back(source, target, len(source), len(target), done)
     _add(found, target, len(target) - back, len(target), len(source) - back)
     return found
 
 
 def _add(found: list[tuple[int, int, int]], target: bytes, start: int, end: int, offset: int) -> int:
-    """Keep a copy, cut to code points, unless saying it takes as much as it saves; return where it ends, or 0."""
+    """Keep a copy, cut to code points, unless it takes as many bytes as it saves; return where it ends, or 0."""
     first = start
     while start < end and target[start] & 0xC0 == 0x80:
         start += 1
@@ -107,7 +107,7 @@ def _add(found: list[tuple[int, int, int]], target: bytes, start: int, end: int,
 
 
 def _run(source: bytes, target: bytes, offset: int, at: int) -> int:
-    """Return how many bytes agree from here on."""
+    """Return how many bytes are equal from these offsets on."""
     most = min(len(source) - offset, len(target) - at)
     length, step = 0, 32
     while length < most:
@@ -124,7 +124,7 @@ def _run(source: bytes, target: bytes, offset: int, at: int) -> int:
 
 
 def _run_back(source: bytes, target: bytes, offset: int, at: int, done: int) -> int:
-    """Return how many bytes before these places agree, no further back than `done` in the target."""
+    """Return how many bytes before these offsets are equal, no further back than `done` in the target."""
     most = min(offset, at - done)
     length = 0
     while length < most and source[offset - length - 1] == target[at - length - 1]:

@@ -1,12 +1,11 @@
-"""From a channel's publications to its readers: encoded, framed and joined once per format and tick.
+"""Fan-out: publications of a channel are encoded and framed once per format and tick, then sent to all its readers.
 
-Readers that asked for deltas, a tags filter or short channel names are in groups of their own, one per wish, encoded
-once per group; all others never notice.
+Readers that asked for deltas, a tags filter or compaction are in groups of their own, one per style. Publications are
+encoded once per group; readers without such a style cost nothing more.
 """
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import NamedTuple
 
 from realtime.channels.publication import Publication, encode_for_delta, find_deltas
@@ -17,17 +16,15 @@ from realtime.ports import Entry
 from realtime.transport.frames import BINARY, TEXT, build_frame
 from realtime.transport.writer import Counters, Flusher, Writer
 
-Readers = Mapping[Writer, Callable[[bytes], None]]
-"""Readers and their transports' `write`, in the order they came: a set's order would cost a microsecond a write."""
-
-_NOBODY: Readers = MappingProxyType({})
+Readers = dict[Writer, Callable[[bytes], None]]
+"""Readers and their transports' `write`, in order of subscribing: a set's order costs a microsecond a write."""
 
 
 class Style(NamedTuple):
-    """What a subscription asked for beside the ordinary."""
+    """The form in which a subscription gets its publications."""
 
     push_id: int = 0
-    """The number pushes name the channel by; 0: they name it by its name."""
+    """The number that replaces the channel's name in pushes; 0: the name itself."""
     delta: bool = False
     tags: TagsFilter | None = None
 
@@ -43,63 +40,66 @@ class Group:
     def __init__(self, codec: Codec, style: Style) -> None:
         """Start without readers."""
         self.codec, self.style = codec, style
-        self.readers: dict[Writer, Callable[[bytes], None]] = {}
+        self.readers: Readers = {}
         self.fresh: set[Writer] = set()
-        """Those with delta who did not get the publication before the next one: they need that whole."""
+        """Readers with delta that lack the previous publication: they get the next one whole."""
 
 
 class Audience:
-    """The readers of one channel, and what this tick has for them."""
+    """The readers of one channel and the publications of this tick for them."""
 
     __slots__ = ("base", "binary", "groups", "missed", "name", "pending", "text")
 
     def __init__(self, name: str, missed: Callable[[Writer, list[Publication]], None] | None = None) -> None:
-        """Start without readers; `missed` takes publications that a full reader shall not queue."""
+        """Start without readers; `missed` is called instead of queueing publications for a reader that is paused."""
         self.name = name
-        self.text = self.binary = _NOBODY
+        self.text: Readers | None = None
+        self.binary: Readers | None = None
+        """Readers of plain style, by format; None as long as there are none: most channels have one of the two."""
         self.pending: list[Publication] | None = None
         self.missed = missed
         self.groups: dict[tuple[bool, Style], Group] | None = None
-        """Readers with wishes; None as long as there are none."""
+        """Readers of other styles; None as long as there are none."""
         self.base: bytes | None = None
-        """The last payload readers with delta got, but for those that are fresh."""
+        """The last payload that readers with delta got, except those in `Group.fresh`."""
 
     def __bool__(self) -> bool:
-        """Whether anybody reads."""
+        """Whether there are readers."""
         return bool(self.text or self.binary or self.groups)
 
     def __len__(self) -> int:
-        """How many read."""
-        wishing = sum(len(group.readers) for group in self.groups.values()) if self.groups else 0
-        return len(self.text) + len(self.binary) + wishing
+        """How many readers there are."""
+        styled = sum(len(group.readers) for group in self.groups.values()) if self.groups else 0
+        return len(self.text or ()) + len(self.binary or ()) + styled
 
     def readers(self) -> Iterator[Writer]:
-        """Return everybody who reads."""
-        yield from self.text
-        yield from self.binary
+        """Return all readers."""
+        yield from self.text or ()
+        yield from self.binary or ()
         for group in self.groups.values() if self.groups else ():
             yield from group.readers
 
     def add(self, writer: Writer, style: Style = PLAIN, base: Publication | None = None) -> None:
-        """Let a reader in; `Fanout.settle` first, or it gets this tick's publications twice.
+        """Add a reader; call `Fanout.settle` first, or the reader gets this tick's publications twice.
 
         `base`: the channel's newest publication, when a reader with delta has got it.
         """
         if style != PLAIN:
             self._add_to_group(writer, style, base)
             return
-        readers = self.binary if writer.codec.binary else self.text
-        if isinstance(readers, dict):
-            readers[writer] = writer.write
-        elif writer.codec.binary:
-            self.binary = {writer: writer.write}
+        if writer.codec.binary:
+            if self.binary is None:
+                self.binary = {}
+            self.binary[writer] = writer.write
         else:
-            self.text = {writer: writer.write}
+            if self.text is None:
+                self.text = {}
+            self.text[writer] = writer.write
 
     def discard(self, writer: Writer) -> None:
-        """Let a reader go."""
+        """Remove a reader."""
         readers = self.binary if writer.codec.binary else self.text
-        if isinstance(readers, dict) and readers.pop(writer, None) is not None:
+        if readers is not None and readers.pop(writer, None) is not None:
             return
         for key, group in list(self.groups.items()) if self.groups else ():
             if group.readers.pop(writer, None) is not None:
@@ -123,7 +123,7 @@ class Audience:
         elif style.delta:
             group.fresh.add(writer)
 
-    def everybody(self) -> Iterator[tuple[Readers, Codec, Style]]:
+    def by_style(self) -> Iterator[tuple[Readers, Codec, Style]]:
         """Return all readers by format and style."""
         for readers, codec in ((self.text, JSON), (self.binary, PROTOBUF)):
             if readers:
@@ -132,8 +132,8 @@ class Audience:
             yield group.readers, group.codec, group.style
 
     def encode_alone(self, writer: Writer, publications: Sequence[Publication]) -> bytes:
-        """Return ready frames in the form one reader asked for, which knows none before them."""
-        for readers, codec, style in self.everybody():
+        """Return ready frames in the style of one reader, which has no publication before these."""
+        for readers, codec, style in self.by_style():
             if writer in readers:
                 kept = keep(style, publications)
                 if not style.delta:
@@ -150,10 +150,10 @@ class Fanout(Flusher):
         super().__init__(loop, limits, counters)
         self.audiences: list[Audience] = []
         self._alone = False
-        """What is settled now is all that this tick brings its readers, beside what is queued already."""
+        """Only one audience has publications in this tick, so its readers get nothing else."""
 
     def publish(self, audience: Audience, publication: Publication) -> None:
-        """Queue a publication for everyone who reads now."""
+        """Queue a publication for the present readers."""
         if audience.pending is None:
             audience.pending = [publication]
             self.audiences.append(audience)
@@ -163,25 +163,25 @@ class Fanout(Flusher):
             audience.pending.append(publication)
 
     def settle(self, audience: Audience) -> None:
-        """Hand what is pending to today's readers, before one joins or leaves."""
+        """Send pending publications to the present readers; call it before one is added or removed."""
         publications, audience.pending = audience.pending, None
         if not publications:
             return
         for readers, codec in ((audience.text, JSON), (audience.binary, PROTOBUF)):
             if readers:
-                self._spread(audience, readers, encode_chunk(codec, audience.name, publications))
+                self._send_to_all(audience, readers, encode_chunk(codec, audience.name, publications))
                 if audience.missed is not None:
                     self._note_missed(audience, readers, publications)
                 self.counters.deliveries += len(publications) * len(readers)
         if audience.groups is not None:
             self._settle_groups(audience, audience.groups, publications)
 
-    def signal(self, audience: Audience, sign: Entry) -> None:
-        """Tell everyone who reads now that a client came or went."""
+    def publish_presence(self, audience: Audience, change: Entry) -> None:
+        """Send the join or leave of a client to the present readers."""
         self.settle(audience)
-        for readers, codec, style in audience.everybody():
-            message = codec.push_presence(audience.name, sign.key, sign.data, style.push_id)
-            self._spread(audience, readers, build_frame(message, BINARY if codec.binary else TEXT))
+        for readers, codec, style in audience.by_style():
+            message = codec.push_presence(audience.name, change.key, change.data, style.push_id)
+            self._send_to_all(audience, readers, build_frame(message, BINARY if codec.binary else TEXT))
 
     def _settle_groups(
         self,
@@ -189,7 +189,7 @@ class Fanout(Flusher):
         groups: Mapping[tuple[bool, Style], Group],
         publications: list[Publication],
     ) -> None:
-        """Encode for each group what its readers asked for."""
+        """Encode and send to each group in its style."""
         deltas: list[bytes | None] = []
         for group in groups.values():
             style, codec = group.style, group.codec
@@ -198,7 +198,9 @@ class Fanout(Flusher):
                 self._settle_delta(audience, group, publications, deltas)
                 kept: Sequence[Publication] = publications
             elif kept := keep(style, publications):
-                self._spread(audience, group.readers, encode_chunk(codec, audience.name, kept, style.push_id))
+                self._send_to_all(
+                    audience, group.readers, encode_chunk(codec, audience.name, kept, style.push_id)
+                )
             self.counters.deliveries += len(kept) * len(group.readers)
             if audience.missed is not None and kept:
                 self._note_missed(audience, group.readers, list(kept))
@@ -213,7 +215,7 @@ class Fanout(Flusher):
         publications: Sequence[Publication],
         deltas: Sequence[bytes | None],
     ) -> None:
-        """Send deltas to who has the publication before, and the first one whole to who has not."""
+        """Send deltas to readers that have the previous publication; to others the first one whole."""
         codec, push_id = group.codec, group.style.push_id
         messages = [p.encoded_for_delta(codec, delta) for p, delta in zip(publications, deltas, strict=True)]
         readers: Readers = group.readers
@@ -222,22 +224,22 @@ class Fanout(Flusher):
             readers = {writer: write for writer, write in readers.items() if writer not in group.fresh}
             group.fresh.clear()
             whole = [publications[0].encoded_for_delta(codec, None), *messages[1:]]
-            self._spread(audience, fresh, frame_chunk(codec, audience.name, whole, push_id))
+            self._send_to_all(audience, fresh, frame_chunk(codec, audience.name, whole, push_id))
         if readers:
-            self._spread(audience, readers, frame_chunk(codec, audience.name, messages, push_id))
+            self._send_to_all(audience, readers, frame_chunk(codec, audience.name, messages, push_id))
 
     def distribute(self) -> None:
-        """Put what the tick has published into the outgoing bytes of its readers."""
+        """Move the publications of this tick into the outgoing bytes of their readers."""
         audiences, self.audiences = self.audiences, []
-        # With one channel in the tick a connection's bytes are complete: no queue, write at once (a tenth cheaper).
+        # With one audience in the tick a connection's bytes are complete: writing at once is a tenth cheaper.
         self._alone = len(audiences) == 1
         for audience in audiences:
             if audience.pending:
                 self.settle(audience)
         self._alone = False
 
-    def _spread(self, audience: Audience, readers: Readers, chunk: bytes) -> None:
-        """Append ready bytes to each reader; this loop is the cost of a delivery."""
+    def _send_to_all(self, audience: Audience, readers: Readers, chunk: bytes) -> None:
+        """Append ready frames to the outgoing bytes of each reader; this loop is the cost of a delivery."""
         dirty = self.dirty
         if self._alone and not dirty and not self.full:
             self._write_all(readers, chunk)
@@ -252,8 +254,8 @@ class Fanout(Flusher):
                 elif alone:
                     try:
                         write(chunk)
-                    except Exception:  # noqa: BLE001 - one broken transport must not cost the others their bytes
-                        self.broken(writer)
+                    except Exception:  # noqa: BLE001 - one broken transport must not stop the others
+                        self.on_write_failed(writer)
                     continue
                 writer.out = chunk
                 dirty.append(writer)
@@ -264,12 +266,14 @@ class Fanout(Flusher):
             self.schedule()
 
     def _write_all(self, readers: Readers, chunk: bytes) -> None:
-        """Write to readers of whom none has anything queued, without as much as a look at them."""
+        """Write to readers without anything queued; nothing of them is looked at but `write`."""
         for write in readers.values():
             try:
                 write(chunk)
-            except Exception:  # noqa: BLE001 - one broken transport must not cost the others their bytes
-                self.broken(next(writer for writer, its_write in readers.items() if its_write is write))
+            except Exception:  # noqa: BLE001 - one broken transport must not stop the others
+                self.on_write_failed(
+                    next(writer for writer, its_write in readers.items() if its_write is write)
+                )
         self.counters.bytes_sent += len(chunk) * len(readers)
 
     @staticmethod

@@ -1,8 +1,8 @@
 """A latest channel on this process: only the newest value per key matters.
 
-Readers are grouped by the interval their rule allows; a group shows a value at once, then the newest one at most once
-per interval, and always the last. One timer per group, and only while a value waits. A reader whose socket is full
-gets nothing until it drains, then the newest of each key it missed.
+Readers are grouped by the interval of their rule. A group gets a value at once, then the newest one at most once per
+interval, and always the last one. A group has one timer, and only while a value waits. A reader whose socket is full
+gets nothing until the socket has drained, then the newest value of each key it missed.
 """
 
 import asyncio
@@ -25,16 +25,18 @@ class LatestGroup:
         self.context, self.interval_s = channel.context, interval_s
         self.audience = Audience(channel.name, channel.note_missed)
         self._shown: dict[str, tuple[float, Publication]] = {}
-        """When each key was shown last, and what."""
+        """When each key was sent last, and which value."""
         self._waiting: dict[str, Publication] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def offer(self, publication: Publication) -> None:
-        """Show a newer value now, or when its interval is over."""
+        """Send a newer value now, or when the interval of its key is over."""
         key, now_s = publication.key, self.context.loop.time()
         shown = self._shown.get(key)
         if shown is None or now_s - shown[0] >= self.interval_s:
-            self._waiting.pop(key, None)  # its timer is late: what it would show is older than this
+            self._waiting.pop(
+                key, None
+            )  # its timer is late, and the value it would send is older than this one
             self._show(publication, now_s)
             return
         self._waiting[key] = publication
@@ -42,7 +44,7 @@ class LatestGroup:
             self._timer = self.context.loop.call_at(shown[0] + self.interval_s, self._show_waiting)
 
     def visible(self, publication: Publication) -> Publication:
-        """Return what a reader who joins now may see of this key: the trailing value comes in its time."""
+        """Return the value of this key that a new reader gets: a waiting one is sent later."""
         if publication.key in self._waiting:
             return self._shown[publication.key][1]
         return publication
@@ -53,9 +55,9 @@ class LatestGroup:
         self.context.fanout.publish(self.audience, publication)
 
     def _show_waiting(self) -> None:
-        """Show what is due; forget keys that are quiet."""
+        """Send the values that are due; drop keys without a waiting value."""
         self._timer = None
-        # The clock may stand a hair before the instant the timer was set for.
+        # Timers may run slightly before the instant they were set for.
         now_s = self.context.loop.time() + 0.001
         for key in [k for k in self._waiting if now_s - self._shown[k][0] >= self.interval_s]:
             self._show(self._waiting.pop(key), now_s)
@@ -66,14 +68,14 @@ class LatestGroup:
             self._shown = {k: s for k, s in self._shown.items() if now_s - s[0] < self.interval_s}
 
     def close(self) -> None:
-        """Show nothing more."""
+        """Stop the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
 
 class LatestChannel(Channel):
-    """The newest values of one channel and who reads them how often."""
+    """The newest values of one channel, and its readers by interval."""
 
     __slots__ = ("groups", "missed", "values")
 
@@ -88,11 +90,11 @@ class LatestChannel(Channel):
         """Keys that changed while a reader's socket was full."""
 
     def deliver(self, entries: Sequence[Entry]) -> None:
-        """Take newer values; older than shown ones are dropped."""
+        """Take newer values; those older than a known one are dropped."""
         for entry in entries:
             if not entry.number:
                 for group in self.groups.values():
-                    self.context.fanout.signal(group.audience, entry)
+                    self.context.fanout.publish_presence(group.audience, entry)
                 continue
             known = self.values.get(entry.key)
             if known is not None:
@@ -110,7 +112,7 @@ class LatestChannel(Channel):
                     group.offer(publication)
 
     def current(self, interval_ms: int) -> list[Publication]:
-        """Return what a reader who joins now sees, ascending by number."""
+        """Return what a new reader gets, ascending by number."""
         group = self.groups.get(interval_ms)
         values = self.values.values()
         visible = [group.visible(value) for value in values] if group else list(values)
@@ -121,7 +123,7 @@ class LatestChannel(Channel):
         return max((value.number for value in self.values.values()), default=0)
 
     def add(self, writer: Writer, interval_ms: int, style: Style = PLAIN) -> None:
-        """Let a reader in."""
+        """Add a reader."""
         group = self.groups.get(interval_ms)
         if group is None:
             group = self.groups[interval_ms] = LatestGroup(self, interval_ms / 1000)
@@ -129,7 +131,7 @@ class LatestChannel(Channel):
         group.audience.add(writer, style)
 
     def remove(self, writer: Writer) -> None:
-        """Let a reader go; what it had coming this tick still goes out."""
+        """Remove a reader; publications of this tick are still sent to it."""
         if self.missed:
             self.missed.pop(writer, None)
         for interval_ms, group in list(self.groups.items()):
@@ -140,13 +142,13 @@ class LatestChannel(Channel):
                 del self.groups[interval_ms]
 
     def note_missed(self, writer: Writer, publications: list[Publication]) -> None:
-        """A reader's socket is full: remember which keys it has to see afterwards."""
+        """Remember the keys that a reader with a full socket misses."""
         if self.missed is None:
             self.missed = {}
         self.missed.setdefault(writer, set()).update(publication.key for publication in publications)
 
     def catch_up(self, writer: Writer) -> None:
-        """A reader's socket has drained: send the newest of each key it missed."""
+        """Send a reader whose socket has drained the newest value of each key it missed."""
         keys = self.missed.pop(writer, None) if self.missed else None
         newest = [self.values[key] for key in keys or () if key in self.values]
         if newest:
@@ -157,11 +159,11 @@ class LatestChannel(Channel):
             self.context.counters.deliveries += len(newest)
 
     def audiences(self) -> Sequence[Audience]:
-        """Return who reads, by how often."""
+        """Return the readers, by interval."""
         return [group.audience for group in self.groups.values()]
 
     def in_use(self) -> bool:
-        """Whether anybody reads or is about to."""
+        """Whether it has readers or pins."""
         return bool(self.pins or self.groups)
 
     def close(self) -> None:

@@ -1,9 +1,9 @@
 """A replayed channel on this process: every number exactly once, in order, to every subscriber.
 
-The bus is best effort, so a number that does not follow `head` waits a moment (two processes publish concurrently) and
-then the log fills the gap. Nothing is ever skipped: while the log is out of reach the gap stays and is retried.
-`head` is the last number handed to the readers; the ring ends at `head`. Readers join synchronously at `head`, after
-their recovery was read, so nothing needs to be buffered per subscriber. Source: DESIGN 4, PROTOCOL 7.
+`head` is the last number sent to the readers; the ring ends at `head`. The bus is best effort and two processes may
+publish at the same time, so a number that does not follow `head` is held for a moment; then the log fills the gap.
+Numbers are never skipped: while the log is out of reach the gap is retried. Readers are added at `head` in one step
+after their recovery was read, so nothing is buffered per subscriber.
 """
 
 import asyncio
@@ -45,18 +45,18 @@ class ReplayedChannel(Channel):
         """The highest number known to exist."""
         self.ring: Ring | None = None
         self._held: dict[int, Entry] | None = None
-        """Publications that came before an earlier one."""
+        """Publications that arrived before an earlier one."""
         self._gap_timer: asyncio.TimerHandle | None = None
         self._filling: asyncio.Task[None] | None = None
         self._covering: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[int] | None = None
         self._wanted = 0
-        """The offset from which `_covering` shall make the ring complete."""
+        """The offset to which `_covering` extends the ring."""
 
     # Publications in.
 
     def opened(self, head: int) -> None:
-        """The log said how far the channel is; go on from there."""
+        """Begin after the newest number of the log."""
         self.head = head
         self.target = max(self.target, head)
         if self._held:
@@ -70,7 +70,7 @@ class ReplayedChannel(Channel):
             if number == self.head + 1 and self.head >= 0:
                 self._append(entry)
             elif not number:
-                self.context.fanout.signal(self.audience, entry)
+                self.context.fanout.publish_presence(self.audience, entry)
             elif number > self.head:
                 self._hold(entry)
             else:
@@ -94,7 +94,7 @@ class ReplayedChannel(Channel):
             await asyncio.shield(self._filling)
 
     def _append(self, entry: Entry) -> None:
-        """Hand the next number to readers, ring and observers."""
+        """Pass the next number to readers, ring and observers."""
         publication = Publication(entry)
         self.head = entry.number
         if self.target < entry.number:  # noqa: PLR1730 - a call of max() on the hottest path
@@ -122,7 +122,7 @@ class ReplayedChannel(Channel):
         self.target = max(self.target, entry.number)
 
     def _drain(self) -> None:
-        """Append what follows now; watch over what still does not."""
+        """Append held entries that follow `head` now; start the timer when a gap remains."""
         held = self._held
         if held:
             while (entry := held.pop(self.head + 1, None)) is not None:
@@ -146,7 +146,7 @@ class ReplayedChannel(Channel):
             self._filling = self.context.start(self._fill())
 
     async def _fill(self) -> None:
-        """Read from the log until `target`; never give up, never skip."""
+        """Read from the log until `target` is reached; retry for ever, never skip."""
         limits = self.context.limits
         delay_s = limits.retry_min_s
         try:
@@ -183,12 +183,12 @@ class ReplayedChannel(Channel):
         return offset <= self.head and (unreachable or self._covers(offset))
 
     async def prepare(self, offset: int) -> None:
-        """Do what `since(offset)` needs: know of `offset` itself, and have the ring reach back to it.
+        """Make `since(offset)` possible: learn of numbers up to `offset`, and extend the ring back to it.
 
         Raises: whatever the log raises. Concurrent callers share the reads.
         """
         if offset > self.head:
-            # Another process may have told the client a number that has not come here yet.
+            # Another process may have sent the client a number that has not arrived here yet.
             newest = await self._ask_newest(offset)
             if newest > self.head:
                 await self.reach(newest)
@@ -204,7 +204,7 @@ class ReplayedChannel(Channel):
                 return  # the log does not reach back that far
 
     async def _ask_newest(self, offset: int) -> int:
-        """Return the log's newest number, as it is now or later; concurrent callers share the question."""
+        """Return the log's newest number, as of now or later; concurrent callers share the query."""
         while True:
             joined = self._asking
             if joined is None:
@@ -213,7 +213,7 @@ class ReplayedChannel(Channel):
             newest = await asyncio.shield(self._asking)
             if newest >= offset or joined is None:
                 return newest
-            # The question was under way when we came, so its answer may be older than our offset: ask afresh.
+            # The query had begun before this call, so its answer may be older than the offset: query once more.
             offset = 0
 
     async def _ask(self) -> int:
@@ -265,7 +265,7 @@ class ReplayedChannel(Channel):
     # Readers.
 
     def add(self, writer: Writer, style: Style = PLAIN, base: Publication | None = None) -> None:
-        """Let a reader in at `head`; it has got everything up to there, or its reply says so.
+        """Add a reader at `head`; its subscribe reply has what it missed, or says that it was not recovered.
 
         `base`: the publication at `head`, when a reader with delta has got that one.
         """
@@ -273,12 +273,12 @@ class ReplayedChannel(Channel):
         self.audience.add(writer, style, base)
 
     def remove(self, writer: Writer) -> None:
-        """Let a reader go; what it had coming this tick still goes out."""
+        """Remove a reader; publications of this tick are still sent to it."""
         self.context.fanout.settle(self.audience)
         self.audience.discard(writer)
 
     def in_use(self) -> bool:
-        """Whether anybody reads or is about to."""
+        """Whether it has readers or pins."""
         return bool(self.pins or self.audience)
 
     def close(self) -> None:

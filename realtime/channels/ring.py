@@ -26,7 +26,7 @@ class Ring:
         return len(self.items) >= self.entries_max or self.bytes >= self.bytes_max
 
     def append(self, publication: Publication) -> None:
-        """Keep the next publication; the oldest leave, an eighth at a time, when a bound is crossed."""
+        """Keep the next publication; when a bound is exceeded by an eighth, drop the oldest."""
         assert not self.items or publication.number == self.items[-1].number + 1
         self.items.append(publication)
         self.bytes += len(publication.json)
@@ -42,7 +42,7 @@ class Ring:
         self.bytes += sum(len(publication.json) for publication in older)
 
     def trim(self, entries_max: int, bytes_max: int) -> None:
-        """Forget the oldest until the bounds hold."""
+        """Drop the oldest until the bounds hold."""
         drop = max(0, len(self.items) - entries_max)
         self.bytes -= sum(len(p.json) for p in self.items[:drop])
         while self.bytes > bytes_max and drop < len(self.items):

@@ -1,4 +1,4 @@
-"""Tags filter: which publications of a channel a subscriber wants, by their tags. Source: PROTOCOL 10."""
+"""Tags filter: which publications of a channel a subscriber gets, by their tags."""
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
@@ -16,26 +16,26 @@ Test = Callable[[Tags], bool]
 
 
 class BadFilterError(ValueError):
-    """The filter has no meaning, or too many parts."""
+    """The filter is not valid, or too large."""
 
 
 class TagsFilter:
-    """A filter ready to be asked; filters that say the same are equal, so their readers share one encoding."""
+    """A compiled filter; filters with the same text are equal, so their readers share one encoding."""
 
     __slots__ = ("_hash", "_test", "text")
 
     def __init__(self, node: FilterNode) -> None:
-        """Understand the filter. Raises BadFilterError."""
+        """Compile the filter. Raises BadFilterError."""
         self.text = msgspec.json.encode(node)
         self._hash = hash(self.text)
-        self._test = _Reading().understand(node, 0)
+        self._test = _Compiler().compile(node, 0)
 
     def keeps(self, tags: Tags | None) -> bool:
-        """Whether a publication with these tags is wanted."""
+        """Whether the filter lets a publication with these tags through."""
         return self._test(tags or {})
 
     def __eq__(self, other: object) -> bool:
-        """Whether both say the same."""
+        """Whether both have the same text."""
         return isinstance(other, TagsFilter) and other.text == self.text
 
     def __hash__(self) -> int:
@@ -43,19 +43,19 @@ class TagsFilter:
         return self._hash
 
 
-class _Reading:
-    """Turns nodes into tests, counting them."""
+class _Compiler:
+    """Turns nodes into tests and counts them."""
 
     def __init__(self) -> None:
         self._nodes = 0
 
-    def understand(self, node: FilterNode, depth: int) -> Test:
+    def compile(self, node: FilterNode, depth: int) -> Test:
         self._nodes += 1
         if depth >= DEPTH_MAX or self._nodes > NODES_MAX or len(node.vals) > VALUES_MAX:
             raise BadFilterError("too large a filter")
         if not node.op:
             return _leaf(node)
-        tests = [self.understand(child, depth + 1) for child in node.nodes]
+        tests = [self.compile(child, depth + 1) for child in node.nodes]
         if node.op == "and" and tests:
             return lambda tags: all(test(tags) for test in tests)
         if node.op == "or" and tests:
@@ -66,7 +66,7 @@ class _Reading:
 
 
 def _leaf(node: FilterNode) -> Test:
-    """Return the test of one comparison; a publication without the tag only fits what asks for its absence."""
+    """Return the test of one comparison; without the tag only `neq`, `nin` and `nex` are true."""
     key, val, vals = node.key, node.val, frozenset(node.vals)
     tests: dict[str, Test] = {
         "eq": lambda tags: tags.get(key) == val,

@@ -1,6 +1,6 @@
-"""What a client asks about a channel or says into it: history, presence, publish. Source: PROTOCOL 7.
+"""Answers what clients ask about a channel: history, presence, presence stats; and takes their publications.
 
-A subscribed client is judged by its subscription's rule, which may come from a token; others by the gate's word.
+The rule of the subscription decides, which may come from a token; without a subscription the application is asked.
 """
 
 from collections.abc import Sequence
@@ -26,12 +26,12 @@ from realtime.ports import ApplicationPort, ChannelRule, Entry, Lane, ProtocolEr
 from realtime.presence.presence_tracker import PresenceTracker
 
 
-class ChannelQuestions:
-    """Answers for every connection of a hub; each method raises ProtocolError for its refusals."""
+class ChannelQueries:
+    """Serves the connections of one hub; each method raises ProtocolError for its refusals."""
 
-    def __init__(self, hub: Hub, gate: ApplicationPort) -> None:
+    def __init__(self, hub: Hub, application: ApplicationPort) -> None:
         """Join hub and application."""
-        self._hub, self._gate = hub, gate
+        self._hub, self._application = hub, application
 
     def check_channel(self, name: str) -> None:
         """Raise ProtocolError 107 for a name no channel can have."""
@@ -40,11 +40,11 @@ class ChannelQuestions:
 
     async def _rule(self, connection: Connection, name: str) -> ChannelRule:
         self.check_channel(name)
-        known = connection.rules.get(name)
-        return known if known is not None else await self._gate.authorize(connection.identity, name)
+        known = connection.rule_of(name)
+        return known if known is not None else await self._application.authorize(connection.identity, name)
 
     async def publish(self, connection: Connection, command_id: int, request: PublishRequest) -> None:
-        """Let the gate publish what a client says, if the channel's rule allows it."""
+        """Have the application publish what a client sent, if the channel's rule allows it."""
         name, data = request.channel, bytes(request.data)
         rule = await self._rule(connection, name)
         if request.type or request.key or request.removed:
@@ -53,13 +53,13 @@ class ChannelQuestions:
             raise ProtocolError(ErrorCode.PERMISSION_DENIED, "permission denied")
         if len(data) > self._hub.limits.publish_bytes_max or not _is_json(data):
             raise ProtocolError(ErrorCode.BAD_REQUEST, "bad request")
-        await self._gate.publish(connection.identity, name, data, connection.describe(rule))
+        await self._application.publish(connection.identity, name, data, connection.describe(rule))
         if connection.state == OPEN:
             connection.answer(connection.codec.reply(command_id, PublishResult()))
 
     async def presence(self, connection: Connection, command_id: int, request: PresenceRequest) -> None:
         """Answer who is in a channel."""
-        presence_tracker = await self._attendance(connection, request.channel)
+        presence_tracker = await self._presence_tracker_of(connection, request.channel)
         members = await presence_tracker.members(request.channel, self._hub.limits.presence_members_max)
         if members is None:
             raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "limit exceeded")
@@ -70,20 +70,20 @@ class ChannelQuestions:
     async def presence_stats(
         self, connection: Connection, command_id: int, request: PresenceStatsRequest
     ) -> None:
-        """Answer how many are in a channel; of a crowd nothing but the clients is known, so users are as many."""
-        crowds = self._hub.crowds
-        crowd = None if crowds is None else crowds.group_of(request.channel)
-        if crowds is not None and crowd is not None:
+        """Answer how many are in a channel; viewer counts do not tell users apart, so they count as many as clients."""
+        viewer_counts = self._hub.viewer_counts
+        group = None if viewer_counts is None else viewer_counts.group_of(request.channel)
+        if viewer_counts is not None and group is not None:
             await self._rule(connection, request.channel)
-            clients = users = await crowds.count(crowd)
+            clients = users = await viewer_counts.count(group)
         else:
-            presence_tracker = await self._attendance(connection, request.channel)
+            presence_tracker = await self._presence_tracker_of(connection, request.channel)
             clients, users = await presence_tracker.count(request.channel)
         if connection.state == OPEN:
             result = PresenceStatsResult(num_clients=clients, num_users=users)
             connection.answer(connection.codec.reply(command_id, result))
 
-    async def _attendance(self, connection: Connection, name: str) -> PresenceTracker:
+    async def _presence_tracker_of(self, connection: Connection, name: str) -> PresenceTracker:
         rule = await self._rule(connection, name)
         presence_tracker = self._hub.presence_tracker
         if not rule.presence or presence_tracker is None:
@@ -94,7 +94,7 @@ class ChannelQuestions:
         """Answer a page of a replayed channel and its top position."""
         name, log = request.channel, self._hub.log
         rule = await self._rule(connection, name)
-        if rule.lane is not Lane.REPLAYED or not rule.history:
+        if rule.lane is not Lane.REPLAYED:
             raise ProtocolError(ErrorCode.NOT_AVAILABLE, "not available")
         since = request.since
         if since is not None and not is_epoch(self._hub, since.epoch):
@@ -136,7 +136,7 @@ class ChannelQuestions:
 
 
 def _kept(entries: Sequence[Entry], rule: ChannelRule, floor: int) -> Sequence[Entry]:
-    """Return the entries that the rule has not forgotten."""
+    """Return the entries within the history that the rule allows."""
     oldest_ms = oldest_kept_ms(rule)
     if not floor and not oldest_ms:
         return entries

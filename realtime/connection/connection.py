@@ -1,16 +1,15 @@
 """One client: its commands in order, its outgoing bytes, its deadlines.
 
-Messages come as plain calls from the socket. A command that needs nothing from outside is answered on the spot; one
-that does runs in a short-lived task, and whatever the client sent behind it waits its turn while the socket is not
-read. An idle connection has no task, no queue and no timer of its own. Source: PROTOCOL 3-6, 12.
+The socket passes messages on as plain calls. A command that needs no I/O is answered at once. A command that needs I/O
+runs in a short-lived task; later commands of the client wait, and the socket is not read until they are served. An idle
+connection has no task, no queue and no timer of its own.
 """
 
 import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 import msgspec
@@ -38,9 +37,10 @@ from realtime.hooks import (
     cause_of_disconnect,
     cause_of_loss,
     cause_of_unsubscribe,
-    tell,
+    notify,
 )
-from realtime.hub import Hub, Member
+from realtime.hub import Hub
+from realtime.members import Member
 from realtime.ports import ChannelRule, ConnectRequestContext, Identity
 from realtime.transport.frames import BINARY, TEXT, build_frame
 from realtime.transport.sockets import Socket
@@ -49,11 +49,11 @@ from realtime.transport.writer import joined
 _log = logging.getLogger(__name__)
 
 NEW, OPEN, FAILED, CLOSED = range(4)
-"""States: before connect · connected · after a refused connect · gone."""
+"""States: before the connect is answered · connected · connect refused · connection ended."""
 
 _NO_PENDING: deque[Command] = deque(maxlen=0)
-_NO_RULES: Mapping[str, ChannelRule] = MappingProxyType({})
-_NOBODY = Identity()
+"""Shared by all connections without waiting commands: an empty deque takes 760 bytes."""
+_ANONYMOUS = Identity()
 _PONG = Command()
 
 
@@ -61,18 +61,15 @@ class Dispatcher(Protocol):
     """Serves commands; `dispatch.CommandDispatcher`."""
 
     def serve_now(self, connection: "Connection", command: Command) -> bool:
-        """Answer a command without waiting; False when it has to be `serve`d."""
+        """Answer a command without waiting; False for a connect and for commands that need `serve`."""
         ...
 
-    def enter(self, connection: "Connection", pending: deque[Command]) -> bool:
-        """Serve a connect, the first of the pending commands, without a task; `served` tells when it is.
-
-        False when it has to be `serve`d.
-        """
+    def connect_now(self, connection: "Connection", command: Command) -> None:
+        """Begin to serve a connect; the connection's `on_connect_answered` is called once it is answered."""
         ...
 
     def serve(self, connection: "Connection", pending: deque[Command]) -> Coroutine[Any, Any, None]:
-        """Take the first of the pending commands, perhaps some behind it, and answer; it waits for something."""
+        """Answer the first of the pending commands, and perhaps some behind it; remove them from the queue."""
         ...
 
 
@@ -108,26 +105,27 @@ class Connection(Member):
         self.hub, self.socket, self.context = hub, socket, context
         self._dispatcher = dispatcher
         self.state = NEW
-        self.identity = _NOBODY
+        self.identity = _ANONYMOUS
         self.client = ""
         self.channels: dict[str, Channel] = {}
-        self.rules = _NO_RULES
-        """Of those of `channels` whose rule has to be known later."""
+        self.rules: dict[str, ChannelRule] | None = None
+        """Rules of the subscriptions that need theirs later (`ChannelRule.remembered`); None before the first one."""
         self.server_channels: tuple[str, ...] = ()
-        """Those of `channels` the server subscribed; the client cannot leave them."""
+        """Those of `channels` that the server subscribed; the client cannot unsubscribe from them."""
         self.in_flight = 0
+        """RPCs without an answer."""
         self._pending = _NO_PENDING
         self._busy = False
-        """A task serves a command of this connection."""
+        """A connect is under way, or a task serves a command."""
         self._commands_tat_us = self._refusals_tat_us = 0
-        """Where its budgets stand (`protocols.budgets`)."""
+        """State of the budgets for commands and refusals (`protocols.budgets`)."""
         self.slot = -1
         self._pong_by_s = 0.0
         self._ping_at_s = hub.loop.time() + hub.limits.connect_timeout_s
-        """Before connect: when it becomes stale."""
+        """When the next ping is due; before the connect, when the connection is closed as stale."""
         hub.connections.add(self)
         hub.counters.connections_total += 1
-        hub.wheel.place(self, hub.limits.connect_timeout_s)
+        hub.wheel.schedule(self, hub.limits.connect_timeout_s)
         socket.attach(self)
 
     @property
@@ -156,43 +154,47 @@ class Connection(Member):
             self.pong()
             return
         if self._busy or self._pending:
-            self._wait_turn(commands)
+            self._keep_pending(commands)
             return
         serve_now = self._dispatcher.serve_now
         for index, command in enumerate(commands):
-            if self.blocked() or not serve_now(self, command):
-                self._wait_turn(commands[index:])
-                self._go_on()
+            if self.is_over_limits() or not serve_now(self, command):
+                self._keep_pending(commands[index:])
+                self._serve_pending()
                 return
             if self.state >= FAILED:
                 return
 
-    def blocked(self) -> bool:
+    def is_over_limits(self) -> bool:
         """Whether the next command has to wait: for RPCs to finish, or for the client to read its answers."""
         limits = self.hub.limits
         return (
-            self._busy
-            or self.in_flight >= limits.rpcs_in_flight_max
+            self.in_flight >= limits.rpcs_in_flight_max
             or self.solicited > limits.replies_bytes_max
             or (self.paused and self.waiting > limits.replies_bytes_max)
         )
 
-    def _wait_turn(self, commands: list[Command]) -> None:
-        """Keep commands for later and read no more until they are served; behind a connect rarely anything comes."""
+    def _keep_pending(self, commands: list[Command]) -> None:
+        """Keep commands for later and stop reading until they are served.
+
+        The socket is still read while only a connect waits: few clients send anything before its answer.
+        """
         if self._pending is _NO_PENDING:
             self._pending = deque()
         self._pending.extend(commands)
         if self.state != NEW or len(self._pending) > 1:
             self.socket.pause_reading()
 
-    def _go_on(self) -> None:
-        """Serve waiting commands as far as possible; read again when none is left."""
+    def _serve_pending(self) -> None:
+        """Serve pending commands as far as possible; read the socket again when none is left."""
         pending = self._pending
         while pending and self.state < CLOSED:
-            if self.blocked():
-                if not self._busy and self.in_flight < self.hub.limits.rpcs_in_flight_max and not self.paused:
-                    # Only unsent bytes are in the way and the transport takes them: go on after the flush.
-                    self.hub.loop.call_soon(self._go_on)
+            if self._busy:
+                return
+            if self.is_over_limits():
+                if self.in_flight < self.hub.limits.rpcs_in_flight_max and not self.paused:
+                    # Only unsent answers are over the limit and the transport takes them: continue after the flush.
+                    self.hub.loop.call_soon(self._serve_pending)
                 return
             if self._dispatcher.serve_now(self, pending[0]):
                 if pending:
@@ -200,7 +202,7 @@ class Connection(Member):
             else:
                 self._busy = True
                 if self.state == NEW:
-                    self.hub.admission.enqueue(self._enter)
+                    self.hub.admission.enqueue(self._connect)
                 else:
                     self.hub.context.start(self._serve())
                 return
@@ -208,49 +210,41 @@ class Connection(Member):
         if self.state < CLOSED:
             self.socket.resume_reading()
 
-    def _enter(self) -> None:
-        """It is our turn to connect."""
-        if self.state == NEW and not self._dispatcher.enter(self, self._pending):
-            self.hub.context.start(self._serve())
+    def _connect(self) -> None:
+        """Serve the connect, first of the pending commands; called from the admission queue."""
+        if self.state == NEW:
+            self._dispatcher.connect_now(self, self._pending[0])
 
-    def served(self) -> None:
-        """The connect, first of what waits, has its answer."""
+    def on_connect_answered(self) -> None:
+        """Continue with the commands behind the connect, which was accepted or refused."""
         if self._pending:
             self._pending.popleft()
         self._busy = False
-        self._go_on()
+        self._serve_pending()
 
     async def _serve(self) -> None:
-        """Serve the first waiting command, and those behind it that have to wait too."""
+        """Serve the first pending command, and those behind it that need I/O too."""
         pending = self._pending
         try:
             while pending and self.state < FAILED:
                 await self._dispatcher.serve(self, pending)
-                while pending and not self.still_blocked() and self._dispatcher.serve_now(self, pending[0]):
+                while pending and not self.is_over_limits() and self._dispatcher.serve_now(self, pending[0]):
                     if pending:
                         pending.popleft()
-                if pending and self.still_blocked():
+                if pending and self.is_over_limits():
                     break
         finally:
             self._busy = False
-            self._go_on()
+            self._serve_pending()
 
-    def still_blocked(self) -> bool:
-        """Like `blocked`, asked by the task that makes the connection busy."""
-        self._busy = False
-        try:
-            return self.blocked()
-        finally:
-            self._busy = True
-
-    def rpc_finished(self) -> None:
-        """An RPC got its answer."""
+    def on_rpc_answered(self) -> None:
+        """Count an RPC as answered and serve what waited for it."""
         self.in_flight -= 1
         if self._pending and not self._busy:
-            self._go_on()
+            self._serve_pending()
 
     def afford(self, cost: int) -> bool:
-        """Take `cost` units from the budget of commands; False, taking nothing, when it has fewer."""
+        """Take `cost` units from the budget of commands; False, and nothing is taken, when it has fewer."""
         rule = self.hub.limits.commands
         if rule is None:
             return True
@@ -258,7 +252,7 @@ class Connection(Member):
         return verdict.allowed
 
     def count_refusal(self) -> None:
-        """The client sent what it should not have; disconnect one that does not stop."""
+        """Take a refusal from the client's budget; disconnect the client when that is spent."""
         rule = self.hub.limits.refusals
         if rule is None or self.state == CLOSED:
             return
@@ -276,7 +270,7 @@ class Connection(Member):
         self.answer(self.codec.error_reply(command_id, code, message, temporary))
 
     def fail_connect(self, command_id: int, code: int, message: str, *, temporary: bool = False) -> None:
-        """Refuse the connect: nothing behind it is served, the client reconnects or gives up."""
+        """Refuse the connect; commands behind it are dropped."""
         self.refuse(command_id, code, message, temporary=temporary)
         self.state = FAILED
         self._pending.clear()
@@ -291,22 +285,22 @@ class Connection(Member):
 
     # Channels.
 
-    def identified(self, identity: Identity) -> None:
-        """The token is good: from now on the connection ends with its session, though it is not open yet."""
+    def on_authenticated(self, identity: Identity) -> None:
+        """Keep the identity; from now on, even before the answer, the end of its session ends the connection."""
         self.identity = identity
-        self.hub.join(self)
+        self.hub.add_member(self)
 
-    def opened(self, client: str) -> None:
-        """The connect succeeded: pings begin."""
+    def on_connected(self, client: str) -> None:
+        """Accept commands under this client id and begin to send pings."""
         self.state, self.client = OPEN, client
         limits = self.hub.limits
         self._ping_at_s = self.hub.loop.time() + limits.ping_s * random.uniform(0.5, 1.0)
-        self._place()
+        self._schedule_deadline()
 
-    def welcomed(self) -> None:
-        """The connect is answered: let observers know."""
+    def notify_connected(self) -> None:
+        """Call the observers of connects; after the connect was answered."""
         if observers := self.hub.hooks.connected:
-            tell(observers, Connected(self.client, self.identity, self.context))
+            notify(observers, Connected(self.client, self.identity, self.context))
 
     def leave(self, name: str, cause: Cause) -> bool:
         """End a subscription; False when there was none."""
@@ -314,39 +308,45 @@ class Connection(Member):
         if channel is None:
             return False
         channel.remove(self)
-        self.hub.left(channel)
-        if self.hub.reports is not None:
-            self.hub.reports.leave(name, self.client)
+        self.hub.check_idle(channel)
+        if self.hub.offset_reports is not None:
+            self.hub.offset_reports.leave(name, self.client)
         if observers := self.hub.hooks.unsubscribed:
-            tell(observers, Unsubscribed(self.client, self.identity, name, cause))
-        if isinstance(self.rules, dict) and (rule := self.rules.pop(name, None)) is not None:
-            if rule.grant is not None:
-                self.hub.forget_grant(rule.grant, self, name)
-            self.hub.went(name, rule, self.client, self.describe(rule))
+            notify(observers, Unsubscribed(self.client, self.identity, name, cause))
+        rule = self.rules.pop(name, None) if self.rules else None
+        if rule is not None:
+            if rule.delegation is not None:
+                self.hub.delegations.discard(rule.delegation, self, name)
+            self.hub.on_unsubscribed(name, rule, self.client, self.describe(rule))
         return True
 
-    def came(self, name: str, rule: ChannelRule) -> None:
-        """The subscription is answered: keep what its rule says of later, let others know."""
+    def on_subscribed(self, name: str, rule: ChannelRule) -> None:
+        """Keep the rule if it is needed later, publish the join, call the observers; after the answer."""
         if rule.remembered:
             self.remember(name, rule)
-            self.hub.came(name, rule, self.client, self.user, self.describe(rule))
+            self.hub.on_subscribed(name, rule, self.client, self.user, self.describe(rule))
         if observers := self.hub.hooks.subscribed:
-            tell(observers, Subscribed(self.client, self.identity, name))
+            notify(observers, Subscribed(self.client, self.identity, name))
 
     def remember(self, name: str, rule: ChannelRule) -> None:
-        """Keep the rule of a subscription as long as that lasts."""
-        if not isinstance(self.rules, dict):
+        """Keep the rule of a subscription, or a newer one, as long as the subscription lasts."""
+        old = self.rule_of(name)
+        if old is not None and old.delegation is not None:
+            self.hub.delegations.discard(old.delegation, self, name)
+        if self.rules is None:
             self.rules = {}
-        elif name in self.rules and (old := self.rules[name].grant) is not None:
-            self.hub.forget_grant(old, self, name)
         self.rules[name] = rule
-        if rule.grant is not None:
-            self.hub.grant(rule.grant, self, name)
+        if rule.delegation is not None:
+            self.hub.delegations.add(rule.delegation, self, name)
         if rule.expires_at_s:
-            self._place()
+            self._schedule_deadline()
+
+    def rule_of(self, name: str) -> ChannelRule | None:
+        """Return the rule kept for a subscription, if there is one."""
+        return None if self.rules is None else self.rules.get(name)
 
     def describe(self, rule: ChannelRule) -> bytes:
-        """Return what others see of the client in a channel: a ClientInfo as JSON."""
+        """Return the ClientInfo that others see of the client in a channel, as JSON."""
         conn_info, chan_info = (
             msgspec.Raw(info.replace(b"\n", b" ")) if info else NO_DATA
             for info in (self.identity.info, rule.info)
@@ -361,7 +361,7 @@ class Connection(Member):
         self.channels[channel.name] = channel
         self.server_channels += (channel.name,)
         self.send_frame(self.codec.push_subscribe(channel.name, result))
-        self.came(channel.name, rule)
+        self.on_subscribed(channel.name, rule)
 
     def unsubscribe_by_server(self, name: str, code: int, reason: str) -> bool:
         """End a subscription; False when there was none."""
@@ -374,18 +374,21 @@ class Connection(Member):
 
     # Deadlines.
 
-    def renewed(self, identity: Identity) -> None:
-        """A newer token of the same session was shown: its roles and end of life count from now on."""
+    def on_refreshed(self, identity: Identity) -> None:
+        """Take the roles and the expiry of a newer token of the same session."""
         self.identity = identity
-        self._place()
+        self._schedule_deadline()
 
-    def _place(self) -> None:
+    def _schedule_deadline(self) -> None:
         delay_s = self.due(self.hub.loop.time())
         if delay_s >= 0:
-            self.hub.wheel.place(self, delay_s)
+            self.hub.wheel.schedule(self, delay_s)
 
     def due(self, now_s: float) -> float:
-        """Ping, miss a pong, expire, go stale; return seconds until the next of these."""
+        """Send a ping, or end the connection for a missed pong, an expired token or no connect in time.
+
+        Return seconds until the next of these, or a negative number when the connection has ended.
+        """
         if self.state == CLOSED:
             return -1.0
         if self.state != OPEN:
@@ -399,7 +402,9 @@ class Connection(Member):
                 self.hub.counters.pongs_missed += 1
                 self.disconnect(DisconnectCode.NO_PONG, "no pong")
                 return -1.0
-            self._pong_by_s = now_s + limits.pong_timeout_s  # we did not read, so the pong may be waiting
+            self._pong_by_s = (
+                now_s + limits.pong_timeout_s
+            )  # the socket was not read: the pong may be in its buffer
         if now_s >= self._ping_at_s:
             self.send_frame(self.codec.ping)
             self._ping_at_s = now_s + limits.ping_s
@@ -414,11 +419,11 @@ class Connection(Member):
                 self.disconnect(DisconnectCode.EXPIRED, "expired")
                 return -1.0
             delay_s = min(delay_s, left_s)
-        return min(delay_s, self._expire_subscriptions(delay_s)) if self.rules else delay_s
+        return self._expire_subscriptions(delay_s)
 
     def _expire_subscriptions(self, delay_s: float) -> float:
-        """End subscriptions whose token is over; return the seconds until the next one is, at most `delay_s`."""
-        for name, rule in list(self.rules.items()):
+        """End subscriptions whose token has expired; return seconds until the next one does, at most `delay_s`."""
+        for name, rule in list(self.rules.items()) if self.rules else ():
             if not rule.expires_at_s:
                 continue
             left_s = rule.expires_at_s + self.hub.limits.expiry_grace_s - time.time()
@@ -432,21 +437,21 @@ class Connection(Member):
         return delay_s
 
     def pong(self) -> None:
-        """The client lives; an answer to no ping says nothing."""
+        """Take the answer to a ping; a pong without a ping counts as a refusal."""
         if self._pong_by_s:
             self._pong_by_s = 0.0
         else:
             self.count_refusal()
 
-    # The socket's news.
+    # Called by the socket.
 
     def writing_paused(self) -> None:
-        """The transport is full; what comes now waits in `out`."""
+        """Keep outgoing bytes in `out`: the transport's buffer is full."""
         if self.state != CLOSED:
             self.pause()
 
     def writing_resumed(self) -> None:
-        """The transport has drained: send what waited, and the newest of what was skipped."""
+        """Send what waited, and the newest value of each latest channel that was skipped."""
         if self.state == CLOSED:
             return
         self.resume()
@@ -454,19 +459,19 @@ class Connection(Member):
             if isinstance(channel, LatestChannel) and channel.missed:
                 channel.catch_up(self)
         if self._pending and not self._busy:
-            self._go_on()
+            self._serve_pending()
 
     def server_stopping(self) -> None:
-        """The process leaves; the client reconnects elsewhere."""
+        """Disconnect at once: the process stops, and the client reconnects to another one."""
         self.disconnect(DisconnectCode.SHUTDOWN, "shutdown")
         self.flusher.flush()
 
     def flooded(self, reason: str) -> None:
-        """The client sends frames without commands in them faster than any client needs to."""
+        """Disconnect a client that sends too many frames without commands in them."""
         self.disconnect(DisconnectCode.TOO_MANY_REQUESTS, reason)
 
-    def send_away(self) -> bool:
-        """Disconnect for another process to take over; False, reading no more, while a command is under way."""
+    def disconnect_if_idle(self) -> bool:
+        """Disconnect with 3001; False, and the socket is not read any more, while a command is under way."""
         if self.state != CLOSED:
             if self._busy or self.in_flight or self._pending:
                 self.socket.pause_reading()
@@ -475,20 +480,20 @@ class Connection(Member):
         return True
 
     def socket_ending(self, end: Callable[[], None]) -> None:
-        """The client left without a word: forget it in its turn."""
+        """Clean up in the admission queue: thousands of clients may be lost in the same moment."""
         self.hub.admission.enqueue(end)
 
     def socket_lost(self, code: int) -> None:
-        """The socket is gone."""
+        """Clean up after a socket that the server did not close."""
         if self.state != CLOSED:
-            self._forget()
-            self._tell_end(cause_of_loss(code), code, "")
+            self._detach()
+            self._notify_disconnected(cause_of_loss(code), code, "")
         self.out = None
 
     # The end.
 
     def cut_slow(self) -> None:
-        """The client did not read what it subscribed to: drop its queue; it reconnects and recovers."""
+        """Drop the queue of a client that does not read and disconnect it; it reconnects and recovers."""
         if self.state != CLOSED:
             self.hub.counters.slow_cuts += 1
             self.out = None
@@ -500,24 +505,24 @@ class Connection(Member):
             return
         if code == DisconnectCode.TOO_MANY_REQUESTS:
             self.hub.counters.flood_cuts += 1
-        self._forget()
+        self._detach()
         push = build_frame(self.codec.push_disconnect(code, reason), BINARY if self.codec.binary else TEXT)
         out, self.out = self.out, None
         self.write(joined(out) + push)
         self.socket.close(code, reason)
-        self._tell_end(cause_of_disconnect(code), code, reason)
+        self._notify_disconnected(cause_of_disconnect(code), code, reason)
 
-    def _tell_end(self, cause: Cause, code: int, reason: str) -> None:
+    def _notify_disconnected(self, cause: Cause, code: int, reason: str) -> None:
         if observers := self.hub.hooks.disconnected:
-            fact = Disconnected(self.client, self.identity, self.context, cause, code, reason)
-            tell(observers, fact)
+            event = Disconnected(self.client, self.identity, self.context, cause, code, reason)
+            notify(observers, event)
 
-    def _forget(self) -> None:
-        """Leave hub, wheel and channels."""
+    def _detach(self) -> None:
+        """Remove the connection from hub, wheel and channels."""
         self.state = CLOSED
         self.flusher.full.discard(self)
         self._pending.clear()
         self.hub.wheel.remove(self)
         for name in list(self.channels):
             self.leave(name, Cause.CONNECTION)
-        self.hub.leave(self)
+        self.hub.remove_member(self)

@@ -1,6 +1,6 @@
-"""Joining a channel: what the client gets of what it asked for, and the state its subscription begins with.
+"""Subscribing: the style and the recovery that a client gets, and the state in its subscribe reply.
 
-Everything here happens in one step of the event loop: no push can come between the state and the registration.
+Everything here happens in one step of the event loop, so no push can be lost between that state and the registration.
 """
 
 import time
@@ -26,13 +26,13 @@ from realtime.hub import Hub
 from realtime.ports import ChannelRule, Lane, ProtocolError
 from realtime.transport.writer import Writer
 
-_NOTHING = SubscribeRequest()
+_NO_REQUEST = SubscribeRequest()
 
 
 def join(
     hub: Hub, writer: Writer, channel: Channel, rule: ChannelRule, request: SubscribeRequest
 ) -> SubscribeResult:
-    """Register a reader and say where its subscription stands.
+    """Register a reader and return the state of its subscription.
 
     Raises: ProtocolError 107 for a filter that is not allowed or means nothing, 112 when the client insists on a
     recovery that is impossible.
@@ -52,9 +52,9 @@ def join(
 def join_by_server(
     hub: Hub, writer: Writer, channel: Channel, rule: ChannelRule, request: SubscribeRequest | None
 ) -> SubscribeResult:
-    """Register a reader that did not ask; of what it sends only its earlier position counts."""
-    wish = request or _NOTHING
-    position = SubscribeRequest(recover=wish.recover, epoch=wish.epoch, offset=wish.offset)
+    """Register a reader whose subscription the server begins; of a request only the position counts."""
+    asked = request or _NO_REQUEST
+    position = SubscribeRequest(recover=asked.recover, epoch=asked.epoch, offset=asked.offset)
     return join(hub, writer, channel, rule, position)
 
 
@@ -64,12 +64,19 @@ def is_positioned(rule: ChannelRule, request: SubscribeRequest) -> bool:
 
 
 def is_epoch(hub: Hub, epoch: str) -> bool:
-    """Whether a position of this epoch means anything here."""
+    """Whether offsets of this epoch are valid here; an empty epoch stands for any."""
     return epoch in {"", hub.log.epoch}
 
 
+def missed_from(hub: Hub, request: SubscribeRequest | None) -> int | None:
+    """Return the offset that a client wants to recover from, or None when it does not or its epoch is another one."""
+    if request is None or not request.recover or not is_epoch(hub, request.epoch):
+        return None
+    return request.offset
+
+
 def seconds_left(expires_at_s: int) -> int:
-    """Return the ttl of what expires then."""
+    """Return the ttl in seconds of what expires then, at least 1."""
     return max(1, expires_at_s - int(time.time()))
 
 
@@ -79,9 +86,9 @@ def oldest_kept_ms(rule: ChannelRule) -> int:
 
 
 def _choose_style(writer: Writer, channel: Channel, rule: ChannelRule, request: SubscribeRequest) -> Style:
-    """Return what the client asked for and is allowed.
+    """Return the style that the client asked for, as far as the rule allows it.
 
-    Numbers for names go to JSON clients only: the JavaScript SDK reads a Protobuf number as an object where the package
+    Compaction is for JSON clients only: the JavaScript SDK reads a Protobuf number as an object where the package
     `long` is installed, compares it by identity and drops every push.
     """
     tags = None
@@ -146,7 +153,7 @@ def _join_latest(
     request: SubscribeRequest,
     style: Style,
 ) -> SubscribeResult:
-    """Register; a recovering client gets the newest values, which is all there is to recover."""
+    """Register a reader of a latest channel; recovery gives it the newest values."""
     result = SubscribeResult(recoverable=True, epoch=hub.log.epoch, offset=channel.top())
     if request.recover:
         result.was_recovering = True
@@ -160,7 +167,7 @@ def _join_latest(
 
 
 def _embed(codec: Codec, style: Style, publications: Sequence[Publication]) -> list[Raw]:
-    """Return publications in the form of the subscription."""
+    """Return publications in the style of the subscription."""
     if style.delta:
         return codec.embed(encode_for_delta(codec, publications))
     return codec.embed([publication.encoded(codec) for publication in keep(style, publications)])

@@ -1,1 +1,1 @@
-"""Where clients come in: websockets through a handshake, and streams and posts where websockets are not let through."""
+"""Endpoints: websockets, and HTTP streams with posted commands for networks that block websockets."""

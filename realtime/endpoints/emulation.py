@@ -1,9 +1,9 @@
-"""Connections where no websocket gets through: a streamed answer down, single requests up.
+"""Connections for networks that block websockets: the server streams an answer, the client posts its commands.
 
-`/connection/http_stream` and `/connection/sse` hold the stream; `/emulation` takes what the client sends and hands it
-to the process that holds its stream, which may be another one. A session is known by a handle and proven by a secret,
-compared in constant time. The functions are ASGI applications that raise refusals of the catalogue before they answer.
-Source: PROTOCOL 11, 17.
+`/connection/http_stream` and `/connection/sse` hold the stream. `/emulation` takes posted commands and passes them to
+the process that holds the client's stream, which may be another one. A session consists of a handle, by which it is
+found, and a secret, which is compared in constant time. The functions are ASGI applications; they raise refusals of the
+catalogue before they answer.
 """
 
 import asyncio
@@ -44,13 +44,13 @@ SSE_PATH = "/connection/sse"
 EMULATION_PATH = "/emulation"
 
 METHODS = {HTTP_STREAM_PATH: "POST", SSE_PATH: "GET, POST", EMULATION_PATH: "POST"}
-"""What each path takes beside OPTIONS."""
+"""The methods of each path beside OPTIONS."""
 
 POSTED_BYTES_MAX = 2 * MESSAGE_BYTES_MAX + 1024
-"""A message inside a JSON string may be twice its size: every quote is escaped."""
+"""A message inside a JSON string may take twice its size, because every quote is escaped."""
 
 BODY_TIMEOUT_S = 10.0
-"""A body that is not there by then ties up nothing longer."""
+"""How long a body may take to arrive."""
 
 _HANDLE_CHARS = 16
 _SESSION = re.compile(r"[0-9a-f]{48}")
@@ -58,10 +58,10 @@ _NODE = re.compile(r"[0-9a-f]{16}")
 
 
 class Mailbox(Protocol):
-    """Carries what clients posted here to the process that holds their stream."""
+    """Passes posted commands to the process that holds the client's stream."""
 
     async def send(self, node: str, session: str, data: bytes) -> bool:
-        """Hand over; False when no process has that name. Raises TemporarilyUnavailable."""
+        """Send to a process; False when none has that name. Raises TemporarilyUnavailable."""
         ...
 
 
@@ -79,12 +79,12 @@ class Emulation:
     """The streams of one process."""
 
     def __init__(self, endpoint: SocketEndpoint, mailbox: Mailbox, node: str) -> None:
-        """Share hub, gate and origins of the websocket endpoint; `node` is `new_node()`'s, known to the mailbox."""
+        """Share hub and origins of the websocket endpoint; `node` is this process's name in the mailbox."""
         self._endpoint, self._mailbox = endpoint, mailbox
         self.node = node
         self._streams: dict[str, _Stream] = {}
 
-    # The stream.
+    # Streams.
 
     async def serve_http_stream(self, scope: Scope, receive: Receive, send: Send) -> int:
         """Hold a stream of JSON lines, or of Protobuf messages when the request says so; return the status."""
@@ -100,7 +100,7 @@ class Emulation:
         connect = await _read_body(headers, receive, MESSAGE_BYTES_MAX)
         context = self._context(scope, headers, "http_stream")
         await _begin(send, media_type, b"")
-        await self._hold(scope, receive, send, codec, framing, context, connect)
+        await self._serve_stream(scope, receive, send, codec, framing, context, connect)
         return 200
 
     async def serve_sse(self, scope: Scope, receive: Receive, send: Send) -> int:
@@ -124,13 +124,13 @@ class Emulation:
         await _begin(
             send, b"text/event-stream; charset=utf-8", b"\r\n"
         )  # the first bytes open an EventSource
-        await self._hold(scope, receive, send, JSON, frame_events, context, connect)
+        await self._serve_stream(scope, receive, send, JSON, frame_events, context, connect)
         return 200
 
     def _admit(self, headers: dict[bytes, bytes]) -> None:
         """Raise NotAllowed for a foreign origin, TemporarilyUnavailable when this process takes no more."""
         self._check_origin(headers)
-        if self._endpoint.hub.admission.judge() is not None:
+        if self._endpoint.hub.admission.check() is not None:
             raise TemporarilyUnavailable("This process takes no new connections now; connect again")
 
     def _check_origin(self, headers: dict[bytes, bytes]) -> None:
@@ -147,7 +147,7 @@ class Emulation:
             stream_node=self.node,
         )
 
-    async def _hold(
+    async def _serve_stream(
         self,
         scope: Scope,
         receive: Receive,
@@ -157,7 +157,7 @@ class Emulation:
         context: ConnectRequestContext,
         connect: bytes,
     ) -> None:
-        """Be the connection's socket until either side ends it."""
+        """Make the stream a connection of the hub and serve it until either side ends it."""
         transport = scope.get("extensions", {}).get(TRANSPORT_EXTENSION, {}).get("transport")
         socket = StreamSocket(send, framing, transport, self._endpoint.hub.limits)
         connection = self._endpoint.connect(socket, codec, context)
@@ -170,10 +170,10 @@ class Emulation:
         finally:
             del self._streams[handle]
 
-    # What clients send.
+    # Posted commands.
 
     async def serve_emulation(self, scope: Scope, receive: Receive, send: Send) -> int:
-        """Take commands for a stream of any process; 204 says handed over, the answers go down the stream."""
+        """Take commands for a stream of any process; 204 says passed on, the answers follow in the stream."""
         headers = _headers(scope)
         if scope["method"] == "OPTIONS":
             return await _answer(send, 204, allow=METHODS[EMULATION_PATH])
@@ -197,7 +197,7 @@ class Emulation:
         return await _answer(send, 204)
 
     def deliver(self, session: str, data: bytes) -> None:
-        """Hand commands to the stream of a session in this process; nothing happens when there is none (any more)."""
+        """Pass commands to the stream of a session in this process; they are dropped when there is none."""
         if not _SESSION.fullmatch(session):
             return
         stream = self._streams.get(session[:_HANDLE_CHARS])
@@ -213,7 +213,7 @@ class Emulation:
 
 
 def new_node() -> str:
-    """Return a name no process has had before: a stream never outlives its process."""
+    """Return a random name for a process; it is new at each start, as streams never outlive their process."""
     return secrets.token_hex(8)
 
 
@@ -253,12 +253,15 @@ async def _read_body(headers: dict[bytes, bytes], receive: Receive, bytes_max: i
 
 
 async def _begin(send: Send, media_type: bytes, first: bytes) -> None:
-    """Send the head of a stream at once, told to proxies as what must not be kept or held back."""
+    """Send the head of a stream, with headers that keep proxies from caching and buffering it."""
     headers = [
         (b"content-type", media_type),
         (b"cache-control", b"no-store, no-transform"),
         (b"x-accel-buffering", b"no"),
-        (b"connection", b"close"),  # nothing follows on it, so it may be cut when the peer reads no more
+        (
+            b"connection",
+            b"close",
+        ),  # no request follows on it, so it may be aborted when the peer does not read
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     if first:

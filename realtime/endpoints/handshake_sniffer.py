@@ -1,8 +1,8 @@
-"""A new connection until its first bytes say what it is: an ordinary websocket handshake, or anything else.
+"""Looks at the first bytes of a new connection: an ordinary websocket handshake, or anything else.
 
-The first becomes a connection of the hub without HTTP parser, application or task, once it is its turn. Everything
-else, and every handshake that is to be refused for good, goes to the HTTP protocol as if that had been there from the
-beginning. Until it has spoken a connection is a few words of memory and a place on the wheel. Source: decision 0044.
+An ordinary handshake waits in the admission queue and becomes a connection of the hub without HTTP parser, application
+or task. Everything else, and every handshake of a foreign origin, is passed to the HTTP protocol, which takes over the
+transport. A silent connection costs this object and a slot of the timer wheel. Source: decision 0044.
 """
 
 import asyncio
@@ -17,15 +17,14 @@ from realtime.transport.streams import refuse_upgrade
 from realtime.transport.websocket import LeanWebSocket
 
 SILENT_S = 10.0
-"""How long a connection may take to say its first word."""
-
+"""How long a connection may take to send its first bytes."""
 
 LEAVING_S = 0.25
-"""How much of that is left to those who came just before the server stops: their first word may be on its way."""
+"""The same when the server stops: the first bytes of new connections may be on their way."""
 
 
 class HandshakeSniffer(asyncio.Protocol):
-    """One connection that has not said what it wants."""
+    """One connection that has sent nothing yet, or waits for the answer to its handshake."""
 
     __slots__ = ("_data", "_endpoint", "_make_http", "_peer", "_state", "_upgrade", "slot", "transport")
 
@@ -44,62 +43,62 @@ class HandshakeSniffer(asyncio.Protocol):
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for the first word, not for long."""
+        """Wait up to `SILENT_S` for the first bytes."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
         self._state.connections.add(self)  # type: ignore[arg-type]
-        self._endpoint.hub.wheel.place(self, SILENT_S)
+        self._endpoint.hub.wheel.schedule(self, SILENT_S)
 
     def data_received(self, data: bytes) -> None:
-        """Line up when it is a handshake as they all are; else let HTTP see to it."""
+        """Queue an ordinary handshake; pass anything else to HTTP."""
         upgrade = read_upgrade(data)
         self._data = data
         if upgrade is None or not self._endpoint.origin_allowed(upgrade.origin, upgrade.host):
-            self._leave_to_http()
+            self._pass_to_http()
             return
         self._upgrade = upgrade
-        self.transport.pause_reading()  # the client has to wait for our answer
-        self._endpoint.hub.admission.enqueue(self._enter)
+        self.transport.pause_reading()  # the client has to wait for the answer
+        self._endpoint.hub.admission.enqueue(self._accept)
 
     def eof_received(self) -> None:
-        """Half-closed without a word, or before its answer: the transport closes."""
+        """Half-closed without a request, or before the answer: the transport closes."""
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - any loss is the same
-        """Forget it."""
-        self._leave()
+        """Clean up."""
+        self._detach()
 
-    def due(self, now_s: float) -> float:  # noqa: ARG002 - the wheel tells everybody
-        """It said nothing in time, or waits in line: that has a bound of its own."""
+    def due(self, now_s: float) -> float:  # noqa: ARG002 - the wheel passes it to all
+        """Close a connection that sent nothing in time; one that waits in the admission queue stays."""
         if self._upgrade is None:
             self.transport.close()
         return -1.0
 
     def shutdown(self) -> None:
-        """The server stops, which waits for those it knows of."""
+        """Close soon: the server stops, and waits for its connections."""
         self._endpoint.hub.loop.call_later(LEAVING_S, self._close_if_silent)
 
     def _close_if_silent(self) -> None:
         if self in self._state.connections:  # type: ignore[comparison-overlap]
             self.transport.close()
 
-    def _leave(self) -> None:
+    def _detach(self) -> None:
         self._state.connections.discard(self)
         self._endpoint.hub.wheel.remove(self)
 
-    def _leave_to_http(self) -> None:
-        self._leave()
+    def _pass_to_http(self) -> None:
+        self._detach()
         http = self._make_http()
         http.connection_made(self.transport)
         self.transport.set_protocol(http)
         http.data_received(self._data)
 
-    def _enter(self) -> None:
-        """It is our turn: come in, or hear when to come again."""
+    def _accept(self) -> None:
+        """Answer the handshake: accept it, or refuse it with 503 for now."""
         transport, upgrade = self.transport, self._upgrade
-        assert upgrade is not None, "who lines up has shown a handshake"
+        assert upgrade is not None, "only handshakes are queued"
         if transport.is_closing():
             return
-        self._leave()
-        refused = self._endpoint.hub.admission.judge()
+        self._detach()
+        refused = self._endpoint.hub.admission.check()
         if refused is not None:
             refuse_upgrade(transport, refused)
             return
@@ -107,5 +106,5 @@ class HandshakeSniffer(asyncio.Protocol):
         websocket = LeanWebSocket.opened(self._state, transport)
         transport.set_protocol(websocket)
         transport.write(accept_upgrade(upgrade.key, subprotocol))
-        self._endpoint.welcome(websocket, codec, upgrade.origin, self._peer)
+        self._endpoint.connect_websocket(websocket, codec, upgrade.origin, self._peer)
         transport.resume_reading()

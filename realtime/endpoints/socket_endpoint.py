@@ -1,8 +1,8 @@
-"""The websocket door: `/connection/websocket`, an ASGI application to be mounted in Litestar.
+"""The websocket endpoint `/connection/websocket`, an ASGI application that is mounted in Litestar.
 
-Chooses the format, checks the browser's origin, accepts, and hands the socket to the hub. With the `mnbara.socket`
-extension it returns at once and the connection lives on without a task. Ordinary handshakes come in by
-`realtime.endpoints.handshake_sniffer` and never reach the application. Source: PROTOCOL 1.
+It checks the browser's origin, negotiates the format, accepts the handshake and makes the socket a connection of the
+hub. With the `mnbara.socket` extension it then returns, and the connection stays open without a task. Ordinary
+handshakes are answered by `realtime.endpoints.handshake_sniffer` and never reach the application.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,20 +13,20 @@ from realtime.connection.connection import Connection
 from realtime.connection.dispatch import CommandDispatcher
 from realtime.hub import Hub
 from realtime.ports import ApplicationPort, ConnectRequestContext
-from realtime.transport.admission import RefusedEntry
+from realtime.transport.admission import RefusedConnection
 from realtime.transport.sockets import EXTENSION, AsgiSocket, Receive, Scope, Send, Socket
 
 _DENIAL = "websocket.http.response"
-"""The ASGI extension with which a handshake is answered by an HTTP response of the application's own."""
+"""The ASGI extension with which an application answers a handshake by an HTTP response of its own."""
 
 
 class SocketEndpoint:
-    """Serves sockets of one hub."""
+    """Makes sockets connections of one hub."""
 
-    def __init__(self, hub: Hub, gate: ApplicationPort, allowed_origins: Iterable[str] = ()) -> None:
+    def __init__(self, hub: Hub, application: ApplicationPort, allowed_origins: Iterable[str] = ()) -> None:
         """Allow browsers of these origins (`*`: any) beside those of the server's own host."""
         self.hub = hub
-        self._dispatcher = CommandDispatcher(hub, gate)
+        self._dispatcher = CommandDispatcher(hub, application)
         self._origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
 
     async def serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,7 +39,7 @@ class SocketEndpoint:
         if not self.origin_allowed(origin, host):
             await send({"type": "websocket.close", "code": 1008, "reason": "not allowed"})
             return
-        if (refused := self.hub.admission.judge()) is not None:
+        if (refused := self.hub.admission.check()) is not None:
             await _refuse(scope, send, refused)
             return
         query = scope.get("query_string", b"").decode("latin-1")
@@ -48,14 +48,14 @@ class SocketEndpoint:
         peer = (scope.get("client") or ("",))[0]
         socket: Socket | None = scope.get("extensions", {}).get(EXTENSION, {}).get("socket")
         if socket is not None:
-            self.welcome(socket, codec, origin, peer)
+            self.connect_websocket(socket, codec, origin, peer)
             return
         plain = AsgiSocket(receive, send)
-        self.welcome(plain, codec, origin, peer)
+        self.connect_websocket(plain, codec, origin, peer)
         await plain.run()
 
-    def welcome(self, socket: Socket, codec: Codec, origin: str, peer: str) -> None:
-        """Make an accepted websocket of a client at the address `peer` a connection of the hub."""
+    def connect_websocket(self, socket: Socket, codec: Codec, origin: str, peer: str) -> None:
+        """Make an accepted websocket a connection of the hub; `peer` is the client's address."""
         self.connect(
             socket, codec, ConnectRequestContext(origin=origin, remote_ip=peer, transport="websocket")
         )
@@ -71,19 +71,19 @@ class SocketEndpoint:
             return PROTOBUF, "centrifuge-protobuf"
         if "centrifuge-json" in offered:
             return JSON, "centrifuge-json"
-        wishes = parse_qs(query) if query else {}
-        wished = wishes.get("format", wishes.get("cf_protocol", [""]))[0]
-        return (PROTOBUF if wished == "protobuf" else JSON), None
+        arguments = parse_qs(query) if query else {}
+        wanted = arguments.get("format", arguments.get("cf_protocol", [""]))[0]
+        return (PROTOBUF if wanted == "protobuf" else JSON), None
 
     def origin_allowed(self, origin: str, host: str) -> bool:
-        """Browsers always send Origin; native apps do not, and are not what the check protects from."""
+        """Whether a browser page of this origin may connect. Native apps send no Origin and are always allowed."""
         if not origin or "*" in self._origins or origin.lower() in self._origins:
             return True
         return bool(host) and urlsplit(origin).netloc.lower() == host.lower()
 
 
-async def _refuse(scope: Scope, send: Send, refused: RefusedEntry) -> None:
-    """Answer the handshake with 503 where the server can, else as it refuses (403)."""
+async def _refuse(scope: Scope, send: Send, refused: RefusedConnection) -> None:
+    """Answer the handshake with 503 if the server supports that, else with its own refusal (403)."""
     if _DENIAL not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": 1013, "reason": "try again later"})
         return

@@ -1,8 +1,7 @@
-"""How far each client says it has processed a channel, told to the store of all processes.
+"""Offset reports: how far each client has processed a channel, written to the store that all processes share.
 
-Bounded by what is open: one entry per subscription that reports, gone with it. Reports are gathered and sent once a
-second at most, the newest of each; what a killed process leaves behind is not repeated and disappears.
-Source: decision 0034.
+There is at most one entry per subscription, removed with it. Reports are collected and written once a second at most,
+the newest of each client. Entries are repeated; those of a killed process expire in the store. Source: decision 0034.
 """
 
 import asyncio
@@ -18,14 +17,14 @@ from realtime.ports import OffsetReport, OffsetReportStore
 _log = logging.getLogger(__name__)
 
 GATHER_S = 1.0
-"""How long reports are gathered: the store sees each client once a second at most."""
+"""How long reports are collected: the store gets each client once a second at most."""
 
 _BATCH = 500
 _GONE = -1
 
 
-class Reports:
-    """The reports of one hub's clients."""
+class OffsetReports:
+    """The offset reports of one hub's clients."""
 
     def __init__(self, store: OffsetReportStore, context: HubContext) -> None:
         """Start with none."""
@@ -44,14 +43,14 @@ class Reports:
         return offset
 
     def leave(self, channel: str, client: str) -> None:
-        """The client follows the channel no more."""
+        """Remove the report of a client that unsubscribed."""
         known = self._here.pop((channel, client), None)
         if known is not None:
             self._changed[channel, client] = known._replace(offset=_GONE)
             self._send_soon()
 
     async def repeat(self) -> None:
-        """Tell the store again and again of everybody who is here."""
+        """Write all entries again every `presence_repeat_s`, for ever."""
         while True:
             await asyncio.sleep(self._context.limits.presence_repeat_s)
             for key, report in self._here.items():
@@ -80,11 +79,11 @@ class Reports:
         while batch := list(islice(rest, _BATCH)):
             try:
                 await self._store.apply(batch)
-            except Exception as error:  # noqa: BLE001 - whatever the store raises; repeating repairs it
-                _log.warning("%d reports of clients are lost: %s", len(batch), error)
+            except Exception as error:  # noqa: BLE001 - whatever the store raises; the next repetition repairs it
+                _log.warning("%d offset reports are lost: %s", len(batch), error)
 
     async def finish(self, within_s: float) -> None:
-        """Take back what was told of clients here; the store forgets the rest by itself."""
+        """Write the last changes, within a bounded time; what remains expires in the store."""
         if self._sending is not None:
             self._sending.cancel()
         with contextlib.suppress(TimeoutError):

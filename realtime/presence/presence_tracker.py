@@ -1,7 +1,7 @@
-"""Who of this process is in which channel, told to the store of all processes.
+"""Presence: which clients of this process are in which channel, written to the store that all processes share.
 
-Changes are sent in the background, in order and in batches; while anybody is here that is repeated every so often, so
-what a killed process leaves behind disappears by itself. Questions wait for this process' own changes first.
+Changes are written in the background, in order and in batches. Entries are repeated; those of a killed process expire
+in the store. Queries wait until this process's own changes are written.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ _BATCH = 500
 
 
 class PresenceTracker:
-    """The present clients of one hub."""
+    """The presence of one hub's clients."""
 
     def __init__(self, store: Presence, context: HubContext) -> None:
         """Start with nobody."""
@@ -28,13 +28,13 @@ class PresenceTracker:
         self._changes: list[PresenceChange] = []
         self._sending: asyncio.Task[None] | None = None
 
-    def enter(self, channel: str, client: str, user: str, info: bytes) -> None:
-        """A client came; `info` is its ClientInfo as JSON."""
+    def join(self, channel: str, client: str, user: str, info: bytes) -> None:
+        """Enter a client; `info` is its ClientInfo as JSON."""
         change = self._here[channel, client] = PresenceChange(channel, client, user, info)
         self._change(change)
 
     def leave(self, channel: str, client: str) -> None:
-        """A client went."""
+        """Remove a client."""
         known = self._here.pop((channel, client), None)
         if known is not None:
             self._change(known._replace(info=None))
@@ -50,16 +50,16 @@ class PresenceTracker:
         return await self._store.count(channel)
 
     async def settled(self) -> None:
-        """Return when the store knows, or refused, everything told so far."""
+        """Return when all changes so far are written, or were refused by the store."""
         if self._sending is not None:
             await asyncio.shield(self._sending)
 
     async def repeat(self) -> None:
-        """Tell the store again and again who is here."""
+        """Write all entries again every `presence_repeat_s`, for ever."""
         while True:
             await asyncio.sleep(self._context.limits.presence_repeat_s)
             for batch in _batches(list(self._here.values())):
-                # Who left since the list was made must not come back.
+                # A client that left since the list was made must not be entered again.
                 self._changes += [change for change in batch if self._here.get(change[:2]) is change]
                 self._send_soon()
                 await self.settled()
@@ -74,19 +74,19 @@ class PresenceTracker:
 
     async def _send(self) -> None:
         try:
-            await asyncio.sleep(0)  # gather what this tick brings
+            await asyncio.sleep(0)  # collect the changes of this tick
             while self._changes:
                 changes, self._changes = self._changes, []
                 for batch in _batches(changes):
                     try:
                         await self._store.apply(batch)
-                    except Exception as error:  # noqa: BLE001 - whatever the store raises; repeating repairs it
+                    except Exception as error:  # noqa: BLE001 - whatever the store raises; the next repetition repairs it
                         _log.warning("%d changes of presence are lost: %s", len(batch), error)
         finally:
             self._sending = None
 
     async def finish(self, within_s: float) -> None:
-        """Let the last changes out; the store forgets the rest by itself."""
+        """Write the last changes, within a bounded time; what remains expires in the store."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 await self.settled()

@@ -1,1 +1,1 @@
-"""Bytes of sockets and streams: handshakes, frames, outgoing buffers, deadlines, admission."""
+"""Transports: handshakes, frames, streams, outgoing buffers, deadlines, admission."""

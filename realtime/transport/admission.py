@@ -1,8 +1,9 @@
-"""Whether this process takes one more connection: who is new waits before who is here is slowed down.
+"""Admission: whether this process takes one more connection, and when its handshake and connect are served.
 
-Asked before a websocket's upgrade and before a stream begins. A refusal is temporary (HTTP 503 with `Retry-After`), so
-clients come back after a while, perhaps to another process. What is counted can only be full because of work that has
-been taken on; sockets that connect and say nothing use no budget but their descriptor, and leave after ten seconds.
+Under load new connections are refused or wait, so that existing ones are not slowed down. The check runs before the
+handshake of a websocket is answered and before a stream begins. A refusal is temporary (HTTP 503 with `Retry-After`):
+the client connects again after a while, perhaps to another process. Idle sockets count as connections only; those that
+send nothing are closed after ten seconds.
 """
 
 import asyncio
@@ -10,8 +11,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from realtime.limits import Limits
@@ -19,23 +19,23 @@ from realtime.transport.writer import Counters, Writer
 
 LEAVING, FULL, LATE, UNSENT, CONNECTING = "leaving", "full", "late", "unsent", "connecting"
 REASONS = (LEAVING, FULL, LATE, UNSENT, CONNECTING)
-"""The process ends · no descriptors left · the event loop lags · readers are behind · too many connects under way."""
+"""The process stops · no descriptors left · the event loop lags · slow readers · too many connects under way."""
 
 RETRY_AFTER_S = (1, 3)
-"""Refused clients are told to wait this long, at random: who was refused together shall not return together."""
+"""Refused clients are told to wait so long, at random, so that they do not all return in the same moment."""
 
 TURN_S = 0.001
-"""How long connections that come and go may take of each turn of the event loop, to the end of the step in hand: a
-handshake, a token, an answer, a loss, 0.03 to 0.15 ms. A commit takes a dozen turns, and is later by as many times."""
+"""The time that queued steps may take of each turn of the event loop; the last one is finished. A step is a handshake,
+a token, an answer or a cleanup, 0.03 to 0.15 ms. A commit takes a dozen turns, and is delayed by as many times this."""
 
-LINE_MAX = 32
-"""Steps that may wait before nobody else is taken from the kernel's queue: more than some turns can do."""
+QUEUE_MAX = 32
+"""Queued steps above which no connection is accepted from the kernel's queue: more than some turns can serve."""
 
 _log = logging.getLogger(__name__)
 
 
-class RefusedEntry(NamedTuple):
-    """A refused connection as HTTP tells it."""
+class RefusedConnection(NamedTuple):
+    """What the HTTP answer of a refused connection says."""
 
     reason: str
     retry_after_s: int
@@ -47,7 +47,7 @@ class RefusedEntry(NamedTuple):
 
 
 class Admission:
-    """Judges for one hub; costs a few comparisons."""
+    """The admission of one hub."""
 
     def __init__(
         self,
@@ -57,61 +57,52 @@ class Admission:
         limits: Limits,
         counters: Counters,
     ) -> None:
-        """Look at the hub's connections and at those whose transport takes nothing; `watch` looks at the event loop."""
+        """Watch the hub's connections, and those of them whose transport is full."""
         self._connections, self._full, self._is_leaving = connections, full, is_leaving
         self._limits, self._counters = limits, counters
-        self._line: deque[Callable[[], object]] = deque()
-        self._is_moving = False
+        self._queue: deque[Callable[[], object]] = deque()
+        self._is_running = False
         self.connects = 0
-        """Connect commands that wait for the gate, the bus or the log."""
+        """Connect commands that wait for the application, the bus or the log."""
         self.lag_s = 0.0
-        """How late the event loop lately was: its worst tenth of a second, halved with each that passes."""
+        """Lateness of the event loop: the latest measurement, or half the value before when that is more."""
         self.unsent_bytes = 0
-        """What waits for slow readers, in all their queues and transports together."""
+        """Bytes that wait for slow readers, in their queues and transports together."""
 
-    def judge(self) -> RefusedEntry | None:
-        """Return why a new connection has to wait, counted; None lets it in."""
+    def check(self) -> RefusedConnection | None:
+        """Return and count why a new connection is refused; None admits it. Cost: a few comparisons."""
         reason = self._reason()
         if not reason:
             return None
         refused = self._counters.refused
         refused[reason] = refused.get(reason, 0) + 1
-        return RefusedEntry(reason, random.randint(*RETRY_AFTER_S))
+        return RefusedConnection(reason, random.randint(*RETRY_AFTER_S))
 
     def enqueue(self, step: Callable[[], object]) -> None:
-        """Take a step of a connection that comes or goes in its turn: a bounded time of each turn of the event loop."""
-        self._line.append(step)
-        if not self._is_moving:
-            self._is_moving = True
-            asyncio.get_running_loop().call_soon(self._move)
+        """Run a step of a handshake, connect or cleanup later, in order; steps share `TURN_S` of each turn."""
+        self._queue.append(step)
+        if not self._is_running:
+            self._is_running = True
+            asyncio.get_running_loop().call_soon(self._run_queue)
 
     def is_behind(self) -> bool:
-        """Whether who is in already has to wait in line, so that who is outside may as well wait there."""
-        return len(self._line) > LINE_MAX
+        """Whether so many steps wait that new connections should stay in the kernel's queue."""
+        return len(self._queue) > QUEUE_MAX
 
-    def _move(self) -> None:
-        line, ends_at = self._line, time.perf_counter() + TURN_S
+    def _run_queue(self) -> None:
+        queue, ends_at = self._queue, time.perf_counter() + TURN_S
         try:
-            while line:
+            while queue:
                 try:
-                    line.popleft()()
-                except Exception:  # noqa: BLE001 - a bug in one step must not hold up the line
-                    _log.exception("a connection failed on its way in or out")
+                    queue.popleft()()
+                except Exception:  # noqa: BLE001 - a bug in one step must not stop the queue
+                    _log.exception("a queued step of a connection failed")
                 if time.perf_counter() >= ends_at:
                     break
         finally:
-            self._is_moving = bool(line)
-            if self._is_moving:
-                asyncio.get_running_loop().call_soon(self._move)
-
-    @contextmanager
-    def connecting(self) -> Iterator[None]:
-        """Count a connect as under way."""
-        self.connects += 1
-        try:
-            yield
-        finally:
-            self.connects -= 1
+            self._is_running = bool(queue)
+            if self._is_running:
+                asyncio.get_running_loop().call_soon(self._run_queue)
 
     def _reason(self) -> str:
         limits = self._limits
@@ -126,7 +117,7 @@ class Admission:
         return CONNECTING if self.connects >= limits.connects_at_once_max else ""
 
     async def watch(self) -> None:
-        """Measure for ever."""
+        """Measure lateness and unsent bytes every `lag_step_s`, for ever."""
         loop, step_s = asyncio.get_running_loop(), self._limits.lag_step_s
         while True:
             due_s = loop.time() + step_s

@@ -1,9 +1,8 @@
-"""The ordinary websocket handshake, read in one look; whatever is not quite ordinary is left to the full parsers.
+"""The ordinary websocket handshake, read by one regular expression; all others are left to the full parsers.
 
-Nine tenths of what a handshake costs are an HTTP parser, a second one and an application, for a request that is
-practically always the same. `read_upgrade` knows that request and nothing else: what it does not know it does not
-refuse, but hands on, so that one place alone says what is wrong with a handshake. Source: RFC 6455 section 4.2;
-decision 0044.
+Two HTTP parsers and an application are nine tenths of the cost of a handshake, for a request that is nearly always the
+same. `read_upgrade` recognises that request only. It refuses nothing: what it does not recognise goes to the parsers,
+which alone decide what is wrong with a handshake. Source: RFC 6455 section 4.2; decision 0044.
 """
 
 import base64
@@ -12,7 +11,7 @@ import re
 from typing import NamedTuple
 
 UPGRADE_BYTES_MAX = 4096
-"""Longer handshakes are not ordinary; browsers with many cookies send them."""
+"""Longer handshakes, from browsers with many cookies, are left to the parsers."""
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -28,11 +27,11 @@ _CONNECTION = frozenset({b"upgrade", b"keep-alive, upgrade"})
 _UNUSUAL = frozenset(
     {b"content-length", b"transfer-encoding", b"expect", b"x-forwarded-for", b"x-forwarded-proto"}
 )
-"""Of requests with a body, and of proxies, which may speak for their clients (decision 7)."""
+"""Headers of requests with a body, and of proxies that name their client (decision 7)."""
 
 
 class Upgrade(NamedTuple):
-    """What a handshake says."""
+    """The fields of a handshake."""
 
     key: bytes
     host: str
@@ -42,7 +41,7 @@ class Upgrade(NamedTuple):
 
 
 def read_upgrade(data: bytes) -> Upgrade | None:
-    """Return what an ordinary and whole handshake for our endpoint says; None for everything else."""
+    """Return the fields of a complete, ordinary handshake for the websocket endpoint; None for everything else."""
     if len(data) > UPGRADE_BYTES_MAX:
         return None
     request = _REQUEST.fullmatch(data)
@@ -72,7 +71,7 @@ def read_upgrade(data: bytes) -> Upgrade | None:
 
 
 def accept_upgrade(key: bytes, subprotocol: str | None) -> bytes:
-    """Return the answer that opens the websocket."""
+    """Return the HTTP answer that accepts the handshake."""
     proof = base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
     chosen = b"Sec-WebSocket-Protocol: %b\r\n" % subprotocol.encode() if subprotocol else b""
     return (

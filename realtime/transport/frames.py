@@ -51,7 +51,7 @@ def build_close(code: int, reason: str = "") -> bytes:
 
 
 def split_frames(data: bytes) -> list[tuple[int, bytes]]:
-    """Return (opcode, payload) of our own whole, unmasked frames: for transports that frame by themselves."""
+    """Return (opcode, payload) of our own whole, unmasked frames: for transports that do their own framing."""
     parts: list[tuple[int, bytes]] = []
     position = 0
     while position < len(data):
@@ -88,11 +88,11 @@ class FrameReader:
     def __init__(self) -> None:
         """Start at a frame boundary."""
         self.pending: bytearray | bytes = b""
-        """Bytes of a frame that is not whole yet, or that wait for a later turn or for the consumer."""
+        """Bytes of an incomplete frame, or of frames that wait for a later turn or for the consumer."""
         self.start = 0
-        """Where in `pending` parsing goes on; not 0 only while frames wait."""
+        """Index in `pending` where parsing continues; not 0 only while frames wait."""
         self.needed = 2
-        """Length `pending` must reach before it is worth looking at again."""
+        """Length that `pending` must reach before it is parsed again."""
         self.opcode = CONTINUATION
         """TEXT or BINARY while a fragmented message is open."""
         self.fragments: bytearray | None = None
@@ -110,11 +110,11 @@ class FrameReader:
         raise NotImplementedError
 
     def surplus_received(self) -> None:
-        """Count a frame that no budget of commands sees: a control frame or a small fragment. May raise WireError."""
+        """Count a frame that carries no command: a control frame or a small fragment. May raise WireError."""
         raise NotImplementedError
 
     def feed(self, data: bytes) -> bool:
-        """Parse what has arrived; with nothing, go on where the last call stopped.
+        """Parse received bytes; without any, continue where the last call stopped.
 
         Return whether frames wait for another call: one handles `TURN_FRAMES_MAX` frames, or the frames that begin in
         `TURN_BYTES_MAX` bytes, whatever is less. Raises WireError, which is final. Cost: linear in `data`.

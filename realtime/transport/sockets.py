@@ -1,7 +1,7 @@
-"""The seam between a connection and the transport under it.
+"""The interface between a connection and its transport: `Socket` below, `SocketUser` above.
 
-`wire.LeanWebSocket` gives one through `scope["extensions"]["mnbara.socket"]`; `AsgiSocket` makes one out of plain ASGI
-`receive`/`send` for servers without the extension.
+`websocket.LeanWebSocket` is a socket that an ASGI application gets from `scope["extensions"]["mnbara.socket"]`;
+`AsgiSocket` is one over ASGI `receive` and `send`, for servers without the extension.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 class SocketUser(Protocol):
-    """What a socket tells its connection; every call is synchronous, from the event loop."""
+    """What a socket calls of its connection; every call is synchronous, on the event loop."""
 
     def message_received(self, payload: bytes) -> None:
         """Take one whole message."""
@@ -35,7 +35,7 @@ class SocketUser(Protocol):
         ...
 
     def socket_ending(self, end: Callable[[], None]) -> None:
-        """The client sends no more: call `end` when it is this socket's turn among all that come and go."""
+        """The client closed its side: call `end` later, from the admission queue."""
         ...
 
     def socket_lost(self, code: int) -> None:
@@ -47,11 +47,11 @@ class SocketUser(Protocol):
         ...
 
     def server_stopping(self) -> None:
-        """The process is about to leave."""
+        """The process is about to stop."""
         ...
 
     def flooded(self, reason: str) -> None:
-        """The client sends more frames than it may; close the socket, which reads nothing more of it."""
+        """The client sent too many frames; close the socket, which reads no more."""
         ...
 
 
@@ -71,23 +71,23 @@ class Socket(Protocol):
         ...
 
     def pause_reading(self) -> None:
-        """Take no further message until `resume_reading`; at most the message in hand still comes."""
+        """Pass on no message until `resume_reading`, except the one being parsed."""
         ...
 
     def resume_reading(self) -> None:
-        """Take messages again."""
+        """Pass on messages again."""
         ...
 
     def close(self, code: int, reason: str) -> None:
-        """Send a close frame, wait a little for the peer's, and leave."""
+        """Send a close frame, wait some seconds for the peer's, and close the transport."""
         ...
 
 
 class AsgiSocket:
-    """A socket over ASGI `receive` and `send`: what the connection writes is queued for one sender task."""
+    """A socket over ASGI `receive` and `send`; one task sends what the connection writes."""
 
     def __init__(self, receive: Receive, send: Send, high_water: int = 65_536) -> None:
-        """Keep the two halves; nothing runs until `run`."""
+        """Keep both functions; nothing runs until `run`."""
         self._receive, self._send = receive, send
         self._high_water = high_water
         self._user: SocketUser | None = None
@@ -127,14 +127,14 @@ class AsgiSocket:
         self._may_read.set()
 
     def close(self, code: int, reason: str) -> None:
-        """Close after what is queued has gone."""
+        """Close after everything queued was sent."""
         if self._closing is None:
             self._closing = (code, reason)
             self._wake.set()
             self._may_read.set()
 
     async def run(self) -> None:
-        """Carry messages both ways until the socket is closed or lost."""
+        """Pass messages in both directions until the socket is closed or lost."""
         sender = asyncio.get_running_loop().create_task(self._send_queued())
         code = ABNORMAL
         try:
@@ -156,7 +156,7 @@ class AsgiSocket:
                 self._user.socket_lost(code)
 
     async def _send_queued(self) -> None:
-        """Pass on what `write` queued, then the close."""
+        """Send what `write` queued, then the close."""
         while True:
             while self._queue:
                 frames = self._queue.popleft()

@@ -1,8 +1,7 @@
 """A streamed HTTP answer as a socket: the server's half of HTTP streaming and server-sent events.
 
-What the connection writes leaves as the body of one long answer; what the client sends comes in other requests, handed
-over by `post`. The connection on top is the websocket's own: same queue bounds, same pings, same goodbye.
-Source: PROTOCOL 11.
+What the connection writes is sent as the body of one long answer. What the client sends arrives in other requests,
+which call `post`. The connection is the same as over a websocket: same queue bounds, pings and disconnects.
 """
 
 import asyncio
@@ -15,33 +14,32 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from realtime.limits import TURN_FRAMES_MAX, Limits
-from realtime.transport.admission import Admission, RefusedEntry
+from realtime.transport.admission import Admission, RefusedConnection
 from realtime.transport.frames import NO_STATUS, split_frames
 from realtime.transport.sockets import Receive, Send, SocketUser
 
 TRANSPORT_EXTENSION = "mnbara.transport"
 
 _KEPT_BYTES = 64
-"""What keeping a posted message costs beside its own bytes; an empty one is not free."""
+"""Memory of a kept message beside its own bytes: empty ones count too."""
 
 Framing = Callable[[bytes], bytes]
 """Turns the payload of one websocket frame into bytes of the stream."""
 
 
 class StreamingHttp(HttpToolsProtocol):
-    """uvicorn's HTTP protocol, which shows the application its transport: what is unsent, and how to cut it.
+    """uvicorn's HTTP protocol; the application gets the transport, to see unsent bytes and to abort it.
 
-    With an admission it answers websocket handshakes that have to wait by itself: a process that is out of budget has
-    none for running an application to say so.
+    With an admission it refuses websocket handshakes itself: an overloaded process runs no application to refuse.
     """
 
     def __init__(self, *words: Any, admission: Admission | None = None, **named: Any) -> None:  # noqa: ANN401 - uvicorn's
-        """Signature given by uvicorn, and who judges new websockets."""
+        """Signature given by uvicorn, and the admission of new websockets."""
         super().__init__(*words, **named)
         self._admission = admission
 
     def handle_websocket_upgrade(self) -> None:
-        """Let the websocket class take over, or tell the client to come again, when it is its turn."""
+        """Have the admission queue hand over to the websocket class, or refuse."""
         if self._admission is None:
             self._hand_over()
         else:
@@ -50,13 +48,13 @@ class StreamingHttp(HttpToolsProtocol):
 
     def _hand_over(self) -> None:
         super().handle_websocket_upgrade()
-        self.parser = None  # type: ignore[assignment]  # it knows us: both would wait for the collector
+        self.parser = None  # type: ignore[assignment]  # breaks the reference cycle with the parser
 
     def _upgrade(self, admission: Admission) -> None:
         if self.transport.is_closing():
             return
         self.transport.resume_reading()
-        refused = admission.judge()
+        refused = admission.check()
         if refused is None:
             self._hand_over()
         else:
@@ -90,7 +88,7 @@ class StreamingHttp(HttpToolsProtocol):
         return parser.should_upgrade() and parser.get_method() != b"CONNECT" and not self._should_upgrade()
 
     def _head_without_offer(self) -> bytes:
-        """Return the head that was parsed as if its client had offered nothing."""
+        """Return the parsed head without the offer of an upgrade."""
         lines = [
             b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
         ]
@@ -104,12 +102,12 @@ class StreamingHttp(HttpToolsProtocol):
         return b"\r\n".join([*lines, b"", b""])
 
     def on_headers_complete(self) -> None:
-        """Begin to serve the request, unless its head comes again."""
+        """Begin to serve the request, unless its head is parsed again."""
         if not self._is_declined():
             super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """End the request, unless its head comes again."""
+        """End the request, unless its head is parsed again."""
         if not self._is_declined():
             super().on_message_complete()
 
@@ -119,8 +117,8 @@ class StreamingHttp(HttpToolsProtocol):
         self.scope["extensions"] = {TRANSPORT_EXTENSION: {"transport": self.transport}}
 
 
-def refuse_upgrade(transport: asyncio.Transport, refused: RefusedEntry) -> None:
-    """Answer a handshake with 503 and leave."""
+def refuse_upgrade(transport: asyncio.Transport, refused: RefusedConnection) -> None:
+    """Answer a handshake with 503 and close."""
     body = refused.text.encode()
     transport.write(
         b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\nConnection: close\r\n"
@@ -151,7 +149,7 @@ class StreamSocket:
     def __init__(
         self, send: Send, framing: Framing, transport: asyncio.Transport | None, limits: Limits
     ) -> None:
-        """Write to an answer whose head has been sent; nothing leaves until `run`."""
+        """Write to an answer whose head has been sent; nothing is sent until `run`."""
         self._send, self._framing, self._transport = send, framing, transport
         self._limits = limits
         self._user: SocketUser | None = None
@@ -164,9 +162,9 @@ class StreamSocket:
         self._paused = self._gone = False
         self._cut: asyncio.TimerHandle | None = None
         self.closing = False
-        """The goodbye is queued: nothing more is taken from the client."""
+        """The disconnect is queued: nothing more is taken from the client."""
 
-    # What the connection calls.
+    # Called by the connection.
 
     def attach(self, user: SocketUser) -> None:
         """Hand every further message and event to `user`."""
@@ -185,21 +183,21 @@ class StreamSocket:
             self._user.writing_paused()
 
     def buffered(self) -> int:
-        """Return the bytes that have not left the process."""
+        """Return the bytes that the transport has not sent."""
         return self._queued + self._unsent()
 
     def pause_reading(self) -> None:
-        """Keep what is posted from now on."""
+        """Keep messages that are posted from now on."""
         self._reading = False
 
     def resume_reading(self) -> None:
-        """Hand over what was kept."""
+        """Pass on the kept messages."""
         if not self._reading:
             self._reading = True
-            asyncio.get_running_loop().call_soon(self._go_on)
+            asyncio.get_running_loop().call_soon(self._pass_on_kept)
 
-    def close(self, code: int, reason: str) -> None:  # noqa: ARG002 - the disconnect push has told both
-        """End the answer, and its connection, after what is queued; cut a client that does not read it."""
+    def close(self, code: int, reason: str) -> None:  # noqa: ARG002 - the disconnect push has said both
+        """End the answer after everything queued; abort the transport of a client that does not read it."""
         if not self.closing:
             self.closing = True
             self._inbox.clear()
@@ -208,10 +206,10 @@ class StreamSocket:
                 loop = asyncio.get_running_loop()
                 self._cut = loop.call_later(self._limits.close_timeout_s, self._transport.abort)
 
-    # What the requests of the client call.
+    # Called by the client's requests.
 
     def post(self, data: bytes) -> bool:
-        """Take one message, or keep it while the connection is busy; False when too much is kept already."""
+        """Pass on one message, or keep it while the connection is busy; False when too much is kept."""
         if self.closing or self._gone:
             return True
         if self._reading and not self._inbox:
@@ -226,7 +224,7 @@ class StreamSocket:
         return True
 
     async def run(self, receive: Receive) -> None:
-        """Send what is written until the connection closes the stream or the client leaves."""
+        """Send what is written until the connection closes the stream or the client is gone."""
         watching = asyncio.get_running_loop().create_task(self._watch(receive))
         try:
             await self._send_queued()
@@ -234,23 +232,23 @@ class StreamSocket:
             watching.cancel()
             self._gone = True
             if self._cut is not None and not self._unsent():
-                self._cut.cancel()  # else it ends a connection whose peer may be dead
+                self._cut.cancel()  # otherwise it has to end a connection whose peer may be dead
             if self._user:
-                self._user.socket_lost(NO_STATUS)  # a client without a websocket leaves by ending its stream
+                self._user.socket_lost(NO_STATUS)  # clients of streams disconnect by ending the stream
 
     def _unsent(self) -> int:
         """Return the bytes the transport has not sent yet."""
         return self._transport.get_write_buffer_size() if self._transport else 0
 
     async def _watch(self, receive: Receive) -> None:
-        """See the client leave."""
+        """Notice when the client ends the stream."""
         while (await receive())["type"] != "http.disconnect":
             pass
         self._gone = True
         self._wake.set()
 
     async def _send_queued(self) -> None:
-        """Pass on what `write` queued, each time at once, then the end."""
+        """Send what `write` queued, all of it at once, then the end."""
         while not self._gone:
             if self._outbox:
                 outbox, self._outbox = self._outbox, []
@@ -268,12 +266,12 @@ class StreamSocket:
                 self._wake.clear()
                 await self._wake.wait()
 
-    def _go_on(self) -> None:
-        """Hand over what was kept, as far as the connection takes it and one turn of the event loop allows."""
+    def _pass_on_kept(self) -> None:
+        """Pass on kept messages, as far as the connection takes them, and a bounded number per turn."""
         for _ in range(TURN_FRAMES_MAX):
             if not self._inbox or not self._reading or self.closing or not self._user:
                 return
             data = self._inbox.popleft()
             self._inbox_bytes -= len(data) + _KEPT_BYTES
             self._user.message_received(data)
-        asyncio.get_running_loop().call_soon(self._go_on)
+        asyncio.get_running_loop().call_soon(self._pass_on_kept)

@@ -1,10 +1,10 @@
 """The websocket protocol class uvicorn runs: `uvicorn.Config(ws=LeanWebSocket)`.
 
-`websockets` (sans-I/O) judges a handshake that `doorstep` did not know and is dropped; `frames.FrameReader` parses from
-then on. An ASGI application sees an ordinary websocket. One that knows the extension `mnbara.socket` may instead attach
-a `sockets.SocketUser`: messages then arrive as plain calls out of `data_received`, ready frames go straight to the
-transport, and the application may return while the socket lives on, so that an idle connection keeps no task, scope or
-coroutine. No permessage-deflate: it costs 53 KB a connection. Source: RFC 6455, DESIGN 6.
+The library `websockets` (sans-I/O) checks handshakes that `HandshakeSniffer` did not recognise; after the handshake
+`frames.FrameReader` parses. An ASGI application sees an ordinary websocket. An application that knows the extension
+`mnbara.socket` may attach a `sockets.SocketUser` instead. Messages are then plain calls out of `data_received`, ready
+frames go straight to the transport, and the application may return while the socket stays open: an idle connection
+keeps no task, scope or coroutine. There is no permessage-deflate: it costs 53 KB a connection. Source: RFC 6455.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ _MESSAGES_QUEUED_MAX = 16
 
 
 class _Handshake:
-    """What is needed only until the application has accepted or refused."""
+    """State that is needed until the application has accepted or refused."""
 
     __slots__ = ("app_state", "config", "denial", "protocol", "response")
 
@@ -61,16 +61,16 @@ class _Handshake:
         self.protocol = ServerProtocol()
         self.response: Response | None = None
         self.denial: Response | None = None
-        """The application's own refusal, which waits for its body."""
+        """The application's own refusal, until its body is known."""
 
     def end(self) -> bytes:
-        """Return what is to be sent; let go of what would keep all this for the collector."""
+        """Return the bytes to send; close the parser, which breaks a reference cycle."""
         self.protocol.parser.close()
         return b"".join(self.protocol.data_to_send())
 
 
 class _Inbox:
-    """What is needed only by applications that use ASGI `receive` and `send`."""
+    """State for applications that use ASGI `receive` and `send`."""
 
     __slots__ = ("events", "waiter", "writable")
 
@@ -90,10 +90,10 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         "_discard_input",
         "_discarded_bytes",
         "_frames_tat_us",
-        "_go_on_scheduled",
         "_handshake",
         "_inbox",
         "_lost",
+        "_parse_scheduled",
         "_state",
         "_user",
         "transport",
@@ -107,25 +107,25 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        """Signature given by uvicorn; without a config the handshake is over."""
+        """Signature given by uvicorn; without a config the handshake has been done."""
         super().__init__()
         self._state = server_state
         self._handshake = None if config is None else _Handshake(config, app_state)
         self._inbox: _Inbox | None = None
         self._user: SocketUser | None = None
-        self._close_sent = self._lost = self._discard_input = self._go_on_scheduled = False
+        self._close_sent = self._lost = self._discard_input = self._parse_scheduled = False
         self._frames_tat_us = self._discarded_bytes = 0
         self._close_timer: asyncio.TimerHandle | None = None
         self.transport: asyncio.Transport
 
     @classmethod
     def opened(cls, server_state: ServerState, transport: asyncio.Transport) -> "LeanWebSocket":
-        """Return the websocket on a transport whose handshake was answered elsewhere; `attach` comes next."""
+        """Return a websocket on a transport whose handshake was answered elsewhere; call `attach` next."""
         websocket = cls(None, server_state, {})
         websocket.connection_made(transport)
         return websocket
 
-    # What uvicorn and the event loop call.
+    # Called by uvicorn and the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take over the transport from the HTTP protocol."""
@@ -134,7 +134,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         self._state.connections.add(self)  # type: ignore[arg-type]
 
     def data_received(self, data: bytes) -> None:
-        """Parse what one turn allows; a broken rule closes with its code."""
+        """Parse as much as one turn allows; a violation of the protocol closes with its code."""
         if self._handshake is not None:
             self._receive_handshake(self._handshake, data)
             return
@@ -143,14 +143,14 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
             return
         try:
             if self.feed(data):
-                self._wait_for_next_turn()
+                self._continue_next_turn()
         except WireError as error:
             self._fail(error.code, error.reason)
 
     def eof_received(self) -> bool:
-        """Half-closed: a websocket needs both directions, so what is left is closed (RFC 6455 7.1.1), in its turn.
+        """Close a half-closed connection: a websocket needs both directions (RFC 6455 7.1.1).
 
-        Thousands may lose their connection in one moment.
+        An attached user does it in the admission queue: thousands may lose their connection in the same moment.
         """
         if self._user is None:
             return False
@@ -158,7 +158,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         return True
 
     def _end(self) -> None:
-        """The peer is gone, and it is our turn to forget it."""
+        """Clean up after a peer that is gone."""
         user, self._user = self._user, None
         if user is not None:
             user.socket_lost(ABNORMAL)
@@ -166,7 +166,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
             self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - any loss is the same
-        """Tell whoever listens, once."""
+        """Tell the attached user or the ASGI application, once."""
         self._state.connections.discard(self)
         self._lost = True
         if self._close_timer is not None:
@@ -176,7 +176,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         user, self._user = self._user, None
         if user is not None:
             user.socket_lost(ABNORMAL)
-        self._leave(NO_STATUS if self._close_sent else ABNORMAL, "")
+        self._notify_application(NO_STATUS if self._close_sent else ABNORMAL, "")
 
     def pause_writing(self) -> None:
         """The transport's buffer is above its high-water mark."""
@@ -194,16 +194,16 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
             self._inbox.writable = None
 
     def shutdown(self) -> None:
-        """The server stops: an attached user says goodbye in its own words, others get 1012."""
+        """Close because the server stops: an attached user does so itself, others get 1012."""
         if self._handshake is not None:
             self._refuse(500)
         elif self._user is not None and not self._close_sent:
             self._user.server_stopping()
         else:
-            self._leave(1012, "service restart")
+            self._notify_application(1012, "service restart")
             self.close(1012, "service restart")
 
-    # What an attached connection calls (sockets.Socket).
+    # Called by an attached connection (`sockets.Socket`).
 
     def attach(self, user: SocketUser) -> None:
         """Hand every further message and event to `user`; messages already queued go first."""
@@ -228,26 +228,26 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         return self.transport.get_write_buffer_size()
 
     def pause_reading(self) -> None:
-        """Stop after the message in hand."""
+        """Stop after the message being parsed."""
         if self.reading:
             self.reading = False
             if not self._lost:
                 self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Go on with what is buffered, then with the network."""
+        """Continue with buffered bytes, then with the network."""
         if not self.reading:
             self.reading = True
-            self._schedule_go_on()
+            self._schedule_parse()
 
     def close(self, code: int, reason: str) -> None:
-        """Send a close frame, wait a little for the peer's, and leave."""
+        """Send a close frame, wait some seconds for the peer's, and close the transport."""
         if self._close_sent or self._lost:
             return
         self._close_sent = True
         self.write(build_close(code, reason))
         self.resume_reading()  # the peer's close frame has to be seen
-        self._cut_later()
+        self._abort_later()
 
     # Frames.
 
@@ -280,7 +280,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
                 user, self._user = self._user, None
                 if user is not None:
                     user.socket_lost(code)
-                self._leave(code, reason)
+                self._notify_application(code, reason)
             self._finish()
 
     def surplus_received(self) -> None:
@@ -291,69 +291,69 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
             raise WireError(POLICY_VIOLATION, "too many frames")
 
     def _fail(self, code: int, reason: str) -> None:
-        """Close because the peer broke a rule; what it still sends is not worth reading."""
+        """Close because the peer violated the protocol; what it still sends is discarded."""
         self.pending, self.fragments = b"", None
         if code == POLICY_VIOLATION and self._user is not None and not self._close_sent:
-            self._user.flooded(reason)  # a connection has a code of its own for this
+            self._user.flooded(reason)  # a connection closes with a code of its own
         if not self._close_sent:
             self._close_sent = True
             self.write(build_close(code, reason))
         user, self._user = self._user, None
         if user is not None:
             user.socket_lost(code)
-        self._leave(code, reason)
+        self._notify_application(code, reason)
         # Closing with unread bytes would reset the connection and the peer might never see the close frame, so the
         # rest is read and dropped until the peer leaves.
         self._discard_input = True
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self._cut_later()
+        self._abort_later()
 
     def _finish(self) -> None:
-        """Close the transport once its buffer is out, or cut it when the peer does not take it."""
+        """Close the transport after its buffer is sent; abort it when the peer does not read."""
         if self._lost or self.transport.is_closing():
             return
         self.transport.close()
-        self._cut_later()
+        self._abort_later()
 
-    def _cut_later(self) -> None:
-        """Give the peer a little time, then cut."""
+    def _abort_later(self) -> None:
+        """Abort the transport after the close timeout."""
         if self._close_timer is None:
             loop = asyncio.get_running_loop()
             self._close_timer = loop.call_later(_CLOSE_TIMEOUT_S, self.transport.abort)
 
     def _discard(self, data: bytes) -> None:
-        """Read past what a peer sends that broke a rule, one read in a turn, until it has sent too much."""
+        """Discard what a peer sends after a violation, one read per turn; abort when it is too much."""
         self._discarded_bytes += len(data)
         if self._discarded_bytes > DISCARDED_BYTES_MAX:
             self.transport.abort()
         elif data:
-            self._wait_for_next_turn()
+            self._continue_next_turn()
 
-    def _wait_for_next_turn(self) -> None:
-        """Read no more in this turn of the event loop; `_go_on` follows in the next one."""
+    def _continue_next_turn(self) -> None:
+        """Stop reading for this turn of the event loop; `_parse_pending` runs in the next one."""
         if not self._lost and not self.transport.is_closing():
             self.transport.pause_reading()
-            self._schedule_go_on()
+            self._schedule_parse()
 
-    def _schedule_go_on(self) -> None:
-        if not self._go_on_scheduled:
-            self._go_on_scheduled = True
-            asyncio.get_running_loop().call_soon(self._go_on)
+    def _schedule_parse(self) -> None:
+        if not self._parse_scheduled:
+            self._parse_scheduled = True
+            asyncio.get_running_loop().call_soon(self._parse_pending)
 
-    def _go_on(self) -> None:
-        """Parse what an earlier turn or a pause left over; when nothing is left, read on."""
-        self._go_on_scheduled = False
+    def _parse_pending(self) -> None:
+        """Parse what an earlier turn or a pause left; read from the network again when nothing is left."""
+        self._parse_scheduled = False
         if self._lost or self.transport.is_closing():
             return
         self.data_received(b"")
-        if self.reading and not self._go_on_scheduled and not self._lost and not self.transport.is_closing():
+        if self.reading and not self._parse_scheduled and not self._lost and not self.transport.is_closing():
             self.transport.resume_reading()
 
-    # Handshake and the ASGI side.
+    # Handshake and ASGI.
 
     def _receive_handshake(self, handshake: _Handshake, data: bytes) -> None:
-        """Judge the request; start the application when it is a proper websocket handshake."""
+        """Check the request; start the application when it is a valid websocket handshake."""
         protocol = handshake.protocol
         protocol.receive_data(data)
         for event in protocol.events_received():
@@ -363,7 +363,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
             if handshake.response.status_code != 101:
                 self._send_response(handshake, handshake.response)
                 return
-            self.pause_reading()  # nothing may come before the answer
+            self.pause_reading()  # no message may be parsed before the answer
             self._inbox = _Inbox()
             self._put({"type": "websocket.connect"})
             scope = self._scope(handshake, event)
@@ -395,7 +395,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         }
 
     async def _run(self, app: Any, scope: Scope) -> None:  # noqa: ANN401 - uvicorn's own type is private
-        """Run the application; without an attached user its end is the socket's end."""
+        """Run the application; when it returns without an attached user, the socket is closed."""
         try:
             await app(scope, self._receive, self._send)
         except ClientDisconnected:
@@ -461,7 +461,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         self.resume_reading()
 
     def _deny(self, handshake: _Handshake, kind: str, message: Message) -> None:
-        """Refuse in the application's own words: a status and headers first, then one body."""
+        """Refuse with the application's own response: a status and headers first, then one body."""
         if kind == f"{_DENIAL}.start" and handshake.denial is None:
             fields = ((k.decode("latin-1"), v.decode("latin-1")) for k, v in message.get("headers", ()))
             status = message["status"]
@@ -480,12 +480,12 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
             self._send_response(handshake, handshake.protocol.reject(status, "The websocket was refused.\n"))
 
     def _send_response(self, handshake: _Handshake, response: Response) -> None:
-        """Answer with an HTTP error and leave."""
+        """Answer with an HTTP error and close."""
         if self._lost or self.transport.is_closing():
             return
         handshake.protocol.send_response(response)
         self.write(handshake.end())
-        self._leave(ABNORMAL, "")
+        self._notify_application(ABNORMAL, "")
         self._finish()
 
     def _put(self, event: Message) -> None:
@@ -498,8 +498,8 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    def _leave(self, code: int, reason: str) -> None:
-        """Tell an ASGI application that the socket is gone and let a waiting `send` go."""
+    def _notify_application(self, code: int, reason: str) -> None:
+        """Tell an ASGI application that the socket is gone, and release a waiting `send`."""
         inbox = self._inbox
         if inbox is None:
             return

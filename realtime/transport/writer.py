@@ -1,8 +1,8 @@
 """Outgoing bytes of one connection, and the one flush per event-loop tick that sends them.
 
-uvloop calls `send` on every `write`; joining what one tick produced for a connection is worth ten times the
-throughput (DESIGN 6). While the transport's buffer is full the bytes wait here, counted; a reader of replayed lanes
-that lets more than the bound pile up is cut with 3008 and recovers later.
+uvloop makes a system call for every `write`, so the bytes of a connection are collected during a tick and written at
+once: ten times the throughput. While the transport's buffer is full the bytes wait here and are counted. A reader that
+lets more than the bound accumulate is disconnected with 3008, and recovers when it reconnects.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 class Counters:
-    """What the realtime core has done since the process started; read by the metrics page."""
+    """Counters of the realtime core since the process started, for the metrics."""
 
     __slots__ = (
         "bytes_sent",
@@ -43,15 +43,15 @@ class Counters:
         self.duplicates = self.flood_cuts = self.gap_fills = self.log_failures = self.pongs_missed = 0
         self.publications = self.recoveries = self.recoveries_refused = self.slow_cuts = 0
         self.refused: dict[str, int] = {}
-        """New connections that were told to come again, by `admission.REASONS`."""
+        """Refused connections by `admission.REASONS`."""
 
 
 Outgoing = bytes | list[bytes] | None
-"""Ready frames: none, one run of bytes, or several to be joined."""
+"""Ready frames: none, some in one bytes object, or several objects to be joined."""
 
 
 def joined(out: Outgoing) -> bytes:
-    """Return ready frames as one run of bytes."""
+    """Return ready frames as one bytes object."""
     if isinstance(out, list):
         return b"".join(out)
     return out or b""
@@ -65,34 +65,34 @@ def size_of(out: Outgoing) -> int:
 
 
 class Flusher:
-    """Collects connections with something to send and writes each once at the end of the tick."""
+    """Collects the connections with outgoing bytes and writes to each once, at the end of the tick."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits, counters: Counters) -> None:
         """Start with nothing to send."""
         self.loop, self.limits, self.counters = loop, limits, counters
         self.dirty: list[Writer] = []
-        """Connections whose `out` has to go out at the end of this tick."""
+        """Connections whose `out` is written at the end of this tick."""
         self.full: set[Writer] = set()
-        """Connections whose transport takes nothing now."""
+        """Connections whose transport is full."""
         self.slow: list[Writer] = []
         self.scheduled = False
 
     def schedule(self) -> None:
-        """Make sure a flush runs after what the event loop is doing now."""
+        """Have `flush` called in the next turn of the event loop."""
         if not self.scheduled:
             self.scheduled = True
             self.loop.call_soon(self.flush)
 
-    def broken(self, writer: "Writer") -> None:
-        """A transport refused a write: that is a bug, or it is closing; its connection ends, the others go on."""
+    def on_write_failed(self, writer: "Writer") -> None:
+        """End a connection whose transport raised on a write: a bug, or it is closing."""
         _log.exception("a write failed")
         self.slow.append(writer)
 
     def distribute(self) -> None:
-        """Put what the tick has published into the outgoing bytes of its readers."""
+        """Move the publications of this tick into the outgoing bytes of their readers; `Fanout` does."""
 
     def flush(self) -> None:
-        """Write each connection's bytes of this tick with one call; cut those that fell too far behind."""
+        """Write each connection's bytes with one call; disconnect those that are too slow."""
         self.scheduled = False
         self.distribute()
         dirty, self.dirty = self.dirty, []
@@ -107,15 +107,15 @@ class Flusher:
                 sent += len(data)
                 try:
                     writer.write(data)
-                except Exception:  # noqa: BLE001 - one broken transport must not cost the others their bytes
-                    self.broken(writer)
+                except Exception:  # noqa: BLE001 - one broken transport must not stop the others
+                    self.on_write_failed(writer)
                 if writer.solicited and not writer.paused:
                     writer.solicited = 0
         self.counters.bytes_sent += sent
         if self.slow:
             slow, self.slow = self.slow, []
             for writer in slow:
-                with contextlib.suppress(Exception):  # a broken transport refuses the goodbye too
+                with contextlib.suppress(Exception):  # a broken transport raises on the disconnect push too
                     writer.cut_slow()
 
 
@@ -130,12 +130,12 @@ class Writer:
         """Start with an empty queue on a writable transport."""
         self.flusher, self.codec, self.write, self.buffered = flusher, codec, write, buffered
         self.out: Outgoing = None
-        """Ready frames not given to the transport yet; not None means `flusher` knows or the transport is full."""
+        """Ready frames that are not written yet. If not None, the flusher has the writer in `dirty` or `full`."""
         self.paused = False
         self.waiting = 0
         """Bytes in `out`, counted while paused."""
         self.solicited = 0
-        """Bytes of answers among what is unsent: a client that asked for much is not slow because it gets much."""
+        """Unsent bytes of answers: they do not count against a client as slow, because it asked for them."""
 
     def send(self, frames: bytes) -> None:
         """Queue ready frames for the end of the tick."""
@@ -153,7 +153,7 @@ class Writer:
         self.send(build_frame(message, 2 if self.codec.binary else 1))
 
     def add(self, frames: bytes) -> None:
-        """Queue behind what waits already (`out` is not None)."""
+        """Queue frames behind others (`out` is not None)."""
         out = self.out
         if isinstance(out, list):
             out.append(frames)
@@ -164,12 +164,12 @@ class Writer:
             self.check_slow()
 
     def count_waiting(self) -> None:
-        """Recount what waits for the transport."""
+        """Count the bytes that wait for the transport."""
         self.waiting = size_of(self.out)
         self.check_slow()
 
     def check_slow(self) -> None:
-        """Mark the connection for cutting when the bound is crossed."""
+        """Have the connection disconnected when too many pushed bytes are unsent."""
         unsent = self.waiting + self.buffered() - self.solicited
         if unsent > self.flusher.limits.outgoing_bytes_max:
             self.flusher.slow.append(self)
@@ -180,13 +180,13 @@ class Writer:
         return size_of(self.out) + self.buffered()
 
     def pause(self) -> None:
-        """The transport is full; what comes now waits in `out`."""
+        """Keep outgoing bytes in `out`: the transport is full."""
         self.paused = True
         self.flusher.full.add(self)
         self.count_waiting()
 
     def resume(self) -> None:
-        """The transport takes bytes again."""
+        """Write what waits: the transport takes bytes again."""
         self.paused = False
         self.flusher.full.discard(self)
         self.waiting = self.solicited = 0
@@ -195,5 +195,5 @@ class Writer:
             self.flusher.schedule()
 
     def cut_slow(self) -> None:
-        """End the connection: it did not read what it subscribed to."""
+        """Disconnect the client: it does not read fast enough."""
         raise NotImplementedError

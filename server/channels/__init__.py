@@ -1,1 +1,1 @@
-"""Who may follow which channel, and what is behind it."""
+"""Channels: permissions, the log behind them, long polls, lag, revocations."""

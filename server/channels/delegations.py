@@ -1,6 +1,6 @@
-"""Channel permissions with a token in hand: what its issuer may follow now, to look at and nothing else.
+"""Channel permissions of whoever shows a scope token: its issuer's, for reading only. Source: decisions 0033, 0035.
 
-Source: decisions 0033, 0035. Both doors ask here; without a token it is `ChannelPermissions` alone.
+Subscribes over sockets and `GET /v1/channels/…/events` ask here. Without a token `ChannelPermissions` alone decides.
 """
 
 from dataclasses import replace
@@ -13,7 +13,7 @@ from server.channels.permissions import ChannelPermissions
 
 
 class DelegatedPermissions:
-    """The channel rules, and what scope tokens lend."""
+    """Channel rules for callers and for scope tokens."""
 
     def __init__(self, rules: ChannelPermissions, scopes: ScopeVerifier) -> None:
         """Join the two."""
@@ -24,7 +24,7 @@ class DelegatedPermissions:
         """Return how the channel behaves for the caller, or for whoever shows the token.
 
         Raises: UnknownChannel, NotAllowed, TokenInvalid, TokenExpired, SessionOver, ScopeTokenOver,
-        TemporarilyUnavailable; the rule's grant raises TokenExpired, SessionOver and ScopeTokenOver.
+        TemporarilyUnavailable. The rule's delegation raises TokenExpired, SessionOver and ScopeTokenOver.
         """
         if not token:
             return await self._rules.authorize(caller, channel)
@@ -33,12 +33,12 @@ class DelegatedPermissions:
         issuer = scope.caller
         rule = await self._rules.authorize(issuer, channel)
         confirm = partial(self._scopes.confirm, scope)
-        grant = Delegation(str(issuer.user_id), str(issuer.session_id), str(scope.token_id), confirm)
+        delegation = Delegation(str(issuer.user_id), str(issuer.session_id), str(scope.token_id), confirm)
         return replace(
             rule,
             publish=False,
             presence=False,
             join_leave=False,
             expires_at_s=scope.expires_at_s,
-            grant=grant,
+            delegation=delegation,
         )

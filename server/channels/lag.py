@@ -1,6 +1,6 @@
-"""Who is behind in a channel: a query about the realtime core itself, which has no tables and no folder in handlers.
+"""RPC `realtime.get_lag`: the clients that are behind in a channel, by the offsets that they report.
 
-Source: decision 0034. RPC `realtime.get_lag`; the reports come from `realtime.report_offset`.
+It queries the realtime core, which has no tables and no folder in handlers. Source: decision 0034.
 """
 
 from typing import Annotated
@@ -19,8 +19,8 @@ from storage.platform.events_postgres import read_event_times, read_heads
 from storage.platform.offset_reports_redis import RedisOffsetReports
 
 
-class _Place(Struct, array_like=True, frozen=True):
-    """The last client of a page."""
+class _Position(Struct, array_like=True, frozen=True):
+    """Cursor: the last client of a page."""
 
     offset: Annotated[int, Meta(ge=0, le=2**53)]
     client: Annotated[str, Meta(max_length=100)]
@@ -37,8 +37,8 @@ async def get_lag(command: GetLag, _caller: Caller, stores: Stores, _now_ms: int
     top = (await read_heads(stores.db, [command.channel])).get(command.channel, 0)
     if not top:
         raise UnknownChannel
-    place = read_cursor(command.cursor, _Place, None)
-    after = None if place is None else (place.offset, place.client)
+    position = read_cursor(command.cursor, _Position, None)
+    after = None if position is None else (position.offset, position.client)
     found = await RedisOffsetReports(stores.redis).behind(command.channel, top, command.limit + 1, after)
     page = found.behind[: command.limit]
     last = page[-1] if len(found.behind) > command.limit else None
@@ -61,7 +61,7 @@ async def get_lag(command: GetLag, _caller: Caller, stores: Stores, _now_ms: int
         readers=found.count,
         behind=found.behind_count,
         items=items,
-        next_cursor=write_cursor(_Place(last.offset, last.client)) if last else None,
+        next_cursor=write_cursor(_Position(last.offset, last.client)) if last else None,
     )
     return Outcome(reply=reply)
 

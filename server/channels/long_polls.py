@@ -1,4 +1,4 @@
-"""What wakes long polls: the hub keeps their channels open and tells of each publication."""
+"""Wakes long polls: the hub keeps their channels open and reports each publication."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ from realtime.ports import Lane
 
 
 class LongPollNotifier:
-    """Watches replayed channels for polls of one process."""
+    """Watches replayed channels for the long polls of one process."""
 
     def __init__(self, hub: Hub) -> None:
         """Listen to every replayed channel the hub has open."""

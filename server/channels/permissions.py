@@ -1,6 +1,6 @@
-"""Who may follow which channel, and how it behaves: asked of the domains' channel kinds, deny by default.
+"""Channel permissions: which caller may subscribe to which channel, by the domains' channel kinds; deny by default.
 
-Both ways in ask here: sockets through the application port, `GET /v1/channels/…/events` through the HTTP application.
+Subscribes over sockets and `GET /v1/channels/…/events` ask here, both through `DelegatedPermissions`.
 """
 
 from collections import OrderedDict
@@ -13,7 +13,7 @@ from realtime.ports import ChannelRule
 from storage.engines.postgres import Database
 
 KNOWN_MAX = 100_000
-"""Channels remembered to exist; an aggregate that exists stays, so the memory never lies."""
+"""Channels remembered to exist; aggregates are never deleted, so an entry stays true."""
 
 
 def rule_of(kind: ChannelKind) -> ChannelRule:
@@ -22,10 +22,10 @@ def rule_of(kind: ChannelKind) -> ChannelRule:
 
 
 class ChannelPermissions:
-    """Decides with the caller's facts and at most one look into the database."""
+    """Decides by the caller and at most one query of the database."""
 
     def __init__(self, kinds: ChannelKinds, database: Database) -> None:
-        """Remember channels that exist; the database knows the others, and all memberships."""
+        """Remember channels that exist; ask the database for others, and for all memberships."""
         self.kinds = kinds
         self._database = database
         self._known: OrderedDict[str, None] = OrderedDict()
@@ -47,7 +47,7 @@ class ChannelPermissions:
         return rule_of(kind)
 
     async def _may_follow(self, kind: ChannelKind, aggregate_id: UUID, caller: Caller, channel: str) -> bool:
-        """Whether the channel is there for this caller; strangers of a membership do not learn that it exists."""
+        """Whether the channel exists for this caller; to those who are not members it does not."""
         if kind.member is not None:
             async with self._database.connection() as db:
                 return await kind.member(db, aggregate_id, caller)

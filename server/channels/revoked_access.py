@@ -1,4 +1,4 @@
-"""Sockets of this process whose access is taken away: a session ends, a role changes, a token is revoked."""
+"""Ends connections and subscriptions of this process whose access is revoked: session, roles or scope token."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -16,23 +16,23 @@ ACCESS_CHANGED = (4401, "access changed")
 """Close code after a role change: the client reconnects with a refreshed token."""
 
 DELEGATION_OVER = (UnsubscribeCode.EXPIRED, "token expired")
-"""Unsubscribe code for who follows a channel by a token of such an account: clients ask for another token."""
+"""Unsubscribe code for subscriptions by a scope token of such an account: clients ask for another token."""
 
 
 def close_on_revocation(hub: Hub, watch: RevocationWatch) -> None:
-    """Close what lost access, and have the watch look when a personal channel says that some did."""
+    """Close what lost access; events of revocations on personal channels make the watch look at once."""
     watch.on_revoked = partial(close_sockets, hub)
     hub.observe(PERSONAL_PREFIX, lambda _, entry: watch.hint() if tells_of_access(entry.data) else None)
 
 
 def close_sockets(hub: Hub, revoked: Sequence[Revocation]) -> None:
-    """End the sockets whose access was taken away, in this process."""
+    """End the connections and subscriptions of this process that the revocations concern."""
     for revocation in revoked:
         if revocation.session_id is not None:
             hub.disconnect_session(str(revocation.session_id), *SESSION_OVER)
-            hub.end_grants_of_session(str(revocation.session_id), *DELEGATION_OVER)
+            hub.delegations.end_of_session(str(revocation.session_id), *DELEGATION_OVER)
         elif revocation.token_id is not None:
-            hub.end_grants_of_token(str(revocation.token_id), *DELEGATION_OVER)
+            hub.delegations.end_of_token(str(revocation.token_id), *DELEGATION_OVER)
         else:
             hub.disconnect_user(str(revocation.user_id), *ACCESS_CHANGED)
-            hub.end_grants_of_user(str(revocation.user_id), *DELEGATION_OVER)
+            hub.delegations.end_of_user(str(revocation.user_id), *DELEGATION_OVER)

@@ -14,6 +14,7 @@ from server.cli.verbs.grant import GRANT
 from server.cli.verbs.load_tools import BENCH, DEMO, SOAK
 from server.cli.verbs.lock import LOCK
 from server.cli.verbs.migrate import MIGRATE
+from server.cli.verbs.replay import REPLAY
 from server.cli.verbs.system import DOWN, RESET, UP
 from server.cli.verbs.test import TEST
 from server.cli.verbs.where import WHERE
@@ -48,6 +49,7 @@ VERBS = (
     CONFORMANCE_SERVER,
     MIGRATE,
     GRANT,
+    REPLAY,
     AUDIT_AUCTION,
     WHERE,
     LOCK,

@@ -14,8 +14,9 @@ from msgspec import Struct
 
 from handlers.contract import Caller
 from handlers.settings import Settings, SettingsError
+from server.commands.outcomes import OutcomeWriter
 from server.commands.pipeline import Pipeline
-from server.domains import DOMAINS, ROUTES
+from server.domains import DOMAINS, ROUTES, reactions_of
 from server.foundation import open_tools
 from storage.engines.postgres import Connection, Database, open_database
 from storage.engines.redis import open_redis
@@ -67,8 +68,10 @@ async def _open_market(settings: Settings) -> AsyncIterator[SeededMarket]:
     try:
         async with database.connection() as db:
             epoch = await read_epoch(db)
+        writer = OutcomeWriter(reactions_of(DOMAINS))
         async with open_tools(settings, database, redis) as tools:
-            yield SeededMarket(database, Pipeline(database, redis, epoch, lambda _: None, ROUTES, tools))
+            pipeline = Pipeline(database, redis, epoch, lambda _: None, ROUTES, tools, writer=writer)
+            yield SeededMarket(database, pipeline)
     finally:
         await redis.aclose()
         await database.close()

@@ -1,8 +1,7 @@
-"""From a socket into the application: who connects, what they may follow, which command they call.
+"""The `realtime.ports.ApplicationPort` of the server: token verifier, channel permissions and command table.
 
-`realtime.ports.ApplicationPort`, made of the token verifier, the channel rules and the command table. Refusals become
-the protocol's own codes where it has them: 109 for an expired token (the client fetches a new one), 3500 for a bad one
-(it stops), 102 and 103 for channels.
+Refusals become codes of the client protocol where it has them: 109 for an expired token (the client fetches a new one),
+3500 for an invalid one (it stops), 102 and 103 for channels.
 """
 
 from asyncio import Future
@@ -43,12 +42,12 @@ class Principal(Identity):
 
 @dataclass(frozen=True, slots=True)
 class CheckedToken:
-    """Whom a good access token names, and until when."""
+    """The caller that a valid access token names, and when it expires."""
 
     caller: Caller
     expires_at_s: int
     confirm: Callable[[], None]
-    """Raises a refusal of the auth domain when the token is good no more."""
+    """Raises a refusal of the auth domain when the token is no longer valid."""
 
 
 class VerifiedTokens:
@@ -72,7 +71,7 @@ class VerifiedTokens:
 
 
 class Application:
-    """What sockets reach of the application, in one server process."""
+    """The application as connections see it, in one server process."""
 
     def __init__(self, token: VerifiedTokens, rules: DelegatedPermissions, commands: CommandTable) -> None:
         """Join the three."""
@@ -83,7 +82,7 @@ class Application:
         self._commands = commands
 
     def recognise(self, token: str, context: ConnectRequestContext) -> Identity | None:
-        """Return whom the token names, if the process can tell without asking; no token is anonymous."""
+        """Return whom the token names, or None when that needs I/O; no token is anonymous."""
         if not token:
             return Principal(caller=Caller(remote_ip=context.remote_ip))
         with _as_protocol():
@@ -99,8 +98,8 @@ class Application:
         return _principal(checked, context)
 
     def confirm(self, identity: Identity) -> None:
-        """Let a connection open if its token is still good."""
-        assert isinstance(identity, Principal), "identities of this gate come from its authenticate"
+        """Return if the token of the identity is still valid. Raises as `authenticate`."""
+        assert isinstance(identity, Principal), "identities come from `recognise` and `authenticate`"
         if identity.confirm is not None:
             with _as_protocol():
                 identity.confirm()
@@ -109,9 +108,10 @@ class Application:
         """Return how the channel behaves for this identity, or for whoever shows this scope token."""
         with _as_refused_channel():
             rule = await self._rules.authorize(_caller_of(identity), channel, token)
-        if rule.grant is None:
+        delegation = rule.delegation
+        if delegation is None:
             return rule
-        return replace(rule, grant=replace(rule.grant, confirm=partial(_confirm, rule.grant)))
+        return replace(rule, delegation=replace(delegation, confirm=partial(_confirm, delegation)))
 
     async def publish(self, identity: Identity, channel: str, data: bytes, info: bytes) -> None:  # noqa: ARG002
         """Refuse: clients call commands, and only their events are published. Raises ProtocolError 103."""
@@ -130,7 +130,7 @@ class Application:
 
 @contextmanager
 def _as_protocol() -> Iterator[None]:
-    """Turn a refused token into the protocol's own words."""
+    """Turn the refusal of a token into an error of the client protocol."""
     try:
         yield
     except TokenExpired as expired:
@@ -143,9 +143,9 @@ def _as_protocol() -> Iterator[None]:
 
 @contextmanager
 def _as_refused_channel() -> Iterator[None]:
-    """Turn a channel, or a token for it, that was refused into the protocol's own words.
+    """Turn the refusal of a channel, or of a token for it, into an error of the client protocol.
 
-    A token that is over is "expired", whatever ended it: the client drops it and asks its app for another.
+    A token that is no longer valid is "expired", whatever ended it: the client asks its app for another one.
     """
     try:
         yield
@@ -172,11 +172,11 @@ def _principal(checked: CheckedToken, context: ConnectRequestContext) -> Princip
     )
 
 
-def _confirm(grant: Delegation) -> None:
+def _confirm(delegation: Delegation) -> None:
     with _as_refused_channel():
-        grant.confirm()
+        delegation.confirm()
 
 
 def _caller_of(identity: Identity) -> Caller:
-    assert isinstance(identity, Principal), "identities of this gate come from its authenticate"
+    assert isinstance(identity, Principal), "identities come from `recognise` and `authenticate`"
     return identity.caller

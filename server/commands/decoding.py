@@ -16,7 +16,7 @@ DEPTH_MAX = 32
 """Levels of nesting a body may have; the deepest command of ours has six."""
 
 DATA_BYTES_MAX = 256 * 1024
-"""Bytes of one command on either door; the largest (a batch of positions) has about 50 KiB."""
+"""Bytes of one command, over RPC or REST; the largest (a batch of positions) has about 50 KiB."""
 
 _AT = " - at `"
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")

@@ -1,7 +1,7 @@
 """Refusals on their way out: problem+json for REST, an error reply for RPC, one catalogue behind both.
 
 What is not a refusal is a bug: logged with its traceback under a trace id, answered `internal` without detail.
-Source: INTERFACE section 1 (errors), RFC 9457.
+Source: RFC 9457.
 """
 
 from typing import Any

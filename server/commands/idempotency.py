@@ -19,7 +19,7 @@ from storage.platform.vault import Vault
 
 
 class Answer(Struct, frozen=True, gc=False):
-    """What a command is answered on either door."""
+    """The answer to a command, over RPC or REST."""
 
     status: int
     body: bytes

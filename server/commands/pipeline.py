@@ -1,8 +1,9 @@
 """One command, or one batch of commands, is one transaction; its events leave after the commit.
 
-Both doors call `run` (or `submit`, for commands that share a commit). Order inside the transaction: known idempotency
-keys, the handler, events, timers, new keys; then commit, then fan-out, then the answer. Killed before the commit,
-nothing happened and the caller repeats; killed after it, the repeat finds the key, and the relay announces the events.
+RPC and REST call `run` (or `submit`, for commands that share a commit). Order inside the transaction: known idempotency
+keys, the handler, what its outcome carries, new keys; then commit, then fan-out, then the answer. Killed before the
+commit, nothing happened and the caller repeats; killed after it, the repeat finds the key, and the relay announces the
+events.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from uuid import UUID
 import structlog
 from msgspec import Struct
 
-from handlers.contract import Call, Caller, Event, Outcome, Permission, Preparation, Route, Stores
+from handlers.contract import Call, Caller, Outcome, Permission, Preparation, Route, Stores
 from handlers.domain import TimerHandler, TimerPreparation
 from protocols.control import CONTROL_CHANNEL, encode_controls
 from protocols.errors import (
@@ -25,17 +26,16 @@ from protocols.errors import (
     Unauthenticated,
 )
 from protocols.topics import Entry
-from protocols.values import now_instant, to_json, to_timestamp
+from protocols.values import now_instant, to_json
 from server.commands.group_commit import GroupCommit, Settle
 from server.commands.idempotency import Answer, KeyedBatch, key_of
+from server.commands.outcomes import OutcomeWriter, Written
 from storage.engines.postgres import RACE, RETRIES, Connection, Database
 from storage.engines.redis import Redis
-from storage.platform.events_postgres import NewEvent, StoredEvent, append_events
 from storage.platform.idempotency_postgres import insert_answers, read_answers
 from storage.platform.timers_postgres import (
     DueTimer,
     claim_due_timers,
-    insert_timers,
     notify_timers,
     postpone_timer,
     read_upcoming,
@@ -78,8 +78,11 @@ class Pipeline:
         observer: Callable[[str], Callable[[int, float], None]] = lambda _name: (
             lambda _requests, _seconds: None
         ),
+        *,
+        writer: OutcomeWriter | None = None,
     ) -> None:
         """Prepare; `start` begins the group commits. `tools` are the process's, by type."""
+        self._writer = writer or OutcomeWriter()
         self._database = database
         self._redis = redis
         self._epoch = epoch
@@ -106,16 +109,19 @@ class Pipeline:
     # -- commands ---------------------------------------------------------------------------------------------------
 
     def submit(self, route: Route, command: Struct, caller: Caller, settle: Settle[Answer]) -> None:
-        """Hand a grouped command to its group commit; no task is made.
+        """Hand a grouped command of a caller who passed `check_permission` to its group commit; no task is made.
 
-        Raises: Unauthenticated, NotAllowed, KeyRequired, TemporarilyUnavailable; `settle` gets the handler's.
+        Raises: KeyRequired, TemporarilyUnavailable; `settle` gets the handler's.
         """
-        admit(route, command, caller)
+        require_key(route, command)
         self.groups[route.name].submit(Call(command, caller, now_instant()), settle)
 
     async def run(self, route: Route, command: Struct, caller: Caller) -> Answer:
-        """Run one command or query of any route and return its durable answer. Raises the route's refusals."""
-        admit(route, command, caller)
+        """Run one command or query of a caller who passed `check_permission` and return its durable answer.
+
+        Raises the route's refusals.
+        """
+        require_key(route, command)
         if route.grouped:
             return await self.groups[route.name].ask(Call(command, caller, now_instant()))
         if route.is_query:
@@ -193,16 +199,16 @@ class Pipeline:
             if repeated := batch.refused_pairs(outcomes):
                 batch.late = await read_answers(db, repeated)
             done = [o for o in outcomes if isinstance(o, Outcome)]
-            stored = await self._write(db, done, now_ms)
+            written = await self._writer.write(db, done, now_ms)
             if any(o.timers for o in done):
                 await notify_timers(db)
             answers = batch.settle(outcomes)
             if batch.to_keep and not await insert_answers(db, batch.to_keep, now_ms):
                 raise _KeyRaceError
-        self._fan_out(stored, done, now_ms)
+        self._fan_out(written, done, now_ms)
         return answers
 
-    # -- timers -----------------------------------------------------------------------------------------------------
+    # -- timers, reactions, jobs ------------------------------------------------------------------------------------
 
     async def run_timers(
         self, kind: str, handler: TimerHandler, limit: int, on_crowd: Callable[[], None] = lambda: None
@@ -212,24 +218,43 @@ class Pipeline:
         `on_crowd` is called at once when there may be more than `limit`. The caller looks for timers again afterwards:
         those that the handler wants are not announced to it. Raises: TimersFailedError, Fault.
         """
-        now_ms = now_instant()
         due: list[DueTimer] = []
+
+        async def ring(stores: Stores, now_ms: int) -> Sequence[Outcome]:
+            due.extend(await claim_due_timers(stores.db, kind, now_ms, limit))
+            if len(due) == limit:
+                on_crowd()
+            return await handler([timer.ref for timer in due], stores, now_ms) if due else []
+
         try:
-            async with self._database.transaction() as db:
-                due = await claim_due_timers(db, kind, now_ms, limit)
-                if not due:
-                    return []
-                if len(due) == limit:
-                    on_crowd()
-                outcomes = await handler([timer.ref for timer in due], self._stores(db), now_ms)
-                stored = await self._write(db, outcomes, now_ms)
+            await self.commit(ring, wakes_timers=False)
         except Fault:
             raise
         except Exception as error:
             raise TimersFailedError([timer.timer_id for timer in due]) from error
-        self._fan_out(stored, outcomes, now_ms)
         done_ms = now_instant()
         return [done_ms - timer.due_at_ms for timer in due]
+
+    async def commit(
+        self,
+        decide: Callable[[Stores, int], Awaitable[Sequence[Outcome]]],
+        finish: Callable[[Connection, int], Awaitable[None]] | None = None,
+        *,
+        wakes_timers: bool = True,
+    ) -> None:
+        """Run something that is no command in one transaction, with what its outcomes carry; then fan out.
+
+        `finish` is the last thing before the commit. Raises what they raise, and Fault.
+        """
+        now_ms = now_instant()
+        async with self._database.transaction() as db:
+            outcomes = await decide(self._stores(db), now_ms)
+            written = await self._writer.write(db, outcomes, now_ms)
+            if wakes_timers and any(o.timers for o in outcomes):
+                await notify_timers(db)
+            if finish is not None:
+                await finish(db, now_ms)
+        self._fan_out(written, outcomes, now_ms)
 
     async def prepare_timers(
         self, kind: str, prepare: TimerPreparation, from_ms: int, until_ms: int, limit: int
@@ -253,21 +278,11 @@ class Pipeline:
     def _preparation(self) -> Preparation:
         return Preparation(self._database.connection, self._redis, self._tools)
 
-    async def _write(self, db: Connection, outcomes: Sequence[Outcome], now_ms: int) -> list[StoredEvent]:
-        timers = [(t.due_at_ms, t.kind, t.ref) for outcome in outcomes for t in outcome.timers]
-        if timers:
-            await insert_timers(db, timers)
-        at = to_timestamp(now_ms)
-        events = [
-            NewEvent(e.stream, e.type, event_text(e, at), e.number)
-            for outcome in outcomes
-            for e in outcome.events
-        ]
-        return await append_events(db, events, now_ms) if events else []
-
-    def _fan_out(self, stored: Sequence[StoredEvent], outcomes: Sequence[Outcome], now_ms: int) -> None:
+    def _fan_out(self, written: Written, outcomes: Sequence[Outcome], now_ms: int) -> None:
+        if written.work:
+            self._writer.wake(written.work)
         by_channel: dict[str, list[Entry]] = {}
-        for event in stored:  # ascending per stream, as the handler counted or storage numbered them
+        for event in written.events:  # ascending per stream, as the handler counted or storage numbered them
             entry = Entry(event.number, event.data.encode(), event.at_ms)
             by_channel.setdefault(event.stream, []).append(entry)
         publications: list[tuple[str, Sequence[Entry]]] = list(by_channel.items())
@@ -282,7 +297,10 @@ class Pipeline:
 
 
 def check_permission(route: Route, caller: Caller) -> None:
-    """Let the caller call the route at all. Raises Unauthenticated, NotAllowed."""
+    """Check that the caller may call the route; once per call, before anything of the call is decoded.
+
+    Raises: Unauthenticated, NotAllowed.
+    """
     if route.permission is not Permission.ANYONE:
         if caller.user_id is None:
             raise Unauthenticated
@@ -290,17 +308,10 @@ def check_permission(route: Route, caller: Caller) -> None:
             raise NotAllowed(f"This needs the role {route.permission.value}")
 
 
-def admit(route: Route, command: Struct, caller: Caller) -> None:
-    """Let the caller through to the handler. Raises Unauthenticated, NotAllowed, KeyRequired."""
-    check_permission(route, caller)
+def require_key(route: Route, command: Struct) -> None:
+    """Raise KeyRequired when the route needs an idempotency key and the command has none."""
     if route.key == "required" and not getattr(command, "key", ""):
         raise KeyRequired
-
-
-def event_text(event: Event, at: str) -> str:
-    """Return the JSON that subscribers see: `{"type":…,"at":…,` and the event's own fields."""
-    fields = to_json(event.data).decode()[1:]
-    return f'{{"type":"{event.type}","at":"{at}"{"," if len(fields) > 1 else ""}{fields}'
 
 
 async def _decide(

@@ -93,7 +93,7 @@ class LocalLimits:
 
 
 class SharedLimits:
-    """Budgets in Redis; while it is away, this process's own, so that an outage refuses nobody and opens no door."""
+    """Budgets in Redis; while it is away, those of this process: an outage neither refuses calls nor lifts limits."""
 
     def __init__(
         self,

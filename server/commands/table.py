@@ -1,7 +1,7 @@
-"""The command table: every route by name, decoded, limited, run, counted; what both doors share, and the RPC door.
+"""The command table: every route by name, with its limits, permission, decoder and metrics; shared by RPC and REST.
 
-`call` is the way of an RPC: bytes in, a future of the answer's bytes out. The REST door uses `run` with a struct it
-decoded from a request. Refusals leave `call` as error replies; unknown errors as `internal` with a trace id in the log.
+`call` serves an RPC: bytes in, a future of the answer's bytes out. REST calls `run` with a struct that it decoded.
+Refusals leave `call` as error replies; unknown errors as `internal` with a trace id in the log.
 """
 
 import asyncio
@@ -40,10 +40,10 @@ class Command:
         self.over_rest = metrics.command(route.name, "rest")
         self.takes_key = "key" in route.command.__struct_fields__
         self.count_deprecated: Callable[[str], object] | None = None
-        """Called with the door at every call of a route that will go."""
+        """Called with the transport at every call of a deprecated route."""
         if route.deprecated is not None:
             calls = metrics.deprecated_calls
-            self.count_deprecated = lambda door: calls.labels(route.name, door).inc()
+            self.count_deprecated = lambda transport: calls.labels(route.name, transport).inc()
 
 
 class CommandTable:
@@ -62,7 +62,10 @@ class CommandTable:
         self._unknown = metrics.command("unknown", "rpc")
 
     async def run(self, command: Command, value: Struct, caller: Caller) -> Answer:
-        """Run a decoded command. Raises the route's refusals; TimeoutError after `COMMAND_TIMEOUT_S`."""
+        """Run a decoded command of a caller who passed `check_permission`.
+
+        Raises the route's refusals; TimeoutError after `COMMAND_TIMEOUT_S`.
+        """
         _check_key(command, value, caller)
         async with asyncio.timeout(COMMAND_TIMEOUT_S):
             return await self._pipeline.run(command.route, value, caller)

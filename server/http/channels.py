@@ -92,8 +92,8 @@ class ChannelPolls:
             return Reply(200, self._render((), heads[poll.channel], recovered=False))
         if not entries and poll.wait_s > 0:
             entries = await self._wait(request, caller, poll)
-            if rule.grant is not None:
-                rule.grant.confirm()  # the account that lent the sight may have taken it back meanwhile
+            if rule.delegation is not None:
+                rule.delegation.confirm()  # the issuer may have taken the token back meanwhile
         return Reply(200, self._render(entries, poll.after, recovered=True))
 
     def _read_poll(self, request: Incoming) -> PollChannel:

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 import structlog
 
 from handlers.listings.photo_names import parse_name
-from handlers.listings.photos.access import is_photo_public
+from handlers.listings.photos.access import find_files
 from handlers.listings.photos.tools import PhotoTools
 from protocols.listings.photos import PhotoNotFound
 from server.http.callers import Callers
@@ -47,7 +47,7 @@ class PhotoPages:
             raise PhotoNotFound
         photo_id, size = named
         async with self._connection() as db:
-            is_public = await is_photo_public(db, photo_id, caller)
+            files_id, is_public = await find_files(db, photo_id, caller)
         tag = f'"{photo_id.hex}-{size}"'.encode()
         headers: list[Header] = [
             (b"etag", tag),
@@ -59,7 +59,7 @@ class PhotoPages:
             headers.append((b"vary", b"Authorization"))
         if has_tag(request, tag):
             return Reply(304, b"", headers)
-        content = await self._tools.read(photo_id, size)
+        content = await self._tools.read(files_id, size)
         if content is None:
             _log.error("photo_file_missing", photo_id=str(photo_id), size=size)
             raise PhotoNotFound

@@ -37,11 +37,16 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     return {name: _clean(name, value) for name, value in event.items()}
 
 
+def redact_text(text: str) -> str:
+    """Return a text without tokens, addresses and credentials."""
+    return _IN_TEXT.sub(BLANK, text)
+
+
 def _clean(name: str, value: Any) -> Any:  # noqa: ANN401 - log values are anything
     if _SECRET.search(name):
         return BLANK
     if isinstance(value, str):
-        return _IN_TEXT.sub(BLANK, value)
+        return redact_text(value)
     if isinstance(value, dict):
         return {key: _clean(str(key), inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

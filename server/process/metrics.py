@@ -112,6 +112,18 @@ class Metrics:
             "Largest lateness of the event loop in the last 15 s, by process",
             mode="liveall",
         )
+        self._work_waiting = self._gauge(
+            "work_waiting", "Reactions and jobs that wait", "name", mode="livemostrecent"
+        )
+        self._work_oldest = self._gauge(
+            "work_oldest_seconds", "Age of the oldest that waits", "name", mode="livemostrecent"
+        )
+        self._work_given_up = self._gauge(
+            "work_given_up", "Reactions and jobs to be replayed", "name", mode="livemostrecent"
+        )
+        self._work_failures = self._counter(
+            "work_failures_total", "Attempts of reactions and jobs that failed", "name"
+        )
         self.up = self._gauge(
             "up",
             "1 while the engine answers the process that was asked last",
@@ -125,6 +137,16 @@ class Metrics:
         self._refusals = self._counter(
             "connections_refused_total", "New realtime connections told to come again", "reason"
         )
+
+    def set_work(self, name: str, waiting: int, oldest_s: float, given_up: int) -> None:
+        """Show how much of a reaction or job waits, since when, and how much was given up."""
+        self._work_waiting.labels(name).set(waiting)
+        self._work_oldest.labels(name).set(oldest_s)
+        self._work_given_up.labels(name).set(given_up)
+
+    def count_work_failure(self, name: str) -> None:
+        """Count an attempt of a reaction or job that failed."""
+        self._work_failures.labels(name).inc()
 
     def follow_hooks(self, hooks: Hooks) -> None:
         """Count who connects and subscribes, and why that ends; codes that clients choose are no labels."""

@@ -1,9 +1,9 @@
-"""The relay: tails the events table, stores events in JetStream, announces stream heads.
+"""The relay: tails the events table, stores events and facts in JetStream, announces stream heads.
 
-It reads in whole transactions and in an order that no later commit can precede, moves its position only after
-JetStream acknowledged, and so sends everything at least once. Killed anywhere, it sends the last batch again;
-JetStream drops what it has (message ids), server processes ignore heads they know. One worker relays at a time;
-another takes over when its transaction ends.
+It reads in whole transactions, in the order of their commits, moves its position only after JetStream acknowledged, and
+so sends everything at least once. Killed anywhere, it sends the last batch again in the same messages; JetStream drops
+those it has (message ids), server processes ignore heads they know. One worker relays at a time; another takes over
+when its transaction ends.
 """
 
 import asyncio
@@ -14,10 +14,10 @@ import structlog
 
 from protocols.errors import Fault
 from protocols.values import now_instant
-from storage.engines.nats import NatsLink
+from storage.engines.nats import Client, NatsLink
 from storage.engines.postgres import Database
-from storage.platform.events_postgres import claim_relay_batch, move_relay
-from storage.platform.streams_nats import announce_heads, prepare_stream, publish_events
+from storage.platform.relay_postgres import claim_relay_batch, move_relay
+from storage.platform.streams_nats import FACTS, EventStream, announce_heads
 
 BATCH_EVENTS = 5_000
 """Events per step; one transaction that is larger goes whole."""
@@ -40,25 +40,23 @@ class Relay:
         """Prepare; `run` works until cancelled. `yield_to_urgent` waits while others must be on time."""
         self._database = database
         self._nats = nats
-        self._give_way = yield_to_urgent
+        self._yield_to_urgent = yield_to_urgent
+        self._stream: EventStream | None = None
+        self._is_prepared = False
         self.lag_ms = 0
         """Age of the oldest event of the last step when it was sent."""
 
     async def run(self) -> None:
         """Relay until cancelled; faults are retried."""
-        prepared = False
         while True:
             try:
-                if not prepared:
-                    await prepare_stream(self._nats.client)
-                    prepared = True
-                if self._give_way is not None:
-                    await self._give_way()
+                if self._yield_to_urgent is not None:
+                    await self._yield_to_urgent()
                 if await self.step() < BATCH_EVENTS:
                     await asyncio.sleep(PAUSE_S)
             except Fault as fault:
                 _log.warning("relay_waits", reason=fault.detail)
-                prepared = False  # a NATS that lost its disk has lost the stream too
+                self._is_prepared = False  # a NATS that lost its disk has lost the stream too
                 await asyncio.sleep(RETRY_S)
             except Exception:  # noqa: BLE001 - the relay outlives any bug; it is logged and tried again
                 _log.exception("relay_failed")
@@ -72,9 +70,21 @@ class Relay:
             if batch is None or not batch.events:
                 self.lag_ms = 0
                 return 0
-            await announce_heads(self._nats.client, {e.stream: e.number for e in batch.events})
-            await publish_events(self._nats.client, batch.events)
+            stream = await self._prepared(self._nats.client)
+            heads = {e.stream: e.number for e in batch.events if not e.stream.startswith(FACTS)}
+            await announce_heads(stream.client, heads)
+            await stream.publish(batch)
             await move_relay(db, batch.next_position)
         self.lag_ms = now_instant() - min(e.at_ms for e in batch.events)
         _log.debug("relayed", events=len(batch.events), seconds=round(time.monotonic() - started, 4))
         return len(batch.events)
+
+    async def _prepared(self, client: Client) -> EventStream:
+        """Return the stream of this connection, with its settings up to date since the last fault."""
+        if self._stream is None or self._stream.client is not client:
+            self._stream, self._is_prepared = EventStream(client), False
+        if not self._is_prepared:
+            if refused := await self._stream.prepare():
+                _log.error("stream_settings_refused", reason=refused)
+            self._is_prepared = True
+        return self._stream

@@ -57,17 +57,17 @@ UPDATE auctions
 SET status = CASE WHEN auction_id IN (SELECT unnest($3::uuid[])) THEN 'sold' ELSE 'unsold' END,
     event_number = event_number + 1
 WHERE ctid = ANY(ARRAY(
-    SELECT held.ctid
+    SELECT locked.ctid
     FROM unnest($1::uuid[], $2::bigint[]) AS known (auction_id, event_number)
     CROSS JOIN LATERAL (
         SELECT a.ctid FROM auctions AS a
         WHERE a.auction_id = known.auction_id AND a.event_number = known.event_number AND a.status = 'live'
         FOR UPDATE SKIP LOCKED
-    ) AS held
+    ) AS locked
 ))
 RETURNING auction_id;
 
--- find_group_lots --
+-- find_group_auctions --
 -- The open auctions of these pairs of seller and group. Index: auctions_group.
 SELECT a.auction_id
 FROM auctions AS a JOIN unnest($1::uuid[], $2::uuid[]) AS g (seller_id, group_id) USING (seller_id, group_id)
@@ -85,11 +85,11 @@ FROM auctions AS a WHERE auction_id = $1;
 -- Auctions as of now, at most one row each. Index: auctions_pkey.
 SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
        status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask,
-       fall, group_id, quantity, exposure_guard, bidders
+       fall, group_id, quantity
 FROM auctions WHERE auction_id = ANY($1::uuid[]);
 
 -- list_by_end --
--- Auctions after a place in the order of their ends, at most $3. Index: auctions_ends.
+-- Auctions after a position in the order of their ends, at most $3. Index: auctions_ends.
 SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
        status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask,
        fall, group_id, quantity
@@ -97,7 +97,7 @@ FROM auctions WHERE (ends_at_ms, auction_id) > ($1, $2)
 ORDER BY ends_at_ms, auction_id LIMIT $3;
 
 -- list_by_status --
--- Auctions of one status after a place in the order of their ends, at most $3. Index: auctions_status_ends.
+-- Auctions of one status after a position in the order of their ends, at most $3. Index: auctions_status_ends.
 SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
        status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask,
        fall, group_id, quantity
@@ -105,7 +105,7 @@ FROM auctions WHERE (ends_at_ms, auction_id) > ($1, $2) AND status = $4
 ORDER BY ends_at_ms, auction_id LIMIT $3;
 
 -- list_by_seller --
--- Auctions of one seller of these statuses ($5) after a place in the order of their ends, at most $3.
+-- Auctions of one seller of these statuses ($5) after a position in the order of their ends, at most $3.
 -- Index: auctions_seller_ends, one range per status; rows are read for the page alone.
 WITH page AS MATERIALIZED (
     SELECT found.*
@@ -124,7 +124,7 @@ FROM page JOIN auctions USING (auction_id, ends_at_ms)
 ORDER BY ends_at_ms, auction_id;
 
 -- list_filtered --
--- Auctions of one status ($4) that end by $5, after a place in the order of their ends, at most $3; every other filter holds
+-- Auctions of one status ($4) that end by $5, after a position in the order of their ends, at most $3; every other filter holds
 -- unless it is null. Index: auctions_status_ends, read until the page is full.
 SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
        status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask,

@@ -5,19 +5,93 @@ States travel as plain tuples in the order of the columns of `lock_states`; `han
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
-from typing import Any, TypeAlias, get_args
+from typing import Any, get_args
 from uuid import UUID
 
 from asyncpg import Record
 
-from protocols.auctions.terms import Status
+from protocols.auctions.guards import Bidders
+from protocols.auctions.terms import Format, Status
 from storage.engines.postgres import Connection
 from storage.platform.sql import load
 
-Row: TypeAlias = Record
-"""A row of the auctions table with the columns of the statement that read it."""
-
 _sql = load(__file__, "auctions.sql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermsRow:
+    """The columns of an auction that never change."""
+
+    auction_id: UUID
+    listing_id: UUID
+    format: Format
+    currency: str
+    mask_salt: bytes
+    seller_id: UUID
+    starting_price: int
+    reserve_price: int | None
+    buy_now_price: int | None
+    starts_at_ms: int
+    planned_end_ms: int
+    step_limits: Sequence[int]
+    steps: Sequence[int]
+    soft_close_ms: Sequence[int] | None
+    """Window, extension; then the most extensions, which is a count."""
+    fall: Sequence[int] | None
+    """Of a Dutch auction: floor price, step, milliseconds of a tick."""
+    sealed_key: bytes | None
+    """Encrypted; of a sealed auction."""
+    group_id: UUID | None
+    quantity: int
+    exposure_guard: bool
+    bidders: Bidders
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuctionRow:
+    """An auction as of now, with what is secret: the leader and the leader's limit."""
+
+    auction_id: UUID
+    listing_id: UUID
+    seller_id: UUID
+    format: Format
+    currency: str
+    starting_price: int
+    reserve_price: int | None
+    buy_now_price: int | None
+    starts_at_ms: int
+    status: Status
+    event_number: int
+    price: int
+    minimum_bid: int
+    leader_id: UUID | None
+    leader_max: int
+    bid_count: int
+    ends_at_ms: int
+    extensions: int
+    leader_mask: str | None
+    fall: Sequence[int] | None
+    """Of a Dutch auction: floor price, step, milliseconds of a tick."""
+    group_id: UUID | None
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedAuctionRow(AuctionRow):
+    """An auction in a list."""
+
+    distance_m: float | None = None
+    """Metres from the point that was asked for, if one was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardedAuctionRow(AuctionRow):
+    """An auction with its guards and how many watch it."""
+
+    exposure_guard: bool
+    bidders: Bidders
+    watchers: int | None
+    """None when nobody has ever watched."""
 
 
 async def insert_auction(db: Connection, columns: Sequence[Any]) -> bool:
@@ -28,14 +102,14 @@ async def insert_auction(db: Connection, columns: Sequence[Any]) -> bool:
     return await db.fetchval(_sql.insert_auction, *columns) is not None
 
 
-async def lock_states(db: Connection, auction_ids: Iterable[UUID]) -> list[Row]:
+async def lock_states(db: Connection, auction_ids: Iterable[UUID]) -> list[Record]:
     """Return the state rows of the auctions that exist, by id, locked until commit. Cost: one round trip."""
     return await db.fetch(_sql.lock_states, list(auction_ids))
 
 
-async def read_terms(db: Connection, auction_ids: Iterable[UUID]) -> list[Row]:
+async def read_terms(db: Connection, auction_ids: Iterable[UUID]) -> list[TermsRow]:
     """Return the unchanging columns of the auctions that exist. Cost: one round trip."""
-    return await db.fetch(_sql.read_terms, list(auction_ids))
+    return [TermsRow(**row) for row in await db.fetch(_sql.read_terms, list(auction_ids))]
 
 
 async def update_states(db: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -44,7 +118,7 @@ async def update_states(db: Connection, rows: Sequence[tuple[Any, ...]]) -> None
         await db.execute(_sql.update_states, *map(list, zip(*rows, strict=True)))
 
 
-async def read_changed_states(db: Connection, known: Mapping[UUID, int]) -> list[Row]:
+async def read_changed_states(db: Connection, known: Mapping[UUID, int]) -> list[Record]:
     """Return the state rows of auctions whose newest event is not the one known. Cost: one round trip, no lock."""
     return await db.fetch(_sql.read_changed_states, list(known), list(known.values()))
 
@@ -58,35 +132,38 @@ async def end_unchanged(db: Connection, known: Mapping[UUID, int], sold: Sequenc
     return [row[0] for row in rows]
 
 
-async def read_auction(db: Connection, auction_id: UUID) -> Row | None:
-    """Return all public columns of one auction and the leader's, or None. Cost: one round trip, no lock."""
-    return await db.fetchrow(_sql.read_auction, auction_id)
+async def read_auction(db: Connection, auction_id: UUID) -> GuardedAuctionRow | None:
+    """Return one auction, or None. Cost: one round trip, no lock."""
+    row = await db.fetchrow(_sql.read_auction, auction_id)
+    return GuardedAuctionRow(**row) if row else None
 
 
-async def read_auctions(db: Connection, auction_ids: Iterable[UUID]) -> list[Row]:
-    """Return all public columns of the auctions that exist. Cost: one round trip, no lock."""
-    return await db.fetch(_sql.read_auctions, list(auction_ids))
+async def read_auctions(db: Connection, auction_ids: Iterable[UUID]) -> list[AuctionRow]:
+    """Return the auctions that exist. Cost: one round trip, no lock."""
+    return [AuctionRow(**row) for row in await db.fetch(_sql.read_auctions, list(auction_ids))]
 
 
-async def find_group_lots(db: Connection, groups: Iterable[tuple[UUID, UUID | None]]) -> set[UUID]:
+async def find_group_auctions(db: Connection, groups: Iterable[tuple[UUID, UUID | None]]) -> set[UUID]:
     """Return the open auctions of these (seller, group) pairs. Cost: one round trip, an index range per pair."""
     sellers, group_ids = zip(*groups, strict=True)
-    return {row["auction_id"] for row in await db.fetch(_sql.find_group_lots, sellers, group_ids)}
+    return {row["auction_id"] for row in await db.fetch(_sql.find_group_auctions, sellers, group_ids)}
 
 
 async def list_auctions(
     db: Connection, after: tuple[int, UUID], limit: int, status: str | None, seller_id: UUID | None
-) -> list[Row]:
+) -> list[ListedAuctionRow]:
     """Return up to `limit` auctions whose (end, id) is after the given one, ascending.
 
     Cost: one index range; of a seller one per status.
     """
     if seller_id is not None:
         statuses = [status] if status else get_args(Status)
-        return await db.fetch(_sql.list_by_seller, *after, limit, seller_id, statuses)
-    if status is not None:
-        return await db.fetch(_sql.list_by_status, *after, limit, status)
-    return await db.fetch(_sql.list_by_end, *after, limit)
+        rows = await db.fetch(_sql.list_by_seller, *after, limit, seller_id, statuses)
+    elif status is not None:
+        rows = await db.fetch(_sql.list_by_status, *after, limit, status)
+    else:
+        rows = await db.fetch(_sql.list_by_end, *after, limit)
+    return [ListedAuctionRow(**row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +191,7 @@ class AuctionFilter:
 
 async def list_filtered(
     db: Connection, after: tuple[int, UUID], limit: int, wanted: AuctionFilter
-) -> list[Row]:
+) -> list[ListedAuctionRow]:
     """Return up to `limit` auctions like that whose (end, id) is after the given one, ascending.
 
     Cost: one index range, read until the page is full: filters that few auctions pass read many. What is asked of the
@@ -122,15 +199,17 @@ async def list_filtered(
     """
     *of_auction, categories, near, radius_m = astuple(wanted)
     if not wanted.of_goods:
-        return await db.fetch(_sql.list_filtered, *after, limit, *of_auction)
+        rows = await db.fetch(_sql.list_filtered, *after, limit, *of_auction)
+        return [ListedAuctionRow(**row) for row in rows]
     lat, lon = near or (None, None)
     async with db.transaction():
         await db.execute(_sql.plan_for_values)
-        return await db.fetch(
+        rows = await db.fetch(
             _sql.list_by_goods, *after, limit, *of_auction, categories, lat, lon, float(radius_m)
         )
+    return [ListedAuctionRow(**row) for row in rows]
 
 
-async def read_statuses(db: Connection, auction_ids: Iterable[UUID]) -> dict[UUID, Any]:
+async def read_statuses(db: Connection, auction_ids: Iterable[UUID]) -> dict[UUID, Status]:
     """Return the status of each auction that exists. Cost: one round trip, no lock."""
     return {row["auction_id"]: row["status"] for row in await db.fetch(_sql.read_statuses, list(auction_ids))}

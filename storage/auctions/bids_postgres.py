@@ -1,10 +1,9 @@
 """The bids of auctions and their retractions: append-only, with the secret maxima."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
-
-from asyncpg import Record
 
 from storage.engines.postgres import Connection
 from storage.platform.sql import load
@@ -15,7 +14,40 @@ BID_COLUMNS = ("auction_id", "number", "bid_id", "bidder_id", "amount", "price",
 """What a new bid is made of, in the order of its row."""
 
 UNITS_COLUMNS = (*BID_COLUMNS, "quantity")
-"""What a new bid for a lot of several units is made of."""
+"""What a new bid in an auction of several units is made of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BidRow:
+    """A bid with its secret maximum."""
+
+    number: int
+    bid_id: UUID
+    bidder_id: UUID
+    amount: int
+    price: int
+    at_ms: int
+    quantity: int
+    retracted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BidKey:
+    """Which bid it is, and whose."""
+
+    number: int
+    bidder_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingBidRow:
+    """A bid that was not retracted."""
+
+    number: int
+    bidder_id: UUID
+    amount: int
+    at_ms: int
+    quantity: int = 1
 
 
 async def insert_bids(db: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
@@ -40,35 +72,37 @@ async def insert_purchase(
     await db.execute(_sql.insert_purchase, auction_id, number, bid_id, buyer_id, price, at_ms)
 
 
-async def list_bids(db: Connection, auction_id: UUID, before: int, limit: int) -> list[Record]:
+async def list_bids(db: Connection, auction_id: UUID, before: int, limit: int) -> list[BidRow]:
     """Return up to `limit` bids with number < before, descending, maxima included. Cost: one index range."""
-    return await db.fetch(_sql.list_bids, auction_id, before, limit)
+    return [BidRow(**row) for row in await db.fetch(_sql.list_bids, auction_id, before, limit)]
 
 
-async def find_bid(db: Connection, auction_id: UUID, bid_id: UUID) -> Record | None:
-    """Return (number, bidder_id) of a bid, or None. Cost: one round trip, reads all bids of the auction."""
-    return await db.fetchrow(_sql.find_bid, auction_id, bid_id)
+async def find_bid(db: Connection, auction_id: UUID, bid_id: UUID) -> BidKey | None:
+    """Return number and bidder of a bid, or None. Cost: one round trip, reads all bids of the auction."""
+    row = await db.fetchrow(_sql.find_bid, auction_id, bid_id)
+    return BidKey(**row) if row else None
 
 
-async def read_own_bids(db: Connection, auction_id: UUID, bidder_id: UUID) -> list[Record]:
-    """Return (number, bidder_id, amount, at_ms) of a bidder's standing bids, ascending. Cost: reads all bids."""
-    return await db.fetch(_sql.read_own_bids, auction_id, bidder_id)
+async def read_own_bids(db: Connection, auction_id: UUID, bidder_id: UUID) -> list[StandingBidRow]:
+    """Return a bidder's standing bids, ascending. Cost: reads all bids."""
+    return [StandingBidRow(**row) for row in await db.fetch(_sql.read_own_bids, auction_id, bidder_id)]
 
 
-async def read_deciding_bids(db: Connection, auction_id: UUID, *, descending: bool) -> list[Record]:
+async def read_deciding_bids(db: Connection, auction_id: UUID, *, descending: bool) -> list[StandingBidRow]:
     """Return the at most four standing bids, by number, whose replay gives the same leader and price as all of them.
 
-    Rows: (number, bidder_id, amount, at_ms). Cost: one round trip, reads the auction's bids.
+    Cost: one round trip, reads the auction's bids.
     """
-    return await db.fetch(_sql.read_deciding_bids, auction_id, -1 if descending else 1)
+    rows = await db.fetch(_sql.read_deciding_bids, auction_id, -1 if descending else 1)
+    return [StandingBidRow(**row) for row in rows]
 
 
-async def read_best_bids(db: Connection, auction_id: UUID, limit: int) -> list[Record]:
+async def read_best_bids(db: Connection, auction_id: UUID, limit: int) -> list[StandingBidRow]:
     """Return up to `limit` last standing bids of bidders, best first.
 
-    Rows: (number, bidder_id, amount, at_ms, quantity). Cost: one round trip, reads the auction's bids.
+    Cost: one round trip, reads the auction's bids.
     """
-    return await db.fetch(_sql.read_best_bids, auction_id, limit)
+    return [StandingBidRow(**row) for row in await db.fetch(_sql.read_best_bids, auction_id, limit)]
 
 
 async def insert_retractions(

@@ -38,8 +38,8 @@ FROM locked AS l WHERE e.user_id = l.user_id AND e.currency = l.currency;
 -- Give a user a limit, or the default with null. Returns one row with the use. Index: exposures_pkey. Locks: the row.
 INSERT INTO exposures (user_id, currency, limit_minor) VALUES ($1, $2, $3)
 ON CONFLICT (user_id, currency) DO UPDATE SET limit_minor = excluded.limit_minor
-RETURNING limit_minor, used;
+RETURNING user_id, currency, limit_minor, used;
 
 -- read_exposure --
 -- One user's limit and use in one currency. 0 or 1 row. Index: exposures_pkey.
-SELECT limit_minor, used FROM exposures WHERE user_id = $1 AND currency = $2;
+SELECT user_id, currency, limit_minor, used FROM exposures WHERE user_id = $1 AND currency = $2;

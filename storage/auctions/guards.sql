@@ -45,7 +45,7 @@ FROM auction_bidders WHERE auction_id = $1 AND bidder_id = $2 FOR UPDATE;
 UPDATE auction_bidders SET status = $3, reason = $4, decided_at_ms = $5 WHERE auction_id = $1 AND bidder_id = $2;
 
 -- list_bidders --
--- Who asked to bid in an auction, of these statuses ($4), after a place in the order they asked, at most $5.
+-- Who asked to bid in an auction, of these statuses ($4), after a position in the order they asked, at most $5.
 -- Index: auction_bidders_requests, one range per status; rows are read for the page alone.
 WITH page AS MATERIALIZED (
     SELECT found.*

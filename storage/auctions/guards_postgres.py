@@ -1,16 +1,59 @@
 """Whom sellers let bid: approvals per auction, blocks per seller, and the standing bids that a decision takes away."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, get_args
 from uuid import UUID
-
-from asyncpg import Record
 
 from protocols.auctions.guards import ApprovalStatus
 from storage.engines.postgres import Connection
 from storage.platform.sql import load
 
 _sql = load(__file__, "guards.sql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingRow:
+    """How a bidder stands in an auction: what the seller decided there, and whether the seller blocks the bidder."""
+
+    auction_id: UUID
+    bidder_id: UUID
+    status: ApprovalStatus | None
+    blocked: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRow:
+    """A request to bid and what the seller decided."""
+
+    bidder_id: UUID
+    status: ApprovalStatus
+    message: str
+    reason: str
+    requested_at_ms: int
+    decided_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockRow:
+    """A bidder whom a seller blocks: by id, or by the mask in one auction."""
+
+    block_id: UUID
+    bidder_id: UUID
+    auction_id: UUID | None
+    bidder_mask: str | None
+    reason: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BidderBidRow:
+    """A standing bid of one bidder."""
+
+    number: int
+    bid_id: UUID
+    amount: int
+    quantity: int
 
 
 async def set_guards(
@@ -40,12 +83,13 @@ async def mark_blocks(db: Connection, auction_ids: Sequence[UUID]) -> None:
     await db.execute(_sql.mark_blocks, list(auction_ids))
 
 
-async def find_standings(db: Connection, rows: Iterable[tuple[UUID, UUID, UUID]]) -> list[Record]:
-    """Return (auction_id, bidder_id, status or None, blocked) of each (auction_id, seller_id, bidder_id) given.
+async def find_standings(db: Connection, rows: Iterable[tuple[UUID, UUID, UUID]]) -> list[StandingRow]:
+    """Return how the bidder stands for each (auction_id, seller_id, bidder_id) given.
 
     Cost: one round trip, two probes a row.
     """
-    return await db.fetch(_sql.find_standings, *map(list, zip(*rows, strict=True)))
+    found = await db.fetch(_sql.find_standings, *map(list, zip(*rows, strict=True)))
+    return [StandingRow(**row) for row in found]
 
 
 async def insert_request(
@@ -55,9 +99,10 @@ async def insert_request(
     return await db.fetchval(_sql.insert_request, auction_id, bidder_id, message, now_ms) is not None
 
 
-async def lock_bidder(db: Connection, auction_id: UUID, bidder_id: UUID) -> Record | None:
+async def lock_bidder(db: Connection, auction_id: UUID, bidder_id: UUID) -> ApprovalRow | None:
     """Return what was asked and said about a bidder, locked until commit, or None. Cost: one round trip."""
-    return await db.fetchrow(_sql.lock_bidder, auction_id, bidder_id)
+    row = await db.fetchrow(_sql.lock_bidder, auction_id, bidder_id)
+    return ApprovalRow(**row) if row else None
 
 
 async def decide_bidder(
@@ -69,10 +114,11 @@ async def decide_bidder(
 
 async def list_bidders(
     db: Connection, auction_id: UUID, after: tuple[int, UUID], status: str | None, limit: int
-) -> list[Record]:
+) -> list[ApprovalRow]:
     """Return up to `limit` bidders who asked after the (instant, id) given, ascending. Cost: a range per status."""
     statuses = [status] if status else get_args(ApprovalStatus)
-    return await db.fetch(_sql.list_bidders, auction_id, *after, statuses, limit)
+    rows = await db.fetch(_sql.list_bidders, auction_id, *after, statuses, limit)
+    return [ApprovalRow(**row) for row in rows]
 
 
 async def insert_block(db: Connection, columns: Sequence[Any]) -> bool:
@@ -82,9 +128,10 @@ async def insert_block(db: Connection, columns: Sequence[Any]) -> bool:
 
 async def read_block(
     db: Connection, seller_id: UUID, bidder_id: UUID, auction_id: UUID | None
-) -> Record | None:
+) -> BlockRow | None:
     """Return the block of a bidder, by mask in that auction or by id (None); None if none. Cost: one index probe."""
-    return await db.fetchrow(_sql.read_block, seller_id, bidder_id, auction_id)
+    row = await db.fetchrow(_sql.read_block, seller_id, bidder_id, auction_id)
+    return BlockRow(**row) if row else None
 
 
 async def count_blocks(db: Connection, seller_id: UUID) -> int:
@@ -92,14 +139,15 @@ async def count_blocks(db: Connection, seller_id: UUID) -> int:
     return int(await db.fetchval(_sql.count_blocks, seller_id))
 
 
-async def delete_block(db: Connection, block_id: UUID, seller_id: UUID) -> Record | None:
+async def delete_block(db: Connection, block_id: UUID, seller_id: UUID) -> BlockRow | None:
     """Let a bidder in again; None when the block is not this seller's. Cost: one round trip."""
-    return await db.fetchrow(_sql.delete_block, block_id, seller_id)
+    row = await db.fetchrow(_sql.delete_block, block_id, seller_id)
+    return BlockRow(**row) if row else None
 
 
-async def list_blocks(db: Connection, seller_id: UUID, after: UUID, limit: int) -> list[Record]:
+async def list_blocks(db: Connection, seller_id: UUID, after: UUID, limit: int) -> list[BlockRow]:
     """Return up to `limit` blocks of a seller with larger ids, ascending. Cost: one index range."""
-    return await db.fetch(_sql.list_blocks, seller_id, after, limit)
+    return [BlockRow(**row) for row in await db.fetch(_sql.list_blocks, seller_id, after, limit)]
 
 
 async def find_auction_bidders(db: Connection, auction_id: UUID) -> list[UUID]:
@@ -107,9 +155,10 @@ async def find_auction_bidders(db: Connection, auction_id: UUID) -> list[UUID]:
     return [row["bidder_id"] for row in await db.fetch(_sql.find_auction_bidders, auction_id)]
 
 
-async def read_standing_bids(db: Connection, auction_id: UUID, bidder_id: UUID) -> list[Record]:
-    """Return (number, bid_id, amount, quantity) of a bidder's standing bids, ascending. Cost: reads all bids."""
-    return await db.fetch(_sql.read_standing_bids, auction_id, bidder_id)
+async def read_standing_bids(db: Connection, auction_id: UUID, bidder_id: UUID) -> list[BidderBidRow]:
+    """Return a bidder's standing bids, ascending. Cost: reads all bids."""
+    rows = await db.fetch(_sql.read_standing_bids, auction_id, bidder_id)
+    return [BidderBidRow(**row) for row in rows]
 
 
 async def find_standing_bidders(db: Connection, auction_id: UUID) -> list[UUID]:

@@ -11,7 +11,7 @@ from storage.platform.sql import load
 _sql = load(__file__, "lookups.sql")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuctionFacts:
     """An auction as other domains see it."""
 
@@ -36,13 +36,20 @@ async def read_ticker(db: Connection, auction_id: UUID) -> tuple[int, Ticker] | 
     if row is None:
         return None
     number, price, minimum_bid, leader, bid_count, reserve_met, ends_at_ms = row
-    return number, Ticker(price, minimum_bid, leader, bid_count, reserve_met, to_timestamp(ends_at_ms))
+    return number, Ticker(
+        price=price,
+        minimum_bid=minimum_bid,
+        leader=leader,
+        bid_count=bid_count,
+        reserve_met=reserve_met,
+        ends_at=to_timestamp(ends_at_ms),
+    )
 
 
 async def read_auction_facts(db: Connection, auction_id: UUID) -> AuctionFacts | None:
     """Return the facts of one auction as of now, or None. Cost: one primary key probe, no lock."""
     row = await db.fetchrow(_sql.read_auction_facts, auction_id)
-    return AuctionFacts(*row) if row else None
+    return AuctionFacts(**row) if row else None
 
 
 async def read_open_auction(db: Connection, listing_id: UUID) -> tuple[UUID, str] | None:

@@ -8,7 +8,7 @@ SELECT a.auction_id, a.listing_id, a.seller_id, a.format, a.currency, a.starting
        a.ends_at_ms, a.extensions, a.leader_mask, a.fall, a.group_id, a.quantity, a.exposure_guard, a.bidders, a.mask_salt, c.watchers,
        l.title, l.description, l.category, l.condition, l.weight_g, l.volume_cm3, l.attributes, l.version AS listing_version,
        u.display_name, u.created_at_ms AS seller_since_ms,
-       p.amount AS place_amount, p.quantity AS place_quantity, p.units AS place_units,
+       p.amount AS allocated_amount, p.quantity AS allocated_quantity, p.units AS allocated_units,
        coalesce(w.watching, false) AS watching, coalesce(w.has_bid, false) AS has_bid, w.remind_before_s,
        coalesce(newest.bids, '[]') AS bids
 FROM auctions AS a

@@ -1,10 +1,9 @@
 """Second-chance offers. Lock order: their auctions by id, then listings, then offers by id."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, get_args
 from uuid import UUID
-
-from asyncpg import Record
 
 from protocols.auctions.second_chances import OfferStatus
 from storage.engines.postgres import Connection
@@ -13,12 +12,42 @@ from storage.platform.sql import load
 _sql = load(__file__, "second_chances.sql")
 
 
-async def rank_bidders(db: Connection, auction_id: UUID, *, descending: bool, several: bool) -> list[Record]:
-    """Return (bidder_id, amount, quantity) of everybody's standing bid that counts, best first. Cost: reads all bids.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankedRow:
+    """A bidder's standing bid that counts."""
+
+    bidder_id: UUID
+    amount: int
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferRow:
+    """A second-chance offer."""
+
+    offer_id: UUID
+    auction_id: UUID
+    bidder_id: UUID
+    seller_id: UUID
+    piece: str
+    """`auctioned`: what the auction sold, or should have; `another`: something beside it."""
+    price: int
+    quantity: int
+    status: OfferStatus
+    offered_at_ms: int
+    expires_at_ms: int
+    decided_at_ms: int | None
+
+
+async def rank_bidders(
+    db: Connection, auction_id: UUID, *, descending: bool, several: bool
+) -> list[RankedRow]:
+    """Return everybody's standing bid that counts, best first. Cost: reads all bids.
 
     The best bid counts, of several units the last; the lowest is the best in a descending auction.
     """
-    return await db.fetch(_sql.rank_bidders, auction_id, -1 if descending else 1, several)
+    rows = await db.fetch(_sql.rank_bidders, auction_id, -1 if descending else 1, several)
+    return [RankedRow(**row) for row in rows]
 
 
 async def find_bidder_of(db: Connection, auction_id: UUID, bid_id: UUID) -> UUID | None:
@@ -32,9 +61,9 @@ async def insert_offer(db: Connection, columns: Sequence[Any]) -> None:
     await db.execute(_sql.insert_offer, *columns)
 
 
-async def lock_offers(db: Connection, auction_ids: Iterable[UUID]) -> list[Record]:
+async def lock_offers(db: Connection, auction_ids: Iterable[UUID]) -> list[OfferRow]:
     """Return all offers of locked auctions, by id, locked until commit. Cost: one round trip."""
-    return await db.fetch(_sql.lock_offers, list(auction_ids))
+    return [OfferRow(**row) for row in await db.fetch(_sql.lock_offers, list(auction_ids))]
 
 
 async def find_auctions_of(db: Connection, offer_ids: Iterable[UUID]) -> dict[UUID, UUID]:
@@ -50,16 +79,18 @@ async def decide_offers(db: Connection, offer_ids: Sequence[UUID], status: str, 
 
 async def list_made(
     db: Connection, seller_id: UUID, before: UUID, status: str | None, limit: int
-) -> list[Record]:
+) -> list[OfferRow]:
     """Return up to `limit` offers a seller made with smaller ids, descending. Cost: one index range per status."""
-    return await db.fetch(_sql.list_made, seller_id, before, _statuses(status), limit)
+    rows = await db.fetch(_sql.list_made, seller_id, before, _statuses(status), limit)
+    return [OfferRow(**row) for row in rows]
 
 
 async def list_received(
     db: Connection, bidder_id: UUID, before: UUID, status: str | None, limit: int
-) -> list[Record]:
+) -> list[OfferRow]:
     """Return up to `limit` offers a bidder got with smaller ids, descending. Cost: one index range per status."""
-    return await db.fetch(_sql.list_received, bidder_id, before, _statuses(status), limit)
+    rows = await db.fetch(_sql.list_received, bidder_id, before, _statuses(status), limit)
+    return [OfferRow(**row) for row in rows]
 
 
 def _statuses(status: str | None) -> Sequence[str]:

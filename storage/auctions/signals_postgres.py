@@ -1,15 +1,54 @@
 """Signals of shill bidding and bid shielding, and the history of bidders that they are computed from."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from asyncpg import Record
-
+from protocols.auctions.signals import SignalKind, SignalStatus
 from storage.engines.postgres import Connection
 from storage.platform.sql import load
 
 _sql = load(__file__, "signals.sql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConductRow:
+    """What a bidder did in a period; `here` is with the seller of the auction that is reviewed."""
+
+    bidder_id: UUID
+    auctions: int
+    auctions_here: int
+    bids_here: int
+    wins_here: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetractedRow:
+    """A bid that its bidder took back."""
+
+    bidder_id: UUID
+    amount: int
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalRow:
+    """A signal of abuse, and what support found."""
+
+    signal_id: UUID
+    auction_id: UUID
+    seller_id: UUID
+    bidder_id: UUID
+    kind: SignalKind
+    score: int
+    evidence: str
+    """A JSON object of numbers."""
+    status: SignalStatus
+    note: str
+    raised_at_ms: int
+    resolved_by: UUID | None
+    resolved_at_ms: int | None
 
 
 async def insert_activity(db: Connection, auction_ids: Sequence[UUID], now_ms: int) -> None:
@@ -17,12 +56,12 @@ async def insert_activity(db: Connection, auction_ids: Sequence[UUID], now_ms: i
     await db.execute(_sql.insert_activity, list(auction_ids), now_ms)
 
 
-async def read_conduct(db: Connection, auction_id: UUID, since_ms: int) -> list[Record]:
-    """Return (bidder_id, auctions, auctions_here, bids_here, wins_here) of all bidders; `here` is the seller's.
+async def read_conduct(db: Connection, auction_id: UUID, since_ms: int) -> list[ConductRow]:
+    """Return what all bidders of an auction did since an instant.
 
     Cost: reads all bids of the auction and an index range per bidder.
     """
-    return await db.fetch(_sql.read_conduct, auction_id, since_ms)
+    return [ConductRow(**row) for row in await db.fetch(_sql.read_conduct, auction_id, since_ms)]
 
 
 async def delete_old_activity(db: Connection, before_ms: int, limit: int) -> int:
@@ -30,9 +69,9 @@ async def delete_old_activity(db: Connection, before_ms: int, limit: int) -> int
     return len(await db.fetch(_sql.delete_old_activity, before_ms, limit))
 
 
-async def read_own_retractions(db: Connection, auction_id: UUID) -> list[Record]:
-    """Return (bidder_id, amount, at_ms) of bids that were taken back by wish. Cost: a probe per retraction."""
-    return await db.fetch(_sql.read_own_retractions, auction_id)
+async def read_own_retractions(db: Connection, auction_id: UUID) -> list[RetractedRow]:
+    """Return the bids that their bidders took back. Cost: a probe per retraction."""
+    return [RetractedRow(**row) for row in await db.fetch(_sql.read_own_retractions, auction_id)]
 
 
 async def insert_signal(db: Connection, columns: Sequence[Any]) -> bool:
@@ -40,9 +79,10 @@ async def insert_signal(db: Connection, columns: Sequence[Any]) -> bool:
     return await db.fetchval(_sql.insert_signal, *columns) is not None
 
 
-async def lock_signal(db: Connection, signal_id: UUID) -> Record | None:
+async def lock_signal(db: Connection, signal_id: UUID) -> SignalRow | None:
     """Return one signal, locked until commit, or None. Cost: one round trip."""
-    return await db.fetchrow(_sql.lock_signal, signal_id)
+    row = await db.fetchrow(_sql.lock_signal, signal_id)
+    return SignalRow(**row) if row else None
 
 
 async def resolve_signal(
@@ -54,8 +94,10 @@ async def resolve_signal(
 
 async def list_signals(
     db: Connection, status: str, before: UUID, seller_id: UUID | None, limit: int
-) -> list[Record]:
+) -> list[SignalRow]:
     """Return up to `limit` signals of a status with smaller ids, descending. Cost: one index range."""
     if seller_id is not None:
-        return await db.fetch(_sql.list_signals_of_seller, status, before, limit, seller_id)
-    return await db.fetch(_sql.list_signals, status, before, limit)
+        rows = await db.fetch(_sql.list_signals_of_seller, status, before, limit, seller_id)
+    else:
+        rows = await db.fetch(_sql.list_signals, status, before, limit)
+    return [SignalRow(**row) for row in rows]

@@ -65,34 +65,36 @@ WITH noted AS (
 SELECT auction_id, user_id FROM noted;
 
 -- list_watched --
--- The auctions a user watches after a place in this order, at most $5: open ones by their end, then those that are over,
+-- The auctions a user watches after a position in this order, at most $5: open ones by their end, then those that are over,
 -- the latest first. $6: only open ones (true), only others (false), or all (null).
 -- Index: auction_watches_user, all watches of the user, and auctions_pkey, or auctions_status_ends for a crowd of them; whole
 -- rows are read for the page alone.
 WITH page AS MATERIALIZED (
-    SELECT w.auction_id, place.is_over, place.rank
+    SELECT w.auction_id, position.is_over, position.rank
     FROM auction_watches AS w
     JOIN auctions AS a USING (auction_id)
     CROSS JOIN LATERAL (
         SELECT a.status NOT IN ('scheduled', 'live') AS is_over,
                CASE WHEN a.status IN ('scheduled', 'live') THEN a.ends_at_ms ELSE -a.ends_at_ms END AS rank
-    ) AS place
+    ) AS position
     WHERE w.user_id = $1 AND w.watching
-      AND (place.is_over, place.rank, w.auction_id) > ($2::boolean, $3::bigint, $4::uuid)
-      AND ($6::boolean IS NULL OR place.is_over <> $6)
-    ORDER BY place.is_over, place.rank, w.auction_id
+      AND (position.is_over, position.rank, w.auction_id) > ($2::boolean, $3::bigint, $4::uuid)
+      AND ($6::boolean IS NULL OR position.is_over <> $6)
+    ORDER BY position.is_over, position.rank, w.auction_id
     LIMIT $5
 )
-SELECT a.*, w.has_bid, w.remind_before_s, (
+SELECT a.auction_id, a.listing_id, a.seller_id, a.format, a.currency, a.starting_price, a.reserve_price, a.buy_now_price,
+       a.starts_at_ms, a.status, a.event_number, a.price, a.minimum_bid, a.leader_id, a.leader_max, a.bid_count, a.ends_at_ms,
+       a.extensions, a.leader_mask, a.fall, a.group_id, a.quantity, w.has_bid, w.remind_before_s, (
     SELECT p.amount FROM auction_places AS p
     WHERE a.quantity > 1 AND p.auction_id = a.auction_id AND p.bidder_id = w.user_id
-) AS your_maximum  -- of who has units of a lot of several
+) AS your_maximum
 FROM page
 JOIN auctions AS a USING (auction_id)
 JOIN auction_watches AS w ON w.auction_id = page.auction_id AND w.user_id = $1
 ORDER BY page.is_over, page.rank, a.auction_id;
 
--- read_tellings --
+-- read_notified --
 -- How far the watchers of these auctions have been told something of this kind. Index: auction_tellings_pkey.
 SELECT auction_id, after_user_id FROM auction_tellings WHERE auction_id = ANY($1::uuid[]) AND kind = $2;
 
@@ -110,13 +112,13 @@ CROSS JOIN LATERAL (
     ORDER BY user_id LIMIT $4
 ) AS w;
 
--- write_tellings --
+-- write_notified --
 -- Remember how far watchers have been told ($1 auctions, $2 the last user). One row each. Locks: the rows.
 INSERT INTO auction_tellings (auction_id, kind, after_user_id)
 SELECT auction_id, $3, after_user_id FROM unnest($1::uuid[], $2::uuid[]) AS told (auction_id, after_user_id)
 ON CONFLICT (auction_id, kind) DO UPDATE SET after_user_id = excluded.after_user_id;
 
--- delete_tellings --
+-- delete_notified --
 -- All watchers of these auctions have been told. Index: auction_tellings_pkey.
 DELETE FROM auction_tellings WHERE auction_id = ANY($1::uuid[]) AND kind = $2;
 

@@ -1,18 +1,48 @@
 """Who watches which auction. Lock order: the rows of watchers, then the count of their auction."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 from uuid import UUID
 
-from asyncpg import Record
-
+from storage.auctions.auctions_postgres import AuctionRow
 from storage.engines.postgres import Connection
 from storage.platform.sql import load
 
 _sql = load(__file__, "watches.sql")
 
-Place: TypeAlias = tuple[bool, int, UUID]
+Position: TypeAlias = tuple[bool, int, UUID]
 """Where an auction stands in a watch list: whether it is over, its rank among those, its id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchRow:
+    """What a user wants of one auction."""
+
+    watching: bool
+    has_bid: bool
+    remind_before_s: list[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedRow(AuctionRow):
+    """An auction on a user's watch list."""
+
+    has_bid: bool
+    remind_before_s: list[int]
+    your_maximum: int | None
+    """Of a user who gets some of several units."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatcherRow:
+    """A watcher of an auction, and how that one stands there."""
+
+    auction_id: UUID
+    user_id: UUID
+    has_bid: bool
+    has_units: bool
+    """Gets some of several units."""
 
 
 async def lock_watches(db: Connection, user_id: UUID) -> None:
@@ -26,9 +56,10 @@ async def count_watches(db: Connection, user_id: UUID) -> int:
     return count
 
 
-async def read_watch(db: Connection, auction_id: UUID, user_id: UUID) -> Record | None:
-    """Return (watching, has_bid, remind_before_s), or None. Cost: one primary key probe."""
-    return await db.fetchrow(_sql.read_watch, auction_id, user_id)
+async def read_watch(db: Connection, auction_id: UUID, user_id: UUID) -> WatchRow | None:
+    """Return a user's watch of an auction, or None. Cost: one primary key probe."""
+    row = await db.fetchrow(_sql.read_watch, auction_id, user_id)
+    return WatchRow(**row) if row else None
 
 
 async def write_watch(
@@ -70,42 +101,44 @@ async def watch_for_bidders(
 
 
 async def list_watched(
-    db: Connection, user_id: UUID, after: Place, limit: int, *, only_open: bool | None
-) -> list[Record]:
-    """Return up to `limit` auction rows with the watch and `your_maximum` of who has units, in the order of `Place`.
+    db: Connection, user_id: UUID, after: Position, limit: int, *, only_open: bool | None
+) -> list[WatchedRow]:
+    """Return up to `limit` auctions that a user watches, in the order of `Position`.
 
     Cost: one round trip, reads all watches of the user, a thousand and those by bids.
     """
-    return await db.fetch(_sql.list_watched, user_id, *after, limit, only_open)
+    rows = await db.fetch(_sql.list_watched, user_id, *after, limit, only_open)
+    return [WatchedRow(**row) for row in rows]
 
 
-async def read_tellings(db: Connection, auction_ids: Iterable[UUID], kind: str) -> dict[UUID, UUID]:
-    """Return how far the watchers of auctions have been told, for those begun. Cost: one round trip."""
-    rows = await db.fetch(_sql.read_tellings, list(auction_ids), kind)
+async def read_notified(db: Connection, auction_ids: Iterable[UUID], kind: str) -> dict[UUID, UUID]:
+    """Return the last watcher notified of each auction where that has begun. Cost: one round trip."""
+    rows = await db.fetch(_sql.read_notified, list(auction_ids), kind)
     return {row["auction_id"]: row["after_user_id"] for row in rows}
 
 
 async def read_watchers(
     db: Connection, after: Mapping[UUID, UUID], lead_s: int | None, limit: int
-) -> list[Record]:
+) -> list[WatcherRow]:
     """Return up to `limit` watchers of each auction after a user, in that order.
 
-    Rows: (auction_id, user_id, has_bid, has_units). Only those to be reminded `lead_s` before the end, or all.
+    Only those to be reminded `lead_s` before the end, or all.
     Cost: one round trip, an index range per auction.
     """
-    return await db.fetch(_sql.read_watchers, list(after), list(after.values()), lead_s, limit)
+    rows = await db.fetch(_sql.read_watchers, list(after), list(after.values()), lead_s, limit)
+    return [WatcherRow(**row) for row in rows]
 
 
-async def write_tellings(db: Connection, told: Mapping[UUID, UUID], kind: str) -> None:
-    """Remember the last user told, by auction. Cost: one round trip if any."""
-    if told:
-        await db.execute(_sql.write_tellings, list(told), list(told.values()), kind)
+async def write_notified(db: Connection, notified: Mapping[UUID, UUID], kind: str) -> None:
+    """Remember the last user notified, by auction. Cost: one round trip if any."""
+    if notified:
+        await db.execute(_sql.write_notified, list(notified), list(notified.values()), kind)
 
 
-async def delete_tellings(db: Connection, auction_ids: Sequence[UUID], kind: str) -> None:
-    """Forget how far watchers were told: all are. Cost: one round trip if any."""
+async def delete_notified(db: Connection, auction_ids: Sequence[UUID], kind: str) -> None:
+    """Forget the last watcher notified: all of them are. Cost: one round trip if any."""
     if auction_ids:
-        await db.execute(_sql.delete_tellings, auction_ids, kind)
+        await db.execute(_sql.delete_notified, auction_ids, kind)
 
 
 async def delete_old_watches(db: Connection, before_ms: int, limit: int) -> int:

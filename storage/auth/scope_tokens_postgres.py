@@ -10,7 +10,7 @@ from storage.platform.sql import load
 _sql = load(__file__, "scope_tokens.sql")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MadeToken:
     """A token in its issuer's list."""
 
@@ -21,7 +21,7 @@ class MadeToken:
     expires_at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lender:
     """The account behind a token, while its session lives."""
 
@@ -49,7 +49,7 @@ async def insert_scope_token(
 
 async def list_scope_tokens(db: Connection, user_id: UUID, now_ms: int, limit: int) -> Sequence[MadeToken]:
     """Return a user's tokens that are good now, the newest first. Cost: one round trip."""
-    return [MadeToken(*row) for row in await db.fetch(_sql.list_scope_tokens, user_id, now_ms, limit)]
+    return [MadeToken(**row) for row in await db.fetch(_sql.list_scope_tokens, user_id, now_ms, limit)]
 
 
 async def end_scope_token(db: Connection, user_id: UUID, token_id: UUID, at_ms: int) -> bool:
@@ -60,7 +60,7 @@ async def end_scope_token(db: Connection, user_id: UUID, token_id: UUID, at_ms: 
 async def read_lender(db: Connection, token_id: UUID, now_ms: int) -> Lender | None:
     """Return who stands behind a token; None when its session does not live. Cost: one round trip."""
     row = await db.fetchrow(_sql.read_lender, token_id, now_ms)
-    return None if row is None else Lender(*row)
+    return None if row is None else Lender(**row)
 
 
 async def delete_old_scope_tokens(db: Connection, before_ms: int, limit: int) -> int:

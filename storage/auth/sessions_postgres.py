@@ -10,7 +10,7 @@ from storage.platform.sql import load
 _sql = load(__file__, "sessions.sql")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LockedSession:
     """A session and the access its user has now."""
 
@@ -24,7 +24,7 @@ class LockedSession:
     access_version: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LiveSession:
     """A session in its owner's list."""
 
@@ -35,7 +35,7 @@ class LiveSession:
     remote_ip: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """What a user may do through a live session."""
 
@@ -44,7 +44,7 @@ class Access:
     expires_at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Revocation:
     """Access taken away: of a session, of a scope token, or else of all tokens below the user's `access_version`."""
 
@@ -83,7 +83,9 @@ async def lock_access(db: Connection, user_id: UUID, session_id: UUID, now_ms: i
     Cost: one round trip. Locks: the user's row, so that one after the other counts what the user has.
     """
     row = await db.fetchrow(_sql.lock_access, user_id, session_id, now_ms)
-    return None if row is None else Access(frozenset(row[0]), row[1], row[2])
+    return (
+        None if row is None else Access(roles=frozenset(row[0]), access_version=row[1], expires_at_ms=row[2])
+    )
 
 
 async def rotate_session(db: Connection, session_id: UUID, counter: int, at_ms: int) -> None:
@@ -103,7 +105,7 @@ async def end_all_sessions(db: Connection, user_id: UUID, at_ms: int, reason: st
 
 async def list_sessions(db: Connection, user_id: UUID, now_ms: int, limit: int) -> list[LiveSession]:
     """Return a user's live sessions, the most lately used first. Cost: one round trip."""
-    return [LiveSession(*row) for row in await db.fetch(_sql.list_sessions, user_id, now_ms, limit)]
+    return [LiveSession(**row) for row in await db.fetch(_sql.list_sessions, user_id, now_ms, limit)]
 
 
 async def read_revocations(
@@ -115,7 +117,13 @@ async def read_revocations(
     """
     rows = await db.fetch(_sql.read_revocations, from_transaction, after_ms)
     found = [
-        Revocation(row["user_id"], row["session_id"], row["token_id"], row["access_version"], row["at_ms"])
+        Revocation(
+            user_id=row["user_id"],
+            session_id=row["session_id"],
+            token_id=row["token_id"],
+            access_version=row["access_version"],
+            at_ms=row["at_ms"],
+        )
         for row in rows
         if row["user_id"] is not None
     ]

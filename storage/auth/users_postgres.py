@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _sql = load(__file__, "users.sql")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredUser:
     """A row of `users`."""
 
@@ -30,13 +30,13 @@ def _user(row: "Record | None") -> StoredUser | None:
     if row is None:
         return None
     return StoredUser(
-        row["user_id"],
-        row["email"],
-        row["display_name"],
-        frozenset(row["roles"]),
-        row["access_version"],
-        row["banned_at_ms"],
-        row["password_hash"],
+        user_id=row["user_id"],
+        email=row["email"],
+        display_name=row["display_name"],
+        roles=frozenset(row["roles"]),
+        access_version=row["access_version"],
+        banned_at_ms=row["banned_at_ms"],
+        password_hash=row["password_hash"],
     )
 
 

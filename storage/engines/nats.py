@@ -6,11 +6,34 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 from nats.aio.client import Client
+from nats.errors import (
+    ConnectionClosedError,
+    ConnectionDrainingError,
+    ConnectionReconnectingError,
+    NoRespondersError,
+    NoServersError,
+    StaleConnectionError,
+)
 from nats.errors import Error as NatsError
+from nats.errors import TimeoutError as NatsTimeoutError
+from nats.js.errors import APIError, NoStreamResponseError
 
 from protocols.errors import TemporarilyUnavailable
 
-__all__ = ["Client", "NatsError", "NatsLink", "open_nats"]
+__all__ = ["Client", "NatsError", "NatsLink", "in_words", "open_nats"]
+
+_AWAY = (
+    OSError,
+    TimeoutError,
+    NatsTimeoutError,
+    NoServersError,
+    NoRespondersError,
+    StaleConnectionError,
+    ConnectionClosedError,
+    ConnectionDrainingError,
+    ConnectionReconnectingError,
+)
+"""What the driver raises when the server does not answer; everything else is an answer."""
 
 _log = structlog.get_logger()
 
@@ -38,6 +61,17 @@ async def open_nats(nats_url: str, name: str) -> Client:
         await asyncio.sleep(0.5)
 
 
+def in_words(error: BaseException) -> str:
+    """Return what is wrong, for the log: whether NATS is away, or what it refuses in its own words."""
+    if isinstance(error, APIError):
+        return f"NATS refuses: {error.description} ({error.err_code})"
+    if isinstance(error, NoStreamResponseError):
+        return "NATS refuses: no stream takes this subject"
+    if isinstance(error, _AWAY):
+        return "NATS is out of reach"
+    return f"NATS refuses: {type(error).__name__}: {error}"
+
+
 class NatsLink:
     """The connection of one process; the process starts and serves without it."""
 
@@ -45,6 +79,7 @@ class NatsLink:
         """Begin to connect."""
         self._client: Client | None = None
         self._on_connected: list[Callable[[Client], Awaitable[None]]] = []
+        self._beginning: list[asyncio.Future[None]] = []
         self._task = asyncio.create_task(self._connect(nats_url, name), name="nats-connect")
 
     @property
@@ -55,8 +90,11 @@ class NatsLink:
         return self._client
 
     def when_connected(self, begin: Callable[[Client], Awaitable[None]]) -> None:
-        """Run `begin` once there is a connection; its subscriptions survive reconnections."""
-        self._on_connected.append(begin)
+        """Run `begin` once there is a connection, or now; its subscriptions survive reconnections."""
+        if self._client is None:
+            self._on_connected.append(begin)
+        else:
+            self._beginning.append(asyncio.ensure_future(begin(self._client)))
 
     async def ping(self) -> None:
         """Raises TemporarilyUnavailable unless the server answers within a second."""
@@ -68,7 +106,7 @@ class NatsLink:
     async def close(self) -> None:
         """Leave."""
         self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.gather(self._task, *self._beginning, return_exceptions=True)
         if self._client is not None:
             with contextlib.suppress(NatsError, OSError, TimeoutError):
                 await self._client.close()

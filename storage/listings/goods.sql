@@ -1,4 +1,4 @@
--- judge_goods --
+-- read_matching_rules --
 -- Rules of these countries ($1) that goods of a category ($2, null for none) with a text ($3) fall under, prohibitions
 -- first, at most $4. Index: goods_rules_country.
 WITH RECURSIVE above AS (

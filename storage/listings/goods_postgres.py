@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _sql = load(__file__, "goods.sql")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuleRow:
     """One version of a rule."""
 
@@ -31,24 +31,24 @@ class RuleRow:
     set_at_ms: int
 
 
-async def judge_goods(
+async def read_matching_rules(
     db: Connection, countries: Sequence[str], category: str | None, text: str, limit: int
 ) -> "list[Record]":
     """Return (rule_id, kind, country, reason, source) of rules that goods fall under, prohibitions first.
 
     Cost: one round trip, one look at each rule of the countries.
     """
-    return await db.fetch(_sql.judge_goods, list(countries), category, text, limit)
+    return await db.fetch(_sql.read_matching_rules, list(countries), category, text, limit)
 
 
 async def list_rules(db: Connection, after: UUID, country: str | None, limit: int) -> list[RuleRow]:
     """Return rules that hold above an id, ascending. Cost: one index range."""
-    return [RuleRow(*row) for row in await db.fetch(_sql.list_rules, after, country, limit)]
+    return [RuleRow(**row) for row in await db.fetch(_sql.list_rules, after, country, limit)]
 
 
 async def read_versions(db: Connection, rule_id: UUID, limit: int) -> list[RuleRow]:
     """Return versions of a rule, newest first. Cost: one index range."""
-    return [RuleRow(*row) for row in await db.fetch(_sql.read_versions, rule_id, limit)]
+    return [RuleRow(**row) for row in await db.fetch(_sql.read_versions, rule_id, limit)]
 
 
 async def lock_rules(db: Connection) -> None:

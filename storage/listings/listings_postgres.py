@@ -42,7 +42,7 @@ class ListingRow(StockLevel):
     """In their order."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CategoryRow:
     """A category as the table keeps it."""
 
@@ -127,7 +127,7 @@ async def list_own(
 
 async def read_categories(db: Connection) -> list[CategoryRow]:
     """Return the whole tree, parents before children, in display order. Cost: one round trip, about 100 rows."""
-    return [CategoryRow(*row) for row in await db.fetch(_sql.read_categories)]
+    return [CategoryRow(**row) for row in await db.fetch(_sql.read_categories)]
 
 
 async def read_branch(db: Connection, slug: str) -> list[str]:

@@ -41,7 +41,7 @@ async def read_stock(db: Connection, listing_id: UUID) -> tuple[int, Stock] | No
     if row is None:
         return None
     stock = StockRow(**row)
-    return stock.version, stock.shown()
+    return stock.version, stock.to_view()
 
 
 async def read_category_branch(db: Connection, slug: str) -> list[str]:

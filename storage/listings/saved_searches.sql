@@ -60,8 +60,8 @@ DELETE FROM saved_search_anchors WHERE search_id = $1;
 -- File a saved search under anchors.
 INSERT INTO saved_search_anchors (anchor, search_id) SELECT anchor, $1 FROM unnest($2::text[]) AS anchor;
 
--- take_untold --
--- Searches to be told of a listing, at most $2, by user; they count as told. Rows: search_id, user_id, name.
+-- take_unnotified --
+-- Searches whose owners are to be notified of a listing, at most $2, by user; they count as notified. Rows: search_id, user_id, name.
 -- Index: saved_search_matches_untold. Locks: the rows, skipping those of other workers.
 UPDATE saved_search_matches AS m SET told = true
 FROM (
@@ -71,6 +71,6 @@ FROM (
 WHERE m.search_id = next.search_id AND m.listing_id = $1
 RETURNING m.search_id, m.user_id, s.name;
 
--- delete_untold --
+-- delete_unnotified --
 -- Forget who has not been told of a listing. Index: saved_search_matches_untold.
 DELETE FROM saved_search_matches WHERE listing_id = $1 AND NOT told;

@@ -38,7 +38,7 @@ _MATCH = pieces_over(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRow:
     """A saved search as its owner knows it."""
 
@@ -51,7 +51,16 @@ class SearchRow:
     updated_at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchRow:
+    """A saved search that a listing fits."""
+
+    search_id: UUID
+    user_id: UUID
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListingToMatch:
     """What matching needs to know of an active listing beside its words."""
 
@@ -154,14 +163,17 @@ async def match_listing(
     return found
 
 
-async def take_untold(db: Connection, listing_id: UUID, limit: int) -> "list[Record]":
-    """Return (search_id, user_id, name) of searches to tell of a listing, told from now on. Cost: one index range."""
-    return await db.fetch(_sql.take_untold, listing_id, limit)
+async def take_unnotified(db: Connection, listing_id: UUID, limit: int) -> list[MatchRow]:
+    """Return searches whose owners are not notified of a listing yet; from now on they count as notified.
+
+    Cost: one index range.
+    """
+    return [MatchRow(**row) for row in await db.fetch(_sql.take_unnotified, listing_id, limit)]
 
 
-async def delete_untold(db: Connection, listing_id: UUID) -> None:
-    """Forget who has not been told of a listing. Cost: one index range."""
-    await db.execute(_sql.delete_untold, listing_id)
+async def delete_unnotified(db: Connection, listing_id: UUID) -> None:
+    """Forget who has not been notified of a listing. Cost: one index range."""
+    await db.execute(_sql.delete_unnotified, listing_id)
 
 
 def _to_row(record: "Record") -> SearchRow:

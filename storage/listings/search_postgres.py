@@ -88,7 +88,7 @@ class Filters:
     radius_m: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class After:
     """The last row of a page: the next one begins behind it."""
 
@@ -138,7 +138,7 @@ BY_CATEGORY, BY_CONDITION, BY_PRICE = 0b0111, 0b1011, 0b1100
 """Kinds of facets: a bit for each of category, condition, currency and band that was not grouped by."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FacetRows:
     """Counts over the newest matches, `most` at most."""
 
@@ -146,7 +146,7 @@ class FacetRows:
     most: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FoundPage:
     """One page; `next` is None on the last, facets are None on all but the first."""
 
@@ -157,17 +157,17 @@ class FoundPage:
 
 
 class _Statement:
-    """A statement in the making: names in braces become pieces of SQL or numbered parameters."""
+    """A statement in the making: names in braces become fragments of SQL or numbered parameters."""
 
-    def __init__(self, pieces: Mapping[str, str], values: Mapping[str, Any]) -> None:
-        self._pieces = pieces
+    def __init__(self, fragments: Mapping[str, str], values: Mapping[str, Any]) -> None:
+        self._fragments = fragments
         self._values = values
         self._numbers: dict[str, int] = {}
         self.arguments: list[Any] = []
 
     def __getitem__(self, name: str) -> str:
-        if name in self._pieces:
-            return self.text(self._pieces[name])
+        if name in self._fragments:
+            return self.text(self._fragments[name])
         if name not in self._numbers:
             self.arguments.append(self._values[name])
             self._numbers[name] = len(self.arguments)
@@ -179,11 +179,11 @@ class _Statement:
 
 
 def pieces_over(template: str, columns: Mapping[str, str]) -> str:
-    """Return a statement with the pieces of the search in it, over columns of another table in place of parameters."""
+    """Return a statement with the fragments of the search in it, over columns of another table, not parameters."""
     return _Statement({**_PIECES, **columns}, {}).text(template)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
     """What is searched for: `words` for full text, `folded` for spelling; both empty when nothing is."""
 
@@ -212,7 +212,9 @@ async def search_page(
         await db.execute(_sql.plan_search)
         found = await _choose_words(db, filters.text, after)
         if found is None:
-            return FoundPage([], None, FacetRows([], MATCHES_MAX) if after is None else None)
+            return FoundPage(
+                rows=[], next=None, facets=FacetRows(rows=[], most=MATCHES_MAX) if after is None else None
+            )
         search = _Search(db, filters, found, after)
         if order == "relevance":
             return await search.by_score(limit)
@@ -224,7 +226,11 @@ async def read_words(db: Connection, text: str) -> Words | None:
     phrased = text if '"' in text else _IDEOGRAPHS.sub(r'"\g<0>"', text)
     row = await db.fetchrow(_sql.read_words, phrased)
     assert row is not None
-    return None if row["words"] is None else Words(row["words"], row["ranked"], row["folded"])
+    return (
+        None
+        if row["words"] is None
+        else Words(words=row["words"], ranked=row["ranked"], folded=row["folded"])
+    )
 
 
 async def _choose_words(db: Connection, text: str, after: After | None) -> Words | None:
@@ -300,7 +306,7 @@ class _Search:
 
     def _read_facets(self, text: str | None) -> FacetRows:
         rows = [] if text is None else msgspec.json.decode(text, type=list[FacetRow])
-        return FacetRows(rows, self._found.matches_max)
+        return FacetRows(rows=rows, most=self._found.matches_max)
 
     def _radii(self, order: Order) -> list[int]:
         """Return the circles to try, the asked one last."""
@@ -325,15 +331,17 @@ class _Search:
         last = None
         if len(records) > limit:
             record = records[limit - 1]
-            last = After(record["sort_key"], record["listing_id"], similar, bound)
-        return FoundPage(rows, last, facets, similar)
+            last = After(
+                key=record["sort_key"], listing_id=record["listing_id"], similar=similar, bound=bound
+            )
+        return FoundPage(rows=rows, next=last, facets=facets, similar=similar)
 
     async def _fetch(self, statement: _Statement, name: str) -> "list[Record]":
         text = statement.text(_PIECES[name])
         return await self._db.fetch(text, *statement.arguments)
 
-    def _statement(self, filters: Filters, **extra: Any) -> _Statement:  # noqa: ANN401 - SQL pieces and values
-        """Return a statement over these filters; strings in `extra` are pieces, the rest are values."""
+    def _statement(self, filters: Filters, **extra: Any) -> _Statement:  # noqa: ANN401 - SQL fragments and values
+        """Return a statement over these filters; strings in `extra` are fragments, the rest are values."""
         after = self._after
         lat, lon = filters.near or (None, None)
         values = {
@@ -355,7 +363,7 @@ class _Search:
             "matches_max": self._found.matches_max,
             "band_starts": list(BAND_STARTS),
         }
-        pieces = {
+        fragments = {
             "point": _PIECES["point"],
             "words_query": _PIECES["words_query"],
             "ranked_query": _PIECES["ranked_query"],
@@ -366,8 +374,8 @@ class _Search:
             "filters": " AND ".join(_PIECES[f"filter_{name}"] for name in self._filter_names(filters)),
         }
         for name, value in extra.items():
-            (pieces if isinstance(value, str) else values)[name] = value
-        return _Statement(pieces, values)
+            (fragments if isinstance(value, str) else values)[name] = value
+        return _Statement(fragments, values)
 
     def _score(self) -> str:
         if self._found.words:

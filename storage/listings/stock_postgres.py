@@ -37,9 +37,9 @@ _MOVEMENT_COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReservationRow:
-    """Pieces held for a buyer, as the table keeps it."""
+    """A quantity held for a buyer, as the table keeps it."""
 
     reservation_id: UUID
     listing_id: UUID
@@ -55,7 +55,7 @@ class ReservationRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MovementRow:
-    """One change of a listing's stock, and what it left; the pieces may have been a reservation's or an auction's."""
+    """One change of a listing's stock, and what it left; it may have been a reservation's or an auction's."""
 
     listing_id: UUID
     version: int
@@ -68,7 +68,7 @@ class MovementRow:
     auction_id: UUID | None = None
     at_ms: int
 
-    def told(self) -> StockMoved:
+    def to_event(self) -> StockMoved:
         """Return the event of this movement."""
         return StockMoved(
             kind=self.kind,
@@ -85,7 +85,7 @@ class MovementRow:
 def movement_of(
     after: StockLevel,
     kind: MovementKind,
-    pieces: int,
+    quantity: int,
     at_ms: int,
     *,
     reservation_id: UUID | None = None,
@@ -96,7 +96,7 @@ def movement_of(
         listing_id=after.listing_id,
         version=after.version,
         kind=kind,
-        quantity=pieces,
+        quantity=quantity,
         on_hand=after.quantity,
         reserved=after.reserved,
         auctioned=after.auctioned,
@@ -148,7 +148,7 @@ async def _copy(
 async def read_reservations(db: Connection, reservation_ids: Iterable[UUID]) -> dict[UUID, ReservationRow]:
     """Return the reservations that exist. Cost: one round trip, no lock."""
     rows = await db.fetch(_sql.read_reservations, list(reservation_ids))
-    return {row["reservation_id"]: ReservationRow(*row) for row in rows}
+    return {row["reservation_id"]: ReservationRow(**row) for row in rows}
 
 
 async def list_reservations(
@@ -157,7 +157,7 @@ async def list_reservations(
     """Return a buyer's reservations below an id, newest first. Cost: one index range per status."""
     statuses = [status] if status else get_args(ReservationStatus)
     rows = await db.fetch(_sql.list_reservations, buyer_id, before, limit, statuses)
-    return [ReservationRow(*row) for row in rows]
+    return [ReservationRow(**row) for row in rows]
 
 
 async def end_reservations(

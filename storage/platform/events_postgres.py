@@ -1,9 +1,7 @@
-"""The events table: append in the transaction of the change, read back as channel history, tail for the relay."""
+"""The events table: append in the transaction of the change, read back as channel history."""
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 
 from msgspec import Struct
 
@@ -94,60 +92,3 @@ async def read_event_times(db: Connection, stream: str, numbers: Sequence[int]) 
 async def read_epoch(db: Connection) -> str:
     """Return the epoch shared by every stream of this database."""
     return str(await db.fetchval(_sql.read_epoch))
-
-
-@dataclass(frozen=True, slots=True)
-class RelayBatch:
-    """What the relay sends next, and where it stands once that is done."""
-
-    events: list[StoredEvent]
-    next_position: int
-
-
-async def claim_relay_batch(db: Connection, limit: int) -> RelayBatch | None:
-    """Return the next committed events in whole transactions, holding the relay's lock; None while another has it.
-
-    Of one stream they ascend.
-    Only transactions below the snapshot's xmin are read: none of them can still commit, so nothing is skipped.
-    Cost: two round trips, three when one transaction alone is larger than `limit`.
-    """
-    place = await db.fetchrow(_sql.lock_relay)
-    if place is None:
-        return None
-    start, horizon = place["position"], place["horizon"]
-    rows = await db.fetch(_sql.read_committed_events, start, horizon, limit)
-    next_position = horizon
-    if len(rows) == limit:
-        last = rows[-1]["transaction_id"]
-        if rows[0]["transaction_id"] == last:
-            rows = await db.fetch(_sql.read_committed_events, last, last + 1, None)
-            next_position = last + 1
-        else:
-            rows = [row for row in rows if row["transaction_id"] != last]
-            next_position = last
-    events = [StoredEvent(r["stream"], r["number"], r["type"], r["data"], r["at_ms"]) for r in rows]
-    return RelayBatch(_order_streams(events), next_position)
-
-
-def _order_streams(events: list[StoredEvent]) -> list[StoredEvent]:
-    """Return the events with those of each stream ascending, in the places that the stream has.
-
-    A transaction gets its id before it waits for the head of a stream, so one with a lower id may have later numbers.
-    Cost: a pass over the batch; streams out of order are sorted.
-    """
-    by_stream: dict[str, list[StoredEvent]] = {}
-    for event in events:
-        by_stream.setdefault(event.stream, []).append(event)
-    if all(a.number < b.number for found in by_stream.values() for a, b in pairwise(found)):
-        return events
-    ascending = {name: iter(sorted(found, key=_number_of)) for name, found in by_stream.items()}
-    return [next(ascending[event.stream]) for event in events]
-
-
-def _number_of(event: StoredEvent) -> int:
-    return event.number
-
-
-async def move_relay(db: Connection, next_position: int) -> None:
-    """Remember that everything of transactions below `next_position` was sent on."""
-    await db.execute(_sql.move_relay, next_position)

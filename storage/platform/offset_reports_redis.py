@@ -62,7 +62,7 @@ class RedisOffsetReports:
                     await self._script(keys=_keys(channel), args=words, client=pipeline)
                 await pipeline.execute()
         except OUTAGE as error:
-            raise TemporarilyUnavailable("Reports of clients are out of reach") from error
+            raise TemporarilyUnavailable("Offset reports are out of reach") from error
 
     async def behind(
         self, channel: str, top: int, limit: int, after: tuple[int, str] | None = None
@@ -75,7 +75,7 @@ class RedisOffsetReports:
         try:
             count, behind_count, *flat = await self._script(keys=_keys(channel), args=words)
         except OUTAGE as error:
-            raise TemporarilyUnavailable("Reports of clients are out of reach") from error
+            raise TemporarilyUnavailable("Offset reports are out of reach") from error
         behind = [
             Behind(client.decode(), user, int(offset), at_ms)
             for client, offset, (user, at_ms) in zip(

@@ -1,26 +1,41 @@
-"""Domain events between processes over NATS: a JetStream stream of committed events, and announcements of stream heads.
+"""Committed events and facts over NATS: a JetStream stream of them, and announcements of stream heads.
 
-Subject: `events.<kind>.<type>`, for example `events.auctions.bid_placed`; a message carries the events of one kind and
-type of one relay batch, in order, as JSON `[[stream, number, at_ms, data], …]`. `Nats-Msg-Id` names the first and last
-event and their count, so that a batch sent again within two minutes is stored once. Consumers keep an inbox.
+Subjects: `events.<kind>` for the events of streams `<kind>:<id>`, `facts.<kind>` for the facts about aggregates
+`<kind>:<id>`; for example `events.auctions`, `events.personal`, `facts.auctions`. A message carries the events of one
+transaction and one subject as JSON `[[stream, number, at_ms, type, data], …]`; those of one stream ascend within it and
+from message to message. Its id (`Nats-Msg-Id`) is `<stream>:<number>` of its first event. Messages are cut by the
+transaction alone, so one that is sent again is the same, and JetStream stores it once.
+
+Header `Mnbara-Transaction`: the transaction. `Mnbara-Position`: events of transactions below this one are in messages
+before.
+
 Heads (`mnbara.heads`, core NATS, msgpack map of stream to newest number) tell server processes what they may miss.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw
+from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import APIError, NotFoundError
 
 from protocols.errors import TemporarilyUnavailable
-from storage.engines.nats import Client, NatsError
+from storage.engines.nats import Client, NatsError, in_words
 from storage.platform.events_postgres import StoredEvent
+from storage.platform.relay_postgres import CommittedBatch, CommittedEvent
 
 _encode = msgspec.json.Encoder().encode
 
 STREAM = "EVENTS"
 HEADS = "mnbara.heads"
+TRANSACTION_HEADER = "Mnbara-Transaction"
+POSITION_HEADER = "Mnbara-Position"
+
+FACTS = "facts:"
+"""What the streams of facts begin with: `facts:<aggregate>`."""
 
 MAX_AGE_S = 7 * 24 * 3600
 """How long JetStream keeps events; the events table keeps them for good."""
@@ -29,20 +44,24 @@ MAX_BYTES = 2 * 1024**3
 """Disk the stream may take; the oldest messages leave first."""
 
 DEDUPLICATE_S = 120
-"""A repeated relay batch is recognised for this long."""
+"""A repeated message is recognised for this long."""
 
 ACK_TIMEOUT_S = 5.0
 """How long a relay batch may wait for JetStream before it is sent again."""
 
 EVENTS_PER_MESSAGE_MAX = 500
-"""Keeps a message of small events far below the server's limit of 1 MiB."""
+BYTES_PER_MESSAGE_MAX = 256 * 1024
+"""Keep a message far below the server's limit of 1 MiB."""
+
+UNACKNOWLEDGED_MAX = 4_000
+"""Messages on their way at a time: the driver's own limit, said here because a batch has more."""
 
 
-async def prepare_stream(client: Client) -> None:
-    """Create the stream of events, or bring its settings up to date."""
-    config = StreamConfig(
+def settings() -> StreamConfig:
+    """Return what the stream shall be."""
+    return StreamConfig(
         name=STREAM,
-        subjects=["events.>"],
+        subjects=["events.>", "facts.>"],
         retention=RetentionPolicy.LIMITS,
         discard=DiscardPolicy.OLD,
         storage=StorageType.FILE,
@@ -50,49 +69,103 @@ async def prepare_stream(client: Client) -> None:
         max_bytes=MAX_BYTES,
         duplicate_window=DEDUPLICATE_S,
     )
-    try:
-        await client.jetstream(timeout=ACK_TIMEOUT_S).add_stream(config)
-    except (NatsError, TimeoutError, OSError) as error:
-        raise TemporarilyUnavailable("NATS is out of reach") from error
 
 
-async def publish_events(client: Client, events: Sequence[StoredEvent]) -> None:
-    """Store events in JetStream. Raises TemporarilyUnavailable unless every message was acknowledged."""
-    stream = client.jetstream(timeout=ACK_TIMEOUT_S)
-    try:
-        async with asyncio.timeout(ACK_TIMEOUT_S):
-            acks = [
-                await stream.publish_async(subject, body, headers={"Nats-Msg-Id": message_id})
-                for subject, message_id, body in messages_of(events)
-            ]
-            await asyncio.gather(*acks)
-    except (NatsError, TimeoutError, OSError) as error:
-        raise TemporarilyUnavailable("NATS is out of reach") from error
+class EventStream:
+    """The JetStream stream as one connection writes it."""
+
+    def __init__(self, client: Client) -> None:
+        """Write over this connection; one context, because each holds a subscription of its own for answers."""
+        self.client = client
+        self._stream: JetStreamContext = client.jetstream(
+            timeout=ACK_TIMEOUT_S, publish_async_max_pending=UNACKNOWLEDGED_MAX
+        )
+
+    async def prepare(self) -> str:
+        """Create the stream, or bring its settings up to date; return NATS's words when it refuses them, else "".
+
+        A stream whose settings are refused takes messages as before. Raises TemporarilyUnavailable.
+        """
+        try:
+            try:
+                await self._stream.update_stream(settings())
+            except NotFoundError:
+                await self._stream.add_stream(settings())
+        except APIError as error:
+            return in_words(error)
+        except (NatsError, TimeoutError, OSError) as error:
+            raise TemporarilyUnavailable(in_words(error)) from error
+        return ""
+
+    async def publish(self, batch: CommittedBatch) -> None:
+        """Store a batch. Raises TemporarilyUnavailable, in NATS's words, unless every message was acknowledged."""
+        try:
+            async with asyncio.timeout(ACK_TIMEOUT_S):
+                acks = [
+                    await self._stream.publish_async(
+                        message.subject,
+                        message.body,
+                        headers={
+                            "Nats-Msg-Id": message.message_id,
+                            TRANSACTION_HEADER: str(message.transaction_id),
+                            POSITION_HEADER: str(batch.position),
+                        },
+                    )
+                    for message in messages_of(batch.events)
+                ]
+                await asyncio.gather(*acks)
+        except (NatsError, TimeoutError, OSError) as error:
+            raise TemporarilyUnavailable(in_words(error)) from error
 
 
-def messages_of(events: Sequence[StoredEvent]) -> Iterator[tuple[str, str, bytes]]:
-    """Yield (subject, message id, body): events of one kind and type share messages, in their order."""
-    groups: dict[tuple[str, str], list[StoredEvent]] = {}
+class Message(NamedTuple):
+    """What is stored in JetStream."""
+
+    subject: str
+    message_id: str
+    transaction_id: int
+    body: bytes
+
+
+def messages_of(events: Sequence[CommittedEvent]) -> Iterator[Message]:
+    """Yield the messages of events: those of one transaction and one subject share messages."""
+    groups: dict[tuple[int, str], list[CommittedEvent]] = {}
     for event in events:
-        groups.setdefault((event.stream.partition(":")[0], event.type), []).append(event)
-    for (kind, event_type), members in groups.items():
-        for start in range(0, len(members), EVENTS_PER_MESSAGE_MAX):
-            part = members[start : start + EVENTS_PER_MESSAGE_MAX]
-            first, last = part[0], part[-1]
-            message_id = f"{first.stream}:{first.number}-{last.stream}:{last.number}-{len(part)}"
-            yield f"events.{kind}.{event_type}", message_id, _encode([_row(event) for event in part])
+        groups.setdefault((event.transaction_id, subject_of(event.stream)), []).append(event)
+    for (transaction_id, subject), members in groups.items():
+        for part in _parts(members):
+            message_id = f"{part[0].stream}:{part[0].number}"
+            yield Message(subject, message_id, transaction_id, _encode([_row(event) for event in part]))
 
 
-def _row(event: StoredEvent) -> tuple[str, int, int, Raw]:
-    return event.stream, event.number, event.at_ms, Raw(event.data)
+def subject_of(stream: str) -> str:
+    """Return the subject of a stream: `events.<kind>`, or `facts.<kind>` for what was stated about an aggregate."""
+    if stream.startswith(FACTS):
+        return f"facts.{stream[len(FACTS) :].partition(':')[0]}"
+    return f"events.{stream.partition(':')[0]}"
+
+
+def _parts(events: Sequence[CommittedEvent]) -> Iterator[Sequence[CommittedEvent]]:
+    """Yield runs that fit into a message; where they end depends on the events alone."""
+    start = size = 0
+    for place, event in enumerate(events):
+        size += len(event.data)
+        if place > start and (place - start == EVENTS_PER_MESSAGE_MAX or size > BYTES_PER_MESSAGE_MAX):
+            yield events[start:place]
+            start, size = place, len(event.data)
+    yield events[start:]
+
+
+def _row(event: StoredEvent) -> tuple[str, int, int, str, Raw]:
+    return event.stream, event.number, event.at_ms, event.type, Raw(event.data.encode())
 
 
 async def announce_heads(client: Client, heads: dict[str, int]) -> None:
-    """Tell every server process the newest numbers; best effort."""
+    """Tell every server process the newest numbers; best effort. Raises TemporarilyUnavailable."""
     try:
         await client.publish(HEADS, msgspec.msgpack.encode(heads))
     except (NatsError, OSError) as error:
-        raise TemporarilyUnavailable("NATS is out of reach") from error
+        raise TemporarilyUnavailable(in_words(error)) from error
 
 
 async def follow_heads(client: Client, on_heads: Callable[[dict[str, int]], None]) -> None:

@@ -1,6 +1,7 @@
--- How many follow something, summed over processes, by the server's own clock. KEYS: `sizes` (hash: process -> how many it
--- has), `until` (sorted set: process by the millisecond it is forgotten), `total` (their sum). ARGV: process, how many it
--- has now, lifetime_ms. What is over its time leaves first; the work grows with the number of processes, not of people.
+-- Sets how many viewers of one group a process has, and keeps the sum over all processes. KEYS: `sizes` (hash: process ->
+-- its viewers), `until` (sorted set: process by the millisecond at which its count expires), `total` (the sum).
+-- ARGV: process, its viewers now, lifetime_ms. Expired processes are removed first. Time is the server's own clock. The
+-- work grows with the number of processes, not of viewers.
 local sizes, deadline, total = KEYS[1], KEYS[2], KEYS[3]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)

@@ -1,6 +1,6 @@
-"""How many follow something, over all processes, in Redis; the work is `crowds_redis.lua`.
+"""Viewer counts over all processes, in Redis; `viewer_counts_redis.lua` does the work.
 
-Three keys a crowd, of one hash slot. A process that does not tell again is forgotten with all its followers.
+A viewer group has three keys of one hash slot. Counts that a process does not repeat within `LIFETIME_S` expire.
 """
 
 import secrets
@@ -13,7 +13,7 @@ from storage.engines.redis import OUTAGE, Redis
 _SCRIPT = Path(__file__).with_suffix(".lua").read_text(encoding="utf-8")
 
 LIFETIME_S = 60.0
-"""What a process told is forgotten if it is not told again for this long."""
+"""A count expires when its process does not set it again within this time."""
 
 
 class RedisViewerCounts:
@@ -26,29 +26,29 @@ class RedisViewerCounts:
         self._lifetime_ms = int(lifetime_s * 1000)
         self._process = secrets.token_hex(8)
 
-    async def tell(self, sizes: Mapping[str, int]) -> None:
-        """Say how many of each crowd this process has. Cost: one round trip; each crowd a few steps of O(log n)."""
+    async def set_counts(self, counts: Mapping[str, int]) -> None:
+        """Set how many viewers of each group this process has. Cost: one round trip; O(log processes) per group."""
         try:
             async with self._redis.pipeline(transaction=False) as pipeline:
-                for crowd, size in sizes.items():
-                    words: list[str | int] = [self._process, size, self._lifetime_ms]
-                    await self._script(keys=_keys(crowd), args=words, client=pipeline)
+                for group, count in counts.items():
+                    words: list[str | int] = [self._process, count, self._lifetime_ms]
+                    await self._script(keys=_keys(group), args=words, client=pipeline)
                 await pipeline.execute()
         except OUTAGE as error:
-            raise TemporarilyUnavailable("ViewerCounts are out of reach") from error
+            raise TemporarilyUnavailable("Viewer counts are out of reach") from error
 
-    async def count(self, crowd: str) -> int:
-        """Return how many all processes have of a crowd. Cost: one round trip, O(1)."""
-        return await count_viewers(self._redis, crowd)
+    async def count(self, group: str) -> int:
+        """Return how many viewers of a group all processes have. Cost: one round trip, O(1)."""
+        return await count_viewers(self._redis, group)
 
 
-async def count_viewers(redis: Redis, crowd: str) -> int:
-    """Return how many a crowd has. Raises TemporarilyUnavailable. Cost: one round trip, O(1)."""
+async def count_viewers(redis: Redis, group: str) -> int:
+    """Return the viewers of a group. Raises TemporarilyUnavailable. Cost: one round trip, O(1)."""
     try:
-        return int(await redis.get(_keys(crowd)[2]) or 0)
+        return int(await redis.get(_keys(group)[2]) or 0)
     except OUTAGE as error:
-        raise TemporarilyUnavailable("ViewerCounts are out of reach") from error
+        raise TemporarilyUnavailable("Viewer counts are out of reach") from error
 
 
-def _keys(crowd: str) -> list[str]:
-    return [f"crowd:{{{crowd}}}:{part}" for part in ("sizes", "until", "total")]
+def _keys(group: str) -> list[str]:
+    return [f"viewers:{{{group}}}:{part}" for part in ("sizes", "until", "total")]

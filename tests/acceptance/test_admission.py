@@ -16,7 +16,8 @@ from realtime.endpoints.handshake_sniffer import HandshakeSniffer
 from realtime.limits import Limits
 from realtime.transport.streams import StreamingHttp
 from realtime.transport.websocket import LeanWebSocket
-from tests.support.realtime_app import DOORS, running_app
+from tests.support.realtime_app import HANDSHAKES, running_app
+from tests.support.waiting import until
 
 UPGRADE = (
     b"GET /connection/websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -34,9 +35,9 @@ async def ask(app) -> tuple[str, dict[str, str], str]:
     return status, dict(line.lower().split(": ", 1) for line in lines), body
 
 
-@pytest.mark.parametrize("door", DOORS)
-async def test_a_full_process_answers_503_and_says_when_to_come_again(door):
-    async with running_app(Limits(connections_max=1), door=door) as app, connect(app.url) as inside:
+@pytest.mark.parametrize("handshake", HANDSHAKES)
+async def test_a_full_process_answers_503_and_says_when_to_come_again(handshake):
+    async with running_app(Limits(connections_max=1), handshake=handshake) as app, connect(app.url) as inside:
         await inside.send('{"id":1,"connect":{}}')
         assert "connect" in json.loads(await inside.recv())
         status, headers, body = await ask(app)
@@ -51,9 +52,7 @@ async def test_a_full_process_answers_503_and_says_when_to_come_again(door):
         await inside.send('{"id":2,"rpc":{"method":"echo","data":1}}')
         assert json.loads(await inside.recv())["rpc"]["data"] == 1
         await inside.close()
-        async with asyncio.timeout(5):
-            while app.hub.connections:
-                await asyncio.sleep(0.01)
+        await until(lambda: not app.hub.connections)
         async with connect(app.url) as next_one:
             await next_one.send('{"id":1,"connect":{}}')
             assert "connect" in json.loads(await next_one.recv())
@@ -82,7 +81,7 @@ async def test_a_late_process_refuses_until_it_has_caught_up():
         status, _, body = await ask(app)
         assert status.startswith("HTTP/1.1 503 ")
         assert "late" in body
-        await asyncio.sleep(0.3)
+        await until(lambda: app.hub.admission.check() is None)
         async with connect(app.url):
             pass
 
@@ -102,15 +101,15 @@ async def test_a_client_that_offers_no_denial_extension_is_refused_as_its_server
     assert sent == [{"type": "websocket.close", "code": 1013, "reason": "try again later"}]
 
 
-@pytest.mark.parametrize("door", DOORS)
-async def test_a_connection_that_ended_leaves_nothing_to_the_collector(door):
+@pytest.mark.parametrize("handshake", HANDSHAKES)
+async def test_a_connection_that_ended_leaves_nothing_to_the_collector(handshake):
     """Full collections are rare: what waits for one would pile up."""
 
     def alive():
         kinds = (HandshakeSniffer, StreamingHttp, LeanWebSocket, Connection, ServerProtocol)
         return [one for one in gc.get_objects() if issubclass(type(one), kinds)]
 
-    async with running_app(door=door) as app:
+    async with running_app(handshake=handshake) as app:
         gc.collect()
         before = len(alive())
         gc.disable()
@@ -124,8 +123,6 @@ async def test_a_connection_that_ended_leaves_nothing_to_the_collector(door):
                     if number % 2:
                         ws.transport.abort()
             del ws
-            async with asyncio.timeout(5):
-                while len(alive()) > before:
-                    await asyncio.sleep(0.02)
+            await until(lambda: len(alive()) <= before)
         finally:
             gc.enable()

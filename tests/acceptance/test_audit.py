@@ -25,12 +25,12 @@ def tell(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 async def closed(http, auction: str) -> dict:
-    for _ in range(400):
-        state = (await http.get(f"/v1/auctions/{auction}")).json()
-        if state["status"] not in {"scheduled", "live"}:
-            return state
-        await asyncio.sleep(0.05)
-    raise AssertionError("never closed")
+    async with asyncio.timeout(90):
+        while True:
+            state = (await http.get(f"/v1/auctions/{auction}")).json()
+            if state["status"] not in {"scheduled", "live"}:
+                return state
+            await asyncio.sleep(0.05)
 
 
 async def test_the_command_says_equal_for_every_format(shared_system, shared_http):
@@ -88,7 +88,24 @@ async def test_wrong_words_absent_auctions_and_dead_servers_are_told(shared_syst
     assert (told.returncode, "does not answer" in told.stderr) == (1, True)
 
 
-@pytest.mark.timeout(180)
+async def open_with_bids(http, seconds: float) -> tuple[list[str], datetime]:
+    """Open ninety sealed auctions that end together after so many seconds, and bid on each; return them and the end."""
+    seller, *bidders = [await sign_up(http) for _ in range(4)]
+    ends = datetime.now(UTC) + timedelta(seconds=seconds)
+    auctions = [
+        (await open_auction(seller, format=FORMATS[n % 3], ends_at=ends.isoformat()))["id"] for n in range(90)
+    ]
+    for auction in auctions:
+        for n, player in enumerate(bidders):
+            answer = await player.post(
+                f"/v1/auctions/{auction}/bids", {"amount": 2_000 + n * 500}, key=auction
+            )
+            assert answer.status_code == 201 or datetime.now(UTC) >= ends, answer.text
+    return auctions, ends
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_killed_in_the_middle_of_closing_every_auction_has_exactly_one_result():
     """The worker dies again and again while sealed auctions end; each is closed once, and by the rules."""
     import httpx
@@ -98,18 +115,10 @@ async def test_killed_in_the_middle_of_closing_every_auction_has_exactly_one_res
         running_system(home, processes=1, environment={"MNBARA_RATE_LIMITS": "off"}) as system,
     ):
         async with httpx.AsyncClient(base_url=system.base_url, timeout=20, trust_env=False) as http:
-            seller, *bidders = [await sign_up(http) for _ in range(4)]
-            ends = datetime.now(UTC) + timedelta(seconds=9)
-            auctions = [
-                (await open_auction(seller, format=FORMATS[n % 3], ends_at=ends.isoformat()))["id"]
-                for n in range(90)
-            ]
-            for auction in auctions:
-                for n, player in enumerate(bidders):
-                    body = {"amount": 2_000 + n * 500}
-                    answer = await player.post(f"/v1/auctions/{auction}/bids", body, key=auction)
-                    assert answer.status_code == 201, answer.text
-            assert datetime.now(UTC) < ends, "the machine was too slow to bid in time"
+            for seconds in (9, 30, 90):  # a slow machine gets more time to bid
+                auctions, ends = await open_with_bids(http, seconds)
+                if datetime.now(UTC) < ends:
+                    break
             await asyncio.sleep((ends - datetime.now(UTC)).total_seconds() + 0.02)
             for pause_s in (0.004, 0.01, 0.03):  # around the transaction that closes
                 await asyncio.to_thread(system.kill, "worker")

@@ -8,6 +8,7 @@ import pytest
 from centrifuge import ReplyError
 
 from tests.support.players import Socket, open_auction, sign_up
+from tests.support.waiting import until
 
 
 def in_seconds(seconds: float) -> str:
@@ -42,10 +43,7 @@ async def test_bidders_on_both_formats_see_each_other_in_one_order(shared_http, 
         leaders = {data["leader"] for _, data in watchers[2].seen}
         assert len(leaders) == 2
         assert not any(user_id in str(watchers[2].seen) for user_id in (one.user_id, two.user_id))
-        for _ in range(100):
-            if json_socket.personal:
-                break
-            await asyncio.sleep(0.02)
+        await until(lambda: json_socket.personal)
         ((_, notice),) = json_socket.personal
         assert notice["type"] == "outbid"
         assert notice["auction_id"] == auction["id"]
@@ -148,10 +146,7 @@ async def test_an_auction_closes_on_time_and_tells_everybody(shared_http, url):
         ends_at = datetime.fromisoformat(auction["ends_at"]).timestamp()
         closed_at = datetime.fromisoformat(watcher.seen[-1][1]["at"]).timestamp()
         assert 0 <= closed_at - ends_at < 2
-        for _ in range(150):
-            if {"auction_won"} <= {d["type"] for _, d in winning.personal} and losing.personal[1:]:
-                break
-            await asyncio.sleep(0.02)
+        await until(lambda: winning.personal and losing.personal[1:])
         assert [d["type"] for _, d in winning.personal] == ["auction_won"]
         assert [d["type"] for _, d in losing.personal] == ["outbid", "auction_lost"]
         with pytest.raises(ReplyError, match="auction_not_live"):

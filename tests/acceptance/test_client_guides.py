@@ -15,6 +15,8 @@ from tests.support.js_client import NOWHERE
 from tests.support.players import Player, open_auction, sign_up
 from tests.support.system import System, running_system, scratch_home
 
+pytestmark = pytest.mark.slow
+
 TOKEN_S = 4
 """Life of an access token, short enough for the guides' refreshing to be seen."""
 

@@ -105,7 +105,7 @@ async def test_user_is_taken_in_and_out_of_a_channel_in_every_process(
     begun = time.monotonic()
     worker.tell(UnsubscribeUser(player.user_id, channel))
     assert await all_have(guests, ("out", channel), begun) < 1
-    worker.tell(SubscribeUser(player.user_id, f"personal:#{stranger.user_id}"))  # the gate says no
+    worker.tell(SubscribeUser(player.user_id, f"personal:#{stranger.user_id}"))  # the application refuses
     await asyncio.sleep(0.2)
     assert [guest.told for guest in guests] == [[("in", channel), ("out", channel)]] * SOCKETS
     assert [guest.told for guest in others] == [[], []]

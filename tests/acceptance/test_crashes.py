@@ -13,7 +13,7 @@ from tests.support.players import Player, Socket, Watcher, bid_until_answered, o
 from tests.support.system import System, running_system, scratch_home
 
 # the SDK forgets a connection that it was making when the server was killed
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"), pytest.mark.slow]
 
 VICTIMS = ["server-0", "worker", "redis", "nats", "server-1", "postgres", "server-0"]
 

@@ -29,6 +29,7 @@ def demo_command(system, *words):
     return [sys.executable, "-m", "load.demo", "--url", system.base_url, *words]
 
 
+@pytest.mark.slow
 def test_demo_ends_without_an_error_and_its_bids_are_in_the_auctions(system):
     told = subprocess.run(
         demo_command(system, "--users", "20", "--seconds", "7"),
@@ -48,6 +49,7 @@ def test_demo_ends_without_an_error_and_its_bids_are_in_the_auctions(system):
     assert " 5 s  20 users" in told.stdout, "a plain line every five seconds where there is no terminal"
 
 
+@pytest.mark.slow
 def test_demo_that_is_interrupted_still_checks_and_tells_what_happened(system):
     running = subprocess.Popen(
         demo_command(system, "--users", "6", "--seconds", "60"),
@@ -88,6 +90,7 @@ def unlimited():
         yield running
 
 
+@pytest.mark.slow
 def test_locust_users_bid_watch_and_browse_without_a_failure(unlimited):
     told = subprocess.run(
         [
@@ -110,6 +113,7 @@ def test_locust_users_bid_watch_and_browse_without_a_failure(unlimited):
         assert re.search(rf"{re.escape(name)} +[1-9]\d* ", table), f"{name}\n{table[-6000:]}"
 
 
+@pytest.mark.slow
 async def test_bid_benchmark_counts_what_the_auctions_count(unlimited, monkeypatch):
     monkeypatch.setattr(bids, "BIDDERS", 16)
     monkeypatch.setattr(bids, "ACCOUNTS", 5)
@@ -122,6 +126,7 @@ async def test_bid_benchmark_counts_what_the_auctions_count(unlimited, monkeypat
     assert all(figure.value > 0 and figure.baseline > 0 for figure in figures)
 
 
+@pytest.mark.slow
 async def test_bid_benchmark_fails_when_an_acknowledged_bid_is_missing(unlimited, monkeypatch):
     monkeypatch.setattr(bids, "BIDDERS", 4)
     monkeypatch.setattr(bids, "ACCOUNTS", 5)

@@ -16,6 +16,7 @@ from tests.support.js_client import js_client
 from tests.support.players import Player, open_auction, sign_up
 from tests.support.streams import open_stream
 from tests.support.system import System, running_system, scratch_home
+from tests.support.waiting import until
 
 SHOP = "https://shop.example"
 FALLBACKS = {"http_stream": ("websocket",), "sse": ("websocket", "http_stream")}
@@ -143,9 +144,9 @@ async def test_a_cut_stream_recovers_every_number_once(base, http, seller, kind)
                 last = await bid(rivals[number % 2], auction, amount, f"{round_}-{number}")
             again = await client.until("subscribed")
             assert (again["wasRecovering"], again["recovered"]) == (True, True)
-        async with asyncio.timeout(10):
-            while not client.of("publication") or client.of("publication")[-1]["offset"] < last["offset"]:
-                await asyncio.sleep(0.02)
+        await until(
+            lambda: client.of("publication") and client.of("publication")[-1]["offset"] >= last["offset"]
+        )
         offsets = [p["offset"] for p in client.of("publication")]
         assert offsets == list(range(2, last["offset"] + 1))
 

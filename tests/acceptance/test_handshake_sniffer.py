@@ -9,17 +9,12 @@ import pytest
 from realtime.endpoints import handshake_sniffer as doorstep
 from realtime.limits import Limits
 from tests.support.realtime_app import running_app
+from tests.support.waiting import until
 
 UPGRADE = (
     b"GET /connection/websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
-
-
-async def until(condition):
-    async with asyncio.timeout(3):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.support.players import Socket, bid_until_answered, open_auction, sign
 from tests.support.system import System, running_system, scratch_home
 
 # the SDK forgets a connection that it was making when the server was killed
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from protocols.values import new_id
 from server.domains import ROUTES
 from tests.support.system import System, running_system, scratch_home
-from tests.support.test_data import Props
-from tests.support.users import Cast, assemble, open_auction
+from tests.support.test_data import TestData
+from tests.support.users import TestUsers, open_auction, register_users
 
 LISTS = {route.name: route for route in ROUTES if "cursor" in route.command.__struct_fields__}
 ROWS = 7
@@ -37,21 +37,21 @@ def system(engines, database, redis_url) -> Iterator[System]:
 @pytest.fixture(scope="module")
 def shop(system, database, redis_url) -> Iterator["Shop"]:
     with httpx.Client(base_url=system.base_url, timeout=20, trust_env=False) as http:
-        cast = assemble(http, database, redis_url)
-        Props(http, cast).make_all()
-        yield Shop(http, cast)
+        users = register_users(http, database, redis_url)
+        TestData(http, users).make_all()
+        yield Shop(http, users)
 
 
 class Shop:
     """Somebody who lists, auctions, bids and takes back."""
 
-    def __init__(self, http: httpx.Client, cast: Cast) -> None:
-        self.http, self.cast = http, cast
-        self.auction_id = open_auction(http, cast)["id"]
+    def __init__(self, http: httpx.Client, users: TestUsers) -> None:
+        self.http, self.users = http, users
+        self.auction_id = open_auction(http, users)["id"]
         self._amounts = itertools.count(1_000_000, 1_000_000)
 
     def post(self, path, body, who="owner"):
-        headers = self.cast.headers(who) | {"Idempotency-Key": str(new_id())}
+        headers = self.users.headers(who) | {"Idempotency-Key": str(new_id())}
         answer = self.http.post(path, json=body, headers=headers)
         assert answer.status_code in {200, 201}, answer.text
         return answer.json()
@@ -65,7 +65,7 @@ class Shop:
         self.post(f"/v1/listings/{listing_id}/withdraw", {})
 
     def add_auction(self) -> str:
-        return open_auction(self.http, self.cast)["id"]
+        return open_auction(self.http, self.users)["id"]
 
     def add_bid(self) -> str:
         """Bids of two people in turn, each above the last."""
@@ -144,10 +144,10 @@ def forgeries(cursor: str) -> Iterator[str]:
 
 def first_page(shop, name) -> tuple[str, dict[str, str], str]:
     """Return the path of a list, the headers of somebody for whom it has two pages, and the second's cursor."""
-    path = LISTS[name].path.format(**next(iter(shop.cast.fitting[name]), {}))
+    path = LISTS[name].path.format(**next(iter(shop.users.fitting[name]), {}))
     told = {}
     for who in ("owner", "user", "support"):
-        headers = shop.cast.headers(who)
+        headers = shop.users.headers(who)
         told[who] = shop.http.get(path, params={"limit": 1}, headers=headers)
         if told[who].status_code == 200 and told[who].json()["next_cursor"]:
             return path, headers, told[who].json()["next_cursor"]

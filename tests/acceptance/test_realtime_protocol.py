@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from realtime.limits import Limits
 from tests.support.realtime_app import running_app
+from tests.support.waiting import until
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -189,24 +190,22 @@ async def test_recoveries_in_a_row_wait_until_the_client_has_read_the_earlier_on
 
 
 async def test_session_that_ends_while_its_connection_is_opening_does_not_get_in(calm, talker):
-    calm.log.delay_s = 0.05
+    calm.log.delay_s = 0.5
     await talker.send({"id": 1, "connect": {"token": "nia:s5"}})
-    await asyncio.sleep(0.02)
-    assert calm.hub.disconnect_session("s5", 4501, "session ended") == 1
+    await until(lambda: calm.hub.disconnect_session("s5", 4501, "session ended") == 1)
     assert await talker.goodbye() == 4501
-    await asyncio.sleep(0.06)
     calm.log.delay_s = 0
-    assert not calm.hub.channels["personal:#nia"].in_use()
+    await until(lambda: not calm.hub.channels["personal:#nia"].in_use())
 
 
 async def test_after_a_refused_connect_nothing_is_served(app):
     async with connect(app.url, compression=None) as ws:
         talker = Talker(ws)
-        calls = len(app.gate.calls)
+        calls = len(app.application.calls)
         await talker.send({"id": 1, "connect": {"token": "expired"}}, {"id": 2, "rpc": {"method": "echo"}})
         assert (await talker.next())["error"]["code"] == 109
         assert await talker.goodbye() == 3502  # nothing came for the connect timeout
-        assert len(app.gate.calls) == calls
+        assert len(app.application.calls) == calls
 
 
 async def test_command_after_a_refused_connect_is_a_broken_protocol(calm, talker):
@@ -287,9 +286,9 @@ async def test_recovery_says_what_it_can(calm, talker):
     calm.commit("auctions:rec", *["{}"] * 20)
     await talker.ask(1, connect={})
 
-    async def recover(command_id, **wish):
+    async def recover(command_id, **options):
         name = {"channel": "auctions:rec"}
-        answer = await talker.ask(command_id, subscribe={**name, "recover": True, **wish})
+        answer = await talker.ask(command_id, subscribe={**name, "recover": True, **options})
         await talker.ask(command_id + 100, unsubscribe=name)
         return answer
 
@@ -300,15 +299,15 @@ async def test_recovery_says_what_it_can(calm, talker):
     assert (part["recovered"], part["offset"], len(part["publications"])) == (True, 18, 2)
     none = (await recover(4, offset=20, epoch="e1"))["subscribe"]
     assert (none["recovered"], none["offset"], "publications" in none) == (True, 20, False)
-    for command_id, wish in {
+    for command_id, options in {
         5: {"offset": 3, "epoch": "old"},
         6: {"offset": 21, "epoch": "e1"},
         7: {"offset": 1 << 62, "epoch": "e1"},
     }.items():
-        lost = (await recover(command_id, **wish))["subscribe"]
+        lost = (await recover(command_id, **options))["subscribe"]
         assert (lost.get("recovered", False), lost["was_recovering"], lost["offset"]) == (False, True, 20)
         assert "publications" not in lost
-        assert (await recover(command_id + 50, flag=2, **wish))["error"]["code"] == 112
+        assert (await recover(command_id + 50, flag=2, **options))["error"]["code"] == 112
 
 
 async def test_recovery_of_more_than_ten_thousand_events_is_refused_as_a_whole(calm, talker):
@@ -370,15 +369,16 @@ async def test_connect_fails_temporarily_while_the_personal_channel_cannot_be_op
 async def test_rpcs_in_flight_are_bounded_and_all_are_answered(calm, talker):
     await talker.ask(1, connect={})
     await talker.send(*({"id": n, "rpc": {"method": "never"}} for n in range(2, 102)))
-    await asyncio.sleep(0.05)
-    assert len(calm.gate.waiting) == 64
+    await until(lambda: len(calm.application.waiting) >= 64)
+    await asyncio.sleep(0.02)
+    assert len(calm.application.waiting) == 64
     for _ in range(100):
-        for answer in calm.gate.waiting:
+        for answer in calm.application.waiting:
             if not answer.done():
                 answer.set_result(b"1")
         await asyncio.sleep(0)
     assert sorted([(await talker.next())["id"] for _ in range(100)]) == list(range(2, 102))
-    calm.gate.waiting.clear()
+    calm.application.waiting.clear()
 
 
 async def test_answers_a_client_does_not_read_do_not_pile_up(calm):
@@ -390,12 +390,12 @@ async def test_answers_a_client_does_not_read_do_not_pile_up(calm):
     talker = Talker(ws)
     await talker.ask(1, connect={})
     big = {"method": "big", "data": 50_000}
-    before = len(calm.gate.calls)
+    before = len(calm.application.calls)
     ws.transport.pause_reading()
     for start in range(2, 2002, 200):
         await talker.send(*({"id": n, "rpc": big} for n in range(start, start + 200)))
     await asyncio.sleep(0.3)
-    served = len(calm.gate.calls) - before
+    served = len(calm.application.calls) - before
     assert served < 200  # of 2,000 answers of 50 KB each
     [connection] = [c for c in calm.hub.connections if c.paused]
     assert connection.unsent() < 2 << 20
@@ -534,10 +534,6 @@ async def test_nothing_of_a_gone_client_stays(calm):
         await talker.ask(2, subscribe={"channel": "auctions:gone"})
     for talker in talkers:
         talker.ws.transport.abort()
-    for _ in range(100):
-        if calm.hub.connections == before:
-            break
-        await asyncio.sleep(0.01)
-    assert calm.hub.connections == before
+    await until(lambda: calm.hub.connections == before)
     assert not calm.hub.channels["auctions:gone"].in_use()
     assert calm.hub.disconnect_user("max", 3503, "x") == 0

@@ -15,6 +15,7 @@ from centrifuge import (
 
 from realtime.limits import Limits
 from tests.support.realtime_app import running_app
+from tests.support.waiting import until
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -62,12 +63,6 @@ class Following(SubscriptionEventHandler):
 
     async def on_error(self, ctx):
         self.errors.append(ctx)
-
-
-async def until(condition, timeout_s=5.0):
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def make_client(app, protobuf, token="", **more):
@@ -188,8 +183,8 @@ async def test_history_pages_forward_and_backward(app, protobuf):
     await sub.subscribe()
     await sub.ready(timeout=3)
 
-    async def page(**wish):
-        result = await sub.history(**wish)
+    async def page(**options):
+        result = await sub.history(**options)
         return result.offset, [pub.offset for pub in result.publications]
 
     assert await page() == (1200, [])
@@ -312,8 +307,7 @@ async def test_sdk_refreshes_and_stays_connected(app, protobuf):
         return f"dora{protobuf}:s:2"
 
     client = await make_client(app, protobuf, get_token=get_token)
-    await asyncio.sleep(3.2)
-    assert len(asked) >= 2
+    await until(lambda: len(asked) >= 2)
     assert len(client.events.connected) == 1
     await client.disconnect()
 

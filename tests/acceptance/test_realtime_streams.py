@@ -16,6 +16,7 @@ from realtime.limits import Limits
 from tests.support.js_client import js_client
 from tests.support.realtime_app import running_app
 from tests.support.streams import Stream, open_stream
+from tests.support.waiting import until
 
 pb = centrifuge_pb2
 KINDS = ["http_stream", "sse"]
@@ -38,12 +39,6 @@ async def calm():
 async def http(calm):
     async with httpx.AsyncClient(base_url=calm.http_url, trust_env=False, timeout=5) as client:
         yield client
-
-
-async def until(condition, timeout_s=5.0):
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -284,7 +279,7 @@ async def test_a_client_that_does_not_read_its_stream_is_cut_and_costs_no_one(ca
             break
     assert calm.hub.counters.slow_cuts == cuts + 1
     assert calm.hub._users.find("slow") == []
-    await until(lambda: calm.emulation.streams_by_transport()["http_stream"] == 0, timeout_s=8)
+    await until(lambda: calm.emulation.streams_by_transport()["http_stream"] == 0)
     writer.close()
 
 
@@ -362,11 +357,11 @@ async def test_a_draining_server_answers_what_is_under_way_and_reads_nothing_new
         assert await idle.goodbye() == 3001
         await asyncio.sleep(0.2)
         await busy.post({"id": 3, "rpc": {"method": "echo", "data": "too late"}})
-        app.gate.waiting[0].set_result(b'"in time"')
+        app.application.waiting[0].set_result(b'"in time"')
         assert await busy.next() == {"id": 2, "rpc": {"data": "in time"}}
         assert await busy.goodbye() == 3001
         await draining
-        assert [method for _user, method, _data in app.gate.calls] == ["never"]
+        assert [method for _user, method, _data in app.application.calls] == ["never"]
 
 
 async def test_a_command_without_end_does_not_keep_a_draining_server():

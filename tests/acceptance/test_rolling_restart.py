@@ -17,6 +17,8 @@ from tests.support.players import Socket, open_auction, sign_up
 from tests.support.streams import Stream, open_stream
 from tests.support.system import System, running_system, scratch_home
 
+pytestmark = pytest.mark.slow
+
 DRAIN_S = 1
 
 

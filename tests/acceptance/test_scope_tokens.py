@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from server.local.engines import LocalEngines
 from tests.support.players import PASSWORD, Player, Socket, open_auction, sign_up
 from tests.support.system import System
+from tests.support.waiting import until
 
 GUESTS = 10
 """So many that both processes have some (the kernel spreads them)."""
@@ -150,9 +151,7 @@ async def test_guests_follow_an_auction_by_its_link(shared_system, shared_http, 
             body = {"auction_id": auction["id"], "amount": amount}
             answer = await bidder.post(f"/v1/auctions/{auction['id']}/bids", body, key=str(number))
             assert answer.status_code == 201, answer.text
-        async with asyncio.timeout(5):
-            while not all(len(seat.seen) == 3 for seat in party.seats):
-                await asyncio.sleep(0.01)
+        await until(lambda: all(len(seat.seen) == 3 for seat in party.seats))
         assert not any(seat.ended for seat in party.seats)
 
 
@@ -182,11 +181,8 @@ async def test_what_ends_the_hosts_access_ends_every_guests_within_a_second(
         begun = time.monotonic()
         await end(host, admin)
         assert await party.all_ended(begun) < 1
-        async with asyncio.timeout(
-            5
-        ):  # the SDK comes back by itself, is refused, and asks its app for another token
-            while not all(seat.asked for seat in party.seats):
-                await asyncio.sleep(0.01)
+        # the SDK comes back by itself, is refused, and asks its app for another token
+        await until(lambda: all(seat.asked for seat in party.seats))
     answer = await shared_http.get(f"/v1/channels/{channel}/events", headers={"Channel-Token": token})
     assert (answer.status_code, answer.json()["code"]) == (
         401,

@@ -81,6 +81,7 @@ def test_up_serves_refuses_a_second_restarts_the_killed_and_down_leaves_nothing_
     assert not (home / "up.json").exists()
 
 
+@pytest.mark.slow
 async def test_after_kill_of_the_supervisor_all_end_and_the_next_up_has_the_data(home):
     system = start_system(home, processes=2)
     database = LocalEngines(home).postgres_url("mnbara")
@@ -124,7 +125,10 @@ def test_two_systems_run_beside_each_other_on_given_and_private_engines(home, en
             assert status_of(system.base_url + "/health/ready") == 200
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, *(pytest.param(n, marks=pytest.mark.slow) for n in (signal.SIGTERM, signal.SIGHUP))],
+)
 def test_every_stop_signal_stops_in_order(number, home, engines, database, redis_url):
     given = {
         "MNBARA_POSTGRES_URL": database,

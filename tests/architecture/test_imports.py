@@ -102,7 +102,7 @@ FAULTS = {
         ("realtime/channels/ring.py", "realtime.channels.replayed"),
         ("storage/platform/sql.py", "storage.platform.events_postgres"),
         ("handlers/auctions/formats/table.py", "handlers.auctions.closing.close_auction"),
-        ("handlers/listings/showing.py", "handlers.listings.photos.access"),
+        ("handlers/listings/views.py", "handlers.listings.photos.access"),
         ("server/process/metrics.py", "server.http.exchange"),
         ("server/http/exchange.py", "server.schemas.openapi"),
     ],

@@ -1,4 +1,4 @@
-"""Channels and tokens of the conformance app (PROTOCOL 14): what the official SDKs' suites expect of a server."""
+"""Channels and tokens of the conformance server: what the official SDKs' suites expect of a server."""
 
 import json
 import time

@@ -23,12 +23,12 @@ from realtime.transport.websocket import LeanWebSocket
 from server.http.sockets import mount_sockets
 from tests.conformance.rules import identify, judge
 from tests.support.presence import MemoryPresence
-from tests.support.realtime_app import REFUSALS, MemoryBus, MemoryLog, MemoryMailbox, doors
+from tests.support.realtime_app import REFUSALS, MemoryBus, MemoryLog, MemoryMailbox, routes
 
 API_KEY = "test-api-key"
 
 
-class ConformanceGate:
+class ConformanceApplication:
     """Tokens of the suites; who may publish does; no RPC."""
 
     def __init__(self, app, *, insecure):
@@ -74,13 +74,13 @@ class UserCommand(msgspec.Struct):
 
 
 class ConformanceApp:
-    """Hub, doors and the small HTTP interface of the suites."""
+    """Hub, endpoints and the small HTTP interface of the suites."""
 
     def __init__(self, *, insecure=False, limits=None):
         self.bus, self.log, self.presence = MemoryBus(), MemoryLog(), MemoryPresence()
         self.hub = Hub(self.bus, self.log, limits or Limits(), self.presence)
-        self.gate = ConformanceGate(self, insecure=insecure)
-        self.endpoint = SocketEndpoint(self.hub, self.gate, ["*"])
+        self.application = ConformanceApplication(self, insecure=insecure)
+        self.endpoint = SocketEndpoint(self.hub, self.application, ["*"])
         self.emulation = Emulation(self.endpoint, MemoryMailbox(), new_node())
         self.port = 0
 
@@ -93,7 +93,7 @@ class ConformanceApp:
         return Litestar(
             [
                 mount_sockets(self.endpoint),
-                *doors(self.endpoint, self.emulation)[1:],
+                *routes(self.endpoint, self.emulation)[1:],
                 self._api(),
             ],
             exception_handlers=REFUSALS,

@@ -19,7 +19,7 @@ from protocols.auth.commands import Register
 from protocols.topics import Lane
 from protocols.values import new_id
 from realtime.ports import Entry
-from server.commands.pipeline import Pipeline
+from server.commands.pipeline import Pipeline, check_permission
 from server.domains import DOMAINS, channels_of
 from storage.engines.postgres import Database, open_database
 from storage.engines.redis import Redis, open_redis
@@ -60,7 +60,7 @@ class Member:
 
 
 @dataclass
-class AuthHouse:
+class AuthTestSystem:
     """One server process's auth."""
 
     database: Database
@@ -73,7 +73,8 @@ class AuthHouse:
     """Channel and JSON text of every publication."""
 
     async def run(self, verb: str, command: Any, caller: Caller = ANONYMOUS) -> dict[str, Any]:
-        """Run a command as a door does; return its decoded answer."""
+        """Run a command as RPC and REST do; return its decoded answer."""
+        check_permission(ROUTE[verb], caller)
         answer = await self.pipeline.run(ROUTE[verb], command, caller)
         assert answer.status == ROUTE[verb].status
         return dict(msgspec.json.decode(answer.body))
@@ -101,8 +102,10 @@ class AuthHouse:
         await self.redis.aclose()
 
 
-async def open_house(database_url: str, redis_url: str, secrets: Path, *, life_s: int = 900) -> AuthHouse:
-    """Return a started house."""
+async def open_test_system(
+    database_url: str, redis_url: str, secrets: Path, *, life_s: int = 900
+) -> AuthTestSystem:
+    """Return a started system."""
     database, redis = await open_database(database_url), open_redis(redis_url)
     hasher = PasswordHasher(memory_kib=64, waiting_max=2000)
     tools = AuthTools(secrets, ISSUER, life_s, hasher=hasher)
@@ -118,4 +121,4 @@ async def open_house(database_url: str, redis_url: str, secrets: Path, *, life_s
     pipeline.start()
     await watch.start()
     verifier = TokenVerifier(tools.keys, ISSUER, watch)
-    return AuthHouse(database, redis, tools, watch, verifier, pipeline, published)
+    return AuthTestSystem(database, redis, tools, watch, verifier, pipeline, published)

@@ -13,7 +13,7 @@ import uvloop
 
 from realtime.endpoints.socket_endpoint import SocketEndpoint
 from realtime.transport.websocket import LeanWebSocket
-from tests.support.realtime_app import App, SmallGate
+from tests.support.realtime_app import App, SmallApplication
 
 
 class Publish(msgspec.Struct):
@@ -24,7 +24,7 @@ class Publish(msgspec.Struct):
 _publishes = msgspec.json.Decoder(Publish)
 
 
-class MeasuredGate(SmallGate):
+class MeasuredApplication(SmallApplication):
     """Anonymous clients may publish; what is called is not remembered."""
 
     def __init__(self, app):
@@ -44,7 +44,7 @@ class MeasuredGate(SmallGate):
 
 async def serve(port):
     app = App()
-    app.endpoint = SocketEndpoint(app.hub, MeasuredGate(app))
+    app.endpoint = SocketEndpoint(app.hub, MeasuredApplication(app))
     await app.hub.start()
     gc.collect()
     gc.freeze()

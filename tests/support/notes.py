@@ -83,7 +83,7 @@ async def write_note(command: WriteNote, caller: Caller, stores: Stores, now_ms:
     if command.text == "dull":
         raise NoteTooDull("Nobody would read it", dullness=9, status=1, trace_id="mine")
     if command.text == "bug":
-        raise ValueError("the secret of the house")
+        raise ValueError("the secret of the server")
     note_id = new_id()
     await stores.db.execute("INSERT INTO notes VALUES ($1, $2, $3)", note_id, caller.id, command.text)
     return Outcome(Note(note_id, command.text, 1))

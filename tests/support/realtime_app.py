@@ -1,4 +1,4 @@
-"""The realtime core on a real socket: uvicorn, the lean websocket class, an in-process bus and log, a small gate."""
+"""The realtime core on a real socket: uvicorn, the lean websocket class, an in-process bus, log and application."""
 
 import asyncio
 import contextlib
@@ -112,7 +112,7 @@ class MemoryBus:
         self.subscribed.clear()
 
 
-ROOM = ChannelRule(
+ROOM_RULE = ChannelRule(
     Lane.REPLAYED,
     publish=True,
     presence=True,
@@ -123,7 +123,7 @@ ROOM = ChannelRule(
 )
 
 
-class SmallGate:
+class SmallApplication:
     """Tokens `user:session[:seconds to live]`; channels by prefix: auctions, personal, ticker, cells, rooms, secret.
 
     In rooms everything is allowed; a token `ttl=seconds` makes the subscription expire.
@@ -133,12 +133,12 @@ class SmallGate:
         self.waiting: list[asyncio.Future[bytes]] = []
         self.calls: list[tuple[str, str, bytes]] = []
         self.over: set[str] = set()
-        self.asks_first = False
-        """No token can be judged at once."""
+        self.needs_io = False
+        """`recognise` knows no token: every connect has to wait for `authenticate`."""
         self.published: list[tuple[str, bytes, bytes]] = []
 
     def recognise(self, token: str, context: ConnectRequestContext) -> Identity | None:
-        return None if self.asks_first else self._identify(token)
+        return None if self.needs_io else self._identify(token)
 
     async def authenticate(self, token: str, context: ConnectRequestContext) -> Identity:
         await asyncio.sleep(0)
@@ -163,7 +163,7 @@ class SmallGate:
         kind = channel.partition(":")[0]
         if kind == "rooms":
             ttl_s = int(token.removeprefix("ttl=") or 0)
-            return replace(ROOM, expires_at_s=int(time.time()) + ttl_s if ttl_s else 0)
+            return replace(ROOM_RULE, expires_at_s=int(time.time()) + ttl_s if ttl_s else 0)
         if kind in {"auctions", "personal"}:
             return ChannelRule(Lane.REPLAYED)
         if kind == "ticker":
@@ -203,7 +203,7 @@ class SmallGate:
         raise ProtocolError(104, "method not found")
 
 
-class MemoryReports:
+class MemoryOffsetReports:
     """How far clients have got, as the store of all processes keeps it."""
 
     def __init__(self):
@@ -238,16 +238,16 @@ class App:
     """What a test works with."""
 
     def __init__(self, limits: Limits | None = None):
-        self.bus, self.log, self.gate = MemoryBus(), MemoryLog(), SmallGate()
+        self.bus, self.log, self.application = MemoryBus(), MemoryLog(), SmallApplication()
         self.presence = MemoryPresence()
-        self.reports = MemoryReports()
+        self.offset_reports = MemoryOffsetReports()
         # tests share their event loop and a busy machine with the server: lateness is judged where it is the subject
         limits = limits or Limits()
         if limits.lag_max_s == Limits().lag_max_s:
             limits = replace(limits, lag_max_s=60)
-        self.hub = Hub(self.bus, self.log, limits, self.presence, self.reports)
-        Controls(self.hub, self.gate)
-        self.endpoint = SocketEndpoint(self.hub, self.gate, ["https://friend.example"])
+        self.hub = Hub(self.bus, self.log, limits, self.presence, self.offset_reports)
+        Controls(self.hub, self.application)
+        self.endpoint = SocketEndpoint(self.hub, self.application, ["https://friend.example"])
         self.mailbox = MemoryMailbox()
         self.emulation = Emulation(self.endpoint, self.mailbox, new_node())
         self.mailbox.nodes[self.emulation.node] = self.emulation.deliver
@@ -283,7 +283,7 @@ class App:
 
     def litestar(self) -> Litestar:
         return Litestar(
-            doors(self.endpoint, self.emulation),
+            routes(self.endpoint, self.emulation),
             exception_handlers=REFUSALS,
             openapi_config=None,
             logging_config=None,
@@ -293,7 +293,7 @@ class App:
 REFUSALS = {Refusal: lambda _, error: Response(error.code, status_code=error.status)}
 
 
-def doors(endpoint, emulation) -> list:
+def routes(endpoint, emulation) -> list:
     """The routes of all transports."""
 
     def mount(path, serve):
@@ -317,35 +317,37 @@ class _Server(uvicorn.Server):
         yield
 
 
-DOORS = ("doorstep", "before the application", "by the endpoint")
-"""Where handshakes are judged: ordinary ones of the product, its others, those of another ASGI server."""
+HANDSHAKES = ("sniffer", "http protocol", "endpoint")
+"""What answers handshakes: ordinary ones of the product, its others, those of another ASGI server."""
 
 
 @contextlib.asynccontextmanager
-async def running_app(limits: Limits | None = None, ws=LeanWebSocket, *, door=DOORS[0]) -> AsyncIterator[App]:
+async def running_app(
+    limits: Limits | None = None, ws=LeanWebSocket, *, handshake=HANDSHAKES[0]
+) -> AsyncIterator[App]:
     """Serve on a free loopback port inside this event loop."""
-    async with served(App(limits), ws, door=door) as app:
+    async with served(App(limits), ws, handshake=handshake) as app:
         yield app
 
 
-def _http(app, door):
+def _http(app, handshake):
     """What uvicorn makes for a new connection."""
-    if door == DOORS[2]:
+    if handshake == HANDSHAKES[2]:
         return StreamingHttp
     http = partial(StreamingHttp, admission=app.hub.admission)
-    if door == DOORS[1]:
+    if handshake == HANDSHAKES[1]:
         return http
 
-    def on_doorstep(config, server_state, app_state, _loop=None):
+    def sniff(config, server_state, app_state, _loop=None):
         return HandshakeSniffer(
             app.endpoint, server_state, partial(http, config, server_state, app_state), "127.0.0.1"
         )
 
-    return on_doorstep
+    return sniff
 
 
 @contextlib.asynccontextmanager
-async def served(app, ws=LeanWebSocket, *, door=DOORS[0]):
+async def served(app, ws=LeanWebSocket, *, handshake=HANDSHAKES[0]):
     """Serve an app with `hub`, `endpoint` and `litestar()`; its `port` is set."""
     await app.hub.start()
     listener = socket.socket()
@@ -354,7 +356,7 @@ async def served(app, ws=LeanWebSocket, *, door=DOORS[0]):
     config = uvicorn.Config(
         app.litestar(),
         ws=ws,
-        http=_http(app, door),
+        http=_http(app, handshake),
         lifespan="off",
         log_level="warning",
         timeout_graceful_shutdown=2,

@@ -3,8 +3,9 @@
 import json
 
 from realtime.codecs import JSON
-from realtime.hub import Hub, Member
+from realtime.hub import Hub
 from realtime.limits import Limits
+from realtime.members import Member
 from realtime.transport.frames import split_frames
 from tests.support.realtime_app import MemoryBus, MemoryLog
 

@@ -1,10 +1,11 @@
-"""What the people of a cast act on: for each operation that needs a thing in a certain state, things in that state.
+"""What test users act on: for each operation that needs a thing in a certain state, things in that state.
 
 A bid that can be taken back, a request that waits for its answer, an offer that stands: made-up fields never hit on
 them. Every set of fields is named by the operations that it is for; what one operation uses up, no other is given.
 """
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,7 +18,7 @@ from storage.engines.redis import open_redis
 from storage.platform.offset_reports_redis import RedisOffsetReports
 from tests.support.pictures import encode, two_halves
 from tests.support.players import PASSWORD
-from tests.support.users import Cast, Person, list_something, open_auction
+from tests.support.users import Person, TestUsers, list_something, open_auction
 
 COPIES = 3
 """So many of each: the calls of an operation use up what they succeed on."""
@@ -25,13 +26,29 @@ COPIES = 3
 PICTURE = encode(two_halves())
 
 
-class Props:
-    """Makes things and tells the cast which operations they are for."""
+MADE_FOR: dict[str, str] = {}
+"""By operation: the method of `TestData` that makes what it acts on."""
 
-    def __init__(self, http: httpx.Client, cast: Cast) -> None:
+
+def makes(*operations: str) -> Callable[[Callable[["TestData"], None]], Callable[["TestData"], None]]:
+    """Declare the operations that a method of `TestData` makes things for; `make_all` calls the method."""
+
+    def declare(method: Callable[["TestData"], None]) -> Callable[["TestData"], None]:
+        MADE_FOR.update(dict.fromkeys(operations, method.__name__))
+        return method
+
+    return declare
+
+
+class TestData:
+    """Makes things and tells the users which operations they are for."""
+
+    __test__ = False
+
+    def __init__(self, http: httpx.Client, users: TestUsers) -> None:
         self._http = http
-        self._cast = cast
-        self._grants = cast.people["owner"].grants
+        self._users = users
+        self._grants = users.people["owner"].grants
         self._other = Person(http, "other", self._grants)
         self._stranger = Person(http, "stranger", self._grants)
         for person in (self._other, self._stranger):
@@ -39,27 +56,34 @@ class Props:
         self._numbers = iter(range(1000))
 
     def make_all(self) -> None:
-        """Make what every operation needs; the cast knows it afterwards."""
-        self._constants()
-        for _ in range(COPIES):
-            self._listings()
-            self._photos()
-            self._stock()
-            self._searches()
-            self._rules()
-            self._auctions()
-            self._bidders()
-            self._offers()
-            self._signals()
-            self._accounts()
+        """Make what every operation needs; the users know it afterwards."""
+        methods = dict.fromkeys(MADE_FOR.values())
+        for copy in range(COPIES):
+            for name in methods:
+                if copy == 0 or name != "_constants":
+                    getattr(self, name)()
+        assert set(self._users.fitting) == set(MADE_FOR), "what `makes` declares is what a method makes"
 
+    @makes(
+        "auth.set_roles",
+        "auth.ban_user",
+        "auth.unban_user",
+        "auctions.set_exposure_limit",
+        "auctions.get_exposure",
+        "auctions.set_increments",
+        "auctions.get_increments",
+        "auth.create_scope_token",
+        "realtime.get_lag",
+        "server.poll_channel",
+    )
     def _constants(self) -> None:
         """What no call uses up."""
-        fit, user_id = self._cast.fit, self._cast.known["user_id"][0]
+        fit, user_id = self._users.fit, self._users.known["user_id"][0]
         fit("auth.set_roles", "auth.ban_user", "auth.unban_user", user_id=user_id)
         fit("auctions.set_exposure_limit", user_id=user_id, currency="EUR")
         fit("auctions.set_increments", "auctions.get_increments", currency="CHF")
-        self._post("owner", "/v1/blocked-bidders", {"bidder_id": self._cast.people["admin"].user_id})
+        fit("auctions.get_exposure", currency="EUR")
+        self._post("owner", "/v1/blocked-bidders", {"bidder_id": self._users.people["admin"].user_id})
         channel = f"auctions:{self._auction()}"
         fit("auth.create_scope_token", channels=[channel])
         fit("realtime.get_lag", "server.poll_channel", channel=channel)
@@ -73,7 +97,7 @@ class Props:
         await redis.aclose()
 
     def _post(self, who: str, path: str, body: dict[str, Any] | None = None, **more: Any) -> Any:
-        headers = self._other.headers if who == "other" else self._cast.headers(who)
+        headers = self._other.headers if who == "other" else self._users.headers(who)
         headers = {**headers, "Idempotency-Key": str(new_id()), **more.pop("headers", {})}
         sent = more or {"json": body or {}}
         answer = self._http.post(path, headers=headers, **sent)
@@ -81,28 +105,22 @@ class Props:
         return answer.json()
 
     def _auction(self, **terms: Any) -> str:
-        return str(open_auction(self._http, self._cast, **terms)["id"])
+        return str(open_auction(self._http, self._users, **terms)["id"])
 
     def _listing(self, **changes: Any) -> str:
         price = {"amount": 900, "currency": "EUR"}
-        return str(list_something(self._http, self._cast, price=price, **changes)["id"])
+        return str(list_something(self._http, self._users, price=price, **changes)["id"])
 
-    def _accounts(self) -> None:
-        guest = Person(self._http, "guest", self._grants)
-        guest.register()
-        self._cast.fit("auth.login", email=guest.email, password=PASSWORD)
-        self._cast.fit("auth.refresh", refresh_token=guest.refresh_token)
-        self._cast.fit("auth.register", email=f"newcomer-{new_id()}@example.test")
-        lent = self._post("owner", "/v1/auth/scope-tokens", {"channels": [f"auctions:{self._auction()}"]})
-        self._cast.fit("auth.revoke_scope_token", token_id=lent["id"])
-        owner = self._cast.people["owner"]
-        self._http.post("/v1/auth/login", json={"email": owner.email, "password": PASSWORD})
-        sessions = self._http.get("/v1/auth/sessions", headers=owner.headers).raise_for_status().json()
-        ended = next(session["id"] for session in sessions["items"] if not session["current"])
-        self._cast.fit("auth.end_session", session_id=ended)
-
+    @makes(
+        "listings.get_listing",
+        "listings.update_listing",
+        "listings.publish_listing",
+        "listings.delete_draft",
+        "listings.withdraw_listing",
+        "auctions.open_auction",
+    )
     def _listings(self) -> None:
-        fit = self._cast.fit
+        fit = self._users.fit
         fit("listings.get_listing", listing_id=self._listing())
         fit("listings.update_listing", listing_id=self._listing(), category="other")
         for name in ("listings.publish_listing", "listings.delete_draft"):
@@ -111,14 +129,21 @@ class Props:
         ends_at = (datetime.now(UTC) + timedelta(hours=30)).isoformat()
         fit("auctions.open_auction", listing_id=self._listing(), ends_at=ends_at)
 
+    @makes(
+        "listings.upload_photo",
+        "listings.caption_photo",
+        "listings.delete_photo",
+        "listings.arrange_photos",
+        "server.read_photo",
+    )
     def _photos(self) -> None:
-        self._cast.fit("listings.upload_photo", listing_id=self._listing())
+        self._users.fit("listings.upload_photo", listing_id=self._listing())
         for name in ("listings.caption_photo", "listings.delete_photo"):
             listing_id, photo = self._pictured()
-            self._cast.fit(name, listing_id=listing_id, photo_id=photo["id"])
+            self._users.fit(name, listing_id=listing_id, photo_id=photo["id"])
         listing_id, photo = self._pictured()
-        self._cast.fit("listings.arrange_photos", listing_id=listing_id, photo_ids=[photo["id"]])
-        self._cast.fit("server.read_photo", name=photo["small"].rpartition("/")[2])
+        self._users.fit("listings.arrange_photos", listing_id=listing_id, photo_ids=[photo["id"]])
+        self._users.fit("server.read_photo", name=photo["small"].rpartition("/")[2])
 
     def _pictured(self) -> tuple[str, dict[str, str]]:
         """A listing with a photo."""
@@ -127,8 +152,14 @@ class Props:
         (photo,) = self._post("owner", f"/v1/listings/{listing_id}/photos", **jpeg)["photos"]
         return listing_id, photo
 
+    @makes(
+        "listings.reserve_stock",
+        "listings.list_movements",
+        "listings.get_reservation",
+        "listings.release_reservation",
+    )
     def _stock(self) -> None:
-        fit = self._cast.fit
+        fit = self._users.fit
         fit("listings.reserve_stock", listing_id=self._listing(quantity=10_000), quantity=1, version=1)
         moved = self._listing(quantity=10)
         for who in ("support", "other"):
@@ -138,31 +169,52 @@ class Props:
             held = self._post("user", f"/v1/listings/{self._listing()}/reservations", {"quantity": 1})
             fit(name, reservation_id=held["reservation_id"])
 
+    @makes("listings.update_search", "listings.delete_search")
     def _searches(self) -> None:
         for name in ("listings.update_search", "listings.delete_search"):
             body = {"name": f"Lamps {next(self._numbers)}", "filters": {"q": "lamp"}}
             search = self._post("owner", "/v1/saved-searches", body)
-            self._cast.fit(name, search_id=search["id"], filters={"q": "lamp"})
+            self._users.fit(name, search_id=search["id"], filters={"q": "lamp"})
 
+    @makes(
+        "listings.get_goods_rule",
+        "listings.change_goods_rule",
+        "listings.remove_goods_rule",
+        "listings.add_goods_rule",
+        "listings.check_goods",
+    )
     def _rules(self) -> None:
         said = {"country": "EG", "kind": "restricted", "reason": "Ask.", "source": "Rules"}
         for name in ("listings.get_goods_rule", "listings.change_goods_rule", "listings.remove_goods_rule"):
             words = f"lamp {next(self._numbers)}"
             rule = self._post("admin", "/v1/goods-rules", {**said, "words": words})
-            self._cast.fit(
+            self._users.fit(
                 name, rule_id=rule["rule_id"], country="EG", category="", words=f"{words} of glass"
             )
         words = f"drone {next(self._numbers)}"
-        self._cast.fit("listings.add_goods_rule", country="EG", category="", words=words)
-        self._cast.fit("listings.check_goods", listing_id=self._listing(), destination="EG")
+        self._users.fit("listings.add_goods_rule", country="EG", category="", words=words)
+        self._users.fit("listings.check_goods", listing_id=self._listing(), destination="EG")
 
+    @makes(
+        "auctions.get_auction",
+        "auctions.get_page",
+        "auctions.list_bids",
+        "auctions.get_audit",
+        "auctions.watch_auction",
+        "auctions.unwatch_auction",
+        "auctions.retract_bid",
+        "auctions.cancel_auction",
+        "auctions.buy_now",
+        "auctions.place_bid",
+        "auctions.end_early",
+    )
     def _auctions(self) -> None:
-        fit = self._cast.fit
+        fit = self._users.fit
         queries = ("get_auction", "get_page", "list_bids", "get_audit", "watch_auction", "unwatch_auction")
         bid_on = self._auction()
         for who, amount in (("user", 5000), ("other", 9000), ("user", 20_000)):
             bid = self._post(who, f"/v1/auctions/{bid_on}/bids", {"amount": amount})
-        self._http.put(f"/v1/auctions/{bid_on}/watch", json={}, headers=self._cast.headers("user"))
+        self._http.put(f"/v1/auctions/{bid_on}/watch", json={}, headers=self._users.headers("user"))
         fit(*(f"auctions.{name}" for name in queries), auction_id=bid_on)
         fit("auctions.retract_bid", auction_id=bid_on, bid_id=bid["bid_id"])
         fit("auctions.cancel_auction", auction_id=self._auction())
@@ -174,8 +226,17 @@ class Props:
         self._post("other", f"/v1/auctions/{ending}/bids", {"amount": 5000})
         fit("auctions.end_early", auction_id=ending)
 
+    @makes(
+        "auctions.request_approval",
+        "auctions.list_bidders",
+        "auctions.approve_bidder",
+        "auctions.reject_bidder",
+        "auctions.revoke_bidder",
+        "auctions.unblock_bidder",
+        "auctions.block_bidder",
+    )
     def _bidders(self) -> None:
-        fit = self._cast.fit
+        fit = self._users.fit
         asked_for = self._auction(bidders="approved")
         for who in ("other", "support"):
             self._post(who, f"/v1/auctions/{asked_for}/bidders")
@@ -200,17 +261,24 @@ class Props:
         self._post("owner", f"/v1/auctions/{auction_id}/end-early")
         return auction_id
 
+    @makes(
+        "auctions.offer_second_chance",
+        "auctions.accept_second_chance",
+        "auctions.decline_second_chance",
+        "auctions.withdraw_second_chance",
+    )
     def _offers(self) -> None:
         path = "/v1/auctions/{auction_id}/second-chances"
-        self._cast.fit("auctions.offer_second_chance", auction_id=self._outbid(), nth=1, bid_id=None)
+        self._users.fit("auctions.offer_second_chance", auction_id=self._outbid(), nth=1, bid_id=None)
         for action in ("accept", "decline", "withdraw"):
             offer = self._post("owner", path.format(auction_id=self._outbid()), {"nth": 1})
-            self._cast.fit(f"auctions.{action}_second_chance", offer_id=offer["id"])
+            self._users.fit(f"auctions.{action}_second_chance", offer_id=offer["id"])
 
+    @makes("auctions.resolve_signal")
     def _signals(self) -> None:
         signal_id = new_id()
         asyncio.run(self._raise(signal_id, UUID(self._auction())))
-        self._cast.fit("auctions.resolve_signal", signal_id=str(signal_id))
+        self._users.fit("auctions.resolve_signal", signal_id=str(signal_id))
 
     async def _raise(self, signal_id: UUID, auction_id: UUID) -> None:
         """Raise a signal as the review of an auction does."""
@@ -222,3 +290,18 @@ class Props:
             auction_id,
         )
         await db.close()
+
+    @makes("auth.login", "auth.refresh", "auth.register", "auth.revoke_scope_token", "auth.end_session")
+    def _accounts(self) -> None:
+        guest = Person(self._http, "guest", self._grants)
+        guest.register()
+        self._users.fit("auth.login", email=guest.email, password=PASSWORD)
+        self._users.fit("auth.refresh", refresh_token=guest.refresh_token)
+        self._users.fit("auth.register", email=f"newcomer-{new_id()}@example.test")
+        lent = self._post("owner", "/v1/auth/scope-tokens", {"channels": [f"auctions:{self._auction()}"]})
+        self._users.fit("auth.revoke_scope_token", token_id=lent["id"])
+        owner = self._users.people["owner"]
+        self._http.post("/v1/auth/login", json={"email": owner.email, "password": PASSWORD})
+        sessions = self._http.get("/v1/auth/sessions", headers=owner.headers).raise_for_status().json()
+        ended = next(session["id"] for session in sessions["items"] if not session["current"])
+        self._users.fit("auth.end_session", session_id=ended)

@@ -78,8 +78,10 @@ class Person:
 
 
 @dataclass(slots=True)
-class Cast:
+class TestUsers:
     """One person per role, and known values by the name of the field that takes them."""
+
+    __test__ = False
 
     people: dict[str, Person]
     known: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -93,7 +95,7 @@ class Cast:
         return self.people[role].headers if role in self.people else {}
 
     def learn(self, path: str, answer: Any) -> None:
-        """Remember what an answer names; the cast's own accounts, and what fits an operation, are not for others."""
+        """Remember what an answer names; the users' own accounts, and what fits an operation, are not for others."""
         own = {person.user_id for person in self.people.values()}
         own |= {str(value) for sets in self.fitting.values() for fields in sets for value in fields.values()}
         segments = [s for s in path.split("/") if s and "{" not in s and not _ID.fullmatch(s)]
@@ -148,25 +150,25 @@ def _facts_in(value: Any, own_name: str) -> Iterator[tuple[str, str]]:
                 yield name, inner
 
 
-def assemble(http: httpx.Client, postgres_url: str, redis_url: str) -> Cast:
-    """Register the cast, and a bystander whom administrators may ban; sell something and bid on it."""
+def register_users(http: httpx.Client, postgres_url: str, redis_url: str) -> TestUsers:
+    """Register the users, and a bystander whom administrators may ban; sell something and bid on it."""
     people = {role: Person(http, role, (postgres_url, redis_url)) for role in ROLES[1:]}
     for person in people.values():
         person.register()
-    cast = Cast(people)
+    users = TestUsers(people)
     bystander = Person(http, "bystander", (postgres_url, redis_url))
     bystander.register()
-    cast.known["user_id"].append(bystander.user_id)
-    cast.known["email"].append(bystander.email)
-    cast.known["password"].append(PASSWORD)
-    for auction in [open_auction(http, cast) for _ in range(3)][:2]:
+    users.known["user_id"].append(bystander.user_id)
+    users.known["email"].append(bystander.email)
+    users.known["password"].append(PASSWORD)
+    for auction in [open_auction(http, users) for _ in range(3)][:2]:
         key = {"Idempotency-Key": auction["id"]}
         path = f"/v1/auctions/{auction['id']}/bids"
-        http.post(path, json={"amount": 5000}, headers=cast.headers("user") | key).raise_for_status()
-    return cast
+        http.post(path, json={"amount": 5000}, headers=users.headers("user") | key).raise_for_status()
+    return users
 
 
-def list_something(http: httpx.Client, cast: Cast, **changes: Any) -> dict[str, Any]:
+def list_something(http: httpx.Client, users: TestUsers, **changes: Any) -> dict[str, Any]:
     """List something of the owner's."""
     body = {
         "title": "A brass compass",
@@ -175,23 +177,23 @@ def list_something(http: httpx.Client, cast: Cast, **changes: Any) -> dict[str, 
         "condition": "used",
         **changes,
     }
-    made = http.post("/v1/listings", json=body, headers=cast.headers("owner")).raise_for_status()
+    made = http.post("/v1/listings", json=body, headers=users.headers("owner")).raise_for_status()
     listing: dict[str, Any] = made.json()
-    cast.learn("/v1/listings", listing)
+    users.learn("/v1/listings", listing)
     return listing
 
 
-def open_auction(http: httpx.Client, cast: Cast, **changes: Any) -> dict[str, Any]:
+def open_auction(http: httpx.Client, users: TestUsers, **changes: Any) -> dict[str, Any]:
     """Auction something of the owner's; it ends tomorrow."""
     terms = {
-        "listing_id": list_something(http, cast)["id"],
+        "listing_id": list_something(http, users)["id"],
         "format": "english",
         "currency": "EUR",
         "starting_price": 1000,
         "ends_at": (datetime.now(UTC) + timedelta(hours=24)).isoformat(),
         **changes,
     }
-    made = http.post("/v1/auctions", json=terms, headers=cast.headers("owner")).raise_for_status()
+    made = http.post("/v1/auctions", json=terms, headers=users.headers("owner")).raise_for_status()
     auction: dict[str, Any] = made.json()
-    cast.learn("/v1/auctions", auction)
+    users.learn("/v1/auctions", auction)
     return auction

@@ -201,6 +201,11 @@ TEXT_ROWS = [
 OURS = {
     "arguments.path_fields": "the paths of our routes",
     "install._postgres_version": "a path of this machine, and a package manager's answer",
+    "domain.fact_name": "the names of our structs",
+    "migrate._NAME": "the names of our migrations",
+    "migrate._STATEMENT": "our migrations",
+    "migrate._COMMENT": "our migrations",
+    "migrate._apply_outside": "our migrations",
     "sql._HEADER": "our SQL files",
     "search_postgres._PIECES": "our SQL files",
 }

@@ -1,26 +1,26 @@
 """Place bids: many commands in, one lock, one insert, one update, one answer each.
 
-Rules: `judge` in the auction's row of formats.py, dutch_rules.py `accept`, sealed_rules.py `seal`.
-Channels: auctions:<id> every bid, ticker:<id> the last state of the batch, personal of those who led (had more units)
-before the batch or during it and do not (have fewer) after it.
+Rules: `apply_bid` in the auction's row of formats/table.py, dutch_rules.py `accept`, sealed_rules.py `seal`.
+Channels: auctions:<id> gets every bid, ticker:<id> the last state of the batch. The personal channel of a bidder gets
+`outbid` when the bidder led, or had more units, before or during the batch and does not after it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 from uuid import UUID
 
-from msgspec.structs import replace
+from msgspec import Struct
 
+from handlers.auctions.allocations import allocation_changes
 from handlers.auctions.bidding.dutch_bids import BidRow, accept_price
 from handlers.auctions.formats.dutch_rules import price_at
-from handlers.auctions.guards.admission import Guards, open_guards
-from handlers.auctions.locking import Held, hold_with_groups, save
+from handlers.auctions.guards.admission import Guards, read_guards
+from handlers.auctions.locking import LockedAuction, lock_auctions_with_groups, save_auctions
 from handlers.auctions.rules import AuctionState, follow_group, reserve_met, units_of
-from handlers.auctions.sales import event_of, latest_of, settle_ended
-from handlers.auctions.sealed_bids import SealedBook, open_book
-from handlers.auctions.units import changes_of
+from handlers.auctions.sales import movement_event, movement_latest, settle_ended
+from handlers.auctions.sealed_bids import SealedBidBatch, read_sealed_batch
 from handlers.auctions.watching.watch_list import watch_as_bidders
-from handlers.contract import Call, Event, Latest, Outcome, Stores
+from handlers.contract import Call, Event, Latest, Outcome, Stores, Timer
 from protocols.auctions.commands import BidReceipt, PlaceBid
 from protocols.auctions.events import AuctionExtended, BidPlaced, Outbid, UnitsHeld
 from protocols.auctions.refusals import AuctionNotFound, TooManyUnits
@@ -28,25 +28,75 @@ from protocols.errors import Refusal
 from protocols.topics import personal_channel
 from protocols.values import new_id, to_timestamp
 from storage.auctions.bids_postgres import insert_bids, insert_units_bids
+from storage.listings.selling import MovedStock
 
 UnitsBidRow = tuple[UUID, int, UUID, UUID, int, int, int, int]
 """A row of the bids table with its quantity."""
 
 
-class _Bidding:
-    """One auction within the batch. Events and ticker of its last bid are lists that are filled at the end."""
+class _Accepted(Struct, kw_only=True, gc=False):
+    """An accepted bid while others of the batch are still decided: it becomes an outcome when all of them are."""
 
-    __slots__ = ("displaced", "ends_at", "events", "extended", "held", "latest")
+    reply: BidReceipt
+    events: list[Event]
+    latest: list[Latest] = []  # msgspec makes a new one for each
+    timers: Sequence[Timer] = ()
+    secret: bool = False
 
-    def __init__(self, held: Held) -> None:
-        self.held = held
-        self.ends_at = to_timestamp(held.state.ends_at_ms)
-        self.extended = False
-        """Whether its last bid moved the end."""
-        self.displaced: dict[UUID, int] = {}
+
+class _AuctionBids:
+    """The bids of one auction within the batch."""
+
+    __slots__ = ("auction", "ends_at", "last", "units_before")
+
+    def __init__(self, auction: LockedAuction) -> None:
+        self.auction = auction
+        self.ends_at = to_timestamp(auction.state.ends_at_ms)
+        self.last: _Accepted | None = None
+        """The last accepted bid, or the bid on another auction of the group that extended this one."""
+        self.units_before: dict[UUID, int] = {}
         """Who lost units within the batch, and how many they had before."""
-        self.events: list[Event] = []
-        self.latest: list[Latest] = []
+
+    def announce(self, movements: Sequence[MovedStock]) -> None:
+        """Add what is announced once per auction and batch to the last accepted bid."""
+        auction, state, last = self.auction, self.auction.state, self.last
+        if state is auction.loaded:
+            return
+        assert last is not None, "a bid has changed the state"
+        last.latest.append(auction.latest())
+        for moved in movements:
+            last.events.append(movement_event(moved))
+            last.latest.append(movement_latest(moved))
+        for user_id, before in self.units_before.items():
+            units = units_of(state, user_id)
+            if units < before:
+                outbid = Outbid(
+                    auction_id=auction.terms.auction_id,
+                    price=state.price,
+                    minimum_bid=state.minimum_bid,
+                    units=units,
+                )
+                last.events.append(Event(personal_channel(user_id), "outbid", outbid))
+
+
+class _Batch:
+    """What the bids of all auctions of the batch share, and the rows that they write."""
+
+    __slots__ = ("bidders", "guards", "rows", "sealed", "units_rows")
+
+    def __init__(self, sealed: SealedBidBatch, guards: Guards | None) -> None:
+        self.sealed = sealed
+        self.guards = guards
+        self.bidders: set[tuple[UUID, UUID]] = set()
+        """Auction and bidder of the accepted bids."""
+        self.rows: list[BidRow] = []
+        self.units_rows: list[UnitsBidRow] = []
+
+    async def write(self, stores: Stores) -> None:
+        """Write the accepted bids. Cost: one round trip for each kind of bid in the batch."""
+        await insert_bids(stores.db, self.rows)
+        await insert_units_bids(stores.db, self.units_rows)
+        await self.sealed.write(stores)
 
 
 async def place_bid(
@@ -56,172 +106,179 @@ async def place_bid(
 ) -> list[Outcome | Refusal]:
     """Judge each bid in the order given, by its receipt, and record the accepted ones; a refused one leaves no trace.
 
-    Answers with: AuctionNotFound, AuctionNotLive, OwnAuction, BidTooLow, BidTooHigh, TooManyUnits, UnitsReduced, and
-    those of guards.py `admit`.
+    Answers with: AuctionNotFound, AuctionNotLive, OwnAuction, BidTooLow, BidTooHigh,
+    TooManyUnits, UnitsReduced, and those of `Guards.admit`.
     """
-    held = await hold_with_groups(stores.db, {call.command.auction_id for call in calls})
-    biddings = {auction_id: _Bidding(one) for auction_id, one in held.items()}
+    auctions = await lock_auctions_with_groups(stores.db, {call.command.auction_id for call in calls})
+    bids_by_auction = {auction_id: _AuctionBids(auction) for auction_id, auction in auctions.items()}
     attempts = ((call.command.auction_id, call.caller.id) for call in calls)
-    batch = _Batch(await open_book(stores, held, calls), await open_guards(stores.db, held, attempts))
-    answers: list[Outcome | Refusal] = []
-    for call in calls:
-        bidding = biddings.get(call.command.auction_id)
-        try:
-            if bidding is None:
-                answers.append(AuctionNotFound())
-            else:
-                answers.append(_WAYS[bidding.held.lot.rules.way](bidding, call, batch))
-                if bidding.extended and bidding.held.lot.terms.group_id is not None:
-                    _extend_group(bidding, biddings.values(), call.at_ms)
-        except Refusal as refusal:
-            answers.append(refusal)
-    await insert_bids(stores.db, batch.rows)
-    await insert_units_bids(stores.db, batch.units_rows)
-    await batch.book.write(stores)
-    await watch_as_bidders(stores.db, calls, answers)
-    settled = await settle_ended(stores.db, held.values(), now_ms)
-    await save(stores.db, held.values())
-    for auction_id, moved in settled.items():
-        biddings[auction_id].events += map(event_of, moved)
-        biddings[auction_id].latest += map(latest_of, moved)
-    for bidding in biddings.values():
-        _announce(bidding)
-    return answers
+    sealed = await read_sealed_batch(stores, auctions, calls)
+    batch = _Batch(sealed, await read_guards(stores.db, auctions, attempts))
+    answers = [_apply(call, bids_by_auction, batch) for call in calls]
+    await batch.write(stores)
+    await watch_as_bidders(stores.db, batch.bidders, calls[0].at_ms)
+    movements = await settle_ended(stores.db, auctions.values(), now_ms)
+    await save_auctions(stores.db, auctions.values())
+    for auction_id, bids in bids_by_auction.items():
+        bids.announce(movements.get(auction_id, ()))
+    return [
+        answer
+        if isinstance(answer, Refusal)
+        else Outcome(answer.reply, answer.events, answer.latest, answer.timers, secret=answer.secret)
+        for answer in answers
+    ]
 
 
-class _Batch:
-    """What the bids of all auctions of the batch are written to."""
+def _apply(
+    call: Call[PlaceBid], bids_by_auction: dict[UUID, _AuctionBids], batch: _Batch
+) -> _Accepted | Refusal:
+    """Apply one bid by its auction's mechanism, or return why it is refused."""
+    bids = bids_by_auction.get(call.command.auction_id)
+    if bids is None:
+        return AuctionNotFound()
+    auction = bids.auction
+    ends_at_ms = auction.state.ends_at_ms
+    try:
+        bids.last = accepted = _BID_MECHANISMS[auction.terms.rules.bid_mechanism](bids, call, batch)
+    except Refusal as refusal:
+        return refusal.with_traceback(
+            None
+        )  # its frames would keep the whole batch alive until a garbage collection
+    batch.bidders.add((call.command.auction_id, call.caller.id))
+    if auction.state.ends_at_ms != ends_at_ms and auction.terms.sale.group_id is not None:
+        _extend_group(bids, accepted, bids_by_auction.values(), call.at_ms)
+    return accepted
 
-    __slots__ = ("book", "guards", "rows", "units_rows")
 
-    def __init__(self, book: SealedBook, guards: Guards | None) -> None:
-        self.book = book
-        self.guards = guards
-        self.rows: list[BidRow] = []
-        self.units_rows: list[UnitsBidRow] = []
-
-
-def _accept(bidding: _Bidding, call: Call[PlaceBid], batch: _Batch) -> Outcome:
+def _accept_price(bids: _AuctionBids, call: Call[PlaceBid], batch: _Batch) -> _Accepted:
     """Buy at the price of the clock."""
-    _check_quantity(bidding, call)
-    held = bidding.held
+    auction = bids.auction
+    _check_quantity(auction, call)
     if batch.guards is not None:
-        batch.guards.admit(held, call.caller.id, price_at(held.lot.terms, call.at_ms))
-    outcome = accept_price(held, call.caller.id, call.command.amount, call.at_ms, batch.rows)
-    bidding.events, bidding.latest = list(outcome.events), list(outcome.latest)
-    return replace(outcome, events=bidding.events, latest=bidding.latest)
+        batch.guards.admit(auction, call.caller.id, price_at(auction.terms.sale, call.at_ms))
+    purchase = accept_price(auction, call.caller.id, call.command.amount, call.at_ms)
+    batch.rows.append(purchase.row)
+    return _Accepted(reply=purchase.receipt, events=purchase.events, timers=purchase.timers)
 
 
-def _seal(bidding: _Bidding, call: Call[PlaceBid], batch: _Batch) -> Outcome:
-    """Close one bid."""
-    _check_quantity(bidding, call)
+def _seal_bid(bids: _AuctionBids, call: Call[PlaceBid], batch: _Batch) -> _Accepted:
+    """Record a bid that stays secret until the end."""
+    _check_quantity(bids.auction, call)
     if batch.guards is not None:
-        batch.guards.admit(bidding.held, call.caller.id)
-    bidding.latest = []
-    return batch.book.place(bidding.held, call, bidding.latest)
+        batch.guards.admit(bids.auction, call.caller.id)
+    receipt, event = batch.sealed.add_bid(bids.auction, call)
+    return _Accepted(reply=receipt, events=[event], secret=True)
 
 
-def _check_quantity(bidding: _Bidding, call: Call[PlaceBid]) -> None:
-    """Let a bid through that the lot has units for. Raises TooManyUnits."""
-    quantity = bidding.held.lot.terms.quantity
+def _check_quantity(auction: LockedAuction, call: Call[PlaceBid]) -> None:
+    """Let a bid through that the auction has units for. Raises TooManyUnits."""
+    quantity = auction.terms.sale.quantity
     if call.command.quantity > quantity:
         raise TooManyUnits(f"This auction sells {quantity}")
 
 
-def _place(bidding: _Bidding, call: Call[PlaceBid], batch: _Batch) -> Outcome:
+def _place_open_bid(bids: _AuctionBids, call: Call[PlaceBid], batch: _Batch) -> _Accepted:
     """Apply one bid that everybody sees. Raises the refusals of its rules, and then has changed nothing."""
-    held, bidder, amount, quantity = bidding.held, call.caller.id, call.command.amount, call.command.quantity
-    lot, before = held.lot, held.state
-    judge = lot.rules.judge
-    assert judge is not None, "open formats have a judge"
-    _check_quantity(bidding, call)
-    after = judge(lot.terms, before, bidder, amount, call.at_ms, quantity)
+    auction, bidder, amount, quantity = (
+        bids.auction,
+        call.caller.id,
+        call.command.amount,
+        call.command.quantity,
+    )
+    terms, before = auction.terms, auction.state
+    apply_bid = terms.rules.apply_bid
+    assert apply_bid is not None, "open formats have this rule"
+    _check_quantity(auction, call)
+    after = apply_bid(terms.sale, before, bidder, amount, call.at_ms, quantity)
     if batch.guards is not None:
-        batch.guards.admit(held, bidder, amount * quantity, after)
-    held.state = after
-    if before.leader_id is not None and after.leader_id != before.leader_id and not after.places:
-        bidding.displaced[before.leader_id] = 1
-    number = before.event_number + 1
-    bidding.extended = after.ends_at_ms != before.ends_at_ms
-    if bidding.extended:
-        bidding.ends_at = to_timestamp(after.ends_at_ms)
-    ends_at, price, minimum_bid = bidding.ends_at, after.price, after.minimum_bid
-    bid_id = new_id()
-    row = (lot.auction_id, number, bid_id, bidder, amount, price, call.at_ms)
+        batch.guards.admit(auction, bidder, amount * quantity, after)
+    auction.state = after
+    if before.leader_id is not None and after.leader_id != before.leader_id and not after.allocations:
+        bids.units_before[before.leader_id] = 1
+    if after.ends_at_ms != before.ends_at_ms:
+        bids.ends_at = to_timestamp(after.ends_at_ms)
+    number, bid_id = before.event_number + 1, new_id()
+    row = (terms.auction_id, number, bid_id, bidder, amount, after.price, call.at_ms)
     units_held = units = None
-    if lot.terms.quantity > 1:
+    if terms.sale.quantity > 1:
         batch.units_rows.append((*row, quantity))
-        units_held, units = _move_units(bidding, before), units_of(after, bidder)
+        units_held, units = _reallocate(bids, before), units_of(after, bidder)
     else:
         batch.rows.append(row)
-    placed = BidPlaced(
-        bid_id,
-        lot.mask(bidder),
-        price,
-        minimum_bid,
-        held.leader,
-        after.bid_count,
-        reserve_met(lot.terms, after),
-        ends_at,
-        None,
-        quantity,
-        units_held,
-    )
-    events = [Event(lot.channel, "bid_placed", placed, number)]
-    if after.event_number != number:
-        extended = AuctionExtended(ends_at, after.extensions)
-        events.append(Event(lot.channel, "auction_extended", extended, after.event_number))
-    bidding.events, bidding.latest = events, []
     leads = after.leader_id == bidder or units
     outcome: Literal["leading", "outbid"] = "leading" if leads else "outbid"
-    receipt = BidReceipt(bid_id, number, outcome, price, minimum_bid, ends_at, units=units)
-    return Outcome(receipt, events, bidding.latest)
+    receipt = BidReceipt(
+        bid_id=bid_id,
+        offset=number,
+        outcome=outcome,
+        price=after.price,
+        minimum_bid=after.minimum_bid,
+        ends_at=bids.ends_at,
+        units=units,
+    )
+    events = _bid_events(bids, call, number, bid_id, units_held)
+    return _Accepted(reply=receipt, events=events)
 
 
-def _move_units(bidding: _Bidding, before: AuctionState) -> list[UnitsHeld]:
-    """Note who lost units by the last bid, and return everybody's whose changed."""
-    held = bidding.held
-    for place in before.places:
-        if units_of(held.state, place.bidder_id) < place.units:
-            had = bidding.displaced.get(place.bidder_id, 0)
-            bidding.displaced[place.bidder_id] = max(had, place.units)
-    return changes_of(held, before)
+def _bid_events(
+    bids: _AuctionBids,
+    call: Call[PlaceBid],
+    number: int,
+    bid_id: UUID,
+    units_held: list[UnitsHeld] | None,
+) -> list[Event]:
+    """Return the events of an open bid that is the auction's newest one: the bid, and the extension it caused."""
+    auction, terms, state = bids.auction, bids.auction.terms, bids.auction.state
+    placed = BidPlaced(
+        bid_id=bid_id,
+        bidder=terms.mask(call.caller.id),
+        price=state.price,
+        minimum_bid=state.minimum_bid,
+        leader=auction.leader,
+        bid_count=state.bid_count,
+        reserve_met=reserve_met(terms.sale, state),
+        ends_at=bids.ends_at,
+        quantity=call.command.quantity,
+        units_held=units_held,
+    )
+    events = [Event(terms.channel, "bid_placed", placed, number)]
+    if state.event_number != number:
+        extended = AuctionExtended(ends_at=bids.ends_at, extensions=state.extensions)
+        events.append(Event(terms.channel, "auction_extended", extended, state.event_number))
+    return events
 
 
-_WAYS: dict[str, Callable[[_Bidding, Call[PlaceBid], _Batch], Outcome]] = {
-    "open": _place,
-    "clock": _accept,
-    "sealed": _seal,
+def _reallocate(bids: _AuctionBids, before: AuctionState) -> list[UnitsHeld]:
+    """Note who lost units by the last bid, and return everybody whose units changed."""
+    auction = bids.auction
+    for allocation in before.allocations:
+        bidder = allocation.bidder_id
+        if units_of(auction.state, bidder) < allocation.units:
+            bids.units_before[bidder] = max(bids.units_before.get(bidder, 0), allocation.units)
+    return allocation_changes(auction, before)
+
+
+_BID_MECHANISMS: dict[str, Callable[[_AuctionBids, Call[PlaceBid], _Batch], _Accepted]] = {
+    "open": _place_open_bid,
+    "clock": _accept_price,
+    "sealed": _seal_bid,
 }
-"""How a bid takes effect, by the format's `way`. Each raises its refusals, and then has changed nothing."""
+"""How a bid takes effect, by the format's `bid_mechanism`. Each raises its refusals, and then has changed nothing."""
 
 
-def _extend_group(cause: _Bidding, biddings: Iterable[_Bidding], at_ms: int) -> None:
-    """Move the ends of the other lots of the group; their events leave with the bid that is the cause."""
-    terms, ends_at_ms = cause.held.lot.terms, cause.held.state.ends_at_ms
-    for other in biddings:
-        theirs, before = other.held.lot.terms, other.held.state
-        if other is cause or (theirs.seller_id, theirs.group_id) != (terms.seller_id, terms.group_id):
+def _extend_group(
+    cause: _AuctionBids, accepted: _Accepted, bids_of_batch: Iterable[_AuctionBids], at_ms: int
+) -> None:
+    """Move the ends of the other auctions of the group; their events leave with the bid that is the cause."""
+    sale, ends_at_ms = cause.auction.terms.sale, cause.auction.state.ends_at_ms
+    for other in bids_of_batch:
+        theirs, before = other.auction.terms.sale, other.auction.state
+        if other is cause or (theirs.seller_id, theirs.group_id) != (sale.seller_id, sale.group_id):
             continue
-        other.held.state = after = follow_group(before, ends_at_ms, at_ms)
+        other.auction.state = after = follow_group(before, ends_at_ms, at_ms)
         if after is before:
             continue
         other.ends_at = cause.ends_at
-        extended = AuctionExtended(cause.ends_at, after.extensions, by_group=True)
-        cause.events.append(other.held.event("auction_extended", extended))
-        other.events, other.latest = cause.events, cause.latest
-
-
-def _announce(bidding: _Bidding) -> None:
-    """Add what is said once per auction and batch to the outcome of the auction's last bid."""
-    held = bidding.held
-    if held.state is held.loaded:
-        return
-    bidding.latest.append(held.latest())
-    state = held.state
-    for user_id, had in bidding.displaced.items():
-        units = units_of(state, user_id)
-        if units >= had:
-            continue
-        notice = Outbid(held.lot.auction_id, state.price, state.minimum_bid, units)
-        bidding.events.append(Event(personal_channel(user_id), "outbid", notice))
+        extended = AuctionExtended(ends_at=cause.ends_at, extensions=after.extensions, by_group=True)
+        accepted.events.append(other.auction.event("auction_extended", extended))
+        other.last = accepted

@@ -1,8 +1,8 @@
-"""Take bids back. Rules: rules.py `choose_retracted`, the auction's row of formats.py; take_backs.py."""
+"""Take bids back. Rules: rules.py `choose_retracted`, the auction's row of formats/table.py; guards/retractions.py."""
 
-from handlers.auctions.guards.take_backs import take_back
-from handlers.auctions.locking import Held, hold_one, save
-from handlers.auctions.rules import StandingBid, choose_retracted, reserve_met
+from handlers.auctions.guards.retractions import take_back, to_standing_bid
+from handlers.auctions.locking import LockedAuction, lock_auction, save_auctions
+from handlers.auctions.rules import choose_retracted, reserve_met
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auctions.commands import RetractBid, Retraction
 from protocols.auctions.refusals import BidNotRetractable
@@ -16,31 +16,31 @@ async def retract_bid(command: RetractBid, caller: Caller, stores: Stores, now_m
 
     Raises: AuctionNotFound, AuctionNotLive, NotAllowed, BidNotRetractable.
     """
-    held = await hold_one(stores.db, command.auction_id)
-    if held.lot.rules.retract is None:
+    auction = await lock_auction(stores.db, command.auction_id)
+    if auction.terms.rules.retract is None:
         raise BidNotRetractable("A sealed bid can be replaced by another, not taken back")
     found = await find_bid(stores.db, command.auction_id, command.bid_id)
     if found is None:
         raise BidNotRetractable("There is no such bid in this auction")
-    if found["bidder_id"] != caller.id:
+    if found.bidder_id != caller.id:
         raise NotAllowed("This is not your bid")
-    own = [StandingBid(*row) for row in await read_own_bids(stores.db, command.auction_id, caller.id)]
-    gone = choose_retracted(held.state, own, found["number"], now_ms)
-    events = await take_back(stores.db, held, caller.id, command.bid_id, gone, "retracted")
-    await save(stores.db, [held])
-    return Outcome(_reply(held, len(gone)), events, [held.latest()])
+    own = [to_standing_bid(row) for row in await read_own_bids(stores.db, command.auction_id, caller.id)]
+    gone = choose_retracted(auction.state, own, found.number, now_ms)
+    events = await take_back(stores.db, auction, caller.id, command.bid_id, gone, "retracted")
+    await save_auctions(stores.db, [auction])
+    return Outcome(_reply(auction, len(gone)), events, [auction.latest()])
 
 
-def _reply(held: Held, count: int) -> Retraction:
-    state = held.state
+def _reply(auction: LockedAuction, count: int) -> Retraction:
+    state = auction.state
     return Retraction(
-        auction_id=held.lot.auction_id,
+        auction_id=auction.terms.auction_id,
         offset=state.event_number,
         retracted=count,
         price=state.price,
         minimum_bid=state.minimum_bid,
-        leader=held.leader,
+        leader=auction.leader,
         bid_count=state.bid_count,
-        reserve_met=reserve_met(held.lot.terms, state),
+        reserve_met=reserve_met(auction.terms.sale, state),
         ends_at=to_timestamp(state.ends_at_ms),
     )

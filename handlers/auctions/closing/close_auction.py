@@ -7,9 +7,9 @@ from msgspec.structs import replace
 
 from handlers.auctions.announcements import announce_end
 from handlers.auctions.closing.closing_drafts import close_drafted
-from handlers.auctions.locking import Held, hold, save
+from handlers.auctions.locking import LockedAuction, lock_auctions, save_auctions
 from handlers.auctions.rules import CLOSE_RETRY_MS, closing_time, must_wait
-from handlers.auctions.sealed_bids import Opened, open_all, read_opened, write_opened
+from handlers.auctions.sealed_bids import DecryptedBid, decrypt_bids, end_sealed_auction, write_decrypted
 from handlers.contract import Outcome, Stores, Timer
 from storage.platform.backlog_redis import read_backlog
 
@@ -21,9 +21,9 @@ UNREADABLE_WAIT_MS = 60_000
 
 
 async def close_auction(refs: Sequence[UUID], stores: Stores, now_ms: int) -> list[Outcome]:
-    """Close live auctions whose end has passed, never early; an extended one is asked for again at its new end.
+    """Close live auctions whose end has passed, never early; an extended one gets a timer at its new end.
 
-    One with bids from before the end that a server has not committed waits for them, a second at most.
+    An auction waits, a second at most, while a server has not committed bids that it received before the end.
     """
     queued = await read_backlog(stores.redis, PLACE_BID, refs, now_ms)
     drafted = await close_drafted(stores.db, [ref for ref in refs if ref not in queued], now_ms)
@@ -35,43 +35,42 @@ async def close_auction(refs: Sequence[UUID], stores: Stores, now_ms: int) -> li
 async def _close_others(
     refs: Sequence[UUID], queued: Mapping[UUID, int], stores: Stores, now_ms: int
 ) -> list[Outcome]:
-    """Decide under the lock of their rows."""
-    held = await hold(stores.db, refs)
-    outcomes = []
+    """Close those without a draft under the lock of their rows."""
+    auctions = await lock_auctions(stores.db, refs)
+    later: list[Timer] = []
     due = []
-    for one in held.values():
-        if one.state.status not in {"scheduled", "live"}:
+    for auction_id, auction in auctions.items():
+        if auction.state.status not in {"scheduled", "live"}:
             continue
-        due_at_ms = closing_time(one.state.ends_at_ms)
+        due_at_ms = closing_time(auction.state.ends_at_ms)
         if now_ms < due_at_ms:
-            timer = Timer("close_auction", one.lot.auction_id, due_at_ms)
-            outcomes.append(Outcome(None, timers=[timer]))
-            continue
-        if must_wait(one.state.ends_at_ms, queued.get(one.lot.auction_id), now_ms):
-            timer = Timer("close_auction", one.lot.auction_id, now_ms + CLOSE_RETRY_MS)
-            outcomes.append(Outcome(None, timers=[timer]))
-            continue
-        due.append(one)
-    endings: dict[UUID, Outcome] = {}
-    opened = await read_opened(stores, [one for one in due if one.lot.rules.way == "sealed"])
-    for one in due:
-        bids = opened.get(one.lot.auction_id)
-        if one.lot.rules.way == "sealed" and bids is None:  # nobody may win before all bids are known
-            timer = Timer("close_auction", one.lot.auction_id, now_ms + UNREADABLE_WAIT_MS)
-            outcomes.append(Outcome(None, timers=[timer]))
-            continue
-        endings[one.lot.auction_id] = _close(one, bids or (), now_ms)
-    await write_opened(stores, opened)
-    await save(stores.db, held.values())
-    return [*outcomes, *endings.values()]
+            later.append(Timer("close_auction", auction_id, due_at_ms))
+        elif must_wait(auction.state.ends_at_ms, queued.get(auction_id), now_ms):
+            later.append(Timer("close_auction", auction_id, now_ms + CLOSE_RETRY_MS))
+        else:
+            due.append(auction)
+    decrypted = await decrypt_bids(stores, [a for a in due if a.terms.rules.bid_mechanism == "sealed"])
+    closed = []
+    for auction in due:
+        auction_id = auction.terms.auction_id
+        bids = decrypted.get(auction_id)
+        if (
+            auction.terms.rules.bid_mechanism == "sealed" and bids is None
+        ):  # nobody wins before all bids are known
+            later.append(Timer("close_auction", auction_id, now_ms + UNREADABLE_WAIT_MS))
+        else:
+            closed.append(_close(auction, bids or (), now_ms))
+    await write_decrypted(stores, decrypted)
+    await save_auctions(stores.db, auctions.values())
+    return [*(Outcome(None, timers=[timer]) for timer in later), *closed]
 
 
-def _close(held: Held, bids: Sequence[Opened], now_ms: int) -> Outcome:
+def _close(auction: LockedAuction, bids: Sequence[DecryptedBid], now_ms: int) -> Outcome:
     """End one auction by the rules of its format."""
-    end = held.lot.rules.end
+    end = auction.terms.rules.end
     if end is None:
-        events = open_all(held, bids)
-        outcome = announce_end(held, now_ms)
+        events = end_sealed_auction(auction, bids)
+        outcome = announce_end(auction, now_ms)
         return replace(outcome, events=[*events, *outcome.events])
-    held.state = end(held.lot.terms, held.state)
-    return announce_end(held, now_ms)
+    auction.state = end(auction.terms.sale, auction.state)
+    return announce_end(auction, now_ms)

@@ -1,7 +1,7 @@
-"""Closings decided before their time: while an auction stays as it was read, its end needs no more than being written.
+"""Closings prepared before their time: if an auction stays as it was read, only its end is left to be written.
 
-A draft is a guess that the database checks: it holds only if the auction's newest event is still the one it was made
-from. Everything else is decided under the lock of the row, by `close_auction`.
+A draft applies only if the auction's newest event is still the one it was made from; the database checks that.
+Everything else is decided under the lock of the row, by `close_auction`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from handlers.auctions.announcements import announce_end
-from handlers.auctions.locking import Held, Lot, read_lots
+from handlers.auctions.locking import AuctionTerms, LockedAuction, read_terms_by_id
 from handlers.auctions.rules import AuctionState, closing_time
 from handlers.contract import Outcome, Stores
 from protocols.values import to_json
@@ -36,28 +36,30 @@ _drafts: dict[UUID, _Draft] = {}
 
 async def prepare_closing(refs: Sequence[UUID], stores: Stores) -> None:
     """Draft the closing of auctions that end soon, again of those that have changed. Cost: two round trips at most."""
-    lots = await read_lots(stores.db, refs)
+    terms_by_id = await read_terms_by_id(stores.db, refs)
     known = {ref: draft.event_number if (draft := _drafts.get(ref)) else 0 for ref in refs}
     for auction_id, *state in await read_changed_states(stores.db, known):
         _drafts.pop(auction_id, None)
-        draft = _draft(lots[auction_id], AuctionState(*state))
+        draft = _draft(terms_by_id[auction_id], AuctionState(*state))
         if draft is not None:
             _drafts[auction_id] = draft
     while len(_drafts) > DRAFTS_MAX:
         del _drafts[next(iter(_drafts))]
 
 
-def _draft(lot: Lot, before: AuctionState) -> _Draft | None:
+def _draft(terms: AuctionTerms, before: AuctionState) -> _Draft | None:
     """Return how an auction closes if nothing happens any more, or None where more than its status changes then."""
-    end = lot.rules.end
-    is_plain = lot.rules.way == "open" and lot.terms.quantity == 1 and not lot.terms.exposure_guard
+    end = terms.rules.end
+    is_plain = (
+        terms.rules.bid_mechanism == "open" and terms.sale.quantity == 1 and not terms.sale.exposure_guard
+    )
     if before.status != "live" or not is_plain or end is None:
         return None
-    held = Held(lot, before)
-    held.state = end(lot.terms, before)
+    auction = LockedAuction(terms, before)
+    auction.state = end(terms.sale, before)
     closes_at_ms = closing_time(before.ends_at_ms)
-    outcome = _encode(announce_end(held, closes_at_ms))
-    return _Draft(closes_at_ms, before.event_number, held.state.status == "sold", outcome)
+    outcome = _encode(announce_end(auction, closes_at_ms))
+    return _Draft(closes_at_ms, before.event_number, auction.state.status == "sold", outcome)
 
 
 def _encode(outcome: Outcome) -> Outcome:

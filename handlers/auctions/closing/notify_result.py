@@ -1,25 +1,30 @@
-"""Timer: settle an auction that its end has closed, and tell winner and seller how it ended.
+"""Timer: settle an auction that was closed by its end, and notify winners and seller of the result.
 
-Apart from the closing, which must be on time: a closing leaves one such timer, which goes with the transaction here.
+This is not part of the closing, because a closing must be on time. Each closing leaves one such timer.
 """
 
 from collections.abc import Sequence
 from uuid import UUID
 
-from handlers.auctions.announcements import notices_of_result, timers_for_losers
-from handlers.auctions.locking import hold
-from handlers.auctions.sales import settle, tell_moved
+from handlers.auctions.announcements import loser_timers, result_events, settled_fact
+from handlers.auctions.locking import lock_auctions
+from handlers.auctions.sales import add_movements, settle
 from handlers.contract import Outcome, Stores
 
 
-async def tell_result(refs: Sequence[UUID], stores: Stores, now_ms: int) -> list[Outcome]:
-    """Move their goods, tell both sides of auctions that are over, and have the other bidders told."""
-    held = await hold(stores.db, refs)
-    moved = await settle(stores.db, list(held.values()), now_ms)
+async def notify_result(refs: Sequence[UUID], stores: Stores, now_ms: int) -> list[Outcome]:
+    """Settle the listings, notify both sides of auctions that are over, and queue the other bidders."""
+    auctions = await lock_auctions(stores.db, refs)
+    moved = await settle(stores.db, list(auctions.values()), now_ms)
     return [
-        tell_moved(
-            Outcome(None, notices_of_result(one), timers=timers_for_losers(one, now_ms)),
+        add_movements(
+            Outcome(
+                None,
+                result_events(auction),
+                timers=loser_timers(auction, now_ms),
+                facts=[settled_fact(auction)],
+            ),
             moved.get(auction_id, ()),
         )
-        for auction_id, one in held.items()
+        for auction_id, auction in auctions.items()
     ]

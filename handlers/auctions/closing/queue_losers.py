@@ -1,4 +1,4 @@
-"""Timer: note who has to be told that they did not get an auction; apart from the closing, which must be on time."""
+"""Timer: queue the bidders who did not get an auction. It is not part of the closing, which must be on time."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -11,9 +11,9 @@ REVIEW_AFTER_MS = 60_000
 
 
 async def queue_losers(refs: Sequence[UUID], stores: Stores, now_ms: int) -> list[Outcome]:
-    """Queue the bidders of auctions that are over; `tell_losers` works the queue off."""
+    """Queue the bidders of auctions that are over; `notify_losers` notifies those in the queue."""
     auction_ids = list(dict.fromkeys(refs))
     await bids_postgres.queue_losers(stores.db, auction_ids)
-    tellings = [Timer("tell_losers", auction_id, now_ms) for auction_id in auction_ids]
+    notifications = [Timer("notify_losers", auction_id, now_ms) for auction_id in auction_ids]
     reviews = [Timer("review_auction", auction_id, now_ms + REVIEW_AFTER_MS) for auction_id in auction_ids]
-    return [Outcome(None, timers=[*tellings, *reviews])]
+    return [Outcome(None, timers=[*notifications, *reviews])]

@@ -3,23 +3,23 @@
 The opener asks for something (a carriage, say) and pays the price; a bidder names the least they would do it for, which
 stays secret, and the server asks for them as much as it can. The starting price is the ceiling, the reserve the most
 the opener pays. Every rule is rules.py's with "above" and "below" exchanged; steps depend on the price in the same
-table. Source: FEATURES section 3, "travellers bid the carry price down live", and rules 1, 3-5 mirrored.
+table.
 """
 
 from collections.abc import Iterable
 from uuid import UUID
 
-from handlers.auctions.rules import AuctionState, StandingBid, Terms, check_bidder, soft_close
+from handlers.auctions.rules import AuctionState, SaleTerms, StandingBid, check_bidder, soft_close
 from protocols.auctions.refusals import BidTooHigh
 
 
-def judge_bid(
-    terms: Terms,
+def apply_bid(
+    terms: SaleTerms,
     state: AuctionState,
     bidder: UUID,
     amount: int,
     at_ms: int,
-    quantity: int = 1,  # noqa: ARG001 - a lot of one unit
+    quantity: int = 1,  # noqa: ARG001 - always one unit
 ) -> AuctionState:
     """Return the auction after a bid with this hidden minimum, received at this instant.
 
@@ -47,7 +47,9 @@ def judge_bid(
     )
 
 
-def retract(terms: Terms, state: AuctionState, remaining: Iterable[StandingBid], count: int) -> AuctionState:
+def retract(
+    terms: SaleTerms, state: AuctionState, remaining: Iterable[StandingBid], count: int
+) -> AuctionState:
     """Return the auction after a retraction that left `count` bids, of which `remaining` decide, in log order."""
     number, ends_at_ms, extensions = state.event_number + 1, state.ends_at_ms, state.extensions
     price, leader_id, leader_min = terms.starting_price, None, 0
@@ -58,7 +60,7 @@ def retract(terms: Terms, state: AuctionState, remaining: Iterable[StandingBid],
     return AuctionState("live", number, price, maximum, leader_id, leader_min, count, ends_at_ms, extensions)
 
 
-def _contest(terms: Terms, state: AuctionState, bidder: UUID, amount: int) -> tuple[int, UUID, int]:
+def _contest(terms: SaleTerms, state: AuctionState, bidder: UUID, amount: int) -> tuple[int, UUID, int]:
     """Return price, leader and the leader's minimum after a bid that may be placed."""
     leader_id, leader_min = state.leader_id, state.leader_max
     if leader_id is None:
@@ -77,6 +79,6 @@ def _contest(terms: Terms, state: AuctionState, bidder: UUID, amount: int) -> tu
     return price, leader_id, leader_min
 
 
-def _one_step_below(terms: Terms, price: int) -> int:
+def _one_step_below(terms: SaleTerms, price: int) -> int:
     """Return the most a new bidder may ask for at this price; 0 when nobody can ask for less."""
     return max(0, price - terms.steps.at(price))

@@ -2,8 +2,8 @@
 
 First price: the winners pay the lowest winning bid, a single winner the own. Second price: they pay the highest bid
 that got nothing, at least the reserve (the starting price where there is none). Of equal bids the one that was
-committed to first wins; a bidder's latest bid is the one that counts, with its own place in that order; bids below the
-reserve do not count. Source: FEATURES section 3, rule 6; uniform price for several units.
+committed to first wins; a bidder's latest bid counts, with its own position in that order; bids below the
+reserve do not count.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from handlers.auctions.formats.units_rules import allot, rank
-from handlers.auctions.rules import AuctionState, Place, Terms, check_bidder
+from handlers.auctions.rules import AuctionState, SaleTerms, UnitAllocation, check_bidder
 from protocols.auctions.refusals import BidTooLow
 
 OPENINGS_CHUNK = 200
@@ -30,7 +30,7 @@ class OpenedBid(Struct, frozen=True, gc=False):
 
 
 def seal(
-    terms: Terms, state: AuctionState, bidder: UUID, amount: int, at_ms: int, *, replaces: bool
+    terms: SaleTerms, state: AuctionState, bidder: UUID, amount: int, at_ms: int, *, replaces: bool
 ) -> AuctionState:
     """Return the auction after a closed bid: nothing changes but the count.
 
@@ -43,33 +43,33 @@ def seal(
     return replace(state, event_number=state.event_number + 1, bid_count=count)
 
 
-def open_bids(terms: Terms, state: AuctionState, bids: Sequence[OpenedBid]) -> AuctionState:
+def open_bids(terms: SaleTerms, state: AuctionState, bids: Sequence[OpenedBid]) -> AuctionState:
     """Return the closed auction: sold to the highest of the standing bids, or unsold below the reserve.
 
     Takes one number for every chunk of opened bids, then one for the close.
     """
     number = state.event_number + count_chunks(len(bids)) + 1
     least = terms.starting_price if terms.reserve_price is None else terms.reserve_price
-    good = [Place(b.bidder_id, b.amount, b.quantity, 0, b.number) for b in bids if b.amount >= least]
+    good = [UnitAllocation(b.bidder_id, b.amount, b.quantity, 0, b.number) for b in bids if b.amount >= least]
     ranking = sorted(good, key=rank)
-    places = allot(ranking, terms.quantity)
-    if not places:
+    allocations = allot(ranking, terms.quantity)
+    if not allocations:
         return replace(state, status="unsold", event_number=number)
-    last = places[-1]
+    last = allocations[-1]
     short = last.units < last.quantity  # then the best unit that nobody gets is one of its own
     if terms.format == "sealed_first_price" or short:
         price = last.amount
     else:
-        price = ranking[len(places)].amount if len(places) < len(ranking) else least
+        price = ranking[len(allocations)].amount if len(allocations) < len(ranking) else least
     return replace(
         state,
         status="sold",
         event_number=number,
         price=price,
         minimum_bid=price,
-        leader_id=places[0].bidder_id,
-        leader_max=places[0].amount,
-        places=places if terms.quantity > 1 else (),
+        leader_id=allocations[0].bidder_id,
+        leader_max=allocations[0].amount,
+        allocations=allocations if terms.quantity > 1 else (),
     )
 
 

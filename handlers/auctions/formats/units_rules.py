@@ -11,9 +11,9 @@ from uuid import UUID
 
 from handlers.auctions.rules import (
     AuctionState,
-    Place,
+    SaleTerms,
     StandingBid,
-    Terms,
+    UnitAllocation,
     check_bidder,
     one_step_above,
     soft_close,
@@ -23,8 +23,8 @@ from protocols.auctions.refusals import UnitsReduced
 from protocols.values import AMOUNT_MAX
 
 
-def judge_bid(
-    terms: Terms, state: AuctionState, bidder: UUID, amount: int, at_ms: int, quantity: int
+def apply_bid(
+    terms: SaleTerms, state: AuctionState, bidder: UUID, amount: int, at_ms: int, quantity: int
 ) -> AuctionState:
     """Return the auction after a bid of this amount for each of so many units, received at this instant.
 
@@ -32,17 +32,17 @@ def judge_bid(
     Raises: AuctionNotLive, OwnAuction, UnitsReduced, BidTooLow (carries the bidder's own `minimum_bid`).
     """
     check_bidder(terms, state, bidder, at_ms)
-    own = next((place for place in state.places if place.bidder_id == bidder), None)
+    own = next((allocation for allocation in state.allocations if allocation.bidder_id == bidder), None)
     if own is not None and quantity < own.quantity:
         raise UnitsReduced(f"You have bid for {own.quantity}; bid for at least as many")
     minimum = state.minimum_bid if own is None else own.amount + 1
     if amount < minimum:
         raise too_low(minimum)
-    if state.price == AMOUNT_MAX and _is_full(terms, state.places):
+    if state.price == AMOUNT_MAX and _is_full(terms, state.allocations):
         raise too_low(AMOUNT_MAX + 1)
     ends_at_ms, extensions = soft_close(terms, state, at_ms)
-    others = [place for place in state.places if place.bidder_id != bidder]
-    new = Place(bidder, amount, quantity, 0, state.event_number + 1)
+    others = [allocation for allocation in state.allocations if allocation.bidder_id != bidder]
+    new = UnitAllocation(bidder, amount, quantity, 0, state.event_number + 1)
     return _settle(
         terms,
         allot(sorted([*others, new], key=rank), terms.quantity),
@@ -52,42 +52,46 @@ def judge_bid(
     )
 
 
-def retract(terms: Terms, state: AuctionState, remaining: Iterable[StandingBid], count: int) -> AuctionState:
+def retract(
+    terms: SaleTerms, state: AuctionState, remaining: Iterable[StandingBid], count: int
+) -> AuctionState:
     """Return the auction after a retraction that left `count` bids; `remaining` has the best last bids of bidders."""
-    ranking = sorted((Place(b.bidder_id, b.amount, b.quantity, 0, b.number) for b in remaining), key=rank)
+    ranking = sorted(
+        (UnitAllocation(b.bidder_id, b.amount, b.quantity, 0, b.number) for b in remaining), key=rank
+    )
     end = (state.ends_at_ms, state.extensions)
     return _settle(terms, allot(ranking, terms.quantity), state.event_number + 1, count, end)
 
 
-def rank(place: Place) -> tuple[int, int]:
+def rank(allocation: UnitAllocation) -> tuple[int, int]:
     """Return the order in which bids are served: the highest first, of equal ones the earlier."""
-    return -place.amount, place.number
+    return -allocation.amount, allocation.number
 
 
-def allot(ranking: Sequence[Place], quantity: int) -> tuple[Place, ...]:
+def allot(ranking: Sequence[UnitAllocation], quantity: int) -> tuple[UnitAllocation, ...]:
     """Return the bids that get units, served in this order from so many."""
     served, left = [], quantity
     for bid in ranking:
         if not left:
             break
         units = min(bid.quantity, left)
-        served.append(Place(bid.bidder_id, bid.amount, bid.quantity, units, bid.number))
+        served.append(UnitAllocation(bid.bidder_id, bid.amount, bid.quantity, units, bid.number))
         left -= units
     return tuple(served)
 
 
 def _settle(
-    terms: Terms, places: tuple[Place, ...], number: int, count: int, end: tuple[int, int]
+    terms: SaleTerms, allocations: tuple[UnitAllocation, ...], number: int, count: int, end: tuple[int, int]
 ) -> AuctionState:
-    """Return the live state with these places; `end` is instant and count of extensions."""
+    """Return the live state with these allocations; `end` is instant and count of extensions."""
     price = minimum = terms.starting_price
-    if _is_full(terms, places):
-        price = places[-1].amount
+    if _is_full(terms, allocations):
+        price = allocations[-1].amount
         minimum = one_step_above(terms, price)
-    leader_id, leader_max = (places[0].bidder_id, places[0].amount) if places else (None, 0)
-    return AuctionState("live", number, price, minimum, leader_id, leader_max, count, *end, places)
+    leader_id, leader_max = (allocations[0].bidder_id, allocations[0].amount) if allocations else (None, 0)
+    return AuctionState("live", number, price, minimum, leader_id, leader_max, count, *end, allocations)
 
 
-def _is_full(terms: Terms, places: Sequence[Place]) -> bool:
+def _is_full(terms: SaleTerms, allocations: Sequence[UnitAllocation]) -> bool:
     """Return whether every unit has somebody who gets it."""
-    return sum(place.units for place in places) == terms.quantity
+    return sum(allocation.units for allocation in allocations) == terms.quantity

@@ -2,9 +2,9 @@
 
 from uuid import UUID
 
-from handlers.auctions.guards.blocks import show_block
+from handlers.auctions.guards.block_views import to_block
 from handlers.auctions.increments import refuse
-from handlers.auctions.locking import hold, read_lot
+from handlers.auctions.locking import lock_auctions, read_auction_terms
 from handlers.contract import Caller, Event, Outcome, Stores
 from protocols.auctions.guards import BidderBlocked, BidderNotFound, BlockBidder, TooManyBlocks
 from protocols.errors import NotAllowed
@@ -29,7 +29,7 @@ async def block_bidder(command: BlockBidder, caller: Caller, stores: Stores, now
     await guards_postgres.lock_seller(stores.db, caller.id)
     known = await guards_postgres.read_block(stores.db, caller.id, bidder_id, seen[0])
     if known is not None:
-        return Outcome(show_block(known))
+        return Outcome(to_block(known))
     if await guards_postgres.count_blocks(stores.db, caller.id) >= BLOCKS_MAX:
         raise TooManyBlocks
     block_id = new_id()
@@ -37,12 +37,14 @@ async def block_bidder(command: BlockBidder, caller: Caller, stores: Stores, now
         stores.db, (block_id, caller.id, bidder_id, *seen, command.reason, now_ms)
     )
     unmarked = await guards_postgres.find_open_unmarked(stores.db, caller.id)
-    marked = [i for i, held in (await hold(stores.db, unmarked)).items() if not held.has_blocks]
+    marked = [
+        i for i, auction in (await lock_auctions(stores.db, unmarked)).items() if not auction.has_blocks
+    ]
     await guards_postgres.mark_blocks(stores.db, marked)
     row = await guards_postgres.read_block(stores.db, caller.id, bidder_id, seen[0])
     assert row is not None, "this transaction wrote it"
-    event = Event(personal_channel(caller.id), "bidder_blocked", BidderBlocked(block_id))
-    return Outcome(show_block(row), [event])
+    event = Event(personal_channel(caller.id), "bidder_blocked", BidderBlocked(block_id=block_id))
+    return Outcome(to_block(row), [event])
 
 
 async def _find_bidder(command: BlockBidder, caller: Caller, stores: Stores) -> UUID:
@@ -53,10 +55,10 @@ async def _find_bidder(command: BlockBidder, caller: Caller, stores: Stores) -> 
         return command.bidder_id
     if command.auction_id is None or command.bidder is None:
         raise refuse("bidder_id", "Name a user, or an auction of yours and the bidder's mask in it")
-    lot = await read_lot(stores.db, command.auction_id)
-    if lot.terms.seller_id != caller.id:
+    terms = await read_auction_terms(stores.db, command.auction_id)
+    if terms.sale.seller_id != caller.id:
         raise NotAllowed("Only its seller can block a bidder of an auction")
-    for bidder_id in await guards_postgres.find_auction_bidders(stores.db, lot.auction_id):
-        if lot.mask(bidder_id) == command.bidder:
+    for bidder_id in await guards_postgres.find_auction_bidders(stores.db, terms.auction_id):
+        if terms.mask(bidder_id) == command.bidder:
             return bidder_id
     raise BidderNotFound("Nobody with this mask has bid in this auction")

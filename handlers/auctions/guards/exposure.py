@@ -1,13 +1,13 @@
 """What bidders lead with in guarded auctions and what they may: rows locked, checked, followed through a transaction.
 
-Lock order: auctions by id, then exposures by user and currency. `save` in lots.py writes the change of every state.
+Lock order: auctions by id, then exposures by user and currency. `save_auctions` writes the change of every state.
 """
 
 from collections.abc import Iterable
 from uuid import UUID
 
-from handlers.auctions.guard_rules import check_cover, default_limit, exposed, held_of
-from handlers.auctions.locking import Lot
+from handlers.auctions.guard_rules import check_cover, default_limit, exposure_in, exposures_of
+from handlers.auctions.locking import AuctionTerms
 from handlers.auctions.rules import AuctionState
 from protocols.auctions.guards import Exposure
 from protocols.currencies import EXPONENTS
@@ -20,16 +20,24 @@ def limit_of(own_limit: int | None, currency: str) -> int:
     return default_limit(EXPONENTS[currency]) if own_limit is None else own_limit
 
 
-def show_exposure(user_id: UUID, currency: str, own_limit: int | None, used: int) -> Exposure:
+def to_exposure(user_id: UUID, currency: str, own_limit: int | None, used: int) -> Exposure:
     """Return an exposure as its user sees it."""
     limit = limit_of(own_limit, currency)
-    return Exposure(user_id, currency, limit, used, max(0, limit - used), own_limit is None)
+    return Exposure(
+        user_id=user_id,
+        currency=currency,
+        limit=limit,
+        used=used,
+        free=max(0, limit - used),
+        is_default=own_limit is None,
+    )
 
 
 async def read_own_exposure(db: Connection, user_id: UUID, currency: str) -> Exposure:
     """Return a user's exposure as of now. Cost: one round trip, no lock."""
     row = await read_exposure(db, user_id, currency)
-    return show_exposure(user_id, currency, *((None, 0) if row is None else row))
+    own_limit, used = (None, 0) if row is None else (row.limit_minor, row.used)
+    return to_exposure(user_id, currency, own_limit, used)
 
 
 class Exposures:
@@ -40,25 +48,25 @@ class Exposures:
         self._limits = limits
         self._used = used
 
-    def check(self, lot: Lot, state: AuctionState, bidder: UUID, amount: int) -> None:
+    def check(self, terms: AuctionTerms, state: AuctionState, bidder: UUID, amount: int) -> None:
         """Let an amount pass that the bidder has free for this auction. Raises ExposureExceeded."""
-        pair = (bidder, lot.currency)
-        check_cover(self._limits[pair], self._used[pair], held_of(state, bidder), amount)
+        pair = (bidder, terms.currency)
+        check_cover(self._limits[pair], self._used[pair], exposure_in(state, bidder), amount)
 
-    def cover(self, lot: Lot, state: AuctionState, bidder: UUID) -> int:
+    def cover(self, terms: AuctionTerms, state: AuctionState, bidder: UUID) -> int:
         """Return how much the bidder may have in this auction, what it holds already included; negative is nothing."""
-        pair = (bidder, lot.currency)
-        return self._limits[pair] - self._used[pair] + held_of(state, bidder)
+        pair = (bidder, terms.currency)
+        return self._limits[pair] - self._used[pair] + exposure_in(state, bidder)
 
-    def follow(self, lot: Lot, before: AuctionState, after: AuctionState) -> None:
+    def follow(self, terms: AuctionTerms, before: AuctionState, after: AuctionState) -> None:
         """Note what a change of an auction releases and takes."""
         for state, sign in ((before, -1), (after, 1)):
-            for bidder, amount in exposed(lot.terms, state).items():
-                self._used[bidder, lot.currency] += sign * amount
+            for bidder, amount in exposures_of(terms.sale, state).items():
+                self._used[bidder, terms.currency] += sign * amount
 
 
-async def lock_cover(db: Connection, pairs: Iterable[Pair]) -> Exposures:
+async def lock_exposures_of(db: Connection, pairs: Iterable[Pair]) -> Exposures:
     """Lock what these users lead with. Cost: one round trip, two when one of them is new."""
     rows = await lock_exposures(db, pairs)
-    limits = {(row[0], row[1]): limit_of(row[2], row[1]) for row in rows}
-    return Exposures(limits, {(row[0], row[1]): row[3] for row in rows})
+    limits = {(row.user_id, row.currency): limit_of(row.limit_minor, row.currency) for row in rows}
+    return Exposures(limits, {(row.user_id, row.currency): row.used for row in rows})

@@ -5,21 +5,21 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from handlers.auctions.guards.approvals import read_own_picky_lot, show_approval
+from handlers.auctions.guards.approvals import read_own_approval_terms, to_approval
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auctions.guards import BidderList, ListBidders
 from protocols.cursors import read_cursor, write_cursor
 from storage.auctions import guards_postgres
 
 
-class _Place(Struct, array_like=True, frozen=True):
+class _Cursor(Struct, array_like=True, frozen=True):
     """When the last bidder of a page asked, and who it was."""
 
     requested_at_ms: Annotated[int, Meta(ge=0, le=2**53)]
     bidder_id: UUID
 
 
-_FIRST = _Place(0, UUID(int=0))
+_FIRST = _Cursor(0, UUID(int=0))
 
 
 async def list_bidders(
@@ -29,8 +29,8 @@ async def list_bidders(
     now_ms: int,  # noqa: ARG001 - as of now
 ) -> Outcome:
     """Return a page for the seller. Raises AuctionNotFound, NotAllowed, ApprovalNotNeeded, InvalidInput."""
-    lot = await read_own_picky_lot(stores, command.auction_id, caller.id)
-    after = read_cursor(command.cursor, _Place, _FIRST)
+    terms = await read_own_approval_terms(stores, command.auction_id, caller.id)
+    after = read_cursor(command.cursor, _Cursor, _FIRST)
     rows = await guards_postgres.list_bidders(
         stores.db,
         command.auction_id,
@@ -40,5 +40,5 @@ async def list_bidders(
     )
     page = rows[: command.limit]
     more = len(rows) > command.limit
-    next_cursor = write_cursor(_Place(page[-1]["requested_at_ms"], page[-1]["bidder_id"])) if more else None
-    return Outcome(BidderList([show_approval(lot, row) for row in page], next_cursor))
+    next_cursor = write_cursor(_Cursor(page[-1].requested_at_ms, page[-1].bidder_id)) if more else None
+    return Outcome(BidderList(items=[to_approval(terms, row) for row in page], next_cursor=next_cursor))

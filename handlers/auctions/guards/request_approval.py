@@ -2,7 +2,7 @@
 
 from handlers.auctions.guard_rules import OPEN, check_standing
 from handlers.auctions.guards.approvals import read_approval
-from handlers.auctions.locking import read_lot
+from handlers.auctions.locking import read_auction_terms
 from handlers.contract import Caller, Event, Outcome, Stores
 from protocols.auctions.guards import ApprovalNotNeeded, ApprovalRequested, RequestApproval
 from protocols.auctions.refusals import AuctionNotLive, OwnAuction
@@ -16,18 +16,18 @@ async def request_approval(command: RequestApproval, caller: Caller, stores: Sto
 
     Raises: AuctionNotFound, OwnAuction, ApprovalNotNeeded, AuctionNotLive, BidderIsBlocked.
     """
-    lot = await read_lot(stores.db, command.auction_id)
-    seller_id = lot.terms.seller_id
+    terms = await read_auction_terms(stores.db, command.auction_id)
+    seller_id = terms.sale.seller_id
     if seller_id == caller.id:
         raise OwnAuction
-    if not lot.terms.needs_approval:
+    if not terms.sale.needs_approval:
         raise ApprovalNotNeeded
-    if (await read_statuses(stores.db, [lot.auction_id]))[lot.auction_id] not in OPEN:
+    if (await read_statuses(stores.db, [terms.auction_id]))[terms.auction_id] not in OPEN:
         raise AuctionNotLive("The auction is over")
-    ((_, _, status, blocked),) = await find_standings(stores.db, [(lot.auction_id, seller_id, caller.id)])
-    check_standing(needs_approval=False, status=status, blocked=blocked)
+    (standing,) = await find_standings(stores.db, [(terms.auction_id, seller_id, caller.id)])
+    check_standing(needs_approval=False, status=standing.status, blocked=standing.blocked)
     events = []
-    if await insert_request(stores.db, lot.auction_id, caller.id, command.message, now_ms):
-        asked = ApprovalRequested(lot.auction_id, caller.id, command.message)
+    if await insert_request(stores.db, terms.auction_id, caller.id, command.message, now_ms):
+        asked = ApprovalRequested(auction_id=terms.auction_id, bidder_id=caller.id, message=command.message)
         events.append(Event(personal_channel(seller_id), "approval_requested", asked))
-    return Outcome(await read_approval(stores, lot, caller.id), events)
+    return Outcome(await read_approval(stores, terms, caller.id), events)

@@ -1,6 +1,6 @@
 """Give a user another exposure limit. Rules: guard_rules.py."""
 
-from handlers.auctions.guards.exposure import show_exposure
+from handlers.auctions.guards.exposure import to_exposure
 from handlers.auctions.increments import UNKNOWN_CURRENCY, refuse
 from handlers.contract import Caller, Event, Outcome, Stores
 from protocols.auctions.guards import ExposureLimitChanged, SetExposureLimit
@@ -25,7 +25,9 @@ async def set_exposure_limit(
     row = await exposures_postgres.set_exposure_limit(
         stores.db, command.user_id, command.currency, command.limit
     )
-    shown = show_exposure(command.user_id, command.currency, *row)
-    told = ExposureLimitChanged(shown.currency, shown.limit, shown.used, shown.free)
-    event = Event(personal_channel(command.user_id), "exposure_limit_changed", told)
-    return Outcome(shown, [event])
+    exposure = to_exposure(command.user_id, command.currency, row.limit_minor, row.used)
+    changed = ExposureLimitChanged(
+        currency=exposure.currency, limit=exposure.limit, used=exposure.used, free=exposure.free
+    )
+    event = Event(personal_channel(command.user_id), "exposure_limit_changed", changed)
+    return Outcome(exposure, [event])

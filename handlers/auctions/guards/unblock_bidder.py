@@ -1,6 +1,6 @@
 """Let somebody bid in own auctions again."""
 
-from handlers.auctions.guards.blocks import show_block
+from handlers.auctions.guards.block_views import to_block
 from handlers.contract import Caller, Event, Outcome, Stores
 from protocols.auctions.guards import BidderUnblocked, BlockNotFound, UnblockBidder
 from protocols.topics import personal_channel
@@ -18,5 +18,5 @@ async def unblock_bidder(
     row = await delete_block(stores.db, command.block_id, caller.id)
     if row is None:
         raise BlockNotFound
-    event = Event(personal_channel(caller.id), "bidder_unblocked", BidderUnblocked(command.block_id))
-    return Outcome(show_block(row), [event])
+    event = Event(personal_channel(caller.id), "bidder_unblocked", BidderUnblocked(block_id=command.block_id))
+    return Outcome(to_block(row), [event])

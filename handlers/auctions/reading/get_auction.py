@@ -1,12 +1,12 @@
 """Read one auction, with the position to subscribe from."""
 
-from handlers.auctions.rules import Place
+from handlers.auctions.rules import UnitAllocation
 from handlers.auctions.views import to_auction
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auctions.commands import GetAuction
 from protocols.auctions.refusals import AuctionNotFound
+from storage.auctions.allocations_postgres import read_allocations
 from storage.auctions.auctions_postgres import read_auction
-from storage.auctions.places_postgres import read_places
 
 
 async def get_auction(command: GetAuction, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
@@ -15,7 +15,7 @@ async def get_auction(command: GetAuction, caller: Caller, stores: Stores, now_m
     if row is None:
         raise AuctionNotFound
     own = None
-    if row["quantity"] > 1 and caller.user_id is not None:
-        places = (await read_places(stores.db, [command.auction_id])).get(command.auction_id, [])
-        own = next((Place(*place) for place in places if place[0] == caller.user_id), None)
+    if row.quantity > 1 and caller.user_id is not None:
+        allocations = (await read_allocations(stores.db, [command.auction_id])).get(command.auction_id, [])
+        own = next((UnitAllocation(*one) for one in allocations if one[0] == caller.user_id), None)
     return Outcome(to_auction(row, caller, stores.epoch, now_ms, own))

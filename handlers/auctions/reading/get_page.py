@@ -7,17 +7,16 @@ import msgspec
 from msgspec import Struct
 
 from handlers.auctions.locking import mask_bidder
-from handlers.auctions.rules import Place
+from handlers.auctions.rules import UnitAllocation
 from handlers.auctions.views import to_auction
-from handlers.auctions.watching.viewers import count_onlookers
+from handlers.auctions.watching.viewers import read_viewer_count
 from handlers.auctions.watching.watch_list import state_of
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auctions.commands import Auction, BidRecord
 from protocols.auctions.pages import AuctionPage, GetPage, PageListing, PageSeller, You
 from protocols.auctions.refusals import AuctionNotFound
 from protocols.values import to_json, to_timestamp
-from storage.auctions.auctions_postgres import Row
-from storage.auctions.page_postgres import read_page
+from storage.auctions.page_postgres import PageRow, read_page
 
 BIDS_SHOWN = 10
 """Newest bids on a page; `list_bids` has the others."""
@@ -48,15 +47,12 @@ async def get_page(command: GetPage, caller: Caller, stores: Stores, now_ms: int
     row = await read_page(stores.db, command.auction_id, caller.user_id, BIDS_SHOWN)
     if row is None:
         raise AuctionNotFound
-    own = None
-    if row["place_units"] is not None and caller.user_id is not None:
-        own = Place(caller.user_id, row["place_amount"], row["place_quantity"], row["place_units"], 0)
-    auction = to_auction(row, caller, stores.epoch, now_ms, own)
-    listing = _show_listing(row)
-    seller = PageSeller(row["seller_id"], row["display_name"] or "", _since(row))
-    bids = [_show_bid(bid, row) for bid in _read_bids(row["bids"])]
-    you = _show_you(row, caller, auction)
-    version = _digest(auction.version, row["listing_version"], row["display_name"], row["watchers"], you)
+    auction = to_auction(row, caller, stores.epoch, now_ms, _own_allocation(row, caller))
+    listing = _to_listing(row)
+    seller = PageSeller(id=row.seller_id, display_name=row.display_name or "", since=_since(row))
+    bids = [_to_bid(bid, row) for bid in _read_bids(row.bids)]
+    you = _to_you(row, caller, auction)
+    version = _digest(auction.version, row.listing_version, row.display_name, row.watchers, you)
     page = AuctionPage(
         auction=auction,
         listing=listing,
@@ -66,54 +62,69 @@ async def get_page(command: GetPage, caller: Caller, stores: Stores, now_ms: int
         server_time=auction.server_time,
         position=auction.position,
         version=version,
-        watching_now=await count_onlookers(stores, command.auction_id, now_ms),
+        watching_now=await read_viewer_count(stores, command.auction_id, now_ms),
     )
     return Outcome(page)
 
 
-def _since(row: Row) -> str | None:
-    since_ms = row["seller_since_ms"]
-    return None if since_ms is None else to_timestamp(since_ms)
-
-
-def _show_listing(row: Row) -> PageListing:
-    return PageListing(
-        id=row["listing_id"],
-        title=row["title"],
-        description=row["description"],
-        category=row["category"],
-        condition=row["condition"],
-        weight_g=row["weight_g"],
-        volume_cm3=row["volume_cm3"],
-        attributes=msgspec.json.decode(row["attributes"]),
-        version=row["listing_version"],
+def _own_allocation(row: PageRow, caller: Caller) -> UnitAllocation | None:
+    """Return what the caller gets of several units."""
+    if caller.user_id is None or row.allocated_units is None:
+        return None
+    assert row.allocated_amount is not None
+    assert row.allocated_quantity is not None, "columns of one row"
+    return UnitAllocation(
+        bidder_id=caller.user_id,
+        amount=row.allocated_amount,
+        quantity=row.allocated_quantity,
+        units=row.allocated_units,
+        number=0,
     )
 
 
-def _show_bid(bid: _Bid, row: Row) -> BidRecord:
+def _since(row: PageRow) -> str | None:
+    since_ms = row.seller_since_ms
+    return None if since_ms is None else to_timestamp(since_ms)
+
+
+def _to_listing(row: PageRow) -> PageListing:
+    return PageListing(
+        id=row.listing_id,
+        title=row.title,
+        description=row.description,
+        category=row.category,
+        condition=row.condition,
+        weight_g=row.weight_g,
+        volume_cm3=row.volume_cm3,
+        attributes=msgspec.json.decode(row.attributes),
+        version=row.listing_version,
+    )
+
+
+def _to_bid(bid: _Bid, row: PageRow) -> BidRecord:
     return BidRecord(
         bid_id=bid.bid_id,
         offset=bid.number,
-        bidder=mask_bidder(row["mask_salt"], bid.bidder_id),
+        bidder=mask_bidder(row.mask_salt, bid.bidder_id),
         price=bid.price,
         at=to_timestamp(bid.at_ms),
         retracted=bid.is_gone,
         your_maximum=bid.own_amount,
         commitment=bid.commitment,
-        quantity=bid.quantity if row["quantity"] > 1 else None,
+        quantity=bid.quantity if row.quantity > 1 else None,
     )
 
 
-def _show_you(row: Row, caller: Caller, auction: Auction) -> You | None:
+def _to_you(row: PageRow, caller: Caller, auction: Auction) -> You | None:
     if caller.user_id is None:
         return None
-    state = state_of(caller.user_id, row, has_bid=row["has_bid"], has_units=row["place_units"] is not None)
+    state = state_of(caller.user_id, row, has_bid=row.has_bid, has_units=row.allocated_units is not None)
     return You(
         state=state,
         maximum=auction.your_maximum if state == "leading" else None,
-        is_seller=row["seller_id"] == caller.user_id,
-        watching=row["watching"],
-        remind_before_s=row["remind_before_s"] if row["watching"] else [],
+        is_seller=row.seller_id == caller.user_id,
+        watching=row.watching,
+        remind_before_s=(row.remind_before_s or []) if row.watching else [],
     )
 
 

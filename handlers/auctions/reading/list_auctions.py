@@ -16,7 +16,7 @@ from storage.auctions.auctions_postgres import AuctionFilter
 from storage.listings.lookups import read_category_branch
 
 
-class _Place(Struct, array_like=True, frozen=True):
+class _Cursor(Struct, array_like=True, frozen=True):
     """The end and id of the last auction of a page."""
 
     ends_at_ms: Annotated[int, Meta(ge=0, le=2**53)]
@@ -27,7 +27,7 @@ _FILTERS = ("category", "format", "currency", "min_price", "max_price", "ends_wi
 
 _NO_LIMIT = 2**53
 
-_FIRST = _Place(0, UUID(int=0))
+_FIRST = _Cursor(0, UUID(int=0))
 
 
 async def list_auctions(
@@ -40,7 +40,7 @@ async def list_auctions(
 
     Raises: InvalidInput, CategoryNotFound.
     """
-    after = read_cursor(command.cursor, _Place, _FIRST)
+    after = read_cursor(command.cursor, _Cursor, _FIRST)
     place, limit = (after.ends_at_ms, after.auction_id), command.limit + 1
     if any(getattr(command, name) not in {None, ""} for name in _FILTERS):
         rows = await auctions_postgres.list_filtered(
@@ -50,8 +50,8 @@ async def list_auctions(
         rows = await auctions_postgres.list_auctions(stores.db, place, limit, command.status, command.seller)
     page = rows[: command.limit]
     more = len(rows) > command.limit
-    next_cursor = write_cursor(_Place(page[-1]["ends_at_ms"], page[-1]["auction_id"])) if more else None
-    return Outcome(AuctionList([to_listed(row, now_ms) for row in page], next_cursor))
+    next_cursor = write_cursor(_Cursor(page[-1].ends_at_ms, page[-1].auction_id)) if more else None
+    return Outcome(AuctionList(items=[to_listed(row, now_ms) for row in page], next_cursor=next_cursor))
 
 
 async def _read_filter(command: ListAuctions, stores: Stores, now_ms: int) -> AuctionFilter:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from handlers.auctions.locking import Lot, read_lot
+from handlers.auctions.locking import AuctionTerms, read_auction_terms
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auctions.commands import BidList, BidRecord, ListBids
 from protocols.cursors import read_cursor, write_cursor
@@ -13,13 +13,13 @@ from storage.auctions import bids_postgres
 from storage.auctions.sealed_postgres import list_sealed_bids
 
 
-class _Place(Struct, array_like=True, frozen=True):
+class _Cursor(Struct, array_like=True, frozen=True):
     """The number of the last bid of a page."""
 
     number: Annotated[int, Meta(ge=0, le=2**53)]
 
 
-_NEWEST = _Place(2**53)
+_NEWEST = _Cursor(2**53)
 
 
 async def list_bids(
@@ -29,42 +29,42 @@ async def list_bids(
     now_ms: int,  # noqa: ARG001 - bids do not age
 ) -> Outcome:
     """Return a page of masked bids; maxima are the caller's own or none. Raises AuctionNotFound, InvalidInput."""
-    lot = await read_lot(stores.db, command.auction_id)
-    before = read_cursor(command.cursor, _Place, _NEWEST)
-    if lot.rules.way == "sealed":
-        return await _list_sealed(command, lot, stores, before.number)
+    terms = await read_auction_terms(stores.db, command.auction_id)
+    before = read_cursor(command.cursor, _Cursor, _NEWEST)
+    if terms.rules.bid_mechanism == "sealed":
+        return await _list_sealed(command, terms, stores, before.number)
     rows = await bids_postgres.list_bids(stores.db, command.auction_id, before.number, command.limit + 1)
     page = rows[: command.limit]
     items = [
         BidRecord(
-            bid_id=row["bid_id"],
-            offset=row["number"],
-            bidder=lot.mask(row["bidder_id"]),
-            price=row["price"],
-            at=to_timestamp(row["at_ms"]),
-            retracted=row["retracted"],
-            your_maximum=row["amount"] if row["bidder_id"] == caller.user_id else None,
-            quantity=row["quantity"] if lot.terms.quantity > 1 else None,
+            bid_id=row.bid_id,
+            offset=row.number,
+            bidder=terms.mask(row.bidder_id),
+            price=row.price,
+            at=to_timestamp(row.at_ms),
+            retracted=row.retracted,
+            your_maximum=row.amount if row.bidder_id == caller.user_id else None,
+            quantity=row.quantity if terms.sale.quantity > 1 else None,
         )
         for row in page
     ]
     return _answer(items, more=len(rows) > command.limit)
 
 
-async def _list_sealed(command: ListBids, lot: Lot, stores: Stores, before: int) -> Outcome:
+async def _list_sealed(command: ListBids, terms: AuctionTerms, stores: Stores, before: int) -> Outcome:
     """Return a page of commitments, with amounts once they are opened."""
     rows = await list_sealed_bids(stores.db, command.auction_id, before, command.limit + 1)
     items = [
         BidRecord(
-            bid_id=row["bid_id"],
-            offset=row["number"],
-            bidder=lot.mask(row["bidder_id"]),
-            price=row["amount"] or lot.terms.starting_price,
-            at=to_timestamp(row["at_ms"]),
-            retracted=row["replaced"],
+            bid_id=row.bid_id,
+            offset=row.number,
+            bidder=terms.mask(row.bidder_id),
+            price=row.amount or terms.sale.starting_price,
+            at=to_timestamp(row.at_ms),
+            retracted=row.replaced,
             your_maximum=None,
-            commitment=row["commitment"].hex(),
-            quantity=row["quantity"] if lot.terms.quantity > 1 else None,
+            commitment=row.commitment.hex(),
+            quantity=row.quantity if terms.sale.quantity > 1 else None,
         )
         for row in rows[: command.limit]
     ]
@@ -72,4 +72,6 @@ async def _list_sealed(command: ListBids, lot: Lot, stores: Stores, before: int)
 
 
 def _answer(items: list[BidRecord], *, more: bool) -> Outcome:
-    return Outcome(BidList(items, write_cursor(_Place(items[-1].offset)) if more else None))
+    return Outcome(
+        BidList(items=items, next_cursor=write_cursor(_Cursor(items[-1].offset)) if more else None)
+    )

@@ -1,21 +1,23 @@
-"""Buy at the price of a second-chance offer. Rules: second_chance_rules.py; of one piece, one accept wins."""
+"""Buy at the price of a second-chance offer. Rules: second_chances/rules.py."""
 
-from handlers.auctions.guards.exposure import lock_cover
-from handlers.auctions.locking import Held
-from handlers.auctions.sales import tell_moved
+from handlers.auctions.guards.exposure import lock_exposures_of
+from handlers.auctions.locking import LockedAuction
+from handlers.auctions.sales import add_movements
 from handlers.auctions.second_chances.offers import (
-    count_pieces,
+    count_offerable,
     end_offers,
-    hold_offer,
+    lock_offer,
     read_ending,
     reread,
     to_offer,
 )
 from handlers.auctions.second_chances.rules import ANOTHER, Offer, check_open, superseded
-from handlers.contract import Caller, Outcome, Stores
+from handlers.contract import Caller, Fact, Outcome, Stores
+from protocols.auctions.facts import SecondChanceSold, Winner
 from protocols.auctions.second_chances import AcceptSecondChance, SecondChanceNotOpen
 from storage.auctions.lookups import read_open_auction
-from storage.listings.selling import PiecesMoved, lock_goods, sell_pieces
+from storage.auctions.second_chances_postgres import OfferRow
+from storage.listings.selling import MovedStock, lock_goods, sell_quantity
 
 
 async def accept_second_chance(
@@ -25,44 +27,62 @@ async def accept_second_chance(
 
     Raises: SecondChanceNotFound, SecondChanceNotOpen, ExposureExceeded.
     """
-    held, row, rows = await hold_offer(stores, command.offer_id, "bidder_id", caller)
+    auction, row, rows = await lock_offer(stores, command.offer_id, "bidder", caller)
     offer = to_offer(row)
     check_open(offer, now_ms)
-    gone = set(superseded(offer, [to_offer(one) for one in rows], await read_ending(stores, held)))
+    gone = set(superseded(offer, [to_offer(one) for one in rows], await read_ending(stores, auction)))
     sold = await (
-        _check_job(held, stores) if held.lot.rules.descending else _sell(held, offer, stores, now_ms)
+        _check_job(auction, stores)
+        if auction.terms.rules.descending
+        else _sell(auction, offer, stores, now_ms)
     )
-    if held.lot.terms.exposure_guard:
-        cover = await lock_cover(stores.db, [(caller.id, held.lot.currency)])
-        cover.check(held.lot, held.state, caller.id, row["price"] * offer.quantity)
-    lots = {held.lot.auction_id: held.lot}
+    if auction.terms.sale.exposure_guard:
+        cover = await lock_exposures_of(stores.db, [(caller.id, auction.terms.currency)])
+        cover.check(auction.terms, auction.state, caller.id, row.price * offer.quantity)
+    terms_by_id = {auction.terms.auction_id: auction.terms}
     events = [
-        *await end_offers(stores, lots, [row], "accepted", now_ms),
+        *await end_offers(stores, terms_by_id, [row], "accepted", now_ms),
         *await end_offers(
-            stores, lots, [one for one in rows if one["offer_id"] in gone], "withdrawn", now_ms
+            stores, terms_by_id, [one for one in rows if one.offer_id in gone], "withdrawn", now_ms
         ),
     ]
-    return tell_moved(Outcome(await reread(stores, held, command.offer_id, caller), events), sold)
+    reply = await reread(stores, auction, command.offer_id, caller)
+    return add_movements(Outcome(reply, events, facts=[_sold_fact(auction, row)]), sold)
 
 
-async def _sell(held: Held, offer: Offer, stores: Stores, now_ms: int) -> list[PiecesMoved]:
-    """Take the pieces off the listing, unless they are those that the auction took. Raises SecondChanceNotOpen."""
-    if held.state.status == "sold" and offer.piece != ANOTHER:
+def _sold_fact(auction: LockedAuction, row: OfferRow) -> Fact:
+    terms = auction.terms
+    winner = Winner(user_id=row.bidder_id, quantity=row.quantity, price_minor=row.price)
+    sold = SecondChanceSold(
+        auction_id=terms.auction_id,
+        listing_id=terms.listing_id,
+        seller_id=terms.sale.seller_id,
+        is_reverse=terms.rules.descending,
+        offer_id=row.offer_id,
+        currency=terms.currency,
+        winner=winner,
+    )
+    return Fact(terms.channel, sold)
+
+
+async def _sell(auction: LockedAuction, offer: Offer, stores: Stores, now_ms: int) -> list[MovedStock]:
+    """Take the quantity off the listing, unless the auction took it already. Raises SecondChanceNotOpen."""
+    if auction.state.status == "sold" and offer.piece != ANOTHER:
         return []
-    lot = held.lot
-    goods = await lock_goods(stores.db, lot.listing_id)
+    terms = auction.terms
+    goods = await lock_goods(stores.db, terms.listing_id)
     if goods is None or goods.status != "active":
         raise SecondChanceNotOpen("The listing is not for sale any more")
     if goods.saleable < offer.quantity:
         beside = "; the others are in another auction" if goods.auctioned else ""
         raise SecondChanceNotOpen(f"The listing has {goods.saleable} left to sell{beside}")
-    return [await sell_pieces(stores.db, goods, lot.auction_id, offer.quantity, now_ms)]
+    return [await sell_quantity(stores.db, goods, terms.auction_id, offer.quantity, now_ms)]
 
 
-async def _check_job(held: Held, stores: Stores) -> list[PiecesMoved]:
+async def _check_job(auction: LockedAuction, stores: Stores) -> list[MovedStock]:
     """Let a job be taken that is still wanted; nothing of the opener's is sold. Raises SecondChanceNotOpen."""
-    if await read_open_auction(stores.db, held.lot.listing_id) is not None:
+    if await read_open_auction(stores.db, auction.terms.listing_id) is not None:
         raise SecondChanceNotOpen("The job is in another auction")
-    if await count_pieces(stores, held.lot) < 1:
+    if await count_offerable(stores, auction.terms) < 1:
         raise SecondChanceNotOpen("The listing says that this is not wanted any more")
     return []

@@ -1,9 +1,10 @@
-"""What the second-chance commands share: an offer locked with its auction, as it is shown, and told."""
+"""What the second-chance commands share: an offer locked with its auction, the view of it, and its events."""
 
 from collections.abc import Iterable
+from typing import Literal
 from uuid import UUID
 
-from handlers.auctions.locking import Held, Lot, hold_one
+from handlers.auctions.locking import AuctionTerms, LockedAuction, lock_auction
 from handlers.auctions.second_chances.rules import ANOTHER, Ending, Offer
 from handlers.contract import Caller, Event, Stores
 from protocols.auctions.second_chances import (
@@ -15,108 +16,114 @@ from protocols.auctions.second_chances import (
 from protocols.topics import personal_channel
 from protocols.values import to_timestamp
 from storage.auctions import second_chances_postgres
-from storage.auctions.auctions_postgres import Row
+from storage.auctions.second_chances_postgres import OfferRow
 from storage.listings.selling import lock_goods
 from storage.platform.events_postgres import read_events
 
+Party = Literal["bidder", "seller"]
 
-def to_offer(row: Row) -> Offer:
+
+def to_offer(row: OfferRow) -> Offer:
     """Return a row as the rules take it."""
     return Offer(
-        row["offer_id"],
-        row["bidder_id"],
-        row["piece"],
-        row["status"],
-        row["expires_at_ms"],
-        row["quantity"],
+        row.offer_id,
+        row.bidder_id,
+        row.piece,
+        row.status,
+        row.expires_at_ms,
+        row.quantity,
     )
 
 
-async def read_ending(stores: Stores, held: Held) -> Ending:
+async def read_ending(stores: Stores, auction: LockedAuction) -> Ending:
     """Return how a locked auction ended; of one that has not, its newest event stands for the close."""
-    lot, state = held.lot, held.state
-    ((_, _, at_ms),) = await read_events(stores.db, lot.channel, state.event_number - 1, 1)
-    got = {place.bidder_id: place.units for place in state.places}
+    terms, state = auction.terms, auction.state
+    ((_, _, at_ms),) = await read_events(stores.db, terms.channel, state.event_number - 1, 1)
+    got = {allocation.bidder_id: allocation.units for allocation in state.allocations}
     if not got and state.leader_id is not None:
         got = {state.leader_id: 1}
-    return Ending(state.status, at_ms, lot.terms.quantity, got if state.status == "sold" else {})
+    return Ending(state.status, at_ms, terms.sale.quantity, got if state.status == "sold" else {})
 
 
-async def count_pieces(stores: Stores, lot: Lot) -> int:
-    """Return how many pieces of an auction's listing can be promised; 0 of an inactive one.
+async def count_offerable(stores: Stores, terms: AuctionTerms) -> int:
+    """Return the quantity of an auction's listing that can be promised; 0 of an inactive one.
 
     Of a listing that says what is wanted, 1. Cost: one round trip. Locks: the listing's row.
     """
-    goods = await lock_goods(stores.db, lot.listing_id)
+    goods = await lock_goods(stores.db, terms.listing_id)
     if goods is None or goods.status != "active":
         return 0
-    return 1 if lot.rules.descending else goods.saleable
+    return 1 if terms.rules.descending else goods.saleable
 
 
-def show_offer(lot: Lot, row: Row, caller: Caller) -> SecondChance:
+def to_second_chance(terms: AuctionTerms, row: OfferRow, caller: Caller) -> SecondChance:
     """Return an offer as one of its two parties sees it: the seller learns the price when it is accepted."""
-    accepted = row["status"] == "accepted"
+    accepted = row.status == "accepted"
     return SecondChance(
-        id=row["offer_id"],
-        auction_id=lot.auction_id,
-        listing_id=lot.listing_id,
-        status=row["status"],
-        bidder=lot.mask(row["bidder_id"]),
-        buyer_id=row["bidder_id"] if accepted else None,
-        price=row["price"] if accepted or row["bidder_id"] == caller.user_id else None,
-        currency=lot.currency,
-        quantity=row["quantity"],
-        another_piece=row["piece"] == ANOTHER,
-        offered_at=to_timestamp(row["offered_at_ms"]),
-        expires_at=to_timestamp(row["expires_at_ms"]),
+        id=row.offer_id,
+        auction_id=terms.auction_id,
+        listing_id=terms.listing_id,
+        status=row.status,
+        bidder=terms.mask(row.bidder_id),
+        buyer_id=row.bidder_id if accepted else None,
+        price=row.price if accepted or row.bidder_id == caller.user_id else None,
+        currency=terms.currency,
+        quantity=row.quantity,
+        another_piece=row.piece == ANOTHER,
+        offered_at=to_timestamp(row.offered_at_ms),
+        expires_at=to_timestamp(row.expires_at_ms),
     )
 
 
-async def hold_offer(
-    stores: Stores, offer_id: UUID, party: str, caller: Caller
-) -> tuple[Held, Row, list[Row]]:
-    """Lock an offer's auction and all its offers; return the one, too, when it is the caller's (`party` names how).
+async def lock_offer(
+    stores: Stores, offer_id: UUID, party: Party, caller: Caller
+) -> tuple[LockedAuction, OfferRow, list[OfferRow]]:
+    """Lock an offer's auction and all its offers; return the one, too, when it is the caller's as this party.
 
     Raises: SecondChanceNotFound.
     """
     auction_id = (await second_chances_postgres.find_auctions_of(stores.db, [offer_id])).get(offer_id)
     if auction_id is None:
         raise SecondChanceNotFound
-    held = await hold_one(stores.db, auction_id)
+    auction = await lock_auction(stores.db, auction_id)
     rows = await second_chances_postgres.lock_offers(stores.db, [auction_id])
-    (row,) = (row for row in rows if row["offer_id"] == offer_id)
-    if row[party] != caller.id:
+    (row,) = (row for row in rows if row.offer_id == offer_id)
+    if caller.id != (row.bidder_id if party == "bidder" else row.seller_id):
         raise SecondChanceNotFound
-    return held, row, rows
+    return auction, row, rows
 
 
 async def end_offers(
-    stores: Stores, lots: dict[UUID, Lot], rows: Iterable[Row], status: OfferStatus, now_ms: int
+    stores: Stores,
+    terms_by_id: dict[UUID, AuctionTerms],
+    rows: Iterable[OfferRow],
+    status: OfferStatus,
+    now_ms: int,
 ) -> list[Event]:
-    """Give locked offers their last status, and return what both parties of each are told."""
+    """Give locked offers their last status, and return the events for both parties of each."""
     ended = list(rows)
-    await second_chances_postgres.decide_offers(stores.db, [row["offer_id"] for row in ended], status, now_ms)
+    await second_chances_postgres.decide_offers(stores.db, [row.offer_id for row in ended], status, now_ms)
     events = []
     for row in ended:
-        lot, accepted = lots[row["auction_id"]], status == "accepted"
-        told = SecondChanceChanged(
-            row["offer_id"],
-            lot.auction_id,
-            lot.listing_id,
-            status,
-            row["price"] if accepted else None,
-            row["bidder_id"] if accepted else None,
-            lot.currency,
-            row["quantity"],
+        terms, accepted = terms_by_id[row.auction_id], status == "accepted"
+        changed = SecondChanceChanged(
+            offer_id=row.offer_id,
+            auction_id=terms.auction_id,
+            listing_id=terms.listing_id,
+            status=status,
+            price=row.price if accepted else None,
+            buyer_id=row.bidder_id if accepted else None,
+            currency=terms.currency,
+            quantity=row.quantity,
         )
         events += [
-            Event(personal_channel(row[party]), "second_chance_changed", told)
-            for party in ("bidder_id", "seller_id")
+            Event(personal_channel(party_id), "second_chance_changed", changed)
+            for party_id in (row.bidder_id, row.seller_id)
         ]
     return events
 
 
-async def reread(stores: Stores, held: Held, offer_id: UUID, caller: Caller) -> SecondChance:
+async def reread(stores: Stores, auction: LockedAuction, offer_id: UUID, caller: Caller) -> SecondChance:
     """Return an offer of a locked auction as it is now."""
-    rows = await second_chances_postgres.lock_offers(stores.db, [held.lot.auction_id])
-    return show_offer(held.lot, next(row for row in rows if row["offer_id"] == offer_id), caller)
+    rows = await second_chances_postgres.lock_offers(stores.db, [auction.terms.auction_id])
+    return to_second_chance(auction.terms, next(row for row in rows if row.offer_id == offer_id), caller)

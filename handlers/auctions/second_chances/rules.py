@@ -61,8 +61,8 @@ def count_left(ending: Ending, made: Sequence[Offer]) -> int:
     return offered - sum(o.quantity for o in made if o.status == "accepted" and o.piece == AUCTIONED)
 
 
-def check_offer(ending: Ending, made: Sequence[Offer], now_ms: int, *, pieces: int, another: bool) -> int:
-    """Return how many units an offer of a closed auction can be about; `pieces` are for sale beside it.
+def check_offer(ending: Ending, made: Sequence[Offer], now_ms: int, *, saleable: int, another: bool) -> int:
+    """Return how many units an offer of a closed auction can be about; `saleable` is what the listing has left to sell.
 
     Raises: SecondChanceUnavailable.
     """
@@ -78,11 +78,11 @@ def check_offer(ending: Ending, made: Sequence[Offer], now_ms: int, *, pieces: i
     left = count_left(ending, made)
     if not another and left < 1:
         raise SecondChanceUnavailable("Another bidder has accepted; offer another piece, if there is one")
-    if (another or ending.status == "unsold") and pieces < 1:
+    if (another or ending.status == "unsold") and saleable < 1:
         raise SecondChanceUnavailable("The listing has no piece left to sell")
     if another:
-        return pieces
-    return left if ending.status == "sold" else min(left, pieces)
+        return saleable
+    return left if ending.status == "sold" else min(left, saleable)
 
 
 def left_out(ranking: Sequence[Ranked], got: Mapping[UUID, int]) -> list[Ranked]:

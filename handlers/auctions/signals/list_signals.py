@@ -4,20 +4,20 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from handlers.auctions.signals.rows import show_signal
+from handlers.auctions.signals.signal_views import to_signal
 from handlers.contract import Caller, Outcome, Stores
 from protocols.auctions.signals import ListSignals, SignalList
 from protocols.cursors import read_cursor, write_cursor
 from storage.auctions import signals_postgres
 
 
-class _Place(Struct, array_like=True, frozen=True):
+class _Cursor(Struct, array_like=True, frozen=True):
     """The id of the last signal of a page."""
 
     signal_id: UUID
 
 
-_NEWEST = _Place(UUID(int=2**128 - 1))
+_NEWEST = _Cursor(UUID(int=2**128 - 1))
 
 
 async def list_signals(
@@ -27,10 +27,10 @@ async def list_signals(
     now_ms: int,  # noqa: ARG001 - as of now
 ) -> Outcome:
     """Return a page of signals of one status, newest first. Raises InvalidInput."""
-    before = read_cursor(command.cursor, _Place, _NEWEST)
+    before = read_cursor(command.cursor, _Cursor, _NEWEST)
     rows = await signals_postgres.list_signals(
         stores.db, command.status, before.signal_id, command.seller, command.limit + 1
     )
     page = rows[: command.limit]
-    next_cursor = write_cursor(_Place(page[-1]["signal_id"])) if len(rows) > command.limit else None
-    return Outcome(SignalList([show_signal(row) for row in page], next_cursor))
+    next_cursor = write_cursor(_Cursor(page[-1].signal_id)) if len(rows) > command.limit else None
+    return Outcome(SignalList(items=[to_signal(row) for row in page], next_cursor=next_cursor))

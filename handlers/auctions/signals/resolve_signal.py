@@ -1,6 +1,6 @@
 """Say what looking into a signal found."""
 
-from handlers.auctions.signals.rows import show_signal
+from handlers.auctions.signals.signal_views import to_signal
 from handlers.contract import Caller, Event, Outcome, Stores
 from protocols.auctions.channels import signal_stream
 from protocols.auctions.signals import ResolveSignal, SignalAlreadyResolved, SignalNotFound, SignalResolved
@@ -12,13 +12,15 @@ async def resolve_signal(command: ResolveSignal, caller: Caller, stores: Stores,
     row = await signals_postgres.lock_signal(stores.db, command.signal_id)
     if row is None:
         raise SignalNotFound
-    if row["status"] != "open":
+    if row.status != "open":
         raise SignalAlreadyResolved
     await signals_postgres.resolve_signal(
         stores.db, command.signal_id, command.outcome, command.note, caller.id, now_ms
     )
-    resolved = SignalResolved(command.signal_id, command.outcome, caller.id, command.note)
+    resolved = SignalResolved(
+        signal_id=command.signal_id, outcome=command.outcome, by=caller.id, note=command.note
+    )
     row = await signals_postgres.lock_signal(stores.db, command.signal_id)
     assert row is not None, "this transaction holds it"
     event = Event(signal_stream(command.signal_id), "signal_resolved", resolved, 2)
-    return Outcome(show_signal(row), [event])
+    return Outcome(to_signal(row), [event])

@@ -2,7 +2,6 @@
 
 Each rule needs several facts at once, so that a plain honest auction raises none: a bidder who spreads over sellers,
 wins now and then, takes back a typing mistake early, or shares nothing but the market with the seller.
-Source: FEATURES section 3, "Anti-abuse".
 """
 
 from collections.abc import Iterable, Iterator, Sequence

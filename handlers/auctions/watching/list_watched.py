@@ -14,10 +14,10 @@ from protocols.auctions.watching import ListWatched
 from protocols.cursors import read_cursor, write_cursor
 from protocols.values import to_timestamp
 from storage.auctions import watches_postgres
-from storage.auctions.auctions_postgres import Row
+from storage.auctions.watches_postgres import WatchedRow
 
 
-class _Place(Struct, array_like=True, frozen=True):
+class _Cursor(Struct, array_like=True, frozen=True):
     """The last auction of a page: whether it is over, its end (negative when over), its id."""
 
     is_over: bool
@@ -25,13 +25,13 @@ class _Place(Struct, array_like=True, frozen=True):
     auction_id: UUID
 
 
-_FIRST = _Place(False, -(2**53), UUID(int=0))
+_FIRST = _Cursor(False, -(2**53), UUID(int=0))
 _SHOW = {"all": None, "open": True, "over": False}
 
 
 async def list_watched(command: ListWatched, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
     """Return a page with where the caller stands in each auction. Raises InvalidInput."""
-    after = read_cursor(command.cursor, _Place, _FIRST)
+    after = read_cursor(command.cursor, _Cursor, _FIRST)
     place = (after.is_over, after.rank, after.auction_id)
     rows = await watches_postgres.list_watched(
         stores.db, caller.id, place, command.limit + 1, only_open=_SHOW[command.show]
@@ -39,19 +39,19 @@ async def list_watched(command: ListWatched, caller: Caller, stores: Stores, now
     page = rows[: command.limit]
     items = [_show(row, caller.id, now_ms) for row in page]
     next_cursor = write_cursor(_place(page[-1])) if len(rows) > command.limit else None
-    return Outcome(WatchList(items, next_cursor, to_timestamp(now_ms)))
+    return Outcome(WatchList(items=items, next_cursor=next_cursor, server_time=to_timestamp(now_ms)))
 
 
-def _show(row: Row, user_id: UUID, now_ms: int) -> WatchedAuction:
-    state = state_of(user_id, row, has_bid=row["has_bid"], has_units=row["your_maximum"] is not None)
+def _show(row: WatchedRow, user_id: UUID, now_ms: int) -> WatchedAuction:
+    state = state_of(user_id, row, has_bid=row.has_bid, has_units=row.your_maximum is not None)
     return WatchedAuction(
         **asdict(to_summary(row, now_ms)),
         your_state=state,
-        your_maximum=(row["your_maximum"] or row["leader_max"]) if state == "leading" else None,
-        remind_before_s=row["remind_before_s"],
+        your_maximum=(row.your_maximum or row.leader_max) if state == "leading" else None,
+        remind_before_s=row.remind_before_s,
     )
 
 
-def _place(row: Row) -> _Place:
-    is_over = row["status"] not in {"scheduled", "live"}
-    return _Place(is_over, -row["ends_at_ms"] if is_over else row["ends_at_ms"], row["auction_id"])
+def _place(row: WatchedRow) -> _Cursor:
+    is_over = row.status not in {"scheduled", "live"}
+    return _Cursor(is_over, -row.ends_at_ms if is_over else row.ends_at_ms, row.auction_id)

@@ -25,9 +25,9 @@ async def unwatch_auction(
         raise AuctionNotFound
     await lock_watches(stores.db, caller.id)
     before = await read_watch(stores.db, auction_id, caller.id)
-    if before is not None and before["watching"]:
-        await stop_watch(stores.db, auction_id, caller.id, has_bid=before["has_bid"])
+    if before is not None and before.watching:
+        await stop_watch(stores.db, auction_id, caller.id, has_bid=before.has_bid)
         count = await count_watcher(stores.db, auction_id, came=False)
     else:
         count = await read_watcher_count(stores.db, auction_id)
-    return Outcome(Watch(auction_id, False, [], count))
+    return Outcome(Watch(auction_id=auction_id, watching=False, remind_before_s=[], watcher_count=count))

@@ -1,4 +1,4 @@
-"""How many are watching an auction right now: connections, over all processes, never who. Source: decision 0067."""
+"""Viewer count of an auction: connections that follow it now, over all processes. Source: decision 0067."""
 
 from uuid import UUID
 
@@ -7,18 +7,18 @@ from protocols.errors import TemporarilyUnavailable
 from storage.platform.viewer_counts_redis import count_viewers
 
 ANSWER_MS = 1_000
-"""How long an answer is good, also that there is none: a page never waits twice a second for Redis."""
+"""How long an answer is good, also None: a page waits for Redis at most once a second."""
 
 ANSWERS_MAX = 10_000
 """Answers in memory, about 150 bytes each."""
 
 _answers: dict[UUID, tuple[int, int | None]] = {}
-"""When it was asked, and the answer; the oldest entry makes room."""
+"""When it was asked, and the answer; the oldest entry is dropped when it is full."""
 
 _away_until_ms = 0
 
 
-async def count_onlookers(stores: Stores, auction_id: UUID, now_ms: int) -> int | None:
+async def read_viewer_count(stores: Stores, auction_id: UUID, now_ms: int) -> int | None:
     """Return how many follow the auction, a few seconds old, or None when nobody knows. Cost: a round trip a second."""
     global _away_until_ms
     known = _answers.get(auction_id)

@@ -28,17 +28,17 @@ async def watch_auction(command: WatchAuction, caller: Caller, stores: Stores, n
     auction = await read_auction(stores.db, auction_id)
     if auction is None:
         raise AuctionNotFound
-    if auction["seller_id"] == caller.id:
+    if auction.seller_id == caller.id:
         raise OwnAuction("This is your own auction: you are told of it anyway")
     await lock_watches(stores.db, caller.id)
     before = await read_watch(stores.db, auction_id, caller.id)
-    if auction["status"] not in {"scheduled", "live"} and not (before and before["watching"]):
+    if auction.status not in {"scheduled", "live"} and not (before and before.watching):
         raise AuctionNotLive("The auction is over")
     chosen: Sequence[int] | None = command.remind_before_s
     if chosen is None:
-        chosen = before["remind_before_s"] if before else DEFAULT_LEADS_S
+        chosen = before.remind_before_s if before else DEFAULT_LEADS_S
     leads_s = sorted(set(chosen), reverse=True)
-    is_new = before is None or not before["watching"]
+    is_new = before is None or not before.watching
     if before is None:
         await _make_room(stores, caller.id)
     await write_watch(stores.db, auction_id, caller.id, leads_s, now_ms)
@@ -46,7 +46,7 @@ async def watch_auction(command: WatchAuction, caller: Caller, stores: Stores, n
         count = await count_watcher(stores.db, auction_id, came=True)
     else:
         count = await read_watcher_count(stores.db, auction_id)
-    return Outcome(Watch(auction_id, True, leads_s, count))
+    return Outcome(Watch(auction_id=auction_id, watching=True, remind_before_s=leads_s, watcher_count=count))
 
 
 async def _make_room(stores: Stores, user_id: UUID) -> None:

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from handlers.contract import Caller, Outcome, Stores
-from handlers.listings.goods.verdicts import check_terms, show_rule
+from handlers.listings.goods.verdicts import check_terms, to_goods_rule
 from protocols.listings.goods import ChangeGoodsRule, GoodsRuleNotFound, RuleTerms
 from storage.listings.goods_postgres import RuleRow, insert_version, lock_rules, read_versions
 
@@ -38,4 +38,4 @@ async def write_version(
         set_at_ms=now_ms,
     )
     await insert_version(stores.db, row, caller.id)
-    return Outcome(show_rule(row))
+    return Outcome(to_goods_rule(row))

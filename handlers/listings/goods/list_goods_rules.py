@@ -4,7 +4,7 @@ from uuid import UUID
 
 from handlers.contract import Caller, Outcome, Stores
 from handlers.listings.cursors import id_cursor, read_id
-from handlers.listings.goods.verdicts import EVERYWHERE, check_country, show_rule
+from handlers.listings.goods.verdicts import EVERYWHERE, check_country, to_goods_rule
 from protocols.listings.goods import GoodsRules, ListGoodsRules
 from storage.listings.goods_postgres import list_rules
 
@@ -24,4 +24,4 @@ async def list_goods_rules(
     rows = await list_rules(stores.db, after, command.country, command.limit + 1)
     page = rows[: command.limit]
     cursor = id_cursor(page[-1].rule_id) if len(rows) > len(page) else None
-    return Outcome(GoodsRules(items=[show_rule(row) for row in page], next_cursor=cursor))
+    return Outcome(GoodsRules(items=[to_goods_rule(row) for row in page], next_cursor=cursor))

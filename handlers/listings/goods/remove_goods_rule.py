@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from handlers.contract import Caller, Outcome, Stores
-from handlers.listings.goods.verdicts import show_rule
+from handlers.listings.goods.verdicts import to_goods_rule
 from protocols.listings.goods import GoodsRuleNotFound, RemoveGoodsRule
 from storage.listings.goods_postgres import insert_version, lock_rules, read_versions
 
@@ -15,7 +15,7 @@ async def remove_goods_rule(command: RemoveGoodsRule, caller: Caller, stores: St
     if not newest:
         raise GoodsRuleNotFound
     if newest[0].removed:
-        return Outcome(show_rule(newest[0]))
+        return Outcome(to_goods_rule(newest[0]))
     row = replace(newest[0], version=newest[0].version + 1, removed=True, set_at_ms=now_ms)
     await insert_version(stores.db, row, caller.id)
-    return Outcome(show_rule(row))
+    return Outcome(to_goods_rule(row))

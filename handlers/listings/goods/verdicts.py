@@ -6,7 +6,7 @@ from protocols.listings.goods import GoodsProhibited, GoodsReason, GoodsRule, Ru
 from protocols.listings.refusals import CategoryNotFound
 from protocols.values import to_timestamp
 from storage.engines.postgres import Connection
-from storage.listings.goods_postgres import RuleRow, judge_goods
+from storage.listings.goods_postgres import RuleRow, read_matching_rules
 from storage.listings.listings_postgres import ListingRow, read_branch
 from storage.listings.search_postgres import read_words
 
@@ -20,7 +20,7 @@ async def find_reasons(
     db: Connection, countries: list[str], category: str | None, *texts: str
 ) -> list[GoodsReason]:
     """Return the rules that goods of a category with these texts fall under, prohibitions first."""
-    rows = await judge_goods(db, countries, category, "\n\n".join(texts), REASONS_MAX)
+    rows = await read_matching_rules(db, countries, category, "\n\n".join(texts), REASONS_MAX)
     return [GoodsReason(**row) for row in rows]
 
 
@@ -57,7 +57,7 @@ async def check_terms(db: Connection, terms: RuleTerms) -> None:
         raise CategoryNotFound
 
 
-def show_rule(row: RuleRow) -> GoodsRule:
+def to_goods_rule(row: RuleRow) -> GoodsRule:
     """Return one version of a rule."""
     return GoodsRule(
         rule_id=row.rule_id,

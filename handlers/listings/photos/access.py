@@ -8,12 +8,15 @@ from storage.engines.postgres import Connection
 from storage.listings.photos_postgres import read_owner
 
 
-async def is_photo_public(db: Connection, photo_id: UUID, caller: Caller) -> bool:
-    """Return whether everybody may read it. Raises PhotoNotFound, also for what is another's draft."""
+async def find_files(db: Connection, photo_id: UUID, caller: Caller) -> tuple[UUID, bool]:
+    """Return the id of a photo's files, and whether everybody may read them.
+
+    Raises PhotoNotFound, also for what is another's draft.
+    """
     found = await read_owner(db, photo_id)
     if found is None:
         raise PhotoNotFound
-    status, seller_id = found
+    status, seller_id, files_id = found
     if status == "draft" and caller.user_id != seller_id:
         raise PhotoNotFound
-    return status != "draft"
+    return files_id, status != "draft"

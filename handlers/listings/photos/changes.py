@@ -6,7 +6,7 @@ from uuid import UUID
 
 from handlers.contract import Caller, Event, Outcome, Stores, Timer
 from handlers.listings.changes import check_auction, own_listing
-from handlers.listings.showing import show_listing, stock_value
+from handlers.listings.views import stock_value, to_listing
 from protocols.listings.channels import listing_stream
 from protocols.listings.commands import ListingNotActive
 from protocols.listings.photos import PhotosChanged
@@ -35,7 +35,7 @@ async def change_photos(
     before = changeable(await lock_listing(stores.db, listing_id), caller.id)
     photos = change(before.photos)
     if photos == before.photos:
-        return Outcome(show_listing(before))
+        return Outcome(to_listing(before))
     check_auction(before, await read_open_auction(stores.db, listing_id))
     version = before.version + 1
     row = replace(
@@ -46,13 +46,13 @@ async def change_photos(
         updated_at_ms=max(now_ms, before.updated_at_ms),
     )
     await update_listing_row(stores.db, row)
-    shown = show_listing(row)
-    changed = PhotosChanged(by=caller.id, version=version, photos=shown.photos)
+    view = to_listing(row)
+    changed = PhotosChanged(by=caller.id, version=version, photos=view.photos)
     event = Event(listing_stream(listing_id), "photos_changed", changed, version)
     latest = [] if row.status == "draft" else [stock_value(row)]
     kept = {photo.photo_id for photo in photos}
     gone = [photo.photo_id for photo in before.photos if photo.photo_id not in kept]
-    return Outcome(shown, [event], latest, await sweeping(gone, stores, now_ms))
+    return Outcome(view, [event], latest, await sweeping(gone, stores, now_ms))
 
 
 async def sweeping(photo_ids: list[UUID], stores: Stores, now_ms: int) -> list[Timer]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,18 +108,18 @@ class PhotoTools:
             at += length
         return RenderedPhoto(head.width, head.height, files)
 
-    async def keep(self, photo_id: UUID, rendered: RenderedPhoto) -> None:
+    async def keep(self, files_id: UUID, rendered: RenderedPhoto) -> None:
         """Put a photo's files into the store; the same ones again change nothing. Raises TemporarilyUnavailable."""
         for size, content in rendered.files.items():
-            await self._objects.put(file_name(photo_id, size), content, JPEG)
+            await self._objects.put(file_name(files_id, size), content, JPEG)
 
-    async def read(self, photo_id: UUID, size: str) -> bytes | None:
+    async def read(self, files_id: UUID, size: str) -> bytes | None:
         """Return one file of a photo, None when it is not there. Raises TemporarilyUnavailable."""
-        return await self._objects.get(file_name(photo_id, size))
+        return await self._objects.get(file_name(files_id, size))
 
-    async def forget(self, photo_ids: Sequence[UUID]) -> None:
-        """Delete the files of photos. Raises TemporarilyUnavailable."""
-        await self._objects.delete([file_name(photo_id, size) for photo_id in photo_ids for size in SIZES])
+    async def delete(self, files_id: UUID) -> None:
+        """Delete a photo's files; those that are gone already stay so. Raises TemporarilyUnavailable."""
+        await self._objects.delete([file_name(files_id, size) for size in SIZES])
 
 
 def open_photo_place(settings: Settings) -> Objects:

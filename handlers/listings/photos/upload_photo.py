@@ -1,8 +1,9 @@
 """Add a photo to a listing: rendered and stored before the transaction, then one change of the listing.
 
 Killed before the files are stored, nothing is left but a timer; killed between files and commit, the timer finds that
-no listing shows them and deletes them; killed after the commit, the photo is there. Sending the same picture again is
-safe at every point: its id is made of the listing and the picture.
+no listing shows them and has them deleted; killed after the commit, the photo is there. Sending the same picture again
+is safe at every point: its id is made of the listing and the picture. While files of the same picture are being
+deleted, the upload stores new ones under an id of their own (`sweep_photos`).
 """
 
 import hashlib
@@ -47,9 +48,13 @@ async def prepare_photo(command: UploadPhoto, caller: Caller, before: Preparatio
     until_ms = now_instant() + HELD_FOR_MS
     async with before.connection() as db:
         await insert_timers(db, [(until_ms, "sweep_photos", photo_id)])
-        await hold_files(db, photo_id, command.listing_id, until_ms)
-    await before.need(PhotoTools).keep(photo_id, rendered)
-    return StoredPhoto(command.listing_id, PhotoRow(photo_id, rendered.width, rendered.height), until_ms)
+        files_id = await hold_files(db, photo_id, command.listing_id, until_ms)
+    await before.need(PhotoTools).keep(files_id, rendered)
+    return StoredPhoto(
+        command.listing_id,
+        PhotoRow(photo_id=photo_id, width=rendered.width, height=rendered.height),
+        until_ms,
+    )
 
 
 async def upload_photo(command: StoredPhoto, caller: Caller, stores: Stores, now_ms: int) -> Outcome:

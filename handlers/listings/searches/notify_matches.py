@@ -1,4 +1,4 @@
-"""Timer: tell people of a listing that fits searches they saved, a page at a time, so that a crowd blocks nobody."""
+"""Timer: notify users of a listing that fits searches they saved, a page at a time, so that many block nobody."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,37 +11,37 @@ from protocols.topics import personal_channel
 from protocols.values import Money
 from storage.listings.saved_searches_postgres import (
     ListingToMatch,
-    delete_untold,
+    delete_unnotified,
     read_to_match,
-    take_untold,
+    take_unnotified,
 )
 
-TOLD_MAX = 1_000
-"""Searches told in one transaction."""
+NOTIFIED_MAX = 1_000
+"""Searches notified in one transaction."""
 
 
-async def tell_matches(refs: Sequence[UUID], stores: Stores, now_ms: int) -> list[Outcome]:
-    """Tell the next page of searches, of as many listings as fit into it, and ask again while some are left.
+async def notify_matches(refs: Sequence[UUID], stores: Stores, now_ms: int) -> list[Outcome]:
+    """Notify the owners of the next page of searches, of as many listings as fit into it; set the timer for the rest.
 
-    A listing that left the market meanwhile tells nobody; when it comes back it is matched again.
+    Nobody is notified of a listing that left the market meanwhile; when it comes back it is matched again.
     """
     events: list[Event] = []
     again: list[UUID] = []
-    room = TOLD_MAX
+    room = NOTIFIED_MAX
     for listing_id in dict.fromkeys(refs):
         listing = await read_to_match(stores.db, listing_id)
         if listing is None:
-            await delete_untold(stores.db, listing_id)
+            await delete_unnotified(stores.db, listing_id)
             continue
-        rows = await take_untold(stores.db, listing_id, room) if room else []
+        rows = await take_unnotified(stores.db, listing_id, room) if room else []
         if len(rows) == room:
             again.append(listing_id)
         room -= len(rows)
         searches: defaultdict[UUID, list[MatchedSearch]] = defaultdict(list)
         for row in rows:
-            searches[row["user_id"]].append(MatchedSearch(row["search_id"], row["name"]))
+            searches[row.user_id].append(MatchedSearch(id=row.search_id, name=row.name))
         events += [_event(listing, user_id, found) for user_id, found in searches.items()]
-    timers = [Timer("tell_matches", listing_id, now_ms) for listing_id in again]
+    timers = [Timer("notify_matches", listing_id, now_ms) for listing_id in again]
     return [Outcome(None, events, timers=timers)]
 
 

@@ -43,7 +43,7 @@ def check_name(name: str) -> str:
     return stripped
 
 
-def show_search(row: SearchRow) -> SavedSearch:
+def to_saved_search(row: SearchRow) -> SavedSearch:
     """Return a saved search as its owner sees it."""
     return SavedSearch(
         id=row.search_id,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from msgspec import UNSET
 
 from handlers.contract import Caller, Outcome, Stores
-from handlers.listings.searches.saved_searches import check_name, file_search, show_search
+from handlers.listings.searches.saved_searches import check_name, file_search, to_saved_search
 from protocols.listings.saved_searches import SearchNotFound, UpdateSearch
 from storage.listings.saved_searches_postgres import lock_search, update_search_row
 
@@ -24,4 +24,4 @@ async def update_search(command: UpdateSearch, caller: Caller, stores: Stores, n
     filed = await file_search(stores.db, row.filters)
     row = replace(row, updated_at_ms=max(now_ms, row.updated_at_ms))
     await update_search_row(stores.db, row, filed.filters, filed.words, filed.anchors)
-    return Outcome(show_search(row))
+    return Outcome(to_saved_search(row))

@@ -1,10 +1,10 @@
-"""Timer: reservations whose time is over give their pieces back."""
+"""Timer: reservations whose time is over give back what they held."""
 
 from collections.abc import Sequence
 from uuid import UUID
 
 from handlers.contract import Outcome, Stores
-from handlers.listings.stock.reservations import StockBook
+from handlers.listings.stock.reservations import StockBatch
 from handlers.listings.stock.rules import Ended, release
 from storage.listings.stock_postgres import ReservationRow, end_reservations, lock_stock, read_reservations
 
@@ -20,14 +20,14 @@ async def give_back(
 ) -> tuple[dict[UUID, ReservationRow], list[Outcome]]:
     """End the held ones of these reservations; return all of them as they were, and an outcome per ended one."""
     known = await read_reservations(stores.db, reservation_ids)
-    book = StockBook(await lock_stock(stores.db, {row.listing_id for row in known.values()}), now_ms)
+    batch = StockBatch(await lock_stock(stores.db, {row.listing_id for row in known.values()}), now_ms)
     found = await read_reservations(stores.db, known)  # as they are now that nobody changes them
     held = [row for row in found.values() if row.status == "held"]
     outcomes = []
     for row in held:
-        event, latest = book.move(row.listing_id, "release", row.quantity, row.reservation_id, release)
+        event, latest = batch.move(row.listing_id, "release", row.quantity, row.reservation_id, release)
         outcomes.append(Outcome(None, [event], [latest]))
     if held:
         await end_reservations(stores.db, [row.reservation_id for row in held], how)
-        await book.write(stores.db)
+        await batch.write(stores.db)
     return found, outcomes

@@ -1,7 +1,7 @@
 """Read one own reservation."""
 
 from handlers.contract import Caller, Outcome, Stores
-from handlers.listings.stock.reservations import show_reservation
+from handlers.listings.stock.reservations import to_reservation
 from protocols.listings.stock import GetReservation, ReservationNotFound
 from storage.listings.stock_postgres import read_reservations
 
@@ -11,4 +11,4 @@ async def get_reservation(command: GetReservation, caller: Caller, stores: Store
     row = (await read_reservations(stores.db, [command.reservation_id])).get(command.reservation_id)
     if row is None or row.buyer_id != caller.id:
         raise ReservationNotFound
-    return Outcome(show_reservation(row))
+    return Outcome(to_reservation(row))

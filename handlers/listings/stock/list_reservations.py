@@ -2,7 +2,7 @@
 
 from handlers.contract import Caller, Outcome, Stores
 from handlers.listings.cursors import id_cursor, read_id
-from handlers.listings.stock.reservations import show_reservation
+from handlers.listings.stock.reservations import to_reservation
 from protocols.listings.stock import ListReservations, Reservations
 from storage.listings.stock_postgres import list_reservations as list_rows
 
@@ -15,4 +15,4 @@ async def list_reservations(
     rows = await list_rows(stores.db, caller.id, before, command.limit + 1, command.status)
     page = rows[: command.limit]
     cursor = id_cursor(page[-1].reservation_id) if len(rows) > len(page) else None
-    return Outcome(Reservations(items=[show_reservation(row) for row in page], next_cursor=cursor))
+    return Outcome(Reservations(items=[to_reservation(row) for row in page], next_cursor=cursor))

@@ -1,10 +1,10 @@
-"""Give reserved pieces back before their time is over."""
+"""Give back a reservation before its time is over."""
 
 from dataclasses import replace
 
 from handlers.contract import Caller, Outcome, Stores
 from handlers.listings.stock.expire_reservations import give_back
-from handlers.listings.stock.reservations import show_reservation
+from handlers.listings.stock.reservations import to_reservation
 from protocols.listings.stock import ReleaseReservation, ReservationNotFound, ReservationSold
 from storage.listings.stock_postgres import read_reservations
 
@@ -24,6 +24,6 @@ async def release_reservation(
     if row.status == "sold":
         raise ReservationSold
     if not outcomes:
-        return Outcome(show_reservation(row))
+        return Outcome(to_reservation(row))
     (ended,) = outcomes
-    return Outcome(show_reservation(replace(row, status="released")), ended.events, ended.latest)
+    return Outcome(to_reservation(replace(row, status="released")), ended.events, ended.latest)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from handlers.contract import Event, Latest
-from handlers.listings.showing import stock_value
+from handlers.listings.views import stock_value
 from protocols.listings.channels import listing_stream
 from protocols.listings.stock import MovementKind, Reservation
 from protocols.listings.stock_levels import StockRow
@@ -19,7 +19,7 @@ from storage.listings.stock_postgres import (
 )
 
 
-class StockBook:
+class StockBatch:
     """Moves stock in memory; `write` keeps what it came to."""
 
     def __init__(self, rows: dict[UUID, StockRow], now_ms: int) -> None:
@@ -36,11 +36,11 @@ class StockBook:
         reservation_id: UUID,
         rule: Callable[[StockRow, int], StockRow],
     ) -> tuple[Event, Latest]:
-        """Move pieces by a rule; return the audit event and what watchers see."""
+        """Move a quantity by a rule; return the audit event and what watchers see."""
         row = self.rows[listing_id] = rule(self.rows[listing_id], quantity)
         moved = movement_of(row, kind, quantity, self._now_ms, reservation_id=reservation_id)
         self._movements.append(moved)
-        event = Event(listing_stream(listing_id), "stock_moved", moved.told(), row.version)
+        event = Event(listing_stream(listing_id), "stock_moved", moved.to_event(), row.version)
         return event, stock_value(row)
 
     async def write(self, db: Connection) -> None:
@@ -51,7 +51,7 @@ class StockBook:
             await insert_movements(db, self._movements)
 
 
-def show_reservation(row: ReservationRow) -> Reservation:
+def to_reservation(row: ReservationRow) -> Reservation:
     """Return a reservation as its buyer sees it."""
     return Reservation(
         reservation_id=row.reservation_id,

@@ -16,14 +16,14 @@ from protocols.listings.stock import (
 from protocols.listings.stock_levels import StockRow
 
 RESERVED_FOR_MS = 15 * 60_000
-"""How long a buyer has to order what is reserved. Source: FEATURES section 2, time-boxed reservation."""
+"""How long a buyer has to order what is reserved."""
 
 HELD_MAX = 20
 """Reservations one user may hold at a time: a full basket, and no way to empty a market."""
 
 
-def judge_reservation(row: StockRow | None, command: ReserveStock, buyer_id: UUID, held: int) -> None:
-    """Let the buyer have the pieces.
+def check_reservation(row: StockRow | None, command: ReserveStock, buyer_id: UUID, held: int) -> None:
+    """Let a reservation pass.
 
     Raises: ListingNotFound, OwnListing, ListingNotActive, Stale, ListingHasNoPrice, InsufficientStock,
     TooManyReservations.
@@ -51,12 +51,12 @@ def judge_reservation(row: StockRow | None, command: ReserveStock, buyer_id: UUI
 
 
 def reserve(row: StockRow, quantity: int) -> StockRow:
-    """Return the stock with so many pieces more reserved, one version on."""
+    """Return the stock with a larger quantity reserved, one version on."""
     return replace(row, version=row.version + 1, reserved=row.reserved + quantity)
 
 
 def release(row: StockRow, quantity: int) -> StockRow:
-    """Return the stock with so many reserved pieces given back, one version on."""
+    """Return the stock with a reserved quantity given back, one version on."""
     return replace(row, version=row.version + 1, reserved=row.reserved - quantity)
 
 

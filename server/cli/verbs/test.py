@@ -5,6 +5,7 @@ import subprocess
 from argparse import ArgumentParser, Namespace
 
 from handlers.settings import Settings
+from server.cli.tiers import pytest_arguments
 from server.cli.verb import ROOT, Verb, hand_over
 from server.local.engines import ENGINES
 from server.local.install import install_engines
@@ -20,7 +21,7 @@ def _test(chosen: Namespace) -> int:
     say = Progress()
     install_engines(names, say)
     _install_sdk(say)
-    return hand_over("pytest", chosen.words)
+    return hand_over("pytest", pytest_arguments(chosen.words))
 
 
 def _install_sdk(say: Progress) -> None:
@@ -38,14 +39,17 @@ def _install_sdk(say: Progress) -> None:
 
 def _declare(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "words", metavar="PYTEST ARG", nargs="*", help="whatever pytest takes; default: all tests"
+        "words",
+        metavar="PYTEST ARG",
+        nargs="*",
+        help="whatever pytest takes, and --slow: the second tier; default: the first (docs/testing.md)",
     )
 
 
 TEST = Verb(
     name="test",
     words="[PYTEST ARGS]",
-    meaning="run the tests on private engines",
+    meaning="run the first tier of tests on private engines; the second: --slow (docs/testing.md)",
     example="./mnbara test tests/unit -x -k metrics",
     run=_test,
     declare=_declare,

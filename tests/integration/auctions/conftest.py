@@ -20,7 +20,7 @@ from protocols.auctions.commands import EVENTS, PERSONAL_EVENTS, BidReceipt, Ope
 from protocols.topics import Entry
 from protocols.values import new_id, now_instant
 from server.commands.idempotency import Answer
-from server.commands.pipeline import Pipeline
+from server.commands.pipeline import Pipeline, check_permission
 from storage.engines.postgres import open_database
 from storage.platform.events_postgres import read_epoch
 from storage.platform.vault import Vault
@@ -54,8 +54,9 @@ class Market:
         return now_instant() if self.clock_ms is None else self.clock_ms
 
     async def call(self, verb: str, caller: Caller = ANONYMOUS, **fields: Any) -> Any:
-        """Run a command from its JSON form, as a door would, and return its decoded reply."""
+        """Run a command from its JSON form, as RPC and REST do, and return its decoded reply."""
         route = BY_VERB[verb]
+        check_permission(route, caller)
         command = msgspec.convert(fields, route.command)
         answer = await self.pipeline.run(route, command, caller)
         return msgspec.json.decode(answer.body, type=route.reply)
@@ -64,7 +65,7 @@ class Market:
         self, auction_id: UUID, caller: Caller, amount: int, key: str = "", quantity: int = 1
     ) -> "asyncio.Future[Answer]":
         """Submit a bid; bids of one tick share a commit, in order."""
-        command = PlaceBid(auction_id, amount, key or str(new_id()), quantity)
+        command = PlaceBid(auction_id=auction_id, amount=amount, key=key or str(new_id()), quantity=quantity)
         return asyncio.get_running_loop().create_task(
             self.pipeline.run(BY_VERB["place_bid"], command, caller)
         )
@@ -102,6 +103,7 @@ class Market:
         }
         command = msgspec.convert(fields, OpenAuction)
         route = BY_VERB["open_auction"]
+        check_permission(route, seller)
         answer = await self.pipeline.run(route, command, seller)
         return msgspec.json.decode(answer.body, type=route.reply)
 

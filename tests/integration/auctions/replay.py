@@ -10,11 +10,11 @@ import msgspec
 
 from handlers.auctions import rules
 from handlers.auctions.formats import dutch_rules, sealed_rules
-from handlers.auctions.locking import mask_bidder, read_lots
+from handlers.auctions.locking import mask_bidder, read_terms_by_id
 from protocols.auctions.audits import commitment_of
 from protocols.values import to_timestamp
 from server.cli.auditing import audit, instant
-from storage.auctions.places_postgres import read_places
+from storage.auctions.allocations_postgres import read_allocations
 
 STATE = "status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions"
 
@@ -38,19 +38,19 @@ async def assert_replays(pool: asyncpg.Pool, auction_ids: Sequence[UUID]) -> int
     for row in await pool.fetch("SELECT * FROM bid_retractions WHERE auction_id = ANY($1)", ids):
         by_auction[row["auction_id"]]["gone"].setdefault(row["number"], set()).add(row["bid_number"])
     async with pool.acquire() as db:
-        lots = await read_lots(db, ids)
+        terms_by_id = await read_terms_by_id(db, ids)
     rows = await pool.fetch(
         f"SELECT auction_id, leader_mask, {STATE} FROM auctions WHERE auction_id = ANY($1)",  # noqa: S608 - our own constant
         ids,
     )
     async with pool.acquire() as db:
-        places = await read_places(db, ids)
+        places = await read_allocations(db, ids)
     for auction_id, leader_mask, *live in rows:
-        lot = lots[auction_id]
-        replayed = rebuild(lot, **by_auction[auction_id])
-        shares = tuple(rules.Place(*place) for place in places.get(auction_id, ()))
+        auction = terms_by_id[auction_id]
+        replayed = rebuild(auction, **by_auction[auction_id])
+        shares = tuple(rules.UnitAllocation(*place) for place in places.get(auction_id, ()))
         assert msgspec.json.encode(replayed) == msgspec.json.encode(rules.AuctionState(*live, shares))
-        assert leader_mask == (replayed.leader_id and mask_bidder(lot.salt, replayed.leader_id))
+        assert leader_mask == (replayed.leader_id and mask_bidder(auction.salt, replayed.leader_id))
     return len(rows)
 
 
@@ -71,9 +71,9 @@ async def read_audit(market: Any, auction_id: UUID, limit: int = 500) -> tuple[A
     return told, events
 
 
-def rebuild(lot: Any, events: list[tuple[int, dict[str, Any], int]], bids: dict, gone: dict) -> Any:
+def rebuild(auction: Any, events: list[tuple[int, dict[str, Any], int]], bids: dict, gone: dict) -> Any:
     """Return the state the log leads to; every event has to be the one that the rules would emit there."""
-    terms = lot.terms
+    terms = auction.sale
     (first, opened, opened_at_ms), *rest = events
     assert (first, opened["type"]) == (1, "auction_opened")
     state = rules.open_state(terms, opened_at_ms)
@@ -82,8 +82,8 @@ def rebuild(lot: Any, events: list[tuple[int, dict[str, Any], int]], bids: dict,
     extended_at = 0
     if terms.format == "dutch":
         return rebuild_dutch(terms, state, rest, bids)
-    if lot.rules.way == "sealed":
-        return rebuild_sealed(lot, state, rest, bids)
+    if auction.rules.bid_mechanism == "sealed":
+        return rebuild_sealed(auction, state, rest, bids)
     for number, event, at_ms in rest:
         kind = event["type"]
         if kind == "auction_extended" and event.get("by_group"):
@@ -97,7 +97,7 @@ def rebuild(lot: Any, events: list[tuple[int, dict[str, Any], int]], bids: dict,
         assert number == state.event_number + 1
         if kind == "bid_placed":
             bid = bids.pop(number)
-            after = lot.rules.judge(
+            after = auction.rules.apply_bid(
                 terms, state, bid["bidder_id"], bid["amount"], bid["at_ms"], bid["quantity"]
             )
             assert event.get("quantity", 1) == bid["quantity"]
@@ -106,12 +106,12 @@ def rebuild(lot: Any, events: list[tuple[int, dict[str, Any], int]], bids: dict,
                 number, bid["bidder_id"], bid["amount"], bid["at_ms"], bid["quantity"]
             )
             assert (event["bid_id"], event["price"]) == (str(bid["bid_id"]), bid["price"])
-            assert event["bidder"] == mask_bidder(lot.salt, bid["bidder_id"])
+            assert event["bidder"] == mask_bidder(auction.salt, bid["bidder_id"])
         elif kind == "bid_retracted":
-            after = _take_back(event, lot, state, standing, gone.pop(number), at_ms)
+            after = _take_back(event, auction, state, standing, gone.pop(number), at_ms)
         else:
             after = _apply_other(terms, state, event, at_ms, bids)
-        assert_units_shown(event, lot, state, after)
+        assert_units_shown(event, auction, state, after)
         state = after
         assert_shown(event, state, terms)
     assert not bids, "every bid has its event"
@@ -120,7 +120,7 @@ def rebuild(lot: Any, events: list[tuple[int, dict[str, Any], int]], bids: dict,
 
 
 def _take_back(
-    event: dict[str, Any], lot: Any, state: Any, standing: dict, taken: set[int], at_ms: int
+    event: dict[str, Any], auction: Any, state: Any, standing: dict, taken: set[int], at_ms: int
 ) -> Any:
     """Return the state after a retraction by the rules, from all bids that stand."""
     (whose,) = {standing[place].bidder_id for place in taken}
@@ -130,9 +130,9 @@ def _take_back(
     for place in taken:
         del standing[place]
     deciding = standing.values()
-    if lot.terms.quantity > 1:
+    if auction.sale.quantity > 1:
         deciding = {bid.bidder_id: bid for bid in deciding}.values()
-    return lot.rules.retract(lot.terms, state, deciding, len(standing))
+    return auction.rules.retract(auction.sale, state, deciding, len(standing))
 
 
 def rebuild_dutch(terms: Any, state: Any, events: list[tuple[int, dict[str, Any], int]], bids: dict) -> Any:
@@ -157,9 +157,11 @@ def rebuild_dutch(terms: Any, state: Any, events: list[tuple[int, dict[str, Any]
     return state
 
 
-def rebuild_sealed(lot: Any, state: Any, events: list[tuple[int, dict[str, Any], int]], bids: dict) -> Any:
+def rebuild_sealed(
+    auction: Any, state: Any, events: list[tuple[int, dict[str, Any], int]], bids: dict
+) -> Any:
     """The same for a sealed auction, from commitments and openings."""
-    terms, placed, opened = lot.terms, {}, []
+    terms, placed, opened = auction.sale, {}, []
     for number, event, at_ms in events:
         if event["type"] == "auction_started":
             state = rules.start(state)
@@ -177,7 +179,7 @@ def rebuild_sealed(lot: Any, state: Any, events: list[tuple[int, dict[str, Any],
                 bid = bids[one["offset"]]
                 assert (one["amount"], one["nonce"]) == (bid["amount"], bid["nonce"].hex())
                 asked = one.get("quantity")
-                told = commitment_of(lot.auction_id, one["bidder"], one["amount"], one["nonce"], asked)
+                told = commitment_of(auction.auction_id, one["bidder"], one["amount"], one["nonce"], asked)
                 assert told == placed[one["offset"]]
                 assert bid["quantity"] == (asked or 1)
                 opened.append(
@@ -189,7 +191,7 @@ def rebuild_sealed(lot: Any, state: Any, events: list[tuple[int, dict[str, Any],
         else:
             assert at_ms >= terms.ends_at_ms
             before, state = state, sealed_rules.open_bids(terms, state, opened)
-            assert_units_shown(event, lot, before, state)
+            assert_units_shown(event, auction, before, state)
             assert len(opened) == len({bid["bidder_id"] for bid in bids.values()})
         assert number == state.event_number
         if event["type"] != "auction_started":
@@ -214,14 +216,17 @@ def _apply_other(terms: Any, state: Any, event: dict[str, Any], at_ms: int, bids
     return rules.close(terms, state)
 
 
-def assert_units_shown(event: dict[str, Any], lot: Any, before: Any, after: Any) -> None:
-    """An event of a lot of several tells whose units changed; the close tells all winners."""
-    if lot.terms.quantity == 1:
+def assert_units_shown(event: dict[str, Any], auction: Any, before: Any, after: Any) -> None:
+    """An event of an auction of several units tells whose units changed; the close tells all winners."""
+    if auction.sale.quantity == 1:
         assert "units_held" not in event
         assert "winners" not in event
         return
     had, has = (
-        {mask_bidder(lot.salt, place.bidder_id): place.units for place in state.places}
+        {
+            mask_bidder(auction.salt, allocation.bidder_id): allocation.units
+            for allocation in state.allocations
+        }
         for state in (before, after)
     )
     if "units_held" in event:

@@ -152,7 +152,9 @@ async def test_a_change_of_any_number_in_a_dutch_audit_is_found(market, seller, 
     for what, header, changed in header_changes(told, events):
         assert audit(header, changed).faults, what
     late = copy.deepcopy(events)
-    late[1] = AuditEvent(2, late[1].data, moment(now_instant() + 30 * MINUTE_MS).isoformat())
+    late[1] = AuditEvent(
+        number=2, data=late[1].data, received_at=moment(now_instant() + 30 * MINUTE_MS).isoformat()
+    )
     assert audit(told, late).faults
 
 

@@ -242,7 +242,7 @@ async def test_a_bid_is_judged_by_its_receipt_not_by_its_commit(market, seller, 
     auction = await market.new_auction(seller, ends_at=moment(end))
     route = BY_VERB["place_bid"]
     market.clock_ms = end + 5
-    calls = [Call(PlaceBid(auction, 50_00, f"k{at}"), ann, at) for at in (end - 1, end)]
+    calls = [Call(PlaceBid(auction_id=auction, amount=50_00, key=f"k{at}"), ann, at) for at in (end - 1, end)]
     early, late = await market.pipeline._committer(route)(calls)
     assert isinstance(early, Answer)
     assert isinstance(late, AuctionNotLive)

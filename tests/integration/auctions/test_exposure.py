@@ -365,7 +365,7 @@ async def test_an_auction_without_a_guard_costs_no_round_trip_more(market, selle
     async def fail(*_):
         raise AssertionError("an unguarded auction asked for exposures or standings")
 
-    monkeypatch.setattr("handlers.auctions.guards.admission.lock_cover", fail)
+    monkeypatch.setattr("handlers.auctions.guards.admission.lock_exposures_of", fail)
     monkeypatch.setattr("handlers.auctions.guards.admission.find_standings", fail)
     monkeypatch.setattr("handlers.auctions.locking.change_used", fail)
     await market.bid_now(auction, new_caller(), 30_00)

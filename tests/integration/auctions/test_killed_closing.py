@@ -6,11 +6,14 @@ import sys
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from handlers.auctions.rules import CLOSE_GRACE_MS
 from protocols.values import now_instant
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller
 from tests.integration.auctions.replay import assert_audited, assert_replays
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
 
@@ -37,7 +40,7 @@ async def test_killed_in_the_middle_of_closing_leaves_exactly_one_result(market,
             await market.bid_now(auction, new_caller(), amount)
     market.clock_ms = (await market.row(auctions[0]))["ends_at_ms"] + CLOSE_GRACE_MS
     goods = [(await market.row(auction))["listing_id"] for auction in auctions]
-    for kind in ("close_auction", "tell_result"):
+    for kind in ("close_auction", "notify_result"):
         before = [await state_of(market, auction) for auction in auctions]
         words = (database, redis_url, str(market.secrets), str(market.clock_ms), kind)
         victim = await asyncio.create_subprocess_exec(

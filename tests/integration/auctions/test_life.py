@@ -1,7 +1,6 @@
 """An auction from its opening to its end: terms, schedule, purchase, retraction, cancellation, closing, lists."""
 
 import asyncio
-import sys
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -9,7 +8,7 @@ import msgspec
 import pytest
 
 from handlers.auctions import DOMAIN
-from handlers.auctions.closing.notify_losers import tell_losers
+from handlers.auctions.closing import notify_losers
 from handlers.auctions.rules import CLOSE_GRACE_MS
 from protocols.auctions.refusals import (
     AuctionNotCancellable,
@@ -274,7 +273,7 @@ async def test_an_auction_whose_reserve_was_not_met_is_unsold(market, seller, an
 
 
 async def test_losers_are_told_in_chunks_and_each_once(market, seller, monkeypatch):
-    monkeypatch.setattr(sys.modules[tell_losers.__module__], "LOSERS_CHUNK", 7)
+    monkeypatch.setattr(notify_losers, "LOSERS_CHUNK", 7)
     end = now_instant() + HOUR_MS
     auctions = [await market.new_auction(seller, ends_at=moment(end)) for _ in range(2)]
     bidders = [new_caller() for _ in range(20)]
@@ -284,12 +283,12 @@ async def test_losers_are_told_in_chunks_and_each_once(market, seller, monkeypat
     for lead_s in (60, 600):
         await market.run_timers_once(f"ending_soon_{lead_s}")
     await market.run_timers_once("close_auction")
-    assert [await market.timers_of(auction) for auction in auctions] == [["tell_result"]] * 2
-    await market.run_timers_once("tell_result")
+    assert [await market.timers_of(auction) for auction in auctions] == [["notify_result"]] * 2
+    await market.run_timers_once("notify_result")
     assert [await market.timers_of(auction) for auction in auctions] == [["queue_losers"]] * 2
     await market.run_timers_once("queue_losers")
     assert [await market.timers_of(auction) for auction in auctions] == [
-        ["review_auction", "tell_losers"]
+        ["notify_losers", "review_auction"]
     ] * 2
     await market.run_timers()
     for who in bidders[:-1]:

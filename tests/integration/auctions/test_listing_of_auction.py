@@ -274,7 +274,7 @@ async def test_two_auctions_of_one_listing_are_settled_in_one_batch(market, sell
         market.clock_ms = end + CLOSE_GRACE_MS
         await market.run_timers_once("close_auction")
     assert await market.pool.fetchval("SELECT auctioned FROM listings WHERE listing_id = $1", listing) == 2
-    await market.run_timers_once("tell_result")
+    await market.run_timers_once("notify_result")
     events = await listing_events(market, listing)
     assert [(e["kind"], e["on_hand"]) for _, e in events[2:]] == [("sale", 2), ("sale", 1)]
     assert [number for number, _ in events] == [2, 3, 4, 5]

@@ -180,15 +180,15 @@ async def test_the_page_says_how_many_watch_and_comes_without_it_while_nobody_kn
     auction, other = [await market.new_auction(seller) for _ in range(2)]
     asked = []
 
-    async def away(_redis, crowd):
-        asked.append(crowd)
+    async def away(_redis, group):
+        asked.append(group)
         raise TemporarilyUnavailable
 
     async def watching_now(auction_id):
         return (await market.call("get_page", auction_id=auction_id)).watching_now
 
     market.clock_ms = now_instant()
-    await RedisViewerCounts(redis).tell({str(auction): 42})
+    await RedisViewerCounts(redis).set_counts({str(auction): 42})
     assert (await watching_now(auction), await watching_now(other)) == (42, 0)
     monkeypatch.setattr("handlers.auctions.watching.viewers._away_until_ms", 0)
     monkeypatch.setattr("handlers.auctions.watching.viewers.count_viewers", away)

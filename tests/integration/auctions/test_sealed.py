@@ -106,7 +106,7 @@ async def test_the_kept_fingerprint_of_a_bid_does_not_let_amounts_be_tried_out(m
     auction = await market.new_auction(seller, format=FORMATS[0])
     await market.bid(auction, ann, 44_00, "the-key")
     kept = await market.pool.fetchval("SELECT fingerprint FROM idempotency WHERE user_id = $1", ann.id)
-    command = to_json(PlaceBid(auction, 44_00, "the-key"))
+    command = to_json(PlaceBid(auction_id=auction, amount=44_00, key="the-key"))
     text = BY_VERB["place_bid"].name.encode() + b"\n" + command
     assert kept != hashlib.blake2b(text, digest_size=16).digest()
 

@@ -31,7 +31,9 @@ async def test_an_update_by_a_bid_stays_on_its_page(market, seller):
     async with market.pool.acquire() as db:
         stores = Stores(db, None, "epoch")
         for n in range(20):
-            call = Call(PlaceBid(auction, 20_00 + n * 1_000, "k"), new_caller(), now_instant())
+            call = Call(
+                PlaceBid(auction_id=auction, amount=20_00 + n * 1_000, key="k"), new_caller(), now_instant()
+            )
             async with db.transaction():
                 (outcome,) = await place_bid([call], stores, call.at_ms)
             assert isinstance(outcome, Outcome)

@@ -185,7 +185,18 @@ async def test_the_checks_of_the_auctions_table_hold(market, seller):
 async def test_an_absurd_quantity_is_no_command(market, seller, ann, quantity):
     for verb, fields in (
         ("place_bid", {"auction_id": str(seller.id), "amount": 1, "key": "k"}),
-        ("open_auction", msgspec.to_builtins(OpenAuction(seller.id, "english", "EUR", 1, moment(0)))),
+        (
+            "open_auction",
+            msgspec.to_builtins(
+                OpenAuction(
+                    listing_id=seller.id,
+                    format="english",
+                    currency="EUR",
+                    starting_price=1,
+                    ends_at=moment(0),
+                )
+            ),
+        ),
     ):
         with pytest.raises(msgspec.ValidationError):
             msgspec.convert({**fields, "quantity": quantity}, BY_VERB[verb].command, strict=True)

@@ -1,16 +1,14 @@
 """Watch lists, and what watchers are told: each once, in time, never after the end."""
 
 import asyncio
-import sys
 from uuid import UUID
 
 import msgspec
 import pytest
 
-from handlers.auctions import tell_started
 from handlers.auctions.rules import CLOSE_GRACE_MS
+from handlers.auctions.watching import notify_watchers, watch_auction
 from handlers.auctions.watching import watch_list as watching
-from handlers.auctions.watching.watch_auction import watch_auction
 from protocols.auctions.refusals import AuctionNotFound, AuctionNotLive, OwnAuction
 from protocols.auctions.terms import SoftClose
 from protocols.auctions.watching import WatchListFull
@@ -117,7 +115,7 @@ async def test_open_auctions_come_first_by_their_end_then_the_last_ones_over(mar
 
 
 async def test_a_list_is_bounded_and_the_longest_over_makes_room(market, seller, ann, monkeypatch):
-    monkeypatch.setattr(sys.modules[watch_auction.__module__], "WATCHES_MAX", 3)
+    monkeypatch.setattr(watch_auction, "WATCHES_MAX", 3)
     auctions = [await market.new_auction(seller) for _ in range(6)]
     results = await asyncio.gather(
         *(market.call("watch_auction", ann, auction_id=auction) for auction in auctions[:5]),
@@ -266,7 +264,7 @@ async def test_nobody_is_reminded_of_what_is_over(market, seller, ann, bob, endi
 
 
 async def test_a_crowd_is_reminded_in_chunks_each_once_across_a_crash(market, seller, monkeypatch):
-    module = sys.modules[tell_started.__module__]
+    module = notify_watchers
     monkeypatch.setattr(module, "WATCHERS_CHUNK", 10)
     end = now_instant() + HOUR_MS
     auctions = [await market.new_auction(seller, ends_at=moment(end)) for _ in range(2)]
@@ -278,16 +276,16 @@ async def test_a_crowd_is_reminded_in_chunks_each_once_across_a_crash(market, se
     await market.run_timers_once("ending_soon_600")
     assert await market.pool.fetchval("SELECT count(*) FROM auction_tellings") == 2
     assert sum([len(await told(market, who)) for who in crowd]) == 10
-    write = module.write_tellings
+    write = module.write_notified
 
     async def crash(*args):
         await write(*args)
         raise ZeroDivisionError
 
-    monkeypatch.setattr(module, "write_tellings", crash)
+    monkeypatch.setattr(module, "write_notified", crash)
     with pytest.raises(Exception, match="timers failed"):
         await market.run_timers_once("ending_soon_600")
-    monkeypatch.setattr(module, "write_tellings", write)
+    monkeypatch.setattr(module, "write_notified", write)
     soft_end = end + 60_000
     await market.pool.execute(
         "UPDATE auctions SET ends_at_ms = $2 WHERE auction_id = $1", auctions[0], soft_end
@@ -299,7 +297,7 @@ async def test_a_crowd_is_reminded_in_chunks_each_once_across_a_crash(market, se
 
 
 async def test_watchers_hear_of_the_start_of_a_scheduled_auction(market, seller, ann, bob, monkeypatch):
-    monkeypatch.setattr(sys.modules[tell_started.__module__], "WATCHERS_CHUNK", 1)
+    monkeypatch.setattr(notify_watchers, "WATCHERS_CHUNK", 1)
     start = now_instant() + HOUR_MS
     auction, cancelled = [await market.new_auction(seller, starts_at=moment(start)) for _ in range(2)]
     for who in (ann, bob):

@@ -43,9 +43,9 @@ from protocols.errors import (
     Unauthenticated,
 )
 from protocols.values import new_id
-from server.commands.pipeline import Pipeline
+from server.commands.pipeline import Pipeline, check_permission
 from storage.engines.redis import open_redis
-from tests.support.auth_system import PASSWORD, ROUTE, AuthHouse, Member
+from tests.support.auth_system import PASSWORD, ROUTE, AuthTestSystem, Member
 
 Pool = Any
 
@@ -54,14 +54,14 @@ def admin() -> Caller:
     return Caller(new_id(), new_id(), frozenset({"user", "admin"}))
 
 
-def events_for(house: AuthHouse, user_id: UUID) -> list[dict[str, Any]]:
+def events_for(system: AuthTestSystem, user_id: UUID) -> list[dict[str, Any]]:
     """What was published to one user, in order."""
-    return [json.loads(text) for channel, text in house.published if channel == f"personal:#{user_id}"]
+    return [json.loads(text) for channel, text in system.published if channel == f"personal:#{user_id}"]
 
 
-async def login(house: AuthHouse, member: Member, caller: Caller = ANONYMOUS) -> Member:
-    reply = await house.run("login", Login(email=member.email, password=PASSWORD), caller)
-    return await house.member(member.email, reply)
+async def login(system: AuthTestSystem, member: Member, caller: Caller = ANONYMOUS) -> Member:
+    reply = await system.run("login", Login(email=member.email, password=PASSWORD), caller)
+    return await system.member(member.email, reply)
 
 
 async def count_rows(pool: Pool) -> tuple[int, int, int]:
@@ -71,9 +71,9 @@ async def count_rows(pool: Pool) -> tuple[int, int, int]:
     return tuple(row)
 
 
-async def test_registration_gives_an_account_and_working_tokens(house: AuthHouse, pool: Pool) -> None:
+async def test_registration_gives_an_account_and_working_tokens(system: AuthTestSystem, pool: Pool) -> None:
     command = Register(email="First.One@Example.org", password=PASSWORD, display_name="  First  ")
-    reply = await house.run("register", command)
+    reply = await system.run("register", command)
     user = reply["user"]
     assert set(user) == {"id", "email", "display_name", "roles"}
     assert (user["email"], user["display_name"], user["roles"]) == (
@@ -85,25 +85,27 @@ async def test_registration_gives_an_account_and_working_tokens(house: AuthHouse
     assert set(tokens) == {"access_token", "refresh_token", "token_type", "expires_in"}
     assert tokens["token_type"] == "Bearer"
     assert 855 <= tokens["expires_in"] <= 900
-    member = await house.member(user["email"], reply)
-    assert await house.run("get_me", GetMe(), member.caller) == user
+    member = await system.member(user["email"], reply)
+    assert await system.run("get_me", GetMe(), member.caller) == user
     kept = await pool.fetchval("SELECT password_hash FROM users WHERE user_id = $1", member.user_id)
     assert argon2.extract_parameters(kept).type is argon2.Type.ID
 
 
-async def test_address_in_another_case_is_the_same_account(house: AuthHouse) -> None:
-    member = await house.join()
+async def test_address_in_another_case_is_the_same_account(system: AuthTestSystem) -> None:
+    member = await system.join()
     again = Register(email=member.email.upper(), password=PASSWORD, display_name="Other")
     with pytest.raises(EmailTaken):
-        await house.run("register", again)
-    reply = await house.run("login", Login(email=member.email.upper(), password=PASSWORD))
+        await system.run("register", again)
+    reply = await system.run("login", Login(email=member.email.upper(), password=PASSWORD))
     assert reply["user"]["id"] == str(member.user_id)
 
 
-async def test_one_of_many_concurrent_registrations_of_an_address_wins(house: AuthHouse, pool: Pool) -> None:
+async def test_one_of_many_concurrent_registrations_of_an_address_wins(
+    system: AuthTestSystem, pool: Pool
+) -> None:
     command = Register(email="rush@example.org", password=PASSWORD, display_name="Rush")
     results = await asyncio.gather(
-        *(house.run("register", command) for _ in range(20)), return_exceptions=True
+        *(system.run("register", command) for _ in range(20)), return_exceptions=True
     )
     assert sum(isinstance(result, dict) for result in results) == 1
     assert sum(isinstance(result, EmailTaken) for result in results) == 19
@@ -122,56 +124,56 @@ async def test_one_of_many_concurrent_registrations_of_an_address_wins(house: Au
     ],
 )
 async def test_bad_registration_is_refused_and_writes_nothing(
-    house: AuthHouse, pool: Pool, change: dict[str, str], refusal: type[Refusal]
+    system: AuthTestSystem, pool: Pool, change: dict[str, str], refusal: type[Refusal]
 ) -> None:
     fields = {"email": "new.one@example.org", "password": PASSWORD, "display_name": "New", **change}
     before = await count_rows(pool)
     with pytest.raises(refusal):
-        await house.run("register", Register(**fields))
+        await system.run("register", Register(**fields))
     assert await count_rows(pool) == before
 
 
-async def test_sign_in_starts_another_session_and_tells_the_user(house: AuthHouse) -> None:
-    member = await house.join()
-    second = await login(house, member, Caller(remote_ip="192.0.2.7"))
+async def test_sign_in_starts_another_session_and_tells_the_user(system: AuthTestSystem) -> None:
+    member = await system.join()
+    second = await login(system, member, Caller(remote_ip="192.0.2.7"))
     assert second.user_id == member.user_id
     assert second.session_id != member.session_id
-    started = events_for(house, member.user_id)
+    started = events_for(system, member.user_id)
     assert [event["type"] for event in started] == ["session_started", "session_started"]
     assert started[1]["session_id"] == str(second.session_id)
     assert started[1]["remote_ip"] == "192.0.2.7"
 
 
 async def test_wrong_password_and_unknown_address_get_one_answer_for_the_same_work(
-    house: AuthHouse, pool: Pool
+    system: AuthTestSystem, pool: Pool
 ) -> None:
-    member = await house.join()
+    member = await system.join()
     before = await count_rows(pool)
     answers = []
     for email in (member.email, "nobody.at.all@example.org"):
-        checks = house.tools.hasher.checks
+        checks = system.tools.hasher.checks
         with pytest.raises(BadCredentials) as refused:
-            await house.run("login", Login(email=email, password="not my password"))
-        assert house.tools.hasher.checks == checks + 1
+            await system.run("login", Login(email=email, password="not my password"))
+        assert system.tools.hasher.checks == checks + 1
         answers.append((refused.value.code, refused.value.detail, refused.value.facts))
     assert answers[0] == answers[1]
     assert await count_rows(pool) == before
 
 
-async def test_passwords_are_hashed_while_no_connection_is_held(house: AuthHouse) -> None:
+async def test_passwords_are_hashed_while_no_connection_is_held(system: AuthTestSystem) -> None:
     """Every thread and forty places of the hasher are busy, and yet the pool of twelve has connections free."""
-    members = [await house.join() for _ in range(40)]
+    members = [await system.join() for _ in range(40)]
     release = threading.Event()
-    blocked = [house.tools.hasher._pool.submit(release.wait) for _ in range(2)]
-    work = asyncio.gather(*(login(house, member) for member in members))
+    blocked = [system.tools.hasher._pool.submit(release.wait) for _ in range(2)]
+    work = asyncio.gather(*(login(system, member) for member in members))
     try:
-        while house.tools.hasher._taken < len(members):
+        while system.tools.hasher._taken < len(members):
             await asyncio.sleep(0.001)
-        pool = house.database.pool
+        pool = system.database.pool
         async with asyncio.timeout(2):  # the session watch borrows a connection for a moment now and then
             while pool.get_idle_size() != pool.get_size():
                 await asyncio.sleep(0.001)
-        await asyncio.wait_for(house.run("get_me", GetMe(), members[0].caller), 1)
+        await asyncio.wait_for(system.run("get_me", GetMe(), members[0].caller), 1)
         assert not work.done()
     finally:
         release.set()
@@ -179,11 +181,11 @@ async def test_passwords_are_hashed_while_no_connection_is_held(house: AuthHouse
     assert all(future.done() for future in blocked)
 
 
-async def test_guessing_is_limited_per_account_whether_it_exists_or_not(house: AuthHouse) -> None:
-    member = await house.join()
+async def test_guessing_is_limited_per_account_whether_it_exists_or_not(system: AuthTestSystem) -> None:
+    member = await system.join()
     for email in (member.email, "ghost@example.org"):
         guesses = [
-            house.run("login", Login(email=email, password=f"guess {number}"))
+            system.run("login", Login(email=email, password=f"guess {number}"))
             for number in range(ACCOUNT_ATTEMPTS_MAX + 15)
         ]
         results = await asyncio.gather(*guesses, return_exceptions=True)
@@ -192,33 +194,33 @@ async def test_guessing_is_limited_per_account_whether_it_exists_or_not(house: A
         assert len(limited) == 15
         assert all(0 < result.facts["retry_after_s"] <= 900 for result in limited)
     with pytest.raises(RateLimited):
-        await login(house, member)
-    assert await house.run("get_me", GetMe(), member.caller)
+        await login(system, member)
+    assert await system.run("get_me", GetMe(), member.caller)
 
 
-async def test_right_passwords_are_not_counted(house: AuthHouse) -> None:
-    member = await house.join()
+async def test_right_passwords_are_not_counted(system: AuthTestSystem) -> None:
+    member = await system.join()
     for _ in range(ACCOUNT_ATTEMPTS_MAX + 5):
-        await login(house, member, Caller(remote_ip="192.0.2.99"))
-    assert int(await house.redis.get("auth:attempts:ip:192.0.2.99")) == 0
-    assert 0 < await house.redis.ttl("auth:attempts:ip:192.0.2.99") <= 900
+        await login(system, member, Caller(remote_ip="192.0.2.99"))
+    assert int(await system.redis.get("auth:attempts:ip:192.0.2.99")) == 0
+    assert 0 < await system.redis.ttl("auth:attempts:ip:192.0.2.99") <= 900
 
 
-async def test_guessing_many_accounts_is_limited_per_address_of_origin(house: AuthHouse) -> None:
+async def test_guessing_many_accounts_is_limited_per_address_of_origin(system: AuthTestSystem) -> None:
     here = Caller(remote_ip="198.51.100.1")
     guesses = [
-        house.run("login", Login(email=f"spray{number}@example.org", password="autumn leaves"), here)
+        system.run("login", Login(email=f"spray{number}@example.org", password="autumn leaves"), here)
         for number in range(IP_ATTEMPTS_MAX + 5)
     ]
     results = await asyncio.gather(*guesses, return_exceptions=True)
     assert sum(isinstance(result, RateLimited) for result in results) == 5
-    member = await house.join()
-    await login(house, member, Caller(remote_ip="198.51.100.2"))
+    member = await system.join()
+    await login(system, member, Caller(remote_ip="198.51.100.2"))
 
 
-async def test_guessing_from_many_addresses_of_one_ipv6_network_is_limited(house: AuthHouse) -> None:
+async def test_guessing_from_many_addresses_of_one_ipv6_network_is_limited(system: AuthTestSystem) -> None:
     guesses = [
-        house.run(
+        system.run(
             "login",
             Login(email=f"spray{number}@example.net", password="autumn leaves"),
             Caller(remote_ip=f"2001:db8:5:6::{number:x}"),
@@ -227,15 +229,15 @@ async def test_guessing_from_many_addresses_of_one_ipv6_network_is_limited(house
     ]
     results = await asyncio.gather(*guesses, return_exceptions=True)
     assert sum(isinstance(result, RateLimited) for result in results) == 5
-    assert int(await house.redis.get("auth:attempts:ip:2001:db8:5::/48")) == IP_ATTEMPTS_MAX
-    member = await house.join()
-    await login(house, member, Caller(remote_ip="2001:db8:5:7::1"))
+    assert int(await system.redis.get("auth:attempts:ip:2001:db8:5::/48")) == IP_ATTEMPTS_MAX
+    member = await system.join()
+    await login(system, member, Caller(remote_ip="2001:db8:5:7::1"))
 
 
-async def test_sign_in_works_without_redis(house: AuthHouse) -> None:
-    member = await house.join()
+async def test_sign_in_works_without_redis(system: AuthTestSystem) -> None:
+    member = await system.join()
     nowhere = open_redis("unix:///nonexistent/redis.sock")
-    pipeline = Pipeline(house.database, nowhere, "test", lambda _: None, ROUTES, {AuthTools: house.tools})
+    pipeline = Pipeline(system.database, nowhere, "test", lambda _: None, ROUTES, {AuthTools: system.tools})
     answer = await pipeline.run(ROUTE["login"], Login(email=member.email, password=PASSWORD), ANONYMOUS)
     assert answer.status == 200
     with pytest.raises(BadCredentials):
@@ -243,31 +245,33 @@ async def test_sign_in_works_without_redis(house: AuthHouse) -> None:
     await nowhere.aclose()
 
 
-async def test_full_hasher_gives_the_attempt_back(house: AuthHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    member = await house.join()
-    monkeypatch.setattr(house.tools.hasher, "_taken", house.tools.hasher._places)
+async def test_full_hasher_gives_the_attempt_back(
+    system: AuthTestSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member = await system.join()
+    monkeypatch.setattr(system.tools.hasher, "_taken", system.tools.hasher._places)
     for _ in range(ACCOUNT_ATTEMPTS_MAX + 1):
         with pytest.raises(TemporarilyUnavailable):
-            await login(house, member)
-    monkeypatch.setattr(house.tools.hasher, "_taken", 0)
-    await login(house, member)
+            await login(system, member)
+    monkeypatch.setattr(system.tools.hasher, "_taken", 0)
+    await login(system, member)
 
 
-async def test_password_changed_during_the_check_does_not_sign_in(house: AuthHouse, pool: Pool) -> None:
-    member = await house.join()
-    preparation = house.pipeline._preparation()
+async def test_password_changed_during_the_check_does_not_sign_in(system: AuthTestSystem, pool: Pool) -> None:
+    member = await system.join()
+    preparation = system.pipeline._preparation()
     prepared = await ROUTE["login"].prepare(
         Login(email=member.email, password=PASSWORD), ANONYMOUS, preparation
     )
     await pool.execute("UPDATE users SET password_hash = 'other' WHERE user_id = $1", member.user_id)
     with pytest.raises(BadCredentials):
-        await house.pipeline.run(replace(ROUTE["login"], prepare=None), prepared, ANONYMOUS)
+        await system.pipeline.run(replace(ROUTE["login"], prepare=None), prepared, ANONYMOUS)
 
 
-async def test_sessions_are_listed_with_the_current_one_marked(house: AuthHouse) -> None:
-    member = await house.join()
-    second = await login(house, member, Caller(remote_ip="2001:db8::1"))
-    listed = await house.run("list_sessions", ListSessions(), member.caller)
+async def test_sessions_are_listed_with_the_current_one_marked(system: AuthTestSystem) -> None:
+    member = await system.join()
+    second = await login(system, member, Caller(remote_ip="2001:db8::1"))
+    listed = await system.run("list_sessions", ListSessions(), member.caller)
     assert listed["next_cursor"] is None
     assert {(item["id"], item["current"], item["remote_ip"]) for item in listed["items"]} == {
         (str(member.session_id), True, ""),
@@ -275,18 +279,18 @@ async def test_sessions_are_listed_with_the_current_one_marked(house: AuthHouse)
     }
 
 
-async def test_another_session_of_mine_can_be_ended_and_nobody_elses(house: AuthHouse) -> None:
-    member, stranger = await house.join(), await house.join()
-    second = await login(house, member)
+async def test_another_session_of_mine_can_be_ended_and_nobody_elses(system: AuthTestSystem) -> None:
+    member, stranger = await system.join(), await system.join()
+    second = await login(system, member)
     with pytest.raises(SessionNotFound):
-        await house.run("end_session", EndSession(session_id=second.session_id), stranger.caller)
-    await house.verifier.verify_access_token(second.access_token)
-    await house.run("end_session", EndSession(session_id=second.session_id), member.caller)
+        await system.run("end_session", EndSession(session_id=second.session_id), stranger.caller)
+    await system.verifier.verify_access_token(second.access_token)
+    await system.run("end_session", EndSession(session_id=second.session_id), member.caller)
     with pytest.raises(SessionNotFound):
-        await house.run("end_session", EndSession(session_id=second.session_id), member.caller)
-    listed = await house.run("list_sessions", ListSessions(), member.caller)
+        await system.run("end_session", EndSession(session_id=second.session_id), member.caller)
+    listed = await system.run("list_sessions", ListSessions(), member.caller)
     assert [item["id"] for item in listed["items"]] == [str(member.session_id)]
-    last = events_for(house, member.user_id)[-1]
+    last = events_for(system, member.user_id)[-1]
     assert (last["type"], last["session_id"], last["reason"]) == (
         "session_ended",
         str(second.session_id),
@@ -294,17 +298,17 @@ async def test_another_session_of_mine_can_be_ended_and_nobody_elses(house: Auth
     )
 
 
-async def test_logout_is_idempotent_and_told_once(house: AuthHouse) -> None:
-    member = await house.join()
+async def test_logout_is_idempotent_and_told_once(system: AuthTestSystem) -> None:
+    member = await system.join()
     for _ in range(3):
-        assert await house.run("logout", Logout(), member.caller) == {"session_id": str(member.session_id)}
-    assert [event["type"] for event in events_for(house, member.user_id)].count("session_ended") == 1
+        assert await system.run("logout", Logout(), member.caller) == {"session_id": str(member.session_id)}
+    assert [event["type"] for event in events_for(system, member.user_id)].count("session_ended") == 1
 
 
 async def test_sign_in_beyond_the_most_sessions_ends_the_one_used_longest_ago(
-    house: AuthHouse, pool: Pool
+    system: AuthTestSystem, pool: Pool
 ) -> None:
-    member = await house.join()
+    member = await system.join()
     await pool.execute(
         "INSERT INTO sessions (session_id, user_id, rotated_at_ms, created_at_ms, expires_at_ms)"
         " SELECT gen_random_uuid(), $1, rotated_at_ms + n, created_at_ms, expires_at_ms"
@@ -314,57 +318,59 @@ async def test_sign_in_beyond_the_most_sessions_ends_the_one_used_longest_ago(
         member.session_id,
     )
     await asyncio.sleep(SESSIONS_MAX / 1000)
-    newest = await login(house, member)
-    listed = await house.run("list_sessions", ListSessions(), newest.caller)
+    newest = await login(system, member)
+    listed = await system.run("list_sessions", ListSessions(), newest.caller)
     assert len(listed["items"]) == SESSIONS_MAX
     assert str(member.session_id) not in {item["id"] for item in listed["items"]}
-    await house.watch.refresh()
+    await system.watch.refresh()
     with pytest.raises(SessionOver):
-        await house.verifier.verify_access_token(member.access_token)
+        await system.verifier.verify_access_token(member.access_token)
 
 
-async def test_new_roles_come_with_the_next_refresh_and_old_tokens_are_refused(house: AuthHouse) -> None:
-    member = await house.join()
+async def test_new_roles_come_with_the_next_refresh_and_old_tokens_are_refused(
+    system: AuthTestSystem,
+) -> None:
+    member = await system.join()
     command = SetRoles(user_id=member.user_id, roles=["support"])
-    reply = await house.run("set_roles", command, admin())
+    reply = await system.run("set_roles", command, admin())
     assert reply["roles"] == ["support", "user"]
-    await house.watch.refresh()
+    await system.watch.refresh()
     with pytest.raises(TokenExpired):
-        await house.verifier.verify_access_token(member.access_token)
-    refreshed = await house.run("refresh", Refresh(refresh_token=member.refresh_token))
-    verified = await house.verifier.verify_access_token(refreshed["tokens"]["access_token"])
+        await system.verifier.verify_access_token(member.access_token)
+    refreshed = await system.run("refresh", Refresh(refresh_token=member.refresh_token))
+    verified = await system.verifier.verify_access_token(refreshed["tokens"]["access_token"])
     assert verified.caller.roles == {"user", "support"}
-    assert events_for(house, member.user_id)[-1]["type"] == "access_changed"
+    assert events_for(system, member.user_id)[-1]["type"] == "access_changed"
 
 
-async def test_banned_account_is_out_everywhere_until_the_ban_is_lifted(house: AuthHouse) -> None:
-    member = await house.join()
-    second = await login(house, member)
-    await house.run("ban_user", BanUser(user_id=member.user_id, reason="fraud\0"), admin())
-    await house.watch.refresh()
+async def test_banned_account_is_out_everywhere_until_the_ban_is_lifted(system: AuthTestSystem) -> None:
+    member = await system.join()
+    second = await login(system, member)
+    await system.run("ban_user", BanUser(user_id=member.user_id, reason="fraud\0"), admin())
+    await system.watch.refresh()
     for each in (member, second):
         with pytest.raises(SessionOver):
-            await house.verifier.verify_access_token(each.access_token)
+            await system.verifier.verify_access_token(each.access_token)
         with pytest.raises(SessionOver):
-            await house.run("refresh", Refresh(refresh_token=each.refresh_token))
+            await system.run("refresh", Refresh(refresh_token=each.refresh_token))
     with pytest.raises(AccountBanned):
-        await login(house, member)
+        await login(system, member)
     with pytest.raises(BadCredentials):
-        await house.run("login", Login(email=member.email, password="wrong wrong"))
-    reasons = [event.get("reason") for event in events_for(house, member.user_id)]
+        await system.run("login", Login(email=member.email, password="wrong wrong"))
+    reasons = [event.get("reason") for event in events_for(system, member.user_id)]
     assert reasons.count("banned") == 2
-    await house.run("unban_user", UnbanUser(user_id=member.user_id), admin())
-    await login(house, member)
+    await system.run("unban_user", UnbanUser(user_id=member.user_id), admin())
+    await login(system, member)
     with pytest.raises(SessionOver):
-        await house.run("refresh", Refresh(refresh_token=member.refresh_token))
+        await system.run("refresh", Refresh(refresh_token=member.refresh_token))
 
 
-async def test_ban_during_many_sign_ins_leaves_no_live_session(house: AuthHouse, pool: Pool) -> None:
+async def test_ban_during_many_sign_ins_leaves_no_live_session(system: AuthTestSystem, pool: Pool) -> None:
     for _ in range(5):
-        member = await house.join()
-        work = asyncio.gather(*(login(house, member) for _ in range(8)), return_exceptions=True)
+        member = await system.join()
+        work = asyncio.gather(*(login(system, member) for _ in range(8)), return_exceptions=True)
         await asyncio.sleep(0.005)
-        await house.run("ban_user", BanUser(user_id=member.user_id), admin())
+        await system.run("ban_user", BanUser(user_id=member.user_id), admin())
         await work
         live = await pool.fetchval(
             "SELECT count(*) FROM sessions WHERE user_id = $1 AND ended_at_ms IS NULL", member.user_id
@@ -380,33 +386,33 @@ async def test_ban_during_many_sign_ins_leaves_no_live_session(house: AuthHouse,
         ("unban_user", lambda user: UnbanUser(user_id=user)),
     ],
 )
-async def test_administration_needs_an_administrator(house: AuthHouse, verb: str, command: Any) -> None:
-    member = await house.join()
+async def test_administration_needs_an_administrator(system: AuthTestSystem, verb: str, command: Any) -> None:
+    member = await system.join()
     with pytest.raises(Unauthenticated):
-        await house.run(verb, command(member.user_id))
+        await system.run(verb, command(member.user_id))
     for roles in (set(), {"user"}, {"user", "support"}):
         with pytest.raises(NotAllowed):
-            await house.run(verb, command(member.user_id), Caller(new_id(), new_id(), frozenset(roles)))
+            await system.run(verb, command(member.user_id), Caller(new_id(), new_id(), frozenset(roles)))
     with pytest.raises(UserNotFound):
-        await house.run(verb, command(new_id()), admin())
+        await system.run(verb, command(new_id()), admin())
 
 
-async def test_administrator_cannot_lock_themselves_out(house: AuthHouse) -> None:
+async def test_administrator_cannot_lock_themselves_out(system: AuthTestSystem) -> None:
     me = admin()
     with pytest.raises(NotAllowed):
-        await house.run("set_roles", SetRoles(user_id=me.id, roles=[]), me)
+        await system.run("set_roles", SetRoles(user_id=me.id, roles=[]), me)
     with pytest.raises(NotAllowed):
-        await house.run("ban_user", BanUser(user_id=me.id), me)
+        await system.run("ban_user", BanUser(user_id=me.id), me)
 
 
 @pytest.mark.parametrize(
     "verb", [route.verb for route in ROUTES if route.permission is not Permission.ANYONE]
 )
-async def test_routes_for_the_signed_in_refuse_the_anonymous(house: AuthHouse, verb: str) -> None:
+def test_routes_for_the_signed_in_refuse_the_anonymous(verb: str) -> None:
     with pytest.raises(Unauthenticated):
-        await house.pipeline.run(ROUTE[verb], GetMe(), ANONYMOUS)
+        check_permission(ROUTE[verb], ANONYMOUS)
 
 
-async def test_me_of_a_deleted_user_is_not_found(house: AuthHouse) -> None:
+async def test_me_of_a_deleted_user_is_not_found(system: AuthTestSystem) -> None:
     with pytest.raises(UserNotFound):
-        await house.run("get_me", GetMe(), Caller(new_id(), new_id()))
+        await system.run("get_me", GetMe(), Caller(new_id(), new_id()))

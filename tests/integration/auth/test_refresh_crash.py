@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.auth_system import AuthHouse
+from tests.support.auth_system import AuthTestSystem
 
 ROOT = Path(__file__).parents[3]
 KILLS = 6
@@ -17,14 +17,14 @@ SERVE = """
 import asyncio, sys
 from pathlib import Path
 from protocols.auth.commands import Refresh
-from tests.support.auth_system import open_house
+from tests.support.auth_system import open_test_system
 
 async def main():
-    house = await open_house(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+    system = await open_test_system(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
     print("ready", flush=True)
     while True:
         token = (await asyncio.to_thread(sys.stdin.readline)).strip()
-        reply = await house.run("refresh", Refresh(refresh_token=token))
+        reply = await system.run("refresh", Refresh(refresh_token=token))
         print(reply["tokens"]["refresh_token"], flush=True)
 
 asyncio.run(main())
@@ -33,11 +33,11 @@ asyncio.run(main())
 
 @pytest.mark.slow
 async def test_client_of_a_server_that_is_killed_at_any_moment_keeps_its_session(
-    house: AuthHouse, pool: Any, database: str, redis_url: str, tmp_path: Path
+    system: AuthTestSystem, pool: Any, database: str, redis_url: str, tmp_path: Path
 ) -> None:
-    member = await house.join()
+    member = await system.join()
     saved = member.refresh_token
-    secrets = house.tools.keys._path.parent
+    secrets = system.tools.keys._path.parent
     answered = 0
     for _ in range(KILLS):
         server = await asyncio.create_subprocess_exec(

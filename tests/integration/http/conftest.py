@@ -75,8 +75,10 @@ class Watchers:
 
 
 @dataclass
-class House:
+class TestSystem:
     """The door under test and what stands behind it."""
+
+    __test__ = False
 
     url: str
     table: CommandTable
@@ -129,13 +131,13 @@ async def serving(app: object) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def house(
+async def running_system(
     database: str,
     redis_url: str,
     pool: asyncpg.Pool,
     routes: Sequence[Route] = ROUTES,
     **changes: object,
-) -> AsyncIterator[House]:
+) -> AsyncIterator[TestSystem]:
     """Build a door; `changes` go into the settings."""
     settings = dataclasses.replace(
         Settings(rate_limits=False, ops_token=OPS_TOKEN, allowed_origins="https://app.example"),
@@ -193,7 +195,7 @@ async def house(
     await create_notes(pool)
     await create_counters(pool)
     async with serving(app) as url:
-        yield House(url, table, pipeline, metrics, pool, watchers, callers, broken)
+        yield TestSystem(url, table, pipeline, metrics, pool, watchers, callers, broken)
     await pipeline.close()
     await redis.aclose()
     await opened.close()
@@ -201,13 +203,13 @@ async def house(
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def door(database: str, redis_url: str, pool: asyncpg.Pool) -> AsyncIterator[House]:
-    async with house(database, redis_url, pool) as made:
+async def door(database: str, redis_url: str, pool: asyncpg.Pool) -> AsyncIterator[TestSystem]:
+    async with running_system(database, redis_url, pool) as made:
         yield made
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def http(door: House) -> AsyncIterator[httpx.AsyncClient]:
+async def http(door: TestSystem) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=door.url, timeout=20) as client:
         yield client
 

@@ -11,7 +11,7 @@ from handlers.contract import Deprecation
 from handlers.domain import Domain
 from server.domains import ROUTES as REAL_ROUTES
 from server.schemas.asyncapi import build_asyncapi
-from tests.integration.http.conftest import house
+from tests.integration.http.conftest import running_system
 from tests.support.notes import ROUTES
 
 GOING = Deprecation(since=date(2026, 11, 1), sunset=date(2027, 5, 1), successor="/v2/notes")
@@ -21,7 +21,7 @@ TABLE = [dataclasses.replace(route, deprecated=GOING) if route.name == OLD else 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def door(database, redis_url, pool):
-    async with house(database, redis_url, pool, TABLE) as made:
+    async with running_system(database, redis_url, pool, TABLE) as made:
         yield made
 
 
@@ -42,10 +42,10 @@ async def test_other_routes_say_nothing(http):
 
 
 async def test_a_page_in_a_browser_may_read_it(http):
-    exposed = (await http.get("/v1/notes", headers={"Origin": "https://app.example"})).headers[
+    exposures_of = (await http.get("/v1/notes", headers={"Origin": "https://app.example"})).headers[
         "access-control-expose-headers"
     ]
-    assert {"Deprecation", "Sunset", "Link"} <= set(exposed.split(", "))
+    assert {"Deprecation", "Sunset", "Link"} <= set(exposures_of.split(", "))
 
 
 async def test_its_calls_are_counted_by_door(door, http):

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from protocols.errors import CATALOGUE
-from tests.integration.http.conftest import OPS_TOKEN, house
+from tests.integration.http.conftest import OPS_TOKEN, running_system
 
 KEPT = ["/", "/schema", "/v1/errors", "/schema/openapi.json", "/schema/asyncapi.json"]
 """Pages that change with the server alone."""
@@ -40,7 +40,7 @@ async def test_every_answer_has_the_security_headers_and_a_request_id(http, path
 
 async def test_a_server_reached_over_tls_demands_it_for_a_year(database, redis_url, pool):
     async with (
-        house(database, redis_url, pool, public_url="https://mnbara.example") as made,
+        running_system(database, redis_url, pool, public_url="https://mnbara.example") as made,
         httpx.AsyncClient(base_url=made.url) as http,
     ):
         headers = (await http.get("/health/live")).headers
@@ -210,7 +210,7 @@ async def test_metrics_are_for_this_machine_or_the_operators_token(http):
 
 async def test_without_an_operators_token_no_token_opens_the_metrics(database, redis_url, pool):
     async with (
-        house(database, redis_url, pool, ops_token="") as made,
+        running_system(database, redis_url, pool, ops_token="") as made,
         httpx.AsyncClient(base_url=made.url) as http,
     ):
         for given in ("Bearer", "bearer", ""):

@@ -14,14 +14,14 @@ from server.commands import ratelimits
 from server.commands.ratelimits import ANONYMOUS_RULE, USER_RULE, SharedLimits
 from storage.engines.redis import open_redis
 from storage.platform.ratelimits_redis import RateLimitStore
-from tests.integration.http.conftest import house
+from tests.integration.http.conftest import running_system
 
 RULE = Rule("test", count=30, period_s=60, burst=15)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def limited(database, redis_url, pool):
-    async with house(database, redis_url, pool, rate_limits=True) as made:
+    async with running_system(database, redis_url, pool, rate_limits=True) as made:
         yield made
 
 

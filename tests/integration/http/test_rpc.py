@@ -8,6 +8,8 @@ import pytest
 from handlers.contract import ANONYMOUS
 from protocols.values import new_id
 from realtime.ports import ProtocolError
+from server.commands import pipeline, table
+from server.commands.pipeline import check_permission
 
 
 async def refused(door, method, data, caller):
@@ -56,6 +58,23 @@ async def test_a_refused_command_changes_nothing_and_the_next_works(door, method
     assert error.code == 403
     answer = await door.table.call(method, data.format(counter_id, 5, new_id()).encode(), caller)
     assert msgspec.json.decode(answer) == {"value": 5}
+
+
+@pytest.mark.parametrize("method", ["counters.add_up", "counters.add_up_together"])
+async def test_the_permission_is_checked_once_and_before_the_data_is_decoded(door, method, monkeypatch):
+    checked = []
+
+    def check(route, caller):
+        checked.append(route.name)
+        check_permission(route, caller)
+
+    for module in (pipeline, table):
+        monkeypatch.setattr(module, "check_permission", check)
+    assert (await refused(door, method, b"no JSON", ANONYMOUS)).code == 401
+    caller, _ = door.sign_in()
+    data = msgspec.json.encode({"counter_id": await door.counter(), "amount": 1, "key": str(new_id())})
+    await door.table.call(method, data, caller)
+    assert checked == [method, method]
 
 
 async def test_a_query_without_data_runs(door):

@@ -11,11 +11,14 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from handlers.contract import ANONYMOUS, Caller
-from handlers.listings import ROUTES
+from handlers.listings import DOMAIN, ROUTES
 from handlers.listings.photos.tools import PhotoTools
 from protocols.values import new_id
 from server.commands.decoding import StructDecoder
-from server.commands.pipeline import Pipeline
+from server.commands.outcomes import OutcomeWriter
+from server.commands.pipeline import Pipeline, check_permission
+from server.domains import reactions_of
+from server.worker.reactions import Reactions
 from storage.engines.objects import Place, open_objects
 from storage.engines.postgres import Database, open_database
 
@@ -30,9 +33,17 @@ class Shop:
         """What went to channels: (channel, entries) in order."""
         self.database = database
         self.photos = photos
+        reactions = reactions_of((DOMAIN,))
         self.pipeline = Pipeline(
-            database, redis, "epoch", self.published.extend, ROUTES, {PhotoTools: photos}
+            database,
+            redis,
+            "epoch",
+            self.published.extend,
+            ROUTES,
+            {PhotoTools: photos},
+            writer=OutcomeWriter(reactions),
         )
+        self.reactions = Reactions(database, self.pipeline, reactions)
         self.pool = pool
         self.routes = {route.verb: route for route in ROUTES}
         self.decoders = {route.verb: StructDecoder(route.command) for route in ROUTES}
@@ -41,9 +52,16 @@ class Shop:
         return self.decoders[verb].decode(msgspec.json.encode(fields))
 
     async def call(self, verb: str, caller: Caller = ANONYMOUS, /, **fields: Any) -> Any:
+        check_permission(self.routes[verb], caller)
         answer = await self.pipeline.run(self.routes[verb], self.command(verb, **fields), caller)
         assert answer.status == self.routes[verb].status
         return None if answer.body == b"null" else msgspec.json.decode(answer.body)
+
+    async def react(self) -> None:
+        """Run the reactions that wait."""
+        for name in reactions_of((DOMAIN,)):
+            while await self.reactions.turn(name):
+                pass
 
     async def create(self, seller: Caller, /, **fields: Any) -> Any:
         return await self.call("create_listing", seller, **{**BAG, **fields})

@@ -5,13 +5,13 @@ import asyncio
 import pytest
 
 from handlers.contract import ANONYMOUS
+from handlers.domain import ChannelKinds
 from protocols.errors import InvalidInput, NotAllowed, UnknownChannel
 from protocols.listings.commands import ListingNotActive, ListingNotDraft, ListingNotFound
 from protocols.values import new_id
 from realtime.ports import Lane
-from server.channels.log import ChannelLog
 from server.channels.permissions import ChannelPermissions
-from storage.listings.lookups import read_stock
+from server.domains import DOMAINS, channels_of
 
 
 async def test_a_draft_is_hidden_from_everybody_else(shop, seller, stranger):
@@ -110,7 +110,7 @@ async def test_own_listings_are_listed_by_status_page_by_page(shop, seller, stra
 
 async def test_the_stock_channel_opens_when_a_draft_is_published(shop, seller):
     draft = await shop.create(seller, draft=True)
-    rules = ChannelPermissions(ChannelLog(shop.database, "epoch", {"stock": read_stock}))
+    rules = ChannelPermissions(ChannelKinds(channels_of(DOMAINS)), shop.database)
     channel = f"stock:{draft['id']}"
     for caller in (seller, ANONYMOUS):
         with pytest.raises(UnknownChannel):

@@ -1,5 +1,7 @@
 """Prohibited goods: what the rules say of goods and a destination, who sets them, what cannot be published."""
 
+from uuid import UUID
+
 import pytest
 
 from handlers.contract import ANONYMOUS, Caller
@@ -83,7 +85,7 @@ async def test_a_listing_is_judged_as_it_is_and_a_draft_for_its_owner_alone(shop
         {"destination": "eg", "title": "x"},
         {"destination": "*", "title": "x"},
         {"destination": "EG"},
-        {"destination": "EG", "title": "x", "listing_id": str(new_id())},
+        {"destination": "EG", "title": "x", "listing_id": str(UUID(int=7))},
         {"title": "x"},
     ],
     ids=str,

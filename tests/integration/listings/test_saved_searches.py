@@ -12,7 +12,7 @@ import pytest
 from handlers.contract import Caller
 from handlers.listings import DOMAIN
 from handlers.listings.searches.match_searches import match_searches
-from handlers.listings.searches.notify_matches import tell_matches
+from handlers.listings.searches.notify_matches import notify_matches
 from protocols.errors import InvalidInput
 from protocols.listings.refusals import CategoryNotFound
 from protocols.listings.saved_searches import SEARCHES_MAX, SearchNotFound, TooManySearches
@@ -21,7 +21,7 @@ from tests.support.domains import timer_handlers
 
 TIMERS = timer_handlers(DOMAIN)
 
-matching, telling = (sys.modules[verb.__module__] for verb in (match_searches, tell_matches))
+matching, telling = (sys.modules[verb.__module__] for verb in (match_searches, notify_matches))
 
 
 def somebody() -> Caller:
@@ -39,9 +39,10 @@ async def save(shop, caller, name="mine", **filters):
 
 
 async def tell(shop) -> int:
-    """Run what is due; return how many timers ran."""
+    """Run the reactions and timers that are due; return how many timers ran."""
     ran = 0
-    for kind in ("match_searches", "tell_matches"):
+    await shop.react()
+    for kind in ("match_searches", "notify_matches"):
         while done := await shop.pipeline.run_timers(kind, TIMERS[kind], 500):
             ran += len(done)
     return ran
@@ -191,7 +192,7 @@ async def test_what_was_withdrawn_meanwhile_tells_nobody(empty_shop, seller, fan
 async def test_who_was_not_told_before_a_withdrawal_is_told_after_it(empty_shop, seller, fan):
     await save(empty_shop, fan, q="leather")
     listing = await empty_shop.create(seller)
-    await empty_shop.pipeline.run_timers("match_searches", match_searches, 500)
+    await empty_shop.react()
     await empty_shop.call("withdraw_listing", seller, listing_id=listing["id"])
     await tell(empty_shop)
     assert await told(empty_shop, fan) == []
@@ -202,17 +203,17 @@ async def test_who_was_not_told_before_a_withdrawal_is_told_after_it(empty_shop,
 
 async def test_a_crowd_is_matched_and_told_page_by_page_each_once(empty_shop, seller, monkeypatch):
     monkeypatch.setattr(matching, "MATCHES_MAX", 10)
-    monkeypatch.setattr(telling, "TOLD_MAX", 7)
+    monkeypatch.setattr(telling, "NOTIFIED_MAX", 7)
     fans = [somebody() for _ in range(30)]
     for fan in fans:
         await save(empty_shop, fan, q="leather")
     listing = await empty_shop.create(seller)
-    assert await tell(empty_shop) == 4 + 3 + 4  # three timers to tell, and four more for what is left
+    assert await tell(empty_shop) == 3 + 3 + 4  # pages after the first, timers to tell, more of those
     counts = [len(await told(empty_shop, fan)) for fan in fans]
     assert counts == [1] * 30
     async with empty_shop.database.transaction() as db:
         outcomes = await match_searches([UUID(listing["id"])], empty_shop.pipeline._stores(db), 0)
-        outcomes += await tell_matches([UUID(listing["id"])], empty_shop.pipeline._stores(db), 0)
+        outcomes += await notify_matches([UUID(listing["id"])], empty_shop.pipeline._stores(db), 0)
     assert not any(outcome.events or outcome.timers for outcome in outcomes)
 
 
@@ -225,7 +226,7 @@ async def test_two_workers_tell_each_search_once(empty_shop, seller):
         "INSERT INTO timers (due_at_ms, kind, ref) SELECT 0, 'match_searches', $1 FROM generate_series(1, 4)",
         UUID(listing["id"]),
     )
-    for kind in ("match_searches", "tell_matches"):
+    for kind in ("match_searches", "notify_matches"):
         await asyncio.gather(*(empty_shop.pipeline.run_timers(kind, TIMERS[kind], 1) for _ in range(5)))
     assert [len(await told(empty_shop, fan)) for fan in fans] == [1] * 10
 
@@ -235,6 +236,10 @@ async def test_a_flood_of_listings_is_matched_a_few_at_a_time(empty_shop, seller
     await save(empty_shop, fan, q="leather")
     for _ in range(8):
         await empty_shop.create(seller)
+    await empty_shop.pool.execute("TRUNCATE reactions, reaction_queues")
+    await empty_shop.pool.execute(
+        "INSERT INTO timers (due_at_ms, kind, ref) SELECT 0, 'match_searches', listing_id FROM listings"
+    )
     await tell(empty_shop)
     assert len({event["listing_id"] for event in await told(empty_shop, fan)}) == 8
 

@@ -39,7 +39,11 @@ async def test_every_search_runs_and_every_piece_is_used(shop, seller, monkeypat
         bound = new_id() if order == "relevance" else None
         async with shop.pool.acquire() as db:
             page = await search_page(
-                db, filters, order, 5, After(key, new_id(), similar, bound) if later else None
+                db,
+                filters,
+                order,
+                5,
+                After(key=key, listing_id=new_id(), similar=similar, bound=bound) if later else None,
             )
         assert (page.facets is None) == later
     assert pieces.asked == set(pieces)

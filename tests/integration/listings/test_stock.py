@@ -27,7 +27,7 @@ from protocols.values import new_id
 from server.commands.pipeline import Pipeline
 from storage.engines.postgres import open_database
 from storage.listings.lookups import read_stock
-from storage.listings.selling import sell_reserved
+from storage.listings.stock_postgres import end_reservations
 from tests.support.domains import timer_handlers
 
 TIMERS = timer_handlers(DOMAIN)
@@ -184,21 +184,15 @@ async def test_the_seller_cannot_take_away_what_buyers_hold(shop, seller, buyer)
     ] == "held"
 
 
-async def test_a_sale_takes_reserved_pieces_off_the_shelf_and_the_last_one_sells_out(shop, seller, buyer):
+async def test_a_sold_reservation_is_not_released(shop, seller, buyer):
     listing = await shop.create(seller, price=EURO, quantity=3)
-    first, last = [await reserve(shop, buyer, listing["id"], quantity=n) for n in (1, 2)]
-    sold = []
-    for reservation in (first, last):
-        reservation_id = UUID(reservation["reservation_id"])
-        async with shop.database.transaction() as db:
-            assert await sell_reserved(db, reservation_id, seller.id, 0) is None
-            sale = await sell_reserved(db, reservation_id, buyer.id, 0)
-            assert await sell_reserved(db, reservation_id, buyer.id, 0) is None
-        sold.append((sale.stock.quantity, sale.stock.reserved, sale.stock.status, sale.movement.version))
-    assert sold == [(2, 2, "active", 4), (0, 0, "sold", 5)]
+    reservation = await reserve(shop, buyer, listing["id"])
+    async with shop.database.transaction() as db:
+        await end_reservations(db, [UUID(reservation["reservation_id"])], "sold")
     with pytest.raises(ReservationSold):
-        await shop.call("release_reservation", buyer, reservation_id=first["reservation_id"])
-    assert (await shop.call("get_listing", listing_id=listing["id"]))["status"] == "sold"
+        await shop.call("release_reservation", buyer, reservation_id=reservation["reservation_id"])
+    held = await shop.call("get_reservation", buyer, reservation_id=reservation["reservation_id"])
+    assert held["status"] == "sold"
 
 
 async def test_movements_add_up_and_are_the_sellers_to_read(shop, seller, buyer):

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from redis.asyncio import Redis
 
-import server.commands.pipeline
+import server.commands.outcomes
 from handlers.contract import Caller
 from handlers.listings import ROUTES
 from handlers.listings.photos.tools import PhotoTools
@@ -63,7 +63,7 @@ async def main(
     if step == "one file":
         Objects.put = put_one
     if step == "in transaction":
-        server.commands.pipeline.append_events = append_nothing
+        server.commands.outcomes.append_events = append_nothing
     pipeline = Pipeline(
         await open_database(postgres_url),
         Redis.from_url(redis_url),

@@ -23,8 +23,8 @@ async def app():
         yield app
 
 
-async def arrive(app, **wishes):
-    talker = Talker(await connect(app.url, compression=None, **wishes))
+async def arrive(app, **options):
+    talker = Talker(await connect(app.url, compression=None, **options))
     assert "connect" in await talker.ask(1, connect={})
     return talker
 
@@ -42,16 +42,16 @@ async def test_first_frame_and_reconnect_with_every_recovery_fit_the_default_bud
     async with running_app() as app:
         for channel in range(128):
             app.commit(f"auctions:{channel}", "1", "2")
-        for wishes in ({}, {"recover": True, "offset": 1, "epoch": "e1"}):
+        for options in ({}, {"recover": True, "offset": 1, "epoch": "e1"}):
             async with connect(app.url, compression=None, max_size=None) as ws:
                 talker = Talker(ws)
                 subscribes = [
-                    {"id": n + 2, "subscribe": {"channel": f"auctions:{n}", **wishes}} for n in range(128)
+                    {"id": n + 2, "subscribe": {"channel": f"auctions:{n}", **options}} for n in range(128)
                 ]
                 await talker.send({"id": 1, "connect": {}}, *subscribes)
                 answers = [await talker.next() for _ in range(129)]
                 assert codes(answers) == [0] * 129
-                assert all(answer["subscribe"].get("recovered") for answer in answers[1:] if wishes)
+                assert all(answer["subscribe"].get("recovered") for answer in answers[1:] if options)
                 more = [{"id": 200 + n, "unsubscribe": {"channel": f"auctions:{n}"}} for n in range(128)]
                 await talker.send(*more)
                 assert codes([await talker.next() for _ in range(128)]) == [0] * 128

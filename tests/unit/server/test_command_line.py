@@ -208,6 +208,8 @@ def test_shell_works_from_another_folder_through_a_link_with_spaces(tmp_path):
         ["grant", "ada@example.org"],
         ["grant", "ada@example.org", "emperor"],
         ["audit-auction", "7"],
+        ["replay", "x"],
+        ["replay", "3", "--all"],
         ["lock", "--help-me"],
     ],
 )

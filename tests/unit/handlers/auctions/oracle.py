@@ -1,4 +1,4 @@
-"""A second, naive reading of rules 1, 3 and the reserve: sort all maxima and look at the best two, every time."""
+"""A second, naive computation of proxy bidding and the reserve: sort all maxima, look at the best two, every time."""
 
 from dataclasses import dataclass, field
 from fractions import Fraction

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from handlers.auctions.formats import units_rules
 from handlers.auctions.formats.table import rules_of
 from handlers.auctions.rules import (
+    SaleTerms,
     StandingBid,
     Steps,
-    Terms,
+    apply_bid,
     buy_now,
     buy_now_price,
     default_steps,
-    judge_bid,
     open_state,
     retract,
 )
@@ -33,18 +33,18 @@ BIDS = st.lists(st.tuples(st.sampled_from([ANN, BOB, CAT]), NEAR, st.integers(1,
 
 
 def amounts_of(state):
-    places = [place.amount for place in state.places]
+    places = [place.amount for place in state.allocations]
     return [state.price, state.minimum_bid, state.leader_max, *places]
 
 
 @given(st.sampled_from([("english", 1), ("english", 3), ("reverse", 1)]), NEAR, STEPS, BIDS, st.none() | NEAR)
 def test_no_derived_amount_passes_the_bound(lot, start, steps, bids, reserve):
     name, units = lot
-    terms = Terms(SELLER, start, reserve, None, 0, END, steps, None, name, quantity=units)
+    terms = SaleTerms(SELLER, start, reserve, None, 0, END, steps, None, name, quantity=units)
     rules, state, standing, told = rules_of(name, units), open_state(terms, 0), [], []
     for bidder, amount, quantity in bids:
         try:
-            state = rules.judge(terms, state, bidder, amount, 1, quantity)
+            state = rules.apply_bid(terms, state, bidder, amount, 1, quantity)
         except (BidTooLow, BidTooHigh, UnitsReduced) as refusal:
             told += refusal.facts.values()
         else:
@@ -57,9 +57,9 @@ def test_no_derived_amount_passes_the_bound(lot, start, steps, bids, reserve):
 
 @given(NEAR, STEPS, BIDS, st.sampled_from([1, 3]))
 def test_whoever_offers_the_largest_amount_first_leads(start, steps, bids, units):
-    terms = Terms(SELLER, start, None, None, 0, END, steps, None, quantity=units)
+    terms = SaleTerms(SELLER, start, None, None, 0, END, steps, None, quantity=units)
     state = open_state(terms, 0)
-    judge = judge_bid if units == 1 else units_rules.judge_bid
+    judge = apply_bid if units == 1 else units_rules.apply_bid
     for bidder, amount, quantity in bids:
         try:
             state = judge(terms, state, bidder, amount, 1, quantity)
@@ -73,8 +73,8 @@ def test_whoever_offers_the_largest_amount_first_leads(start, steps, bids, units
 @pytest.mark.parametrize("bidder", [ANN, BOB, CAT])
 @pytest.mark.parametrize("units", [1, 2])
 def test_a_bid_that_cannot_be_topped_takes_no_other(units, bidder):
-    terms = Terms(SELLER, AMOUNT_MAX - 10, None, None, 0, END, default_steps(2), None, quantity=units)
-    judge = judge_bid if units == 1 else units_rules.judge_bid
+    terms = SaleTerms(SELLER, AMOUNT_MAX - 10, None, None, 0, END, default_steps(2), None, quantity=units)
+    judge = apply_bid if units == 1 else units_rules.apply_bid
     state = judge(terms, open_state(terms, 0), ANN, AMOUNT_MAX, 1, 1)
     state = judge(terms, state, BOB, AMOUNT_MAX, 1, 1)
     assert (state.price, state.minimum_bid, state.leader_id) == (AMOUNT_MAX, AMOUNT_MAX, ANN)
@@ -84,14 +84,14 @@ def test_a_bid_that_cannot_be_topped_takes_no_other(units, bidder):
 
 
 def test_a_lot_with_units_left_takes_bids_at_the_largest_amount():
-    terms = Terms(SELLER, AMOUNT_MAX, None, None, 0, END, default_steps(2), None, quantity=2)
-    state = units_rules.judge_bid(terms, open_state(terms, 0), ANN, AMOUNT_MAX, 1, 1)
-    state = units_rules.judge_bid(terms, state, BOB, AMOUNT_MAX, 1, 1)
-    assert [place.units for place in state.places] == [1, 1]
+    terms = SaleTerms(SELLER, AMOUNT_MAX, None, None, 0, END, default_steps(2), None, quantity=2)
+    state = units_rules.apply_bid(terms, open_state(terms, 0), ANN, AMOUNT_MAX, 1, 1)
+    state = units_rules.apply_bid(terms, state, BOB, AMOUNT_MAX, 1, 1)
+    assert [place.units for place in state.allocations] == [1, 1]
 
 
 def test_a_purchase_at_the_largest_amount_and_what_a_retraction_leaves_stay_within_it():
-    terms = Terms(SELLER, 10_00, None, AMOUNT_MAX, 0, END, default_steps(2), None)
+    terms = SaleTerms(SELLER, 10_00, None, AMOUNT_MAX, 0, END, default_steps(2), None)
     state = open_state(terms, 0)
     assert buy_now_price(terms, state) == AMOUNT_MAX
     assert buy_now(terms, state, ANN, 1).minimum_bid == AMOUNT_MAX

@@ -9,10 +9,10 @@ import pytest
 
 from handlers.auctions.rules import (
     AuctionState,
+    SaleTerms,
     Steps,
-    Terms,
+    apply_bid,
     default_steps,
-    judge_bid,
     open_state,
     reserve_met,
 )
@@ -37,11 +37,11 @@ def replay(
     history: History, reserve: int | None = None, steps: Steps = BUILT_IN
 ) -> tuple[AuctionState, list[tuple[str, int]]]:
     """Play the bids as maxima in their order; return the state and the bids that were refused."""
-    terms = Terms(SELLER, history.opening, reserve, None, 0, 10**12, steps, None)
+    terms = SaleTerms(SELLER, history.opening, reserve, None, 0, 10**12, steps, None)
     state, refused = open_state(terms, 0), []
     for bidder, amount in history.bids:
         try:
-            state = judge_bid(terms, state, who(bidder), amount, 1)
+            state = apply_bid(terms, state, who(bidder), amount, 1)
         except BidTooLow:
             refused.append((bidder, amount))
     assert reserve_met(terms, state)

@@ -22,12 +22,12 @@ def to_ms(text: str) -> int:
     return (int(minutes) * 60 + int(seconds)) * 1000
 
 
-def read_terms(line: str) -> rules.Terms:
+def read_terms(line: str) -> rules.SaleTerms:
     name, *pairs = line.split()
     facts = dict(pair.split("=") for pair in pairs)
     soft = [int(part) for part in facts["soft_close"].split("/")] if "soft_close" in facts else None
     fall = [int(facts[part]) for part in ("floor", "step", "tick")] if "floor" in facts else None
-    return rules.Terms(
+    return rules.SaleTerms(
         seller_id=UUID(int=99),
         starting_price=int(facts["start"]),
         reserve_price=int(facts["reserve"]) if "reserve" in facts else None,
@@ -45,17 +45,17 @@ def read_terms(line: str) -> rules.Terms:
 class Play:
     """One example under way."""
 
-    def __init__(self, terms: rules.Terms) -> None:
+    def __init__(self, terms: rules.SaleTerms) -> None:
         self.terms = terms
         self.row = rules_of(terms.format, terms.quantity)
         self.state = rules.open_state(terms, 0)
         self.envelopes: dict[UUID, sealed_rules.OpenedBid] = {}
 
     def bid(self, who: UUID, amount: int, quantity: int, at_ms: int) -> str:
-        if self.row.way == "open":
-            self.state = self.row.judge(self.terms, self.state, who, amount, at_ms, quantity)
+        if self.row.bid_mechanism == "open":
+            self.state = self.row.apply_bid(self.terms, self.state, who, amount, at_ms, quantity)
             return "leading" if rules.units_of(self.state, who) else "outbid"
-        if self.row.way == "clock":
+        if self.row.bid_mechanism == "clock":
             self.state = dutch_rules.accept(self.terms, self.state, who, amount, at_ms)
             return "won"
         replaces = who in self.envelopes
@@ -73,7 +73,9 @@ class Play:
     def facts(self, who: UUID | None = None) -> dict[str, object]:
         names = {place: name for name, place in PEOPLE.items()}
         state = self.state
-        winners = ",".join(f"{names[place.bidder_id]}:{place.units}" for place in state.places)
+        winners = ",".join(
+            f"{names[allocation.bidder_id]}:{allocation.units}" for allocation in state.allocations
+        )
         return {
             "price": state.price,
             "minimum": state.minimum_bid,

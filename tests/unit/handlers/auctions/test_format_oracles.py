@@ -1,6 +1,5 @@
 """Every format's rules against its oracle, on random sequences. `ORACLE_RUNS=100000` plays more of them."""
 
-import os
 import random
 from collections import Counter
 
@@ -9,6 +8,7 @@ import pytest
 from handlers.auctions.formats.dutch_rules import next_price_at, price_at, steps_fallen
 from handlers.auctions.formats.table import FORMATS
 from handlers.auctions.rules import Fall
+from tests.support.scales import at_both_scales
 from tests.unit.handlers.auctions.worlds import (
     IDS,
     DutchWorld,
@@ -18,14 +18,14 @@ from tests.unit.handlers.auctions.worlds import (
     terms_of,
 )
 
-RUNS = int(os.environ.get("ORACLE_RUNS", "10000"))
 TIMEOUT_S = 1200
 
 
 @pytest.mark.timeout(TIMEOUT_S)
-def test_random_dutch_auctions_agree_with_the_oracle():
+@at_both_scales
+def test_random_dutch_auctions_agree_with_the_oracle(runs):
     dice, outcomes = random.Random(4), Counter()
-    for _ in range(RUNS):
+    for _ in range(runs):
         start = dice.randrange(2, 3_000)
         fall = Fall(dice.randrange(1, start), dice.randrange(1, 700), dice.choice([1_000, 2_000, 7_000]))
         world = DutchWorld(terms_of("dutch", start, fall=fall, ends_at_ms=dice.randrange(1_000, 60_000)))
@@ -35,14 +35,15 @@ def test_random_dutch_auctions_agree_with_the_oracle():
             outcomes[world.move(dice.choice(list(IDS)), amount, after_ms=pause_ms)] += 1
         outcomes[world.end()] += 1
     told = ("won", "bid_too_low", "own_auction", "auction_not_live", "unsold")
-    assert min(outcomes[one] for one in told) > RUNS // 10
+    assert min(outcomes[one] for one in told) > runs // 10
 
 
 @pytest.mark.timeout(TIMEOUT_S)
 @pytest.mark.parametrize("name", ["sealed_first_price", "sealed_second_price"])
-def test_random_sealed_auctions_agree_with_the_oracle(name):
+@at_both_scales
+def test_random_sealed_auctions_agree_with_the_oracle(name, runs):
     dice, outcomes = random.Random(name), Counter()
-    for _ in range(RUNS):
+    for _ in range(runs):
         start = dice.choice([1, 100, 1_000])
         reserve = dice.choice([None, start, start + 5, start + 50])
         quantity = dice.choice([1, 1, 2, 3, 7])
@@ -51,13 +52,14 @@ def test_random_sealed_auctions_agree_with_the_oracle(name):
             amount = start + dice.choice([-1, 0, 1, 5, 5, 6, 49, 50, 51, 90])
             outcomes[world.move(dice.choice(list(IDS)), max(1, amount), dice.randint(1, quantity))] += 1
         outcomes[world.end()] += 1
-    assert min(outcomes[one] for one in ("sold", "unsold", "own_auction")) > RUNS // 20
+    assert min(outcomes[one] for one in ("sold", "unsold", "own_auction")) > runs // 20
 
 
 @pytest.mark.timeout(TIMEOUT_S)
-def test_random_reverse_auctions_agree_with_the_oracle():
+@at_both_scales
+def test_random_reverse_auctions_agree_with_the_oracle(runs):
     dice, outcomes = random.Random(7), Counter()
-    for _ in range(RUNS):
+    for _ in range(runs):
         start = dice.choice([5, 99, 130, 510, 1_100, 26_000, 101_000])
         reserve = dice.choice([None, None, start, max(1, start - 75), max(1, start // 2)])
         world, level = ProxyWorld(terms_of("reverse", start, reserve_price=reserve)), start
@@ -70,13 +72,14 @@ def test_random_reverse_auctions_agree_with_the_oracle():
             outcomes[world.move(dice.choice("abcde"), amount)] += 1
         outcomes[world.end()] += 1
     told = ("leading", "outbid", "bid_too_high", "retracted", "sold", "unsold")
-    assert min(outcomes[one] for one in told) > RUNS // 10
+    assert min(outcomes[one] for one in told) > runs // 10
 
 
 @pytest.mark.timeout(TIMEOUT_S)
-def test_random_auctions_of_several_units_agree_with_the_oracle():
+@at_both_scales
+def test_random_auctions_of_several_units_agree_with_the_oracle(runs):
     dice, outcomes = random.Random(8), Counter()
-    for _ in range(RUNS):
+    for _ in range(runs):
         start, quantity = dice.choice([1, 99, 490, 1_000, 24_990]), dice.choice([2, 2, 3, 5, 8])
         world, level = UnitsWorld(terms_of("english", start, quantity=quantity)), start
         for _ in range(dice.randrange(1, 18)):
@@ -88,7 +91,7 @@ def test_random_auctions_of_several_units_agree_with_the_oracle():
             outcomes[world.move(dice.choice("abcdef"), amount, dice.choice([1, 1, 1, 2, quantity]))] += 1
         outcomes[world.end()] += 1
     told = ("leading", "bid_too_low", "units_reduced", "retracted", "sold")
-    assert min(outcomes[one] for one in told) > RUNS // 10
+    assert min(outcomes[one] for one in told) > runs // 10
 
 
 def test_every_format_is_played_here():

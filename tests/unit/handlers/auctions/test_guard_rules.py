@@ -5,18 +5,18 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
-from handlers.auctions.formats.units_rules import judge_bid as judge_units_bid
+from handlers.auctions.formats.units_rules import apply_bid as judge_units_bid
 from handlers.auctions.guard_rules import (
     check_cover,
     check_decision,
     check_revocation,
     check_standing,
     default_limit,
-    exposed,
-    grown,
-    held_of,
+    exposure_in,
+    exposures_of,
+    find_increased,
 )
-from handlers.auctions.rules import HOUR_MS, Terms, default_steps, judge_bid, open_state
+from handlers.auctions.rules import HOUR_MS, SaleTerms, apply_bid, default_steps, open_state
 from protocols.auctions.guards import (
     BidderIsBlocked,
     BidderNotApproved,
@@ -27,9 +27,9 @@ from protocols.auctions.guards import (
 
 SELLER, ANN, BOB = (UUID(int=n) for n in (9, 1, 2))
 END = 48 * HOUR_MS
-TERMS = Terms(SELLER, 10_00, None, None, 0, END, default_steps(2), None, exposure_guard=True)
+TERMS = SaleTerms(SELLER, 10_00, None, None, 0, END, default_steps(2), None, exposure_guard=True)
 NEW = open_state(TERMS, 0)
-LED = judge_bid(TERMS, NEW, ANN, 50_00, 1)
+LED = apply_bid(TERMS, NEW, ANN, 50_00, 1)
 
 
 @pytest.mark.parametrize(("exponent", "limit"), [(0, 10_000), (2, 10_000_00), (3, 10_000_000)])
@@ -38,26 +38,26 @@ def test_the_default_limit_is_in_whole_units_of_the_currency(exponent, limit):
 
 
 def test_an_open_guarded_auction_holds_its_leaders_maximum_and_nothing_else_does():
-    assert exposed(TERMS, NEW) == {}
-    assert exposed(TERMS, LED) == {ANN: 50_00}
-    assert exposed(TERMS, judge_bid(TERMS, LED, BOB, 60_00, 2)) == {BOB: 60_00}
-    assert exposed(replace(TERMS, exposure_guard=False), LED) == {}
+    assert exposures_of(TERMS, NEW) == {}
+    assert exposures_of(TERMS, LED) == {ANN: 50_00}
+    assert exposures_of(TERMS, apply_bid(TERMS, LED, BOB, 60_00, 2)) == {BOB: 60_00}
+    assert exposures_of(replace(TERMS, exposure_guard=False), LED) == {}
     for over in ("sold", "unsold", "cancelled"):
-        assert exposed(TERMS, replace(LED, status=over)) == {}
-        assert held_of(replace(LED, status=over), ANN) == 0
-    assert (held_of(LED, ANN), held_of(LED, BOB)) == (50_00, 0)
+        assert exposures_of(TERMS, replace(LED, status=over)) == {}
+        assert exposure_in(replace(LED, status=over), ANN) == 0
+    assert (exposure_in(LED, ANN), exposure_in(LED, BOB)) == (50_00, 0)
 
 
 def test_a_bid_for_several_units_counts_in_full_as_long_as_it_gets_one():
     three = replace(TERMS, quantity=3)
     first = judge_units_bid(three, NEW, ANN, 20_00, 1, 2)
     second = judge_units_bid(three, first, BOB, 30_00, 2, 2)
-    assert exposed(three, second) == {BOB: 60_00, ANN: 40_00}, "Ann gets one unit of two"
-    assert (grown(first, second), grown(second, first)) == ([BOB], [])
+    assert exposures_of(three, second) == {BOB: 60_00, ANN: 40_00}, "Ann gets one unit of two"
+    assert (find_increased(first, second), find_increased(second, first)) == ([BOB], [])
     third = judge_units_bid(three, second, BOB, 30_01, 3, 3)
-    assert exposed(three, third) == {BOB: 90_03}
-    assert (grown(second, third), grown(third, second)) == ([BOB], [ANN])
-    assert exposed(three, replace(third, status="sold")) == {}
+    assert exposures_of(three, third) == {BOB: 90_03}
+    assert (find_increased(second, third), find_increased(third, second)) == ([BOB], [ANN])
+    assert exposures_of(three, replace(third, status="sold")) == {}
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,11 @@ from msgspec.structs import replace
 from handlers.auctions.rules import (
     HOUR_MS,
     AuctionState,
+    SaleTerms,
     SoftCloseTerms,
     StandingBid,
     Steps,
-    Terms,
+    apply_bid,
     buy_now,
     buy_now_price,
     cancel,
@@ -20,7 +21,6 @@ from handlers.auctions.rules import (
     custom_steps,
     default_steps,
     end_early,
-    judge_bid,
     open_state,
     reserve_met,
     retract,
@@ -41,14 +41,14 @@ SELLER, ANN, BOB, CAT = (UUID(int=n) for n in range(1, 5))
 END = 1_000_000_000
 
 
-def terms(start_price=10_00, *, reserve=None, buy=None, soft=None, steps=None, starts=0) -> Terms:
-    return Terms(SELLER, start_price, reserve, buy, starts, END, steps or default_steps(2), soft)
+def terms(start_price=10_00, *, reserve=None, buy=None, soft=None, steps=None, starts=0) -> SaleTerms:
+    return SaleTerms(SELLER, start_price, reserve, buy, starts, END, steps or default_steps(2), soft)
 
 
-def play(t: Terms, *bids: tuple[UUID, int], at=1) -> AuctionState:
+def play(t: SaleTerms, *bids: tuple[UUID, int], at=1) -> AuctionState:
     state = open_state(t, t.starts_at_ms)
     for bidder, amount in bids:
-        state = judge_bid(t, state, bidder, amount, at)
+        state = apply_bid(t, state, bidder, amount, at)
     return state
 
 
@@ -56,7 +56,7 @@ def seen(state: AuctionState) -> tuple[int, UUID | None]:
     return state.price, state.leader_id
 
 
-# -- rule 1 --
+# -- increments --
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_custom_table_out_of_order_is_refused(rows):
         custom_steps(rows)
 
 
-# -- rule 3 and the reserve --
+# -- proxy bids and the reserve --
 
 
 def test_first_bid_opens_at_the_starting_price():
@@ -211,7 +211,7 @@ def test_custom_table_rules_the_price():
     assert seen(play(t, (ANN, 1_500), (BOB, 2_000))) == (1_513, BOB)
 
 
-# -- rule 4 --
+# -- soft close --
 
 SOFT = SoftCloseTerms(window_ms=120_000, extend_ms=180_000, max_extensions=2)
 
@@ -245,7 +245,7 @@ def test_extension_never_shortens_the_auction():
 def test_extensions_are_capped():
     state = open_state(terms(soft=SOFT), 0)
     for amount in (50_00, 60_00, 70_00):
-        state = judge_bid(terms(soft=SOFT), state, ANN, amount, state.ends_at_ms - 1)
+        state = apply_bid(terms(soft=SOFT), state, ANN, amount, state.ends_at_ms - 1)
     assert state.extensions == 2
     assert state.ends_at_ms == END + 2 * 179_999
 
@@ -258,8 +258,8 @@ def test_bid_before_the_start_is_refused():
     state = open_state(t, 499)
     assert state.status == "scheduled"
     with pytest.raises(AuctionNotLive):
-        judge_bid(t, state, ANN, 50_00, 499)
-    assert judge_bid(t, start(state), ANN, 50_00, 500).event_number == 3
+        apply_bid(t, state, ANN, 50_00, 499)
+    assert apply_bid(t, start(state), ANN, 50_00, 500).event_number == 3
 
 
 def test_auction_with_a_leader_and_its_reserve_met_is_sold():
@@ -319,10 +319,10 @@ def test_ending_early_sells_to_the_leader_at_the_price_of_now_reserve_or_not():
     with pytest.raises(AuctionNotEndable, match="Nobody has bid"):
         end_early(terms(), play(terms()), SELLER, 1)
     with pytest.raises(AuctionNotEndable, match="as announced"):
-        end_early(terms(), led, SELLER, 1, barred="It ends as announced")
+        end_early(terms(), led, SELLER, 1, unsupported="It ends as announced")
 
 
-# -- rule 5 --
+# -- retraction --
 
 EARLY = END - 12 * HOUR_MS - 1
 LATE = END - 12 * HOUR_MS

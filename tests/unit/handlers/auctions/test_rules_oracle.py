@@ -1,6 +1,5 @@
 """The rules against the naive oracle, on random auctions. `ORACLE_RUNS=100000` plays more of them."""
 
-import os
 import random
 from uuid import UUID
 
@@ -9,18 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handlers.auctions.rules import (
+    SaleTerms,
     StandingBid,
-    Terms,
+    apply_bid,
     default_steps,
-    judge_bid,
     open_state,
     reserve_met,
     retract,
 )
 from protocols.auctions.refusals import BidTooLow
+from tests.support.scales import at_both_scales
 from tests.unit.handlers.auctions.oracle import Oracle
 
-RUNS = int(os.environ.get("ORACLE_RUNS", "10000"))
 SELLER = UUID(int=99)
 BIDDERS = {name: UUID(int=place) for place, name in enumerate("abcde", 1)}
 STEPS = default_steps(2)
@@ -28,7 +27,7 @@ STEPS = default_steps(2)
 
 def play(start: int, reserve: int | None, moves: list[tuple[str, int | None]]) -> None:
     """Play moves on both sides and compare after each; (bidder, None) retracts all bids of the bidder."""
-    terms = Terms(SELLER, start, reserve, None, 0, 10**12, STEPS, None)
+    terms = SaleTerms(SELLER, start, reserve, None, 0, 10**12, STEPS, None)
     state, oracle = open_state(terms, 0), Oracle(start, reserve)
     standing: list[StandingBid] = []
     for bidder, amount in moves:
@@ -42,10 +41,10 @@ def play(start: int, reserve: int | None, moves: list[tuple[str, int | None]]) -
             minimum = oracle.minimum(bidder)
             if not oracle.bid(bidder, amount):
                 with pytest.raises(BidTooLow) as refused:
-                    judge_bid(terms, state, BIDDERS[bidder], amount, 1)
+                    apply_bid(terms, state, BIDDERS[bidder], amount, 1)
                 assert refused.value.facts["minimum_bid"] == minimum
                 continue
-            state = judge_bid(terms, state, BIDDERS[bidder], amount, 1)
+            state = apply_bid(terms, state, BIDDERS[bidder], amount, 1)
             standing.append(StandingBid(state.event_number, BIDDERS[bidder], amount, 1))
             assert state.price >= before.price
         assert state.event_number == before.event_number + 1
@@ -72,9 +71,10 @@ def random_moves(dice: random.Random, start: int) -> list[tuple[str, int | None]
 
 
 @pytest.mark.timeout(600)
-def test_random_auctions_agree_with_the_oracle():
+@at_both_scales
+def test_random_auctions_agree_with_the_oracle(runs):
     dice = random.Random(20_261_122)
-    for _ in range(RUNS):
+    for _ in range(runs):
         start = dice.choice([1, 99, 100, 499, 1_000, 24_990, 99_999])
         reserve = dice.choice([None, None, start, start + 75, start + 1_000])
         play(start, reserve, random_moves(dice, start))

@@ -1,6 +1,5 @@
 """What can be offered, to whom, how many units, and what an accept ends; by table, and against the oracles."""
 
-import os
 import random
 from uuid import UUID
 
@@ -23,9 +22,9 @@ from handlers.auctions.second_chances.rules import (
     superseded,
 )
 from protocols.auctions.second_chances import SecondChanceNotOpen, SecondChanceUnavailable
+from tests.support.scales import at_both_scales
 from tests.unit.handlers.auctions.worlds import NAMES, ProxyWorld, SealedWorld, UnitsWorld, terms_of
 
-RUNS = int(os.environ.get("ORACLE_RUNS", "10000"))
 ANN, BOB, CAT, DAN = (UUID(int=n) for n in range(1, 5))
 RANKING = [Ranked(ANN, 90), Ranked(BOB, 80), Ranked(CAT, 80), Ranked(DAN, 10)]
 
@@ -69,9 +68,9 @@ def test_what_can_be_offered(status, age_ms, made, pieces, another, left):
     facts = (ended(status), made, 7 + age_ms)
     if left is None:
         with pytest.raises(SecondChanceUnavailable):
-            check_offer(*facts, pieces=pieces, another=another)
+            check_offer(*facts, saleable=pieces, another=another)
     else:
-        assert check_offer(*facts, pieces=pieces, another=another) == left
+        assert check_offer(*facts, saleable=pieces, another=another) == left
 
 
 @pytest.mark.parametrize(
@@ -89,17 +88,17 @@ def test_what_can_be_offered(status, age_ms, made, pieces, another, left):
 def test_of_several_units_as_many_as_were_auctioned_are_offered_once_more(ending, made, pieces, left):
     if left is None:
         with pytest.raises(SecondChanceUnavailable, match="has accepted"):
-            check_offer(ending, made, 7, pieces=pieces, another=False)
+            check_offer(ending, made, 7, saleable=pieces, another=False)
     else:
-        assert check_offer(ending, made, 7, pieces=pieces, another=False) == left
+        assert check_offer(ending, made, 7, saleable=pieces, another=False) == left
 
 
 def test_every_further_unit_allows_one_offer_more():
     many = [offer(n, UUID(int=n)) for n in range(OFFERS_MAX + 2)]
     three = ended("sold", quantity=3, got={ANN: 3})
-    assert check_offer(three, many[:-1], 7, pieces=0, another=False) == 3
+    assert check_offer(three, many[:-1], 7, saleable=0, another=False) == 3
     with pytest.raises(SecondChanceUnavailable, match="at most 12"):
-        check_offer(three, many, 7, pieces=0, another=False)
+        check_offer(three, many, 7, saleable=0, another=False)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +181,7 @@ def test_of_several_units_an_accept_ends_the_offers_of_more_than_are_left():
 def got_by(state: AuctionState) -> dict[UUID, int]:
     if state.status != "sold":
         return {}
-    return {p.bidder_id: p.units for p in state.places} or {state.leader_id: 1}
+    return {p.bidder_id: p.units for p in state.allocations} or {state.leader_id: 1}
 
 
 def by_name(losers: list[Ranked]) -> list[tuple[str, int, int]]:
@@ -191,10 +190,11 @@ def by_name(losers: list[Ranked]) -> list[tuple[str, int, int]]:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", ["english", "reverse"])
-def test_the_next_best_are_those_that_the_oracle_would_have_next(name):
+@at_both_scales
+def test_the_next_best_are_those_that_the_oracle_would_have_next(name, runs):
     """Without the winner's bids the oracle's next leader is the first one left out, and so on."""
     dice, seen, sign = random.Random(name), 0, -1 if name == "reverse" else 1
-    for _ in range(RUNS // 10):
+    for _ in range(runs // 10):
         start = dice.choice([510, 1_100])
         world = ProxyWorld(terms_of(name, start))
         for _ in range(dice.randrange(1, 12)):
@@ -212,13 +212,14 @@ def test_the_next_best_are_those_that_the_oracle_would_have_next(name):
             world.oracle.bids = [bid for bid in world.oracle.bids if bid[0] != leader]
         assert losers == expected[1:]
         seen += len(losers)
-    assert seen > RUNS // 20
+    assert seen > runs // 20
 
 
 @pytest.mark.timeout(600)
-def test_the_units_that_bidders_lack_are_the_slips_that_the_oracle_did_not_serve():
+@at_both_scales
+def test_the_units_that_bidders_lack_are_the_slips_that_the_oracle_did_not_serve(runs):
     dice, seen = random.Random(11), 0
-    for _ in range(RUNS // 10):
+    for _ in range(runs // 10):
         quantity = dice.choice([2, 3, 5])
         world, level = UnitsWorld(terms_of("english", 1_00, quantity=quantity)), 1_00
         for _ in range(dice.randrange(1, 14)):
@@ -236,13 +237,14 @@ def test_the_units_that_bidders_lack_are_the_slips_that_the_oracle_did_not_serve
         told = [(who, amount) for who, amount, lacks in by_name(losers) for _ in range(lacks)]
         assert told == unserved
         seen += len(told)
-    assert seen > RUNS // 20
+    assert seen > runs // 20
 
 
 @pytest.mark.timeout(600)
-def test_of_sealed_bids_those_are_next_that_the_oracle_deals_to_without_the_winners():
+@at_both_scales
+def test_of_sealed_bids_those_are_next_that_the_oracle_deals_to_without_the_winners(runs):
     dice, seen = random.Random(12), 0
-    for _ in range(RUNS // 10):
+    for _ in range(runs // 10):
         start, quantity = 100, dice.choice([1, 2, 3])
         world = SealedWorld(terms_of("sealed_first_price", start, quantity=quantity))
         for _ in range(dice.randrange(1, 10)):
@@ -261,4 +263,4 @@ def test_of_sealed_bids_those_are_next_that_the_oracle_deals_to_without_the_winn
             rest = [wish for wish in rest if wish[0] != first]
             seen += 1
         assert losers == []
-    assert seen > RUNS // 20
+    assert seen > runs // 20

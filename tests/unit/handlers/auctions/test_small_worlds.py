@@ -11,6 +11,8 @@ import pytest
 from handlers.auctions.rules import Fall
 from tests.unit.handlers.auctions.worlds import DutchWorld, ProxyWorld, SealedWorld, UnitsWorld, terms_of
 
+pytestmark = pytest.mark.slow
+
 BIDDERS = "abc"
 STEPS = 5
 TAKEN = {"leading", "outbid", "sealed", "won", "retracted"}

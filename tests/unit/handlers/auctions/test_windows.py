@@ -1,7 +1,4 @@
-"""The windows of buy-now, retraction, cancellation and early end as tables, every edge to the millisecond.
-
-Source: FEATURES section 3 (retraction, early end, buy-now) and rule 5.
-"""
+"""The windows of buy-now, retraction, cancellation and early end as tables, every edge to the millisecond."""
 
 from uuid import UUID
 
@@ -10,16 +7,16 @@ from msgspec.structs import replace
 
 from handlers.auctions.rules import (
     HOUR_MS,
+    SaleTerms,
     SoftCloseTerms,
     StandingBid,
-    Terms,
+    apply_bid,
     buy_now,
     buy_now_price,
     cancel,
     choose_retracted,
     default_steps,
     end_early,
-    judge_bid,
     open_state,
 )
 from protocols.auctions.refusals import (
@@ -31,9 +28,9 @@ from protocols.auctions.refusals import (
 
 SELLER, ANN, BOB = (UUID(int=n) for n in (9, 1, 2))
 END = 100 * HOUR_MS
-TERMS = Terms(SELLER, 10_00, None, 50_00, 0, END, default_steps(2), SoftCloseTerms(120_000, 120_000, 10))
+TERMS = SaleTerms(SELLER, 10_00, None, 50_00, 0, END, default_steps(2), SoftCloseTerms(120_000, 120_000, 10))
 NEW = open_state(TERMS, 0)
-LED = judge_bid(TERMS, NEW, ANN, 900_00, 1)
+LED = apply_bid(TERMS, NEW, ANN, 900_00, 1)
 
 
 # -- buy now: it stays until the current price passes it, also under a higher hidden maximum --
@@ -107,7 +104,7 @@ def test_what_a_retraction_takes(left_ms, age_ms, chosen, gone):
 
 def test_the_windows_follow_an_extended_end():
     """A late bid that extends the auction does not open the early window again: less than 12 h stay less than 12 h."""
-    extended = judge_bid(TERMS, LED, BOB, 950_00, END - 60_000)
+    extended = apply_bid(TERMS, LED, BOB, 950_00, END - 60_000)
     assert extended.ends_at_ms == END + 60_000
     own = [StandingBid(n, BOB, 950_00, END - 60_000) for n in (2, 3)]
     assert choose_retracted(extended, own, 3, END) == {3}

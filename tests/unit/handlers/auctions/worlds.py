@@ -19,8 +19,8 @@ ENDS_MS = 10**9
 Move = tuple[str, int | None, int]
 
 
-def terms_of(name: str, start: int, **more: object) -> rules.Terms:
-    return rules.Terms(
+def terms_of(name: str, start: int, **more: object) -> rules.SaleTerms:
+    return rules.SaleTerms(
         seller_id=IDS["seller"],
         starting_price=start,
         buy_now_price=None,
@@ -59,7 +59,7 @@ class World:
 class ProxyWorld(World):
     """English and reverse auctions: hidden limits of the best two."""
 
-    def __init__(self, terms: rules.Terms) -> None:
+    def __init__(self, terms: rules.SaleTerms) -> None:
         self.terms = terms
         self.descending = terms.format == "reverse"
         oracle = ReverseOracle if self.descending else Oracle
@@ -82,7 +82,7 @@ class ProxyWorld(World):
         else:
             limit = self.limit_for(bidder)
             taken = self.oracle.bid(bidder, amount)
-            after, refusal = attempt(self.row.judge, self.terms, before, IDS[bidder], amount, 1, quantity)
+            after, refusal = attempt(self.row.apply_bid, self.terms, before, IDS[bidder], amount, 1, quantity)
             if refusal:
                 code = "bid_too_high" if self.descending else "bid_too_low"
                 assert (taken, refusal_of(refusal)) == (False, (code, limit))
@@ -119,7 +119,7 @@ class ProxyWorld(World):
 class UnitsWorld(World):
     """Several units, ascending."""
 
-    def __init__(self, terms: rules.Terms) -> None:
+    def __init__(self, terms: rules.SaleTerms) -> None:
         self.terms = terms
         self.oracle = UnitsOracle(terms.starting_price, terms.quantity)
         self.row = rules_of(terms.format, terms.quantity)
@@ -137,7 +137,7 @@ class UnitsWorld(World):
         else:
             minimum = self.oracle.minimum(bidder)
             told = self.oracle.bid(bidder, amount, quantity)
-            after, refusal = attempt(self.row.judge, self.terms, before, IDS[bidder], amount, 1, quantity)
+            after, refusal = attempt(self.row.apply_bid, self.terms, before, IDS[bidder], amount, 1, quantity)
             if refusal:
                 assert refusal_of(refusal) == (told, minimum if told == "bid_too_low" else None)
                 return told
@@ -152,7 +152,7 @@ class UnitsWorld(World):
     def compare(self) -> None:
         state, oracle = self.state, self.oracle
         holders = oracle.holders()
-        assert {NAMES[place.bidder_id]: place.units for place in state.places} == holders
+        assert {NAMES[allocation.bidder_id]: allocation.units for allocation in state.allocations} == holders
         assert (state.price, state.minimum_bid) == (oracle.price(), oracle.minimum("nobody"))
         assert state.bid_count == len(oracle.bids)
         assert all(rules.units_of(state, IDS[name]) == holders.get(name, 0) for name in "abcdef")
@@ -167,7 +167,7 @@ class UnitsWorld(World):
 class SealedWorld(World):
     """Envelopes, opened at the end."""
 
-    def __init__(self, terms: rules.Terms) -> None:
+    def __init__(self, terms: rules.SaleTerms) -> None:
         self.terms = terms
         second = terms.format == "sealed_second_price"
         self.oracle = SealedOracle(terms.starting_price, terms.reserve_price, second, terms.quantity)
@@ -206,7 +206,7 @@ class SealedWorld(World):
 class DutchWorld(World):
     """The clock: each move comes one tick after the one before."""
 
-    def __init__(self, terms: rules.Terms) -> None:
+    def __init__(self, terms: rules.SaleTerms) -> None:
         self.terms = terms
         fall = terms.fall
         self.oracle = DutchOracle(

@@ -7,6 +7,7 @@ import pytest
 
 from handlers.auth.passwords import MEMORY_KIB, PasswordHasher
 from protocols.errors import TemporarilyUnavailable
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -71,8 +72,7 @@ async def test_caller_who_hangs_up_gives_the_place_back() -> None:
         second.cancel()
         await first
         await asyncio.gather(second, return_exceptions=True)
-        await asyncio.sleep(0.05)
-        assert hasher._taken == 0
+        await until(lambda: hasher._taken == 0)
     finally:
         hasher.close()
 

@@ -10,7 +10,7 @@ from handlers.auth.rules import (
     RefreshVerdict,
     check_display_name,
     check_password,
-    judge_refresh,
+    check_refresh,
     normalise_email,
 )
 from protocols.auth.commands import Login, PasswordTooCommon, Register
@@ -39,7 +39,7 @@ LATE = REUSE_INTERVAL_MS + 1
 )
 def test_counter_rule_table(current: int, shown: int, age_ms: int, verdict: RefreshVerdict) -> None:
     rotated_at_ms = 1_700_000_000_000
-    assert judge_refresh(current, rotated_at_ms, shown, rotated_at_ms + age_ms) is verdict
+    assert check_refresh(current, rotated_at_ms, shown, rotated_at_ms + age_ms) is verdict
 
 
 @given(
@@ -51,7 +51,7 @@ def test_honest_client_that_loses_answers_is_never_revoked(lost: list[bool], gap
     now_ms = rotated_at_ms = 0
     for answer_lost, gap_ms in zip(lost, gaps_ms, strict=False):
         now_ms += gap_ms
-        verdict = judge_refresh(current, rotated_at_ms, saved, now_ms)
+        verdict = check_refresh(current, rotated_at_ms, saved, now_ms)
         assert verdict in {RefreshVerdict.ROTATE, RefreshVerdict.REPEAT}
         if verdict is RefreshVerdict.ROTATE:
             current, rotated_at_ms = current + 1, now_ms
@@ -62,7 +62,7 @@ def test_honest_client_that_loses_answers_is_never_revoked(lost: list[bool], gap
 @given(current=st.integers(2, 10**6), behind=st.integers(2, 10**6), age_ms=st.integers(LATE, 10**10))
 def test_token_two_or_more_behind_after_the_interval_is_reuse(current: int, behind: int, age_ms: int) -> None:
     shown = max(0, current - behind)
-    assert judge_refresh(current, 0, shown, age_ms) is RefreshVerdict.REUSED
+    assert check_refresh(current, 0, shown, age_ms) is RefreshVerdict.REUSED
 
 
 @pytest.mark.parametrize(

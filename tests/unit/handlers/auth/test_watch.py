@@ -7,7 +7,7 @@ from handlers.auth.sessions import announce_ends
 from handlers.contract import Event
 from protocols.auth.commands import AccessChanged, SessionStarted
 from protocols.values import new_id
-from server.commands.pipeline import event_text
+from server.commands.outcomes import event_text
 
 AT = "2026-11-22T18:30:00.000Z"
 USER_ID = new_id()

@@ -15,7 +15,7 @@ BAGS = SearchListings(q="bag", near="0,0")
 
 @given(st.floats(0, 2e7), st.uuids(), st.uuids(), st.booleans())
 def test_a_cursor_keeps_the_key_to_the_last_bit(key, listing_id, bound, similar):
-    after = After(key, listing_id, similar, bound)
+    after = After(key=key, listing_id=listing_id, similar=similar, bound=bound)
     cursor = write_cursor(after, BAGS)
     assert len(cursor) <= 512
     assert read_cursor(replace(BAGS, cursor=cursor, limit=7), "relevance") == after
@@ -27,7 +27,7 @@ def test_a_cursor_keeps_the_key_to_the_last_bit(key, listing_id, bound, similar)
 
 @given(st.integers(0, 2**53), st.uuids())
 def test_prices_stay_whole(key, listing_id):
-    after = After(key, listing_id)
+    after = After(key=key, listing_id=listing_id)
     assert read_cursor(replace(BAGS, cursor=write_cursor(after, BAGS)), "price_asc") == after
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from handlers.listings.stock.rules import HELD_MAX, judge_reservation, release, reserve
+from handlers.listings.stock.rules import HELD_MAX, check_reservation, release, reserve
 from protocols.errors import Stale
 from protocols.listings.commands import ListingNotActive, ListingNotFound
 from protocols.listings.stock import (
@@ -37,13 +37,13 @@ def wish(quantity: int = 1, version: int | None = None) -> ReserveStock:
 
 @pytest.mark.parametrize("version", [None, 4, 5, 9])
 def test_what_was_seen_since_the_terms_changed_is_fresh(version):
-    judge_reservation(ROW, wish(6, version), BUYER, HELD_MAX - 1)
+    check_reservation(ROW, wish(6, version), BUYER, HELD_MAX - 1)
 
 
 @pytest.mark.parametrize("version", [1, 3, 10])
 def test_what_was_seen_before_or_never_is_stale(version):
     with pytest.raises(Stale) as refused:
-        judge_reservation(ROW, wish(1, version), BUYER, 0)
+        check_reservation(ROW, wish(1, version), BUYER, 0)
     assert refused.value.facts == {"version": 9, "price": Money(500, "EUR"), "saleable": 6}
 
 
@@ -64,19 +64,19 @@ def test_what_was_seen_before_or_never_is_stale(version):
 )
 def test_what_cannot_be_had_is_refused_by_its_reason(changes, asked, held, why):
     with pytest.raises(why):
-        judge_reservation(replace(ROW, **changes), asked, BUYER, held)
+        check_reservation(replace(ROW, **changes), asked, BUYER, held)
 
 
 def test_what_an_auction_sells_cannot_be_had_beside_it():
-    judge_reservation(replace(ROW, auctioned=5), wish(1), BUYER, 0)
+    check_reservation(replace(ROW, auctioned=5), wish(1), BUYER, 0)
     with pytest.raises(InsufficientStock, match="1 left; an auction sells 5 more") as refused:
-        judge_reservation(replace(ROW, auctioned=5), wish(2), BUYER, 0)
+        check_reservation(replace(ROW, auctioned=5), wish(2), BUYER, 0)
     assert refused.value.facts == {"saleable": 1, "version": 9}
 
 
 def test_an_unknown_listing_is_not_found():
     with pytest.raises(ListingNotFound):
-        judge_reservation(None, wish(), BUYER, 0)
+        check_reservation(None, wish(), BUYER, 0)
 
 
 def test_reserving_and_releasing_move_pieces_and_count_versions():

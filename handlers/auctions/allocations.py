@@ -1,0 +1,27 @@
+"""Who gets how many of several units, as events say it, and what a change of the auction changed."""
+
+from handlers.auctions.locking import LockedAuction
+from handlers.auctions.rules import AuctionState
+from protocols.auctions.events import UnitsHeld, WinnerShare
+
+
+def allocation_changes(auction: LockedAuction, before: AuctionState) -> list[UnitsHeld]:
+    """Return every bidder whose units changed, best first, those who get none any more last."""
+    had = {allocation.bidder_id: allocation.units for allocation in before.allocations}
+    has = {allocation.bidder_id: allocation.units for allocation in auction.state.allocations}
+    return [
+        UnitsHeld(bidder=auction.terms.mask(bidder_id), units=has.get(bidder_id, 0))
+        for bidder_id in has | had
+        if has.get(bidder_id) != had.get(bidder_id)
+    ]
+
+
+def winner_shares(auction: LockedAuction) -> list[WinnerShare] | None:
+    """Return who gets how many of several units that were sold, best bid first; None for one unit."""
+    if auction.state.status != "sold" or not auction.state.allocations:
+        return None
+    price = auction.state.price
+    return [
+        WinnerShare(winner=auction.terms.mask(allocation.bidder_id), quantity=allocation.units, price=price)
+        for allocation in auction.state.allocations
+    ]

@@ -1,9 +1,0 @@
--- read_places --
--- Who gets the units of these auctions, by auction and place. Index: auction_places_pkey.
-SELECT auction_id, bidder_id, amount, quantity, units, number
-FROM auction_places WHERE auction_id = ANY($1::uuid[])
-ORDER BY auction_id, place;
-
--- delete_places --
--- All places of these auctions. Index: auction_places_pkey.
-DELETE FROM auction_places WHERE auction_id = ANY($1::uuid[]);

@@ -1,0 +1,45 @@
+"""`./mnbara test` runs a tier on two workers, and what is named as it is named."""
+
+import pytest
+
+from server.cli.tiers import pytest_arguments
+
+
+def tier_of(*words):
+    """Return the expression of marks, whether two workers run, and what is left of the words."""
+    arguments = pytest_arguments(words)
+    parallel = arguments[:2] == ["-n", "2"]
+    rest = arguments[5:] if parallel else arguments
+    tier = rest[1] if rest[:1] == ["-m"] else ""
+    return tier, parallel, rest[2:] if tier else rest
+
+
+@pytest.mark.parametrize("words", [[], ["-x", "-q"], ["--durations=5"]])
+def test_without_names_the_first_tier_runs(words):
+    assert tier_of(*words) == ("not slow", True, words)
+
+
+def test_slow_runs_the_second_tier_only():
+    assert tier_of("-x", "--slow", "-q") == ("slow", True, ["-x", "-q"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["tests/conftest.py", "-x"],
+        ["-q", "tests/conftest.py::test_x"],
+        ["-k", "bid"],
+        ["-kbid"],
+        ["tests/unit", "-k", "bid"],
+    ],
+)
+def test_named_files_and_expressions_run_in_one_process_whatever_their_tier(words):
+    assert pytest_arguments(words) == words
+
+
+def test_the_callers_own_expression_of_marks_is_kept():
+    assert pytest_arguments(["-m", "slow"]) == ["-m", "slow"]
+
+
+def test_a_named_folder_runs_both_its_tiers_on_two_workers():
+    assert tier_of("tests/unit") == ("", True, ["tests/unit"])
