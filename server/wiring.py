@@ -121,7 +121,7 @@ async def open_server(settings: Settings, domains: Domains = DOMAINS) -> AsyncIt
             verify=verify,
             limits=shared if settings.rate_limits else None,
             jwks=keys.jwks,
-            channels=ChannelSource(base.epoch, rules.authorize, log.read, polls.watch, leaving),
+            channels=ChannelSource(base.epoch, rules.authorize, log.read, log.heads, polls.watch, leaving),
             pings={
                 "postgres": base.database.ping,
                 "redis": lambda: ping_redis(redis),

@@ -116,7 +116,8 @@ class _OwnPages:
         )
         return self._operation(
             "poll_channel",
-            "Events of a replayed channel after an offset; waits up to `wait_s` for the first.",
+            "Events of a replayed channel after an offset; waits up to `wait_s` for the first. A position that it does"
+            " not have is answered at once: `recovered` is false, `offset` its end.",
             {"200": ChannelEvents},
             refusals=[
                 *GENERAL_REFUSALS,

@@ -157,6 +157,13 @@ def first_page(shop, name) -> tuple[str, dict[str, str], str]:
 
 
 @pytest.mark.parametrize("name", LISTS)
+def test_an_empty_cursor_is_the_first_page(shop, name):
+    path, headers, cursor = first_page(shop, name)
+    empty = shop.http.get(path, params={"limit": 1, "cursor": ""}, headers=headers)
+    assert (empty.status_code, empty.json().get("next_cursor")) == (200, cursor)
+
+
+@pytest.mark.parametrize("name", LISTS)
 def test_a_forged_cursor_is_refused_or_harmless(shop, name):
     path, headers, cursor = first_page(shop, name)
     for forged in forgeries(cursor):

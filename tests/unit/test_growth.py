@@ -180,10 +180,10 @@ TEXT_ROWS = [
     TextRow("a photo's name", photo_names.parse_name, ("photo_names._NAME",)),
     TextRow("a place", parse_near, ("places._POINT",), ("", "1", "1,", "1,1")),
     TextRow("a cursor of listings", cursors.read_id),
-    TextRow("a cursor", lambda text: read_cursor(text, UUID)),
+    TextRow("a cursor", lambda text: read_cursor(text, UUID, None)),
     TextRow(
         "the JSON in a cursor",
-        lambda text: read_cursor(base64.urlsafe_b64encode(text.encode()).decode(), UUID),
+        lambda text: read_cursor(base64.urlsafe_b64encode(text.encode()).decode(), UUID, None),
     ),
     TextRow("a channel", split_channel),
     TextRow("an id", parse_id),
