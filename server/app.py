@@ -52,7 +52,7 @@ class HttpParts:
     jwks: Callable[[], Mapping[str, Any]]
     channels: ChannelSource
     pings: Mapping[str, Ping]
-    required: Collection[str]
+    required: Collection[str] = ("postgres",)
     """Parts of `pings` without which the process serves nothing: only they make it not ready."""
     photos: Callable[[Callers], PhotoPages] | None = None
     """Makes the page of photos' files; None where there is no store of them."""

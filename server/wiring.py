@@ -127,7 +127,6 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
                 "redis": lambda: ping_redis(redis),
                 "nats": base.nats.ping,
             },
-            required=("postgres",),
             leaving=leaving,
             photos=partial(PhotoPages, base.database.connection, base.need(PhotoTools)),
             extra_handlers=[mount_sockets(endpoint), *mount_emulation(emulation, base.metrics)],
