@@ -367,6 +367,12 @@ def pipelined_offers(size: int) -> bytes:
 ROWS = [
     Row("many members, of a command", strict, members),
     Row("many members, of any object", decoding.decode_object, members),
+    Row(
+        "many objects with colons",
+        decoding.decode_object,
+        lambda size: b'{"a":[%b1]}' % (b'{"b":":"},' * (size // 10)),
+    ),
+    Row("the last member twice", decoding.decode_object, lambda size: members(size)[:-1] + b',"z":1,"z":1}'),
     Row("many numbers", decoding.decode_object, lambda size: b'{"a":[%b1]}' % (b"1," * (size // 2))),
     Row(
         "many shallow lists", decoding.decode_object, lambda size: b'{"a":[%b1]}' % (b"[],{}," * (size // 6))

@@ -189,7 +189,8 @@ async def running_system(
             else None,
             jwks=lambda: {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "AAAA", "kid": "1"}]},
             channels=ChannelSource(epoch, authorize, log.read, log.heads, watchers.watch),
-            pings={"database": opened.ping, "redis": redis.ping, "third": lambda: ping("third")},
+            pings={"database": lambda: ping("database"), "redis": redis.ping, "third": lambda: ping("third")},
+            required=("database",),
         ),
     )
     await create_notes(pool)
