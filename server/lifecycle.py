@@ -28,10 +28,11 @@ from server.process.accepting import Acceptor
 from server.process.garbage import GarbageKeeper
 from server.process.heartbeat import Heartbeat
 from server.process.metrics import Metrics
-from server.wiring import WorkerProcess, open_server, open_worker
+from server.wiring import open_server
 from server.worker.figures import watch_work
 from server.worker.relay import Relay
 from server.worker.retention import delete_old_rows
+from server.worker_wiring import WorkerProcess, open_worker
 
 BACKLOG = 4096
 """Connections the kernel may hold while the process is busy: a storm of 5,000 a second waits under a second."""

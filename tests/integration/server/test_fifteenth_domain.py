@@ -22,8 +22,9 @@ from protocols.values import new_id, now_instant
 from realtime.transport.websocket import LeanWebSocket
 from server.domains import DOMAINS, routes_of
 from server.http.protocol import BoundedHttp
-from server.wiring import WorkerProcess, open_server, open_worker
+from server.wiring import open_server
 from server.worker.retention import delete_all
+from server.worker_wiring import WorkerProcess, open_worker
 from storage.platform.migrate import migrate
 from tests.support import permission_matrix
 from tests.support.guide_files import imported_domain, shown_files, write_files
