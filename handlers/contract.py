@@ -1,7 +1,7 @@
 """What a handler is given and what it returns. No domain lives here.
 
 A handler is `async def verb(command, caller, stores, now_ms) -> Outcome`. It decides and writes through `storage` on
-`stores.db`; it never commits, never publishes: the pipeline writes the outcome's events, timers and idempotency row in
+`stores.db`; it never commits, never publishes: the pipeline writes what the outcome carries and the idempotency row in
 the handler's transaction, commits, answers, then fans out. A *grouped* handler does the same for many calls at once:
 `async def verb(calls, stores, now_ms) -> list[Outcome | Refusal]`, one answer per call in order.
 """
@@ -93,7 +93,7 @@ def tool_of(tools: Mapping[type, Any], kind: type[T]) -> T:
 
 
 class Event(Struct, frozen=True, gc=False):
-    """One fact, appended to `stream` in the command's transaction, published on the channel of that name after it.
+    """What clients hear: appended to `stream` in the command's transaction, published on that channel after it.
 
     `number` is the stream's next number where the handler holds the aggregate's lock and counts itself;
     None lets storage number it (personal streams). `type` is past tense; the published data is

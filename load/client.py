@@ -1,6 +1,6 @@
 """A lean Centrifuge JSON client for measuring: thousands of sockets in one process, a few microseconds per message.
 
-It does what the official SDKs do on the wire (PROTOCOL 3-7) and none of their comfort: no reconnects, no recovery.
+It does what the official SDKs do on the wire and none of their comfort: no reconnects, no recovery.
 Times are `time.monotonic()` seconds.
 """
 

@@ -1,6 +1,6 @@
 """Budgets that grow back: GCRA (the generic cell rate algorithm), one number per caller. Pure arithmetic.
 
-Both doors and the sockets judge by it; where the number is kept is theirs to say. Source: FEATURES rule 14.
+REST, RPC and connections judge by it, and each keeps the number where it needs it.
 """
 
 from dataclasses import dataclass

@@ -23,6 +23,8 @@ class PollChannel(Struct, frozen=True, forbid_unknown_fields=True):
 
     channel: ChannelName
     after: Offset = 0
+    epoch: Annotated[str, Meta(max_length=64)] = ""
+    """The epoch that `after` belongs to, as answers and positions tell it; empty stands for the present one."""
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
     wait_s: Annotated[float, Meta(ge=0, le=25)] = 0
 
@@ -85,5 +87,9 @@ class ChannelEvents(Struct, frozen=True):
     """Events in order, and the `after` of the next poll."""
 
     epoch: str
+    recovered: bool
+    """Whether the events follow the position asked for. False, with no events and at once, when the channel has no such
+    position (it is beyond the end, of another epoch, or what followed is kept no longer): read the resource again, then
+    go on from `offset`, the end of the channel."""
     events: list[ChannelEvent]
     offset: int

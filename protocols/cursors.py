@@ -9,6 +9,7 @@ from protocols.errors import InvalidInput
 from protocols.values import to_json
 
 P = TypeVar("P")
+F = TypeVar("F")
 
 
 def write_cursor(position: object) -> str:
@@ -16,8 +17,13 @@ def write_cursor(position: object) -> str:
     return urlsafe_b64encode(to_json(position)).decode().rstrip("=")
 
 
-def read_cursor(cursor: str, shape: type[P]) -> P:
-    """Return the position of a cursor made by `write_cursor`. Raises InvalidInput."""
+def read_cursor(cursor: str | None, shape: type[P], first: F) -> P | F:
+    """Return the position of a cursor made by `write_cursor`, `first` without one or for an empty one.
+
+    Raises: InvalidInput.
+    """
+    if not cursor:
+        return first
     try:
         text = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
         return msgspec.json.decode(text, type=shape)

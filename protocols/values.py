@@ -24,8 +24,11 @@ InputTime = Annotated[datetime, Meta(tz=True, examples=["2026-11-22T18:30:00Z"])
 Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", max_length=3, examples=["EUR"])]
 """ISO 4217 alphabetic code."""
 
-AmountMinor = Annotated[int, Meta(ge=1, le=9_007_199_254_740_991, examples=[1250])]
-"""A positive number of minor units; the upper bound is the largest integer JavaScript keeps exact."""
+AMOUNT_MAX = 9_007_199_254_740_991
+"""The largest amount, given or derived: the largest integer JavaScript keeps exact."""
+
+AmountMinor = Annotated[int, Meta(ge=1, le=AMOUNT_MAX, examples=[1250])]
+"""A positive number of minor units."""
 
 Key = Annotated[str, Meta(max_length=64, examples=["5d2f4c1e-8a0b-4f6e-9c37-2b1a6e0d9f84"])]
 """An idempotency key made by the client; empty means none was given."""
@@ -40,7 +43,7 @@ PageLimit = Annotated[int, Meta(ge=1, le=100, examples=[20])]
 class Money(Struct, frozen=True):
     """An amount of one currency, in its minor unit."""
 
-    amount: Annotated[int, Meta(ge=-9_007_199_254_740_991, le=9_007_199_254_740_991)]
+    amount: Annotated[int, Meta(ge=-AMOUNT_MAX, le=AMOUNT_MAX)]
     currency: Currency
 
 

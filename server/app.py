@@ -1,6 +1,6 @@
 """The HTTP application: every path of the server, generated from the route tables, behind the outer door."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +52,8 @@ class HttpParts:
     jwks: Callable[[], Mapping[str, Any]]
     channels: ChannelSource
     pings: Mapping[str, Ping]
+    required: Collection[str] = ("postgres",)
+    """Parts of `pings` without which the process serves nothing: only they make it not ready."""
     photos: Callable[[Callers], PhotoPages] | None = None
     """Makes the page of photos' files; None where there is no store of them."""
     extra_handlers: Sequence[Any] = field(default=())
@@ -83,7 +85,7 @@ def create_app(domains: Sequence[Domain], parts: HttpParts) -> OuterLayer:
 def _pages(domains: Sequence[Domain], parts: HttpParts, callers: Callers) -> dict[str, Handler]:
     """Return what is served beside the route tables, by path."""
     routes = [command.route for command in parts.table.commands.values()]
-    health = Health(parts.pings, parts.metrics, parts.leaving)
+    health = Health(parts.pings, parts.required, parts.metrics, parts.leaving)
     settings = parts.settings
 
     async def show_keys(_request: Incoming) -> Reply:

@@ -17,25 +17,27 @@ from handlers.domain import (
 from server.channels import lag
 from storage.platform.vault import Vault
 
-DOMAINS: tuple[Domain, ...] = (auth.DOMAIN, listings.DOMAIN, auctions.DOMAIN, lag.DOMAIN)
+Domains = tuple[Domain, ...]
+
+DOMAINS: Domains = (auth.DOMAIN, listings.DOMAIN, auctions.DOMAIN, lag.DOMAIN)
 
 PLATFORM_TOOLS: tuple[type, ...] = (Vault, ChannelKinds)
 """Tools that every process has, whatever domains it serves."""
 
 
-def routes_of(domains: tuple[Domain, ...]) -> tuple[Route, ...]:
+def routes_of(domains: Domains) -> tuple[Route, ...]:
     """Return every command and query. Raises AssertionError for two of one name."""
     routes = tuple(chain.from_iterable(domain.routes for domain in domains))
     _refuse_twins("routes", [route.name for route in routes])
     return routes
 
 
-def channels_of(domains: tuple[Domain, ...]) -> tuple[ChannelKind, ...]:
+def channels_of(domains: Domains) -> tuple[ChannelKind, ...]:
     """Return every kind of channel."""
     return tuple(chain.from_iterable(domain.channels for domain in domains))
 
 
-def timers_of(domains: tuple[Domain, ...]) -> dict[str, tuple[TimerKind, ...]]:
+def timers_of(domains: Domains) -> dict[str, tuple[TimerKind, ...]]:
     """Return the kinds of timers by lane. Raises AssertionError for two of one name: the name is what is stored."""
     lanes: dict[str, tuple[TimerKind, ...]] = {}
     for domain in domains:
@@ -46,7 +48,7 @@ def timers_of(domains: tuple[Domain, ...]) -> dict[str, tuple[TimerKind, ...]]:
     return lanes
 
 
-def reactions_of(domains: tuple[Domain, ...]) -> dict[str, ReactionKind]:
+def reactions_of(domains: Domains) -> dict[str, ReactionKind]:
     """Return the reactions by the names under which they are stored, `<domain>.on_<fact>`.
 
     Raises AssertionError for two of one name, and for a fact that no domain states.
@@ -60,19 +62,19 @@ def reactions_of(domains: tuple[Domain, ...]) -> dict[str, ReactionKind]:
     return dict(found)
 
 
-def jobs_of(domains: tuple[Domain, ...]) -> dict[str, JobKind]:
+def jobs_of(domains: Domains) -> dict[str, JobKind]:
     """Return the jobs by the names under which they are stored, `<domain>.<job>`. Raises AssertionError for twins."""
     found = [(f"{domain.name}.{kind.name}", kind) for domain in domains for kind in domain.jobs]
     _refuse_twins("jobs", [name for name, _ in found])
     return dict(found)
 
 
-def retention_of(domains: tuple[Domain, ...]) -> tuple[Retention, ...]:
+def retention_of(domains: Domains) -> tuple[Retention, ...]:
     """Return what is deleted once it is old."""
     return tuple(chain.from_iterable(domain.retention for domain in domains))
 
 
-def tools_of(domains: tuple[Domain, ...]) -> tuple[ToolKind, ...]:
+def tools_of(domains: Domains) -> tuple[ToolKind, ...]:
     """Return the tools to open. Raises AssertionError for a need that nobody meets."""
     tools = tuple(chain.from_iterable(domain.tools for domain in domains))
     offered = [*PLATFORM_TOOLS, *(tool.kind for tool in tools)]

@@ -11,7 +11,7 @@ from handlers.domain import ChannelKinds, ToolContext
 from handlers.settings import Settings
 from server.commands.outcomes import OutcomeWriter
 from server.commands.pipeline import Pipeline
-from server.domains import DOMAINS, ROUTES, channels_of, reactions_of, tools_of
+from server.domains import DOMAINS, Domains, channels_of, reactions_of, routes_of, tools_of
 from server.process.metrics import Metrics
 from storage.engines.nats import NatsLink
 from storage.engines.postgres import Database, open_database
@@ -28,6 +28,7 @@ T = TypeVar("T")
 class Foundation:
     """Open engines and tools; closed in reverse."""
 
+    domains: Domains
     database: Database
     bus: RedisBus
     nats: NatsLink
@@ -41,29 +42,31 @@ class Foundation:
         return tool_of(self.tools, kind)
 
 
-def check_settings(settings: Settings) -> None:
+def check_settings(settings: Settings, domains: Domains = DOMAINS) -> None:
     """Refuse settings that a tool could not be opened with, before any engine is asked. Raises SettingsError."""
-    for tool in tools_of(DOMAINS):
+    for tool in tools_of(domains):
         if tool.check is not None:
             tool.check(settings)
 
 
 @asynccontextmanager
-async def open_tools(settings: Settings, database: Database, redis: Redis) -> AsyncIterator[dict[type, Any]]:
+async def open_tools(
+    settings: Settings, database: Database, redis: Redis, domains: Domains = DOMAINS
+) -> AsyncIterator[dict[type, Any]]:
     """Open the tools of all domains, by type; close them in reverse. Raises SettingsError, KeyFileError."""
-    kinds = ChannelKinds(channels_of(DOMAINS))
+    kinds = ChannelKinds(channels_of(domains))
     context = ToolContext(settings, database, redis, kinds)
     tools: dict[type, Any] = {Vault: Vault(settings.secrets_folder), ChannelKinds: kinds}
     async with AsyncExitStack() as stack:
-        for tool in tools_of(DOMAINS):
+        for tool in tools_of(domains):
             tools[tool.kind] = await stack.enter_async_context(tool.open(context))
         yield tools
 
 
 @asynccontextmanager
-async def open_foundation(settings: Settings, name: str) -> AsyncIterator[Foundation]:
+async def open_foundation(settings: Settings, name: str, domains: Domains) -> AsyncIterator[Foundation]:
     """Open everything; `name` is the kind of process, as NATS shows it. Raises SettingsError, KeyFileError, Fault."""
-    check_settings(settings)
+    check_settings(settings, domains)
     metrics = Metrics(Path(settings.metrics_folder) if settings.metrics_folder else None)
     async with AsyncExitStack() as stack:
         database = await open_database(settings.postgres_url)
@@ -75,11 +78,18 @@ async def open_foundation(settings: Settings, name: str) -> AsyncIterator[Founda
         nats = NatsLink(settings.nats_url, name)
         stack.push_async_callback(nats.close)
         bus = RedisBus(settings.redis_url)
-        tools = await stack.enter_async_context(open_tools(settings, database, redis))
-        writer = OutcomeWriter(reactions_of(DOMAINS), Wakes(nats))
+        tools = await stack.enter_async_context(open_tools(settings, database, redis, domains))
+        writer = OutcomeWriter(reactions_of(domains), Wakes(nats))
         pipeline = Pipeline(
-            database, redis, epoch, bus.publish, ROUTES, tools, metrics.commit_observer, writer=writer
+            database,
+            redis,
+            epoch,
+            bus.publish,
+            routes_of(domains),
+            tools,
+            metrics.commit_observer,
+            writer=writer,
         )
         pipeline.start()
         stack.push_async_callback(pipeline.close)
-        yield Foundation(database, bus, nats, epoch, tools, pipeline, metrics)
+        yield Foundation(domains, database, bus, nats, epoch, tools, pipeline, metrics)

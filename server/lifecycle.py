@@ -22,16 +22,17 @@ from handlers.settings import Settings, SettingsError
 from realtime.endpoints.handshake_sniffer import HandshakeSniffer
 from realtime.endpoints.socket_endpoint import SocketEndpoint
 from realtime.transport.websocket import LeanWebSocket
-from server.domains import DOMAINS, jobs_of, reactions_of, retention_of
+from server.domains import jobs_of, reactions_of, retention_of
 from server.http.protocol import BoundedHttp
 from server.process.accepting import Acceptor
 from server.process.garbage import GarbageKeeper
 from server.process.heartbeat import Heartbeat
 from server.process.metrics import Metrics
-from server.wiring import WorkerProcess, open_server, open_worker
+from server.wiring import open_server
 from server.worker.figures import watch_work
 from server.worker.relay import Relay
 from server.worker.retention import delete_old_rows
+from server.worker_wiring import WorkerProcess, open_worker
 
 BACKLOG = 4096
 """Connections the kernel may hold while the process is busy: a storm of 5,000 a second waits under a second."""
@@ -115,7 +116,7 @@ async def work(settings: Settings, heartbeat_fd: int | None = None) -> None:
             asyncio.create_task(process.jobs.dispatcher.run(), name="jobs"),
             asyncio.create_task(_watch_work(process), name="work-figures"),
             asyncio.create_task(
-                delete_old_rows(process.base.database, retention_of(DOMAINS)), name="retention"
+                delete_old_rows(process.base.database, retention_of(process.base.domains)), name="retention"
             ),
             asyncio.create_task(_report(process), name="report"),
         ]
@@ -163,7 +164,11 @@ def _raise_descriptor_limit() -> None:
 
 
 async def _watch_work(process: WorkerProcess) -> None:
-    await watch_work(process.base.database, process.base.metrics, {*reactions_of(DOMAINS), *jobs_of(DOMAINS)})
+    await watch_work(
+        process.base.database,
+        process.base.metrics,
+        {*reactions_of(process.base.domains), *jobs_of(process.base.domains)},
+    )
 
 
 async def _report(process: WorkerProcess) -> None:

@@ -1,7 +1,7 @@
-"""The whole object graph of a process, by hand, on one screen: a server process and a worker process."""
+"""The whole object graph of a server process, by hand; a worker's is in `server/worker_wiring.py`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +14,6 @@ from handlers.contract import Caller
 from handlers.domain import ChannelKinds
 from handlers.listings.photos.tools import PhotoTools
 from handlers.settings import Settings
-from protocols.topics import Entry
 from realtime.control import Controls
 from realtime.endpoints.emulation import Emulation, new_node
 from realtime.endpoints.socket_endpoint import SocketEndpoint
@@ -30,18 +29,14 @@ from server.commands.application import Application, VerifiedTokens
 from server.commands.backlog import watch_backlog
 from server.commands.ratelimits import LocalLimits, SharedLimits
 from server.commands.table import CommandTable
-from server.domains import DOMAINS, ROUTES, jobs_of, reactions_of, timers_of
-from server.foundation import Foundation, open_foundation
+from server.domains import DOMAINS, Domains, routes_of
+from server.foundation import open_foundation
 from server.http.channels import ChannelSource
 from server.http.outer_layer import OuterLayer
 from server.http.photos import PhotoPages
 from server.http.sockets import mount_emulation, mount_sockets
 from server.process.metrics import Metrics
 from server.process.socket_figures import socket_figures
-from server.worker.jobs import Jobs
-from server.worker.reactions import Reactions
-from server.worker.relay import Relay
-from server.worker.timers import Timers
 from storage.engines.redis import open_redis, ping_redis
 from storage.platform.mailbox_redis import RedisMailbox
 from storage.platform.offset_reports_redis import RedisOffsetReports
@@ -49,7 +44,6 @@ from storage.platform.presence_redis import RedisPresence
 from storage.platform.ratelimits_redis import RateLimitStore
 from storage.platform.streams_nats import follow_heads
 from storage.platform.viewer_counts_redis import RedisViewerCounts
-from storage.platform.wakes_nats import Wakes, follow_wakes
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +56,10 @@ class ServerProcess:
     metrics: Metrics
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerProcess:
-    """What `server.lifecycle` runs."""
-
-    base: Foundation
-    relay: Relay
-    timers: Timers
-    reactions: Reactions
-    jobs: Jobs
-
-
 @asynccontextmanager
-async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
+async def open_server(settings: Settings, domains: Domains = DOMAINS) -> AsyncIterator[ServerProcess]:
     """Build a server process: sockets and REST on one pipeline."""
-    async with open_foundation(settings, "server") as base, AsyncExitStack() as stack:
+    async with open_foundation(settings, "server", domains) as base, AsyncExitStack() as stack:
         kinds, keys = base.need(ChannelKinds), base.need(AuthTools).keys
         redis = open_redis(settings.redis_url)  # apart from the handlers' connections
         stack.push_async_callback(redis.aclose)
@@ -105,7 +88,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
 
         close_on_revocation(hub, watch)
         limits = LocalLimits() if settings.rate_limits else None
-        table = CommandTable(ROUTES, base.pipeline, limits, base.metrics)
+        table = CommandTable(routes_of(domains), base.pipeline, limits, base.metrics)
         application = Application(VerifiedTokens(verifier), rules, table)
         Controls(hub, application)
         endpoint = SocketEndpoint(hub, application, settings.origins)
@@ -121,7 +104,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
             verify=verify,
             limits=shared if settings.rate_limits else None,
             jwks=keys.jwks,
-            channels=ChannelSource(base.epoch, rules.authorize, log.read, polls.watch, leaving),
+            channels=ChannelSource(base.epoch, rules.authorize, log.read, log.heads, polls.watch, leaving),
             pings={
                 "postgres": base.database.ping,
                 "redis": lambda: ping_redis(redis),
@@ -131,7 +114,7 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
             photos=partial(PhotoPages, base.database.connection, base.need(PhotoTools)),
             extra_handlers=[mount_sockets(endpoint), *mount_emulation(emulation, base.metrics)],
         )
-        app = create_app(DOMAINS, parts)
+        app = create_app(domains, parts)
         await watch.start()
         stack.push_async_callback(watch.close)
         await hub.start()
@@ -141,41 +124,12 @@ async def open_server(settings: Settings) -> AsyncIterator[ServerProcess]:
         base.nats.when_connected(lambda client: follow_heads(client, hub.announce_heads))
         base.metrics.follow_hooks(hub.hooks)
         base.metrics.follow_sockets(lambda: socket_figures(hub, emulation))
-        _run_beside(stack, watch_backlog(base.pipeline.groups, ROUTES, redis, node), "backlog")
+        _run_beside(stack, watch_backlog(base.pipeline.groups, routes_of(domains), redis, node), "backlog")
         _run_beside(stack, base.metrics.run(), "metrics")
         yield ServerProcess(app, hub, endpoint, base.metrics)
-
-
-@asynccontextmanager
-async def open_worker(settings: Settings) -> AsyncIterator[WorkerProcess]:
-    """Build a worker process: relay, timers, reactions, jobs."""
-    async with open_foundation(settings, "worker") as base:
-        await base.bus.start(_ignore_publications, lambda: None)
-        try:
-            lateness = base.metrics.timer_lateness.observe
-            timers = Timers(base.database, base.pipeline, timers_of(DOMAINS), lateness)
-            relay = Relay(base.database, base.nats, timers.yield_to_urgent)
-            failed, wakes = base.metrics.count_work_failure, Wakes(base.nats)
-            reactions = Reactions(
-                base.database, base.pipeline, reactions_of(DOMAINS), timers.yield_to_urgent, wakes, failed
-            )
-            jobs = Jobs(base.database, base.pipeline, jobs_of(DOMAINS), base.tools, wakes, failed)
-
-            def wake(name: str) -> None:
-                reactions.dispatcher.wake(name)
-                jobs.dispatcher.wake(name)
-
-            base.nats.when_connected(lambda client: follow_wakes(client, wake))
-            yield WorkerProcess(base, relay, timers, reactions, jobs)
-        finally:
-            await base.bus.close()
 
 
 def _run_beside(stack: AsyncExitStack, work: Coroutine[object, object, None], name: str) -> None:
     """Run something until the stack closes."""
     task = asyncio.create_task(work, name=name)
     stack.callback(task.cancel)
-
-
-def _ignore_publications(_channel: str, _entries: Sequence[Entry]) -> None:
-    """Workers publish and have no readers."""

@@ -26,6 +26,7 @@ from protocols.auctions.refusals import (
 )
 from protocols.auctions.terms import Format
 from protocols.errors import NotAllowed
+from protocols.values import AMOUNT_MAX
 
 HOUR_MS = 3_600_000
 
@@ -307,20 +308,34 @@ def apply_bid(
     check_bidder(terms, state, bidder, at_ms)
     minimum = state.leader_max + 1 if bidder == state.leader_id else state.minimum_bid
     if amount < minimum:
-        raise BidTooLow(f"The least you can bid now is {minimum}", minimum_bid=minimum)
+        raise too_low(minimum)
+    if state.price == AMOUNT_MAX and state.leader_id is not None:
+        raise too_low(AMOUNT_MAX + 1)
     price, leader_id, leader_max = _contest(terms, state, bidder, amount)
     ends_at_ms, extensions = soft_close(terms, state, at_ms)
     return AuctionState(
         "live",
         state.event_number + (1 if extensions == state.extensions else 2),
         price,
-        state.minimum_bid if price == state.price and state.bid_count else price + terms.steps.at(price),
+        state.minimum_bid if price == state.price and state.bid_count else one_step_above(terms, price),
         leader_id,
         leader_max,
         state.bid_count + 1,
         ends_at_ms,
         extensions,
     )
+
+
+def one_step_above(terms: SaleTerms, price: int) -> int:
+    """Return the least that a new bidder may offer at this price; below the largest amount the step is cut short."""
+    return min(price + terms.steps.at(price), AMOUNT_MAX)
+
+
+def too_low(minimum: int) -> BidTooLow:
+    """Return the refusal of a bid that is below its least; one past the largest amount takes no bid at all."""
+    if minimum > AMOUNT_MAX:
+        return BidTooLow("Nobody can offer more: the largest amount is bid", minimum_bid=AMOUNT_MAX)
+    return BidTooLow(f"The least you can bid now is {minimum}", minimum_bid=minimum)
 
 
 def _contest(terms: SaleTerms, state: AuctionState, bidder: UUID, amount: int) -> tuple[int, UUID, int]:
@@ -373,7 +388,7 @@ def buy_now(terms: SaleTerms, state: AuctionState, buyer: UUID, at_ms: int) -> A
         status="sold",
         event_number=state.event_number + 1,
         price=price,
-        minimum_bid=price + terms.steps.at(price),
+        minimum_bid=one_step_above(terms, price),
         leader_id=buyer,
         leader_max=price,
     )
@@ -425,7 +440,7 @@ def retract(
     for bid in remaining:
         so_far = AuctionState("live", number, price, 0, leader_id, leader_max, count, ends_at_ms, extensions)
         price, leader_id, leader_max = _contest(terms, so_far, bid.bidder_id, bid.amount)
-    minimum_bid = price + terms.steps.at(price) if count else price
+    minimum_bid = one_step_above(terms, price) if count else price
     return AuctionState(
         "live", number, price, minimum_bid, leader_id, leader_max, count, ends_at_ms, extensions
     )

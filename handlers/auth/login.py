@@ -8,6 +8,7 @@ from handlers.auth import rules
 from handlers.auth.sessions import start_session
 from handlers.auth.tools import AuthTools
 from handlers.contract import Caller, Outcome, Preparation, Stores
+from protocols.addresses import networks_of
 from protocols.auth.commands import AccountBanned, BadCredentials, Login
 from protocols.errors import Fault, RateLimited
 from storage.auth.login_attempts_redis import account_key, count_attempt, give_back, ip_key
@@ -31,7 +32,10 @@ async def prepare_login(command: Login, caller: Caller, before: Preparation) -> 
     counters: list[tuple[str, int]] = []
     if before.need(AuthTools).limit_attempts:
         if caller.remote_ip:
-            counters.append((ip_key(caller.remote_ip), rules.IP_ATTEMPTS_MAX))
+            own, site = networks_of(caller.remote_ip)
+            counters.append((ip_key(own), rules.IP_ATTEMPTS_MAX))
+            if site:
+                counters.append((ip_key(site), rules.SITE_ATTEMPTS_MAX))
         counters.append((account_key(email), rules.ACCOUNT_ATTEMPTS_MAX))
     await _count(before.redis, counters)
     try:

@@ -27,7 +27,11 @@ ACCOUNT_ATTEMPTS_MAX = 10
 """Failed sign-ins of one account within the window."""
 
 IP_ATTEMPTS_MAX = 100
-"""Failed sign-ins from one address of origin within the window: an office or a mobile network shares one."""
+"""Failed sign-ins from one address of origin, of IPv6 one /64, within the window: an office or a mobile network shares
+one."""
+
+SITE_ATTEMPTS_MAX = 800
+"""Likewise from one IPv6 /48, which may be one customer's or that of many."""
 
 _EMAIL = re.compile(
     r"(?=.{3,254}\Z)(?=[^@]{1,64}@)[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"

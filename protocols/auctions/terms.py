@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from protocols.values import AmountMinor
+from protocols.values import AMOUNT_MAX, AmountMinor
 
 Format = Literal["english", "reverse", "dutch", "sealed_first_price", "sealed_second_price"]
 Status = Literal["scheduled", "live", "sold", "unsold", "cancelled"]
@@ -13,7 +13,9 @@ Quantity = Annotated[int, Meta(ge=1, le=100)]
 NextBid = Annotated[
     int,
     Meta(
-        description="The bid a new bidder has to reach: the least to offer, in a reverse auction the most to ask for."
+        ge=0,
+        le=AMOUNT_MAX,
+        description="The bid a new bidder has to reach: the least to offer, in a reverse auction the most to ask for.",
     ),
 ]
 

@@ -1,6 +1,6 @@
 """The Centrifuge client protocol, version 2: commands a client may send, results and pushes it may get.
 
-Field names and zero-value rules are the wire's (PROTOCOL.md 3-10); `codec_json` and `codec_protobuf` turn them into
+Field names and zero-value rules are the wire's; `codec_json` and `codec_protobuf` turn them into
 bytes. `Raw` fields carry JSON text as it travels. The protocol's own error and disconnect codes live here too; the
 application's error numbers are in `errors`.
 """

@@ -1,7 +1,7 @@
 """JSON form of the client protocol: objects joined by newlines, payloads embedded as they are.
 
 A raw newline inside an object would break every client that splits frames on it, so embedded JSON loses its raw
-newlines here (they can only be insignificant white space). Source: PROTOCOL.md 2.
+newlines here (they can only be insignificant white space).
 """
 
 from collections.abc import Mapping, Sequence

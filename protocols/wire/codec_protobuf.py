@@ -2,7 +2,6 @@
 
 The schema is `centrifuge.proto`; messages are parsed and written by the protobuf runtime (upb). What repeats for many
 clients is written once and wrapped by hand: a field of message type is its tag, a varint length and the bytes.
-Source: PROTOCOL.md 2 and 18.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -52,6 +52,7 @@ def read_upgrade(data: bytes) -> Upgrade | None:
     key, offered = fields.get(b"sec-websocket-key", b""), fields.get(b"sec-websocket-protocol")
     if (
         len(fields) < len(lines)
+        or not fields.get(b"host")
         or fields.get(b"upgrade", b"").lower() != b"websocket"
         or fields.get(b"connection", b"").lower() not in _CONNECTION
         or fields.get(b"sec-websocket-version") != b"13"
@@ -62,7 +63,7 @@ def read_upgrade(data: bytes) -> Upgrade | None:
         return None
     return Upgrade(
         key,
-        fields.get(b"host", b"").decode(),
+        fields[b"host"].decode(),
         fields.get(b"origin", b"").decode(),
         tuple(offered.decode().replace(" ", "").split(",")) if offered else (),
         (request["query"] or b"").decode(),

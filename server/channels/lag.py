@@ -37,7 +37,7 @@ async def get_lag(command: GetLag, _caller: Caller, stores: Stores, _now_ms: int
     top = (await read_heads(stores.db, [command.channel])).get(command.channel, 0)
     if not top:
         raise UnknownChannel
-    position = None if command.cursor is None else read_cursor(command.cursor, _Position)
+    position = read_cursor(command.cursor, _Position, None)
     after = None if position is None else (position.offset, position.client)
     found = await RedisOffsetReports(stores.redis).behind(command.channel, top, command.limit + 1, after)
     page = found.behind[: command.limit]

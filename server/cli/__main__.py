@@ -14,6 +14,8 @@ from server.cli.verbs.grant import GRANT
 from server.cli.verbs.load_tools import BENCH, DEMO, SOAK
 from server.cli.verbs.lock import LOCK
 from server.cli.verbs.migrate import MIGRATE
+from server.cli.verbs.new_command import NEW_COMMAND
+from server.cli.verbs.new_domain import NEW_DOMAIN
 from server.cli.verbs.replay import REPLAY
 from server.cli.verbs.system import DOWN, RESET, UP
 from server.cli.verbs.test import TEST
@@ -52,6 +54,8 @@ VERBS = (
     REPLAY,
     AUDIT_AUCTION,
     WHERE,
+    NEW_DOMAIN,
+    NEW_COMMAND,
     LOCK,
     HELP,
 )

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from protocols.auctions.audits import AuctionAudit, AuditEvent, commitment_of
+from protocols.values import AMOUNT_MAX
 
 HOUR_MS = 3_600_000
 
@@ -196,7 +197,7 @@ class _English(_Course):
 
     def next_bid(self, price: int) -> int:
         """Return the bid that a new bidder has to reach at a price."""
-        return max(0, price + self.sign * self.step(price))
+        return min(AMOUNT_MAX, max(0, price + self.sign * self.step(price)))
 
     def least_move(self) -> int:
         """Return the price that a bid of another bidder leads to at least, whatever the leader's secret limit."""

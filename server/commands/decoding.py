@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct, inspect
 
 from protocols.errors import InvalidInput, PayloadTooLarge
+from server.commands.repeated_members import find_repeated
 
 DEPTH_MAX = 32
 """Levels of nesting a body may have; the deepest command of ours has six."""
@@ -99,20 +100,24 @@ def _inside(place: inspect.Type, step: str) -> list[inspect.Type]:
     return [place.value_type] if isinstance(place, inspect.DictType) else []
 
 
-def check_text(data: bytes) -> None:
+def check_text(data: bytes) -> int:
     """Refuse JSON too long, nested deeper than `DEPTH_MAX`, or with the character U+0000 that the database cannot keep.
 
-    What is no JSON may pass: the decoder refuses it. Cost: three scans in C for ordinary input; one with many
-    brackets or an escaped U+0000 is looked at closely, in time linear in its length whatever it holds.
+    Return the number of its colons: no less than its members. What is no JSON may pass: the decoder refuses it. Cost:
+    three scans in C for ordinary input; one with many brackets or an escaped U+0000 is looked at closely, in time
+    linear in its length whatever it holds.
     """
     if len(data) > DATA_BYTES_MAX:
         raise PayloadTooLarge(f"A command may have {DATA_BYTES_MAX} bytes", maximum_bytes=DATA_BYTES_MAX)
-    if data.count(b"{") + data.count(b"[") > DEPTH_MAX and not _is_shallow(data):
+    colons, lists = data.count(b":"), data.count(b"[")
+    # An object with another one in it has a colon before that, or is in a list: so many levels at most.
+    if colons + lists >= DEPTH_MAX and data.count(b"{") + lists > DEPTH_MAX and not _is_shallow(data):
         raise invalid(f"Nested more than {DEPTH_MAX} levels deep, or brackets that do not match")
-    if b"\\u0000" in data and b"\\u0000" in data.replace(
-        b"\\\\", b"--"
+    if (
+        b"\\" in data and b"\\u0000" in data and b"\\u0000" in data.replace(b"\\\\", b"--")
     ):  # without backslashes that are escaped
         raise invalid("Text may not contain the character U+0000")
+    return colons
 
 
 def _is_shallow(data: bytes) -> bool:
@@ -126,6 +131,16 @@ def _is_shallow(data: bytes) -> bool:
     return depths[-1] == 0 and max(depths) <= DEPTH_MAX
 
 
+def refuse_repeated(data: bytes) -> None:
+    """Refuse decoded JSON in which an object names a member twice, at any depth. Raises InvalidInput."""
+    try:
+        pointer = find_repeated(data)
+    except (ValueError, RecursionError) as error:
+        raise refusal_of(error) from None
+    if pointer is not None:
+        raise invalid("An object names this member twice", pointer)
+
+
 class StructDecoder:
     """Decodes one command type; built once per route."""
 
@@ -133,16 +148,24 @@ class StructDecoder:
         """Build the decoder of a command type."""
         self.command = command
         self._decode = msgspec.json.Decoder(command).decode
+        fields = msgspec.structs.fields(command)
+        self._required = sum(field.required for field in fields)
+        """Members that are surely there."""
+        self._with_key = self._required + any(f.name == "key" and not f.required for f in fields)
+        """The same with the idempotency key that most commands have: one more when it is not empty."""
 
     def decode(self, data: bytes) -> Struct:
         """Return the command in a JSON object; no data at all is an empty object. Raises InvalidInput."""
         if not data or data == b"null":
             data = b"{}"
-        check_text(data)
+        colons = check_text(data)
         try:
-            return self._decode(data)
+            value: Struct = self._decode(data)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise refusal_of(error, self.command) from None
+        if colons > self._required and (colons > self._with_key or not value.key):  # type: ignore[attr-defined]
+            refuse_repeated(data)
+        return value
 
     def convert(self, values: dict[str, Any], *, strict: bool) -> Struct:
         """Return the command of decoded values; `strict=False` reads numbers and booleans from text.
@@ -159,13 +182,15 @@ def decode_object(data: bytes) -> dict[str, Any]:
     """Return the members of a JSON object; no data at all is an empty one. Raises InvalidInput."""
     if not data:
         return {}
-    check_text(data)
+    colons = check_text(data)
     try:
         value = msgspec.json.decode(data)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise refusal_of(error) from None
     if not isinstance(value, dict):
         raise invalid("Expected `object`")
+    if colons > len(value):
+        refuse_repeated(data)
     return value
 
 

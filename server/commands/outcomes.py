@@ -14,10 +14,9 @@ from handlers.contract import Event, Fact, Outcome
 from handlers.domain import ReactionKind, fact_name
 from protocols.values import to_json, to_timestamp
 from storage.engines.postgres import Connection
-from storage.platform.events_postgres import NewEvent, StoredEvent, append_events
+from storage.platform.events_postgres import FACTS, NewEvent, StoredEvent, append_events
 from storage.platform.jobs_postgres import insert_jobs
 from storage.platform.reactions_postgres import NewReaction, insert_reactions
-from storage.platform.streams_nats import FACTS
 from storage.platform.timers_postgres import insert_timers
 
 Wake = Callable[[Collection[str]], None]

@@ -19,7 +19,7 @@ from server.commands.decoding import StructDecoder
 from server.commands.errors_out import as_refusal, rpc_error
 from server.commands.idempotency import Answer
 from server.commands.pipeline import Pipeline, check_permission
-from server.commands.ratelimits import LocalLimits, subject_of
+from server.commands.ratelimits import LocalLimits, budgets_of
 from server.process.metrics import Metrics
 from server.process.tallies import CommandMetric
 
@@ -71,7 +71,7 @@ class CommandTable:
             return await self._pipeline.run(command.route, value, caller)
 
     def call(self, method: str, data: bytes, caller: Caller) -> "asyncio.Future[bytes] | GroupedReply":
-        """Run an RPC. An anonymous caller takes from the budget of its `remote_ip`.
+        """Run an RPC. An anonymous caller takes from the budgets of its `remote_ip`.
 
         Grouped commands make neither task nor future. Raises: ProtocolError, at once or from what is returned.
         """
@@ -97,8 +97,7 @@ class CommandTable:
 
     def _limit(self, command: Command, caller: Caller) -> None:
         if self._limits is not None:
-            key, rule = subject_of(caller)
-            verdict = self._limits.take(key, rule, command.route.cost)
+            verdict = self._limits.take_all(budgets_of(caller), command.route.cost)
             if not verdict.allowed:
                 verdict.check()
 

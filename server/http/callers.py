@@ -13,7 +13,7 @@ from server.http.exchange import Incoming
 Verify = Callable[[str, str], Awaitable[Caller]]
 """`(access token, peer address) -> Caller`; raises Unauthenticated."""
 
-_BEARER = re.compile(r"[Bb]earer +([A-Za-z0-9._~+/-]{1,8192}=*)")
+_BEARER = re.compile(r"(?i:bearer) +([A-Za-z0-9._~+/-]{1,8192}=*)")
 
 
 class Callers:

@@ -1,11 +1,11 @@
 """Replayed channels for clients without a socket: a long poll over the events table.
 
 A poll that finds nothing waits until its channel is published on, and looks again; while it waits it also looks every
-few seconds, so that a publication lost on the way costs a delay and never an event. Source: INTERFACE section 2.
+few seconds, so that a publication lost on the way costs a delay and never an event.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from handlers.contract import Caller
+from protocols.addresses import networks_of
 from protocols.channels import PollChannel
 from protocols.errors import RateLimited, TemporarilyUnavailable, UnknownChannel
 from protocols.topics import Entry
@@ -33,7 +34,10 @@ WAITING_MAX = 2_000
 """Polls that may wait in one process: each holds a task and a connection, about 20 KiB."""
 
 WAITING_PER_CALLER_MAX = 16
-"""Polls of one user, or one address, that may wait in one process: an app follows a few channels."""
+"""Polls of one user, or one address (of IPv6 one /64), that may wait in one process: an app follows a few channels."""
+
+SITE_FACTOR = 8
+"""How many times as many may wait of an IPv6 /48 without a token."""
 
 LOOK_AGAIN_S = 3.0
 """How long a lost publication can delay a waiting poll."""
@@ -51,6 +55,7 @@ class ChannelSource:
     authorize: Callable[[Caller, str, str], Awaitable[ChannelRule]]
     """`(caller, channel, scope token or "")`"""
     read: Callable[[str, int, int], Awaitable[Sequence[Entry]]]
+    heads: Callable[[Sequence[str]], Awaitable[Mapping[str, int]]]
     watch: Watch
     leaving: Callable[[], bool] = lambda: False
     """Whether the process is about to end: then nobody waits any longer."""
@@ -71,6 +76,8 @@ class ChannelPolls:
     async def __call__(self, request: Incoming) -> Reply:
         """Answer with the events after an offset, at once or when there are some, at latest after `wait_s`.
 
+        An offset that the channel does not have is answered at once with the channel's end, as a socket's recovery is.
+
         Raises: UnknownChannel, NotAllowed, RateLimited, TemporarilyUnavailable; for a scope token that is shown
         TokenInvalid, TokenExpired, SessionOver, ScopeTokenOver.
         """
@@ -79,12 +86,15 @@ class ChannelPolls:
         rule = await self._source.authorize(caller, poll.channel, request.header(TOKEN_HEADER))
         if rule.lane is not Lane.REPLAYED:
             raise UnknownChannel("This channel keeps its newest value only; subscribe to it over a websocket")
-        entries = await self._source.read(poll.channel, poll.after, poll.limit)
+        entries = await self._recover(poll)
+        if entries is None:
+            heads = await self._source.heads([poll.channel])
+            return Reply(200, self._render((), heads[poll.channel], recovered=False))
         if not entries and poll.wait_s > 0:
             entries = await self._wait(request, caller, poll)
             if rule.delegation is not None:
                 rule.delegation.confirm()  # the issuer may have taken the token back meanwhile
-        return Reply(200, self._render(poll, entries))
+        return Reply(200, self._render(entries, poll.after, recovered=True))
 
     def _read_poll(self, request: Incoming) -> PollChannel:
         values: dict[str, Any] = {"channel": request.path_values["channel"]}
@@ -96,13 +106,23 @@ class ChannelPolls:
         assert isinstance(poll, PollChannel)
         return poll
 
+    async def _recover(self, poll: PollChannel) -> Sequence[Entry] | None:
+        """Return what follows a position, or None when the channel does not have it or not all that followed."""
+        if poll.epoch not in {"", self._source.epoch}:
+            return None
+        entries = await self._source.read(poll.channel, poll.after, poll.limit)
+        if entries:
+            return entries if entries[0].number == poll.after + 1 else None
+        heads = await self._source.heads([poll.channel])
+        return entries if poll.after <= heads[poll.channel] else None
+
     async def _wait(self, request: Incoming, caller: Caller, poll: PollChannel) -> Sequence[Entry]:
-        waiter: Hashable = caller.user_id or caller.remote_ip
+        waiters = _waiters_of(caller)
         if self._waiting_all >= WAITING_MAX:
             raise TemporarilyUnavailable("Too many polls wait already; ask again without waiting")
-        if self._waiting.get(waiter, 0) >= WAITING_PER_CALLER_MAX:
+        if any(self._waiting.get(waiter, 0) >= most for waiter, most in waiters):
             raise RateLimited("Too many of your polls wait already", retry_after_s=1)
-        self._count(waiter, 1)
+        self._count(waiters, 1)
         gone = asyncio.ensure_future(request.disconnected())
         waiting = asyncio.ensure_future(self._next_entries(poll))
         try:
@@ -112,7 +132,7 @@ class ChannelPolls:
             gone.cancel()
             waiting.cancel()
             await asyncio.gather(gone, waiting, return_exceptions=True)
-            self._count(waiter, -1)
+            self._count(waiters, -1)
 
     async def _next_entries(self, poll: PollChannel) -> Sequence[Entry]:
         loop = asyncio.get_running_loop()
@@ -130,23 +150,34 @@ class ChannelPolls:
                     continue
                 published.clear()
 
-    def _count(self, waiter: Hashable, change: int) -> None:
+    def _count(self, waiters: Sequence[tuple[Hashable, int]], change: int) -> None:
         self._waiting_all += change
-        mine = self._waiting.get(waiter, 0) + change
-        if mine:
-            self._waiting[waiter] = mine
-        else:
-            del self._waiting[waiter]
+        for waiter, _ in waiters:
+            count = self._waiting.get(waiter, 0) + change
+            if count:
+                self._waiting[waiter] = count
+            else:
+                del self._waiting[waiter]
         self._metrics.waiting_polls.inc(change)
 
-    def _render(self, poll: PollChannel, entries: Sequence[Entry]) -> bytes:
+    def _render(self, entries: Sequence[Entry], position: int, *, recovered: bool) -> bytes:
         return to_json(
             {
                 "epoch": self._source.epoch,
+                "recovered": recovered,
                 "events": [
                     {"offset": e.number, "data": msgspec.Raw(e.data), "at": to_timestamp(e.at_ms)}
                     for e in entries
                 ],
-                "offset": entries[-1].number if entries else poll.after,
+                "offset": entries[-1].number if entries else position,
             }
         )
+
+
+def _waiters_of(caller: Caller) -> list[tuple[Hashable, int]]:
+    """Return whom a waiting poll counts against, and how many of theirs may wait."""
+    if caller.user_id is not None:
+        return [(caller.user_id, WAITING_PER_CALLER_MAX)]
+    own, site = networks_of(caller.remote_ip)
+    waiters: list[tuple[Hashable, int]] = [(own, WAITING_PER_CALLER_MAX)]
+    return [*waiters, (site, SITE_FACTOR * WAITING_PER_CALLER_MAX)] if site else waiters

@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import ipaddress
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from protocols.errors import NotAllowed
 from protocols.values import to_json
@@ -24,11 +24,18 @@ _FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b
 
 
 class Health:
-    """Live: the process answers. Ready: its parts do too."""
+    """Live: the process answers. Ready: it can serve. Degraded: parts fail that it can serve without."""
 
-    def __init__(self, parts: Mapping[str, Ping], metrics: Metrics, leaving: Callable[[], bool]) -> None:
-        """Name the parts and how to ask each; `leaving` says that this process is about to end."""
+    def __init__(
+        self,
+        parts: Mapping[str, Ping],
+        required: Collection[str],
+        metrics: Metrics,
+        leaving: Callable[[], bool],
+    ) -> None:
+        """Name the parts, how to ask each, and those without which nothing works; `leaving`: the process will end."""
         self._parts = dict(parts)
+        self._required = frozenset(required)
         self._leaving = leaving
         self._metrics = metrics
         self._known: dict[str, str] = {}
@@ -40,12 +47,16 @@ class Health:
         return Reply(200, b'{"status":"live"}')
 
     async def ready(self, _request: Incoming) -> Reply:
-        """Answer 200 when every part works, else 503, with each part's state; 503 also when the process leaves."""
+        """Answer 200 when the required parts work, else 503, with each part's state; 503 also when the process leaves.
+
+        `degraded` names the parts that fail. One that all processes lack would else take all of them out of service.
+        """
         if self._leaving():
-            return Reply(503, b'{"status":"leaving","parts":{}}')
+            return Reply(503, b'{"status":"leaving","degraded":[],"parts":{}}')
         states = await self.look()
-        ready = all(state == "ok" for state in states.values())
-        body = to_json({"status": "ready" if ready else "not_ready", "parts": states})
+        degraded = [name for name, state in states.items() if state != "ok"]
+        ready = self._required.isdisjoint(degraded)
+        body = to_json({"status": "ready" if ready else "not_ready", "degraded": degraded, "parts": states})
         return Reply(200 if ready else 503, body)
 
     async def look(self) -> dict[str, str]:

@@ -3,10 +3,11 @@
 A request's head has a size and a time; what is too large, too slow or no HTTP is answered with a problem document like
 any refusal, and the connection ends. A client that keeps sending a body nobody reads any more is cut. What is read is
 parsed in small pieces: nothing behind a request that is not answered yet, and a bounded part in one turn of the event
-loop. Cost: one timer per connection, started with each request's head. Source: FEATURES G (resource caps).
+loop. Cost: one timer per connection, started with each request's head.
 """
 
 import asyncio
+import string
 from collections.abc import Callable
 
 import httptools
@@ -35,6 +36,9 @@ LINGER_S = 2.0
 PIECE_BYTES = 1024
 """What the parser gets at once. It cannot stop at the end of a request: as many as fit in here, some fifty at most,
 wait behind the one that is served."""
+
+_HOST_BYTES = b"!$%&'()*+,-.:;=[]_~" + (string.ascii_letters + string.digits).encode()
+"""What a host and a port are written with. Source: RFC 3986 section 3.2.2."""
 
 TURN_BYTES_MAX = 64 * 1024
 """Bytes of one connection after which the others have their turn of the event loop."""
@@ -86,6 +90,8 @@ class BoundedHttp(StreamingHttp):
     _unparsed_bytes = 0
     _refusal: type[Refusal] = InvalidInput
     _refused = False
+    _to_answer: type[Refusal] | None = None
+    """A refusal that waits until the requests before it are answered."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a head."""
@@ -211,9 +217,20 @@ class BoundedHttp(StreamingHttp):
 
     def on_headers_complete(self) -> None:
         """Hand the request over; the body has a time of its own, in `Incoming.body`."""
+        if not self._is_sound():
+            self._break_off(InvalidInput)
         self._in_head = False
         self._expect(None)
         super().on_headers_complete()
+
+    def _is_sound(self) -> bool:
+        """Whether a head names one host, as HTTP/1.1 has to, and a coding we know. Source: RFC 9112 3.2 and 6.1."""
+        hosts = [value for name, value in self.headers if name == b"host"]
+        codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
+        least = 0 if self.parser.get_http_version() == "1.0" else 1
+        if not least <= len(hosts) <= 1 or codings not in ([], [b"chunked"]):
+            return False
+        return not any(host.translate(None, _HOST_BYTES) for host in hosts)
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body."""
@@ -228,7 +245,11 @@ class BoundedHttp(StreamingHttp):
     def on_response_complete(self) -> None:
         """End the connection soon when the client has more to say on a request that is answered."""
         super().on_response_complete()
-        if self.cycle.response_complete and self.cycle.more_body:
+        if not self.cycle.response_complete:
+            return
+        if self._to_answer is not None:
+            self._end_with(self._to_answer)
+        elif self.cycle.more_body:
             self._expect(LINGER_S)
 
     def send_400_response(self, msg: str) -> None:
@@ -254,14 +275,29 @@ class BoundedHttp(StreamingHttp):
             self.transport.close()
 
     def _refuse(self, kind: type[Refusal]) -> None:
-        """Write an answer past the application and end the connection; at once when another answer is under way."""
+        """Write an answer past the application and end the connection; after the answers under way, if there are any.
+
+        A request whose body is broken has no other answer, unless it has begun.
+        """
         self._refused = True
-        if self.cycle is None or self.cycle.response_complete:
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:
+            self._end_with(kind)
+        elif self._in_head or not cycle.more_body:
+            self._to_answer = kind
+        elif cycle.response_started or self.pipeline:
+            self.transport.close()
+        else:
+            cycle.disconnected = True  # what its handler answers goes nowhere
+            cycle.message_event.set()
+            self._end_with(kind)
+
+    def _end_with(self, kind: type[Refusal]) -> None:
+        self._to_answer = None
+        if not self.transport.is_closing():
             self.transport.write(_answer(kind))
             self.transport.write_eof()
             self._expect(LINGER_S)
-        else:
-            self.transport.close()
 
 
 def _answer(kind: type[Refusal]) -> bytes:

@@ -98,7 +98,7 @@ class LocalEngines:
             raise EngineError(
                 "PostgreSQL does not run as root and there is no user `postgres`; install postgresql"
             )
-        (self.home / "logs").mkdir(parents=True, exist_ok=True)
+        open_log_folder(self.home)
         self.data = self._data_folder()
         try:
             self._take_lock()
@@ -195,6 +195,12 @@ class LocalEngines:
             "timezone": "UTC",
             "log_timezone": "UTC",
             "jit": "off",
+            # The log says what failed, never with which values: a statement quotes its literals, its context the
+            # parameters. Our own log has the error under a trace id. See also `_create_database`.
+            "log_statement": "none",
+            "log_min_error_statement": "panic",
+            "log_parameter_max_length": "0",
+            "log_parameter_max_length_on_error": "0",
         }
         options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         command = [self._program("postgres"), "-D", str(self.data / "postgres"), *options]
@@ -202,7 +208,10 @@ class LocalEngines:
 
     def _create_database(self, name: str) -> None:
         psql = ["psql", "-X", "-h", str(self.run_folder), "-U", "mnbara", "-d", "postgres", "-qtA", "-c"]
-        known = self._run(*psql, f"SELECT 1 FROM pg_database WHERE datname = '{name}'").stdout.strip()  # noqa: S608 - our own constant
+        # DETAIL quotes rows and keys; of what happens outside a session, as at the start, it stays.
+        terse = "ALTER ROLE mnbara SET log_error_verbosity = 'terse'"
+        find = f"SELECT 1 FROM pg_database WHERE datname = '{name}'"  # noqa: S608 - our own constant
+        known = self._run(*psql, f"{terse}; {find}").stdout.strip()
         if not known:
             self._run(*psql, f"CREATE DATABASE {name}")
 
@@ -364,6 +373,13 @@ class LocalEngines:
             if time.monotonic() > deadline:
                 raise EngineError(f"{name} did not answer within {START_TIMEOUT_S:.0f} s; see {log}")
             time.sleep(0.03)
+
+
+def open_log_folder(home: Path) -> None:
+    """Make the folder of logs, or close it again to all but its owner: logs may quote what people sent."""
+    folder = home / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
 
 
 def _engine_owner() -> str | None:

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import dataclasses
 import functools
+import json
 import os
 import shutil
 import signal
@@ -271,8 +272,8 @@ def _is_ready(url: str) -> bool:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
     try:
         with opener.open(f"{url}/health/ready", timeout=2) as answer:
-            return int(answer.status) == 200
-    except (urllib.error.URLError, OSError, ValueError):
+            return int(answer.status) == 200 and json.load(answer)["degraded"] == []
+    except (urllib.error.URLError, OSError, ValueError, KeyError):
         return False
 
 

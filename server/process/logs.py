@@ -20,7 +20,7 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 _IN_TEXT = re.compile(
-    r"(?<=Bearer )\S+"
+    r"(?<=(?i:bearer) )\S+"
     r"|(?<=://)[^/\s:@]*+:[^/\s@]++(?=@)"
     r"|(?<![\w-])(?>[\w-]*?eyJ)[\w-]{8,}+\.[\w-]++\.[\w.+@-]*"
     r"|(?<![\w.+-])[\w.+-]++@[\w-]++\.[\w.+@-]+"

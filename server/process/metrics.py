@@ -126,7 +126,7 @@ class Metrics:
         )
         self.up = self._gauge(
             "up",
-            "1 while the engine answers the process that was asked last",
+            "1 while the engine answers the process that was asked last, 0 while it does not",
             "engine",
             mode="livemostrecent",
         )

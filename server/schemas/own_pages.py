@@ -57,9 +57,12 @@ class Liveness(Struct):
 
 
 class Readiness(Struct):
-    """Whether the process can work, and the state of each part it needs."""
+    """Whether the process can serve, and the state of each part."""
 
     status: Literal["ready", "not_ready", "leaving"]
+    degraded: list[Annotated[str, Meta(examples=["redis"])]]
+    """Parts that fail. Without PostgreSQL the process is not ready; without Redis or NATS it serves, commands included,
+    and something is slower or missing meanwhile."""
     parts: dict[str, Literal["ok", "timeout", "failing"]]
 
 
@@ -79,7 +82,10 @@ def own_paths(components: Components, examples: Examples) -> dict[str, Schema]:
         ),
         "/health/live": own.page("live", "The process answers.", Liveness),
         "/health/ready": own.page(
-            "ready", "Every part works; 503 names the failing ones.", Readiness, further=("503",)
+            "ready",
+            "The process can serve; 503 while it cannot. Names the parts that fail.",
+            Readiness,
+            further=("503",),
         ),
     }
 
@@ -116,7 +122,8 @@ class _OwnPages:
         )
         return self._operation(
             "poll_channel",
-            "Events of a replayed channel after an offset; waits up to `wait_s` for the first.",
+            "Events of a replayed channel after an offset; waits up to `wait_s` for the first. A position that it does"
+            " not have is answered at once: `recovered` is false, `offset` its end.",
             {"200": ChannelEvents},
             refusals=[
                 *GENERAL_REFUSALS,

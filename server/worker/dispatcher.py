@@ -86,8 +86,8 @@ class Dispatcher:
             return SLEEP_MAX_MS
         now_ms = now_instant()
         for name, due_at_ms in due.items():
-            if due_at_ms <= now_ms and not self._running[name]:
-                self.wake(name)
+            if due_at_ms <= now_ms and self._running[name] < self._lanes[name]:
+                self.wake(name)  # beside a turn that may take long
         waits = [due_at_ms - now_ms for due_at_ms in due.values() if due_at_ms > now_ms]
         return min([*waits, SLEEP_MAX_MS])
 

@@ -16,8 +16,9 @@ from protocols.errors import Fault
 from protocols.values import now_instant
 from storage.engines.nats import Client, NatsLink
 from storage.engines.postgres import Database
+from storage.platform.events_postgres import FACTS
 from storage.platform.relay_postgres import claim_relay_batch, move_relay
-from storage.platform.streams_nats import FACTS, EventStream, announce_heads
+from storage.platform.streams_nats import EventStream, announce_heads
 
 BATCH_EVENTS = 5_000
 """Events per step; one transaction that is larger goes whole."""

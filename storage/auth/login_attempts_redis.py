@@ -1,8 +1,8 @@
-"""Failed sign-ins, counted in Redis per account and per address of origin.
+"""Failed sign-ins, counted in Redis per account and per network of origin.
 
 An attempt is counted before the password is checked and given back when it was right, so that a thousand attempts at
-once cannot all pass the check first. Keys `auth:attempts:account:<digest>` and `auth:attempts:ip:<ip>` live for one
-window from their first count; the address itself is not stored.
+once cannot all pass the check first. Keys `auth:attempts:account:<digest>` and `auth:attempts:ip:<network>` live for
+one window from their first count; the mail address itself is not stored.
 """
 
 import hashlib
@@ -22,9 +22,9 @@ def account_key(email: str) -> str:
     return f"auth:attempts:account:{hashlib.sha256(email.encode()).hexdigest()[:32]}"
 
 
-def ip_key(remote_ip: str) -> str:
-    """Return the counter of an address of origin."""
-    return f"auth:attempts:ip:{remote_ip}"
+def ip_key(network: str) -> str:
+    """Return the counter of a network of origin, one of `networks_of` an address."""
+    return f"auth:attempts:ip:{network}"
 
 
 async def count_attempt(redis: Redis, key: str) -> tuple[int, int]:

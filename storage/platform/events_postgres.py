@@ -9,6 +9,10 @@ from storage.engines.postgres import Connection
 from storage.platform.sql import load
 
 _sql = load(__file__, "events.sql")
+
+FACTS = "facts:"
+"""What the streams of facts begin with: `facts:<aggregate>`. No channel shows them."""
+
 _COLUMNS = ("stream", "number", "at_ms", "type", "data")
 
 

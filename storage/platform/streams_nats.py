@@ -24,7 +24,7 @@ from nats.js.errors import APIError, NotFoundError
 
 from protocols.errors import TemporarilyUnavailable
 from storage.engines.nats import Client, NatsError, in_words
-from storage.platform.events_postgres import StoredEvent
+from storage.platform.events_postgres import FACTS, StoredEvent
 from storage.platform.relay_postgres import CommittedBatch, CommittedEvent
 
 _encode = msgspec.json.Encoder().encode
@@ -33,9 +33,6 @@ STREAM = "EVENTS"
 HEADS = "mnbara.heads"
 TRANSACTION_HEADER = "Mnbara-Transaction"
 POSITION_HEADER = "Mnbara-Position"
-
-FACTS = "facts:"
-"""What the streams of facts begin with: `facts:<aggregate>`."""
 
 MAX_AGE_S = 7 * 24 * 3600
 """How long JetStream keeps events; the events table keeps them for good."""

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from centrifuge import CentrifugeError, ReplyError
 
-from tests.support.players import Socket, bid_until_answered, open_auction, sign_up
+from tests.support.players import Player, Socket, bid_until_answered, open_auction, sign_up
 from tests.support.system import System, running_system, scratch_home
 
 # the SDK forgets a connection that it was making when the server was killed
@@ -55,10 +55,19 @@ class Frozen:
             os.kill(pid, signal.SIGCONT)
 
 
-async def until_ready(http: httpx.AsyncClient, timeout_s: float = 20, status: int = 200) -> None:
-    async with asyncio.timeout(timeout_s):
-        while (await http.get("/health/ready")).status_code != status:
+async def until_ready(http: httpx.AsyncClient, degraded: tuple[str, ...] = ()) -> None:
+    """Wait until a process says that it serves, without these parts."""
+    async with asyncio.timeout(20):
+        while True:
+            answer = await http.get("/health/ready")
+            if answer.status_code == 200 and answer.json()["degraded"] == list(degraded):
+                return
             await asyncio.sleep(0.1)
+
+
+async def bid_over_rest(bidder: Player, auction_id: str, amount: int, key: str) -> None:
+    answer = await bidder.post(f"/v1/auctions/{auction_id}/bids", {"amount": amount}, key=key)
+    assert answer.status_code == 201, answer.text
 
 
 async def test_while_postgres_stands_still_commands_fail_temporarily_within_two_seconds(system, http):
@@ -109,6 +118,8 @@ async def test_while_redis_stands_still_bids_are_placed_and_seen_on_every_proces
         async with Socket(system.websocket_url, bidder.tokens["access_token"]) as late:
             latecomer = await late.watch(f"auctions:{auction['id']}")
             assert latecomer.started_at == placed["offset"]
+        await until_ready(http, degraded=("redis",))
+        await bid_over_rest(bidder, auction["id"], 20_000, "rest")
     for socket in sockets:
         await socket.__aexit__()
     await until_ready(http)
@@ -125,7 +136,8 @@ async def test_while_nats_stands_still_bidding_goes_on(system, http):
         with Frozen(system, "nats"):
             placed = await socket.rpc("auctions.place_bid", auction_id=auction["id"], amount=2000, key="n")
             await watcher.until(placed["offset"], timeout_s=5)
-            await until_ready(http, status=503)  # each process keeps what it learned for a moment
+            await until_ready(http, degraded=("nats",))  # each process keeps what it learned for a moment
+            await bid_over_rest(bidder, auction["id"], 20_000, "rest")
     await until_ready(http)
 
 

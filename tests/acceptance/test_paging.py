@@ -162,15 +162,29 @@ def first_page(shop, name) -> tuple[str, dict[str, str], str]:
     )
 
 
-@pytest.mark.parametrize(
-    "name", [SAMPLE, *(pytest.param(n, marks=pytest.mark.slow) for n in LISTS if n != SAMPLE)]
+at_every_list = pytest.mark.parametrize(
+    "name", [SAMPLE, *(pytest.param(name, marks=pytest.mark.slow) for name in LISTS if name != SAMPLE)]
 )
-def test_a_forged_cursor_is_refused_or_harmless(request, shop, name):
-    if name != SAMPLE:
-        request.getfixturevalue("full_shop")
-    path, headers, cursor = first_page(shop, name)
+
+
+@pytest.fixture
+def listed(request, shop, name) -> "Shop":
+    """The shop with two pages in the list of that name."""
+    return shop if name == SAMPLE else request.getfixturevalue("full_shop")
+
+
+@at_every_list
+def test_an_empty_cursor_is_the_first_page(listed, name):
+    path, headers, cursor = first_page(listed, name)
+    empty = listed.http.get(path, params={"limit": 1, "cursor": ""}, headers=headers)
+    assert (empty.status_code, empty.json().get("next_cursor")) == (200, cursor)
+
+
+@at_every_list
+def test_a_forged_cursor_is_refused_or_harmless(listed, name):
+    path, headers, cursor = first_page(listed, name)
     for forged in forgeries(cursor):
-        answer = shop.http.get(path, params={"limit": 1, "cursor": forged}, headers=headers)
+        answer = listed.http.get(path, params={"limit": 1, "cursor": forged}, headers=headers)
         assert answer.status_code in {200, 400}, (forged, answer.text)
         if answer.status_code == 400:
             assert answer.json()["errors"][0]["pointer"] == "/cursor"

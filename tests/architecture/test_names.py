@@ -1,4 +1,4 @@
-"""The words of the domains auctions, listings and auth: one word for one thing, no reference a reader lacks."""
+"""The words of the domains auctions, listings and auth: one word for one thing."""
 
 import ast
 import dataclasses
@@ -35,8 +35,6 @@ REPLACEMENTS = {
     r"pieces": "quantity",
 }
 """Identifiers that are not used in these folders, and what to write instead."""
-
-PAPERS = r"\b(FEATURES|INTERFACE|DESIGN|PROTOCOL|STYLE|ENGINES)\b(\.md)?( section)? [0-9A-Z]"
 
 
 def misnamed(source: str) -> dict[str, str]:
@@ -79,16 +77,6 @@ def test_a_word_that_only_contains_a_banned_one_is_let_through():
 @pytest.mark.parametrize("name", PYTHON)
 def test_identifiers_are_the_words_of_the_field(name):
     assert misnamed(SOURCES[name]) == {}
-
-
-@pytest.mark.parametrize("text", ["Source: FEATURES section 3", "(DESIGN 6)", "PROTOCOL.md 2"])
-def test_a_reference_to_a_paper_is_found(text):
-    assert re.search(PAPERS, text)
-
-
-def test_no_text_refers_to_a_paper_that_is_not_in_the_repository():
-    found = {name: re.search(PAPERS, text) for name, text in SOURCES.items()}
-    assert {name: match[0] for name, match in found.items() if match} == {}
 
 
 def declared(layer):

@@ -39,6 +39,31 @@ def is_alive(pid):
         return False
 
 
+async def test_logs_are_their_owners_and_quote_no_values_of_people(home):
+    (home / "logs").mkdir(mode=0o755)
+    engines = LocalEngines(home, names=("postgres",), fsync=False)
+    connection = await asyncpg.connect(engines.start().postgres_url)
+    try:
+        await connection.execute("CREATE TABLE keys (key text PRIMARY KEY, n int CHECK (n > 0))")
+        await connection.execute("INSERT INTO keys VALUES ($1, 1)", "secret-key")
+        for statement, values in (
+            ("INSERT INTO keys VALUES ($1, 1)", ("secret-key",)),
+            ("INSERT INTO keys VALUES ($1, 0)", ("secret-key-2",)),
+            ("DO $$ BEGIN RAISE EXCEPTION 'of a block' USING DETAIL = 'secret-key-3'; END $$", ()),
+            ("INSERT INTO keys VALUES ('secret-key', 1)", ()),
+        ):
+            with pytest.raises(asyncpg.PostgresError):
+                await connection.execute(statement, *values)
+    finally:
+        await connection.close()
+        engines.stop()
+    log = home / "logs" / "postgres.log"
+    text = log.read_text()
+    assert "duplicate key value violates unique constraint" in text
+    assert "secret-key" not in text
+    assert (home / "logs").stat().st_mode & 0o777 == 0o700
+
+
 async def test_data_survive_a_stop_and_a_start(home):
     engines = LocalEngines(home, fsync=False)
     urls = engines.start()

@@ -180,10 +180,10 @@ TEXT_ROWS = [
     TextRow("a photo's name", photo_names.parse_name, ("photo_names._NAME",)),
     TextRow("a place", parse_near, ("places._POINT",), ("", "1", "1,", "1,1")),
     TextRow("a cursor of listings", cursors.read_id),
-    TextRow("a cursor", lambda text: read_cursor(text, UUID)),
+    TextRow("a cursor", lambda text: read_cursor(text, UUID, None)),
     TextRow(
         "the JSON in a cursor",
-        lambda text: read_cursor(base64.urlsafe_b64encode(text.encode()).decode(), UUID),
+        lambda text: read_cursor(base64.urlsafe_b64encode(text.encode()).decode(), UUID, None),
     ),
     TextRow("a channel", split_channel),
     TextRow("an id", parse_id),
@@ -208,6 +208,9 @@ OURS = {
     "migrate._apply_outside": "our migrations",
     "sql._HEADER": "our SQL files",
     "search_postgres._PIECES": "our SQL files",
+    "skeletons._VERB": "a developer's command line",
+    "skeletons._ALL_DOMAINS": "our own code",
+    "skeletons._CONTRACT": "our own settings of tools",
 }
 """Patterns that no client's text meets, and what they read instead."""
 
@@ -364,6 +367,12 @@ def pipelined_offers(size: int) -> bytes:
 ROWS = [
     Row("many members, of a command", strict, members),
     Row("many members, of any object", decoding.decode_object, members),
+    Row(
+        "many objects with colons",
+        decoding.decode_object,
+        lambda size: b'{"a":[%b1]}' % (b'{"b":":"},' * (size // 10)),
+    ),
+    Row("the last member twice", decoding.decode_object, lambda size: members(size)[:-1] + b',"z":1,"z":1}'),
     Row("many numbers", decoding.decode_object, lambda size: b'{"a":[%b1]}' % (b"1," * (size // 2))),
     Row(
         "many shallow lists", decoding.decode_object, lambda size: b'{"a":[%b1]}' % (b"[],{}," * (size // 6))

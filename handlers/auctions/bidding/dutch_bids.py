@@ -8,7 +8,7 @@ from msgspec import Struct
 from handlers.auctions.announcements import announce_close
 from handlers.auctions.formats.dutch_rules import accept
 from handlers.auctions.locking import LockedAuction
-from handlers.contract import Event, Latest, Outcome, Timer
+from handlers.contract import Event, Fact, Latest, Outcome, Timer
 from protocols.auctions.commands import BidReceipt
 from protocols.auctions.events import BidPlaced
 from protocols.values import new_id, to_timestamp
@@ -25,10 +25,11 @@ class DutchPurchase(Struct, frozen=True, kw_only=True):
     events: list[Event]
     latest: Sequence[Latest]
     timers: Sequence[Timer]
+    facts: Sequence[Fact]
 
     def to_outcome(self) -> Outcome:
         """Return the answer to the command that bought."""
-        return Outcome(self.receipt, self.events, self.latest, self.timers)
+        return Outcome(self.receipt, self.events, self.latest, self.timers, self.facts)
 
 
 def accept_price(auction: LockedAuction, buyer: UUID, amount: int | None, at_ms: int) -> DutchPurchase:
@@ -61,4 +62,5 @@ def accept_price(auction: LockedAuction, buyer: UUID, amount: int | None, at_ms:
         events=[Event(terms.channel, "bid_placed", placed, number), *closed.events],
         latest=closed.latest,
         timers=closed.timers,
+        facts=closed.facts,
     )

@@ -20,7 +20,7 @@ from handlers.auctions.rules import AuctionState, follow_group, reserve_met, uni
 from handlers.auctions.sales import movement_event, movement_latest, settle_ended
 from handlers.auctions.sealed_bids import SealedBidBatch, read_sealed_batch
 from handlers.auctions.watching.watch_list import watch_as_bidders
-from handlers.contract import Call, Event, Latest, Outcome, Stores, Timer
+from handlers.contract import Call, Event, Fact, Latest, Outcome, Stores, Timer
 from protocols.auctions.commands import BidReceipt, PlaceBid
 from protocols.auctions.events import AuctionExtended, BidPlaced, Outbid, UnitsHeld
 from protocols.auctions.refusals import AuctionNotFound, TooManyUnits
@@ -41,7 +41,12 @@ class _Accepted(Struct, kw_only=True, gc=False):
     events: list[Event]
     latest: list[Latest] = []  # msgspec makes a new one for each
     timers: Sequence[Timer] = ()
+    facts: Sequence[Fact] = ()
     secret: bool = False
+
+    def to_outcome(self) -> Outcome:
+        """Return the answer to the bid."""
+        return Outcome(self.reply, self.events, self.latest, self.timers, self.facts, secret=self.secret)
 
 
 class _AuctionBids:
@@ -121,12 +126,7 @@ async def place_bid(
     await save_auctions(stores.db, auctions.values())
     for auction_id, bids in bids_by_auction.items():
         bids.announce(movements.get(auction_id, ()))
-    return [
-        answer
-        if isinstance(answer, Refusal)
-        else Outcome(answer.reply, answer.events, answer.latest, answer.timers, secret=answer.secret)
-        for answer in answers
-    ]
+    return [answer if isinstance(answer, Refusal) else answer.to_outcome() for answer in answers]
 
 
 def _apply(
@@ -158,7 +158,9 @@ def _accept_price(bids: _AuctionBids, call: Call[PlaceBid], batch: _Batch) -> _A
         batch.guards.admit(auction, call.caller.id, price_at(auction.terms.sale, call.at_ms))
     purchase = accept_price(auction, call.caller.id, call.command.amount, call.at_ms)
     batch.rows.append(purchase.row)
-    return _Accepted(reply=purchase.receipt, events=purchase.events, timers=purchase.timers)
+    return _Accepted(
+        reply=purchase.receipt, events=purchase.events, timers=purchase.timers, facts=purchase.facts
+    )
 
 
 def _seal_bid(bids: _AuctionBids, call: Call[PlaceBid], batch: _Batch) -> _Accepted:

@@ -15,9 +15,12 @@ from handlers.auctions.rules import (
     StandingBid,
     UnitAllocation,
     check_bidder,
+    one_step_above,
     soft_close,
+    too_low,
 )
-from protocols.auctions.refusals import BidTooLow, UnitsReduced
+from protocols.auctions.refusals import UnitsReduced
+from protocols.values import AMOUNT_MAX
 
 
 def apply_bid(
@@ -34,7 +37,9 @@ def apply_bid(
         raise UnitsReduced(f"You have bid for {own.quantity}; bid for at least as many")
     minimum = state.minimum_bid if own is None else own.amount + 1
     if amount < minimum:
-        raise BidTooLow(f"The least you can bid now is {minimum}", minimum_bid=minimum)
+        raise too_low(minimum)
+    if state.price == AMOUNT_MAX and _is_full(terms, state.allocations):
+        raise too_low(AMOUNT_MAX + 1)
     ends_at_ms, extensions = soft_close(terms, state, at_ms)
     others = [allocation for allocation in state.allocations if allocation.bidder_id != bidder]
     new = UnitAllocation(bidder, amount, quantity, 0, state.event_number + 1)
@@ -80,8 +85,13 @@ def _settle(
 ) -> AuctionState:
     """Return the live state with these allocations; `end` is instant and count of extensions."""
     price = minimum = terms.starting_price
-    if sum(allocation.units for allocation in allocations) == terms.quantity:
+    if _is_full(terms, allocations):
         price = allocations[-1].amount
-        minimum = price + terms.steps.at(price)
+        minimum = one_step_above(terms, price)
     leader_id, leader_max = (allocations[0].bidder_id, allocations[0].amount) if allocations else (None, 0)
     return AuctionState("live", number, price, minimum, leader_id, leader_max, count, *end, allocations)
+
+
+def _is_full(terms: SaleTerms, allocations: Sequence[UnitAllocation]) -> bool:
+    """Return whether every unit has somebody who gets it."""
+    return sum(allocation.units for allocation in allocations) == terms.quantity

@@ -30,7 +30,7 @@ async def list_bidders(
 ) -> Outcome:
     """Return a page for the seller. Raises AuctionNotFound, NotAllowed, ApprovalNotNeeded, InvalidInput."""
     terms = await read_own_approval_terms(stores, command.auction_id, caller.id)
-    after = _FIRST if command.cursor is None else read_cursor(command.cursor, _Cursor)
+    after = read_cursor(command.cursor, _Cursor, _FIRST)
     rows = await guards_postgres.list_bidders(
         stores.db,
         command.auction_id,

@@ -24,7 +24,7 @@ async def list_blocks(
     now_ms: int,  # noqa: ARG001 - as of now
 ) -> Outcome:
     """Return a page of the caller's own blocks. Raises InvalidInput."""
-    after = UUID(int=0) if command.cursor is None else read_cursor(command.cursor, _Cursor).block_id
+    after = read_cursor(command.cursor, _Cursor, _Cursor(UUID(int=0))).block_id
     rows = await guards_postgres.list_blocks(stores.db, caller.id, after, command.limit + 1)
     page = rows[: command.limit]
     next_cursor = write_cursor(_Cursor(page[-1].block_id)) if len(rows) > command.limit else None

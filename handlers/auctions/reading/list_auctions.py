@@ -40,7 +40,7 @@ async def list_auctions(
 
     Raises: InvalidInput, CategoryNotFound.
     """
-    after = _FIRST if command.cursor is None else read_cursor(command.cursor, _Cursor)
+    after = read_cursor(command.cursor, _Cursor, _FIRST)
     place, limit = (after.ends_at_ms, after.auction_id), command.limit + 1
     if any(getattr(command, name) not in {None, ""} for name in _FILTERS):
         rows = await auctions_postgres.list_filtered(

@@ -30,7 +30,7 @@ async def list_bids(
 ) -> Outcome:
     """Return a page of masked bids; maxima are the caller's own or none. Raises AuctionNotFound, InvalidInput."""
     terms = await read_auction_terms(stores.db, command.auction_id)
-    before = _NEWEST if command.cursor is None else read_cursor(command.cursor, _Cursor)
+    before = read_cursor(command.cursor, _Cursor, _NEWEST)
     if terms.rules.bid_mechanism == "sealed":
         return await _list_sealed(command, terms, stores, before.number)
     rows = await bids_postgres.list_bids(stores.db, command.auction_id, before.number, command.limit + 1)

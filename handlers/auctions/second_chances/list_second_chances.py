@@ -28,7 +28,7 @@ async def list_second_chances(
     now_ms: int,  # noqa: ARG001 - as of now
 ) -> Outcome:
     """Return a page of the caller's own offers. Raises InvalidInput."""
-    before = _NEWEST if command.cursor is None else read_cursor(command.cursor, _Cursor)
+    before = read_cursor(command.cursor, _Cursor, _NEWEST)
     read = list_made if command.role == "seller" else list_received
     rows = await read(stores.db, caller.id, before.offer_id, command.status, command.limit + 1)
     page = rows[: command.limit]

@@ -27,7 +27,7 @@ async def list_signals(
     now_ms: int,  # noqa: ARG001 - as of now
 ) -> Outcome:
     """Return a page of signals of one status, newest first. Raises InvalidInput."""
-    before = _NEWEST if command.cursor is None else read_cursor(command.cursor, _Cursor)
+    before = read_cursor(command.cursor, _Cursor, _NEWEST)
     rows = await signals_postgres.list_signals(
         stores.db, command.status, before.signal_id, command.seller, command.limit + 1
     )

@@ -31,7 +31,7 @@ _SHOW = {"all": None, "open": True, "over": False}
 
 async def list_watched(command: ListWatched, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
     """Return a page with where the caller stands in each auction. Raises InvalidInput."""
-    after = _FIRST if command.cursor is None else read_cursor(command.cursor, _Cursor)
+    after = read_cursor(command.cursor, _Cursor, _FIRST)
     place = (after.is_over, after.rank, after.auction_id)
     rows = await watches_postgres.list_watched(
         stores.db, caller.id, place, command.limit + 1, only_open=_SHOW[command.show]

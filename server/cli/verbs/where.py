@@ -1,45 +1,55 @@
-"""`where`: the files of a domain, layer by layer."""
+"""`where`: the files of a domain, in the order in which a command travels."""
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
 from server.cli.verb import ROOT, UsageError, Verb
 
-LAYERS = ("protocols", "handlers", "storage", "realtime", "server", "load", "tests", "web", "docs")
-"""In the order in which a command travels."""
+LAYERS = ("protocols", "handlers", "storage")
+"""Layers in which a domain has a folder of its own name, in the order in which a command travels."""
+
+AROUND = ("storage/migrations", "tests", "load", "docs")
+"""Where a folder or a file tells by its name that it belongs to a domain."""
 
 
 def _where(chosen: Namespace) -> int:
     domain = chosen.domain
-    files = [path for layer in LAYERS for path in _files_of(domain, ROOT / layer)]
-    if not files:
-        known = sorted(p.name for p in (ROOT / "handlers").iterdir() if p.is_dir() and p.name[0] != "_")
-        raise UsageError(f"no file belongs to {domain!r}; domains: {', '.join(known) or 'none yet'}")
-    for path in files:
+    known = sorted(path.parent.name for path in (ROOT / "handlers").glob("*/__init__.py"))
+    if domain not in known:
+        raise UsageError(f"there is no domain {domain!r}; domains: {', '.join(known)}")
+    for path in _files_of(domain):
         print(path.relative_to(ROOT))
     return 0
 
 
-def _files_of(domain: str, layer: Path) -> list[Path]:
-    """Return the files below a layer with the domain as a folder's name or a word of their own name."""
-    found = []
-    for path in sorted(layer.rglob("*")):
-        parts = path.relative_to(ROOT).parts
-        words = path.stem.split("_")
-        ours = domain in parts or domain in words or domain.removesuffix("s") in words
-        if ours and path.is_file() and "__pycache__" not in parts and "node_modules" not in parts:
-            found.append(path)
-    return found
+def _files_of(domain: str) -> Iterator[Path]:
+    for layer in LAYERS:
+        yield from _files_below(ROOT / layer / domain)
+    for place in AROUND:
+        for path in _files_below(ROOT / place):
+            parts = path.relative_to(ROOT / place).parts
+            words = path.stem.split("_")
+            if domain in parts or domain in words or domain.removesuffix("s") in words:
+                yield path
+
+
+def _files_below(folder: Path) -> list[Path]:
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not {"__pycache__", "node_modules"} & set(path.parts)
+    ]
 
 
 def _declare(parser: ArgumentParser) -> None:
-    parser.add_argument("domain", metavar="DOMAIN", help="a folder of handlers/, or a word of files' names")
+    parser.add_argument("domain", metavar="DOMAIN", help="a folder of handlers/")
 
 
 WHERE = Verb(
     name="where",
     words="DOMAIN",
-    meaning="list the files of a domain in every layer",
+    meaning="list the files of a domain in the order in which a command travels",
     example="./mnbara where auctions",
     run=_where,
     declare=_declare,

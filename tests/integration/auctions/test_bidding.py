@@ -152,6 +152,25 @@ async def test_a_batch_with_every_refusal_answers_each_and_harms_no_other(market
     assert await market.personal_events(seller) == []
 
 
+async def test_no_answer_or_event_tells_an_amount_past_the_largest(market, seller, ann, bob):
+    top = 2**53 - 1
+    auction = await market.new_auction(seller, starting_price=top - 10)
+    first = await market.bid_now(auction, ann, top)
+    assert (first.price, first.minimum_bid) == (top - 10, top)
+    second = await market.bid_now(auction, bob, top)
+    assert (second.outcome, second.price, second.minimum_bid) == ("outbid", top, top)
+    for caller in (ann, bob, new_caller()):
+        with pytest.raises(BidTooLow) as refused:
+            await market.bid_now(auction, caller, top)
+        assert refused.value.facts == {"minimum_bid": top}
+    told = [event["minimum_bid"] for event in (await market.auction_events(auction))[1:]]
+    assert told == [top, top]
+    assert [ticker["minimum_bid"] for _, ticker in market.tickers(auction)] == [top, top]
+    assert (await market.call("get_auction", auction_id=auction)).minimum_bid == top
+    await assert_replays(market.pool, [auction])
+    await assert_audited(market, [auction])
+
+
 @pytest.mark.parametrize("amount", [0, -1, 2**53, 10**40, 1.5, "50", None, True])
 async def test_an_absurd_amount_is_no_command(market, ann, amount):
     with pytest.raises(msgspec.ValidationError):

@@ -543,7 +543,7 @@ async def test_bids_page_backwards(market, seller):
     assert rest.next_cursor is None
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "é", "W10", "WzFd", "eyJhIjoxfQ", "A" * 512])
+@pytest.mark.parametrize("cursor", ["x", "é", "W10", "WzFd", "eyJhIjoxfQ", "A" * 512])
 async def test_a_cursor_of_something_else_is_refused(market, cursor):
     with pytest.raises(InvalidInput) as refused:
         await market.call("list_auctions", cursor=cursor)

@@ -218,6 +218,22 @@ async def test_guessing_many_accounts_is_limited_per_address_of_origin(system: A
     await login(system, member, Caller(remote_ip="198.51.100.2"))
 
 
+async def test_guessing_from_many_addresses_of_one_ipv6_network_is_limited(system: AuthTestSystem) -> None:
+    guesses = [
+        system.run(
+            "login",
+            Login(email=f"spray{number}@example.net", password="autumn leaves"),
+            Caller(remote_ip=f"2001:db8:5:6::{number:x}"),
+        )
+        for number in range(IP_ATTEMPTS_MAX + 5)
+    ]
+    results = await asyncio.gather(*guesses, return_exceptions=True)
+    assert sum(isinstance(result, RateLimited) for result in results) == 5
+    assert int(await system.redis.get("auth:attempts:ip:2001:db8:5::/48")) == IP_ATTEMPTS_MAX
+    member = await system.join()
+    await login(system, member, Caller(remote_ip="2001:db8:5:7::1"))
+
+
 async def test_sign_in_works_without_redis(system: AuthTestSystem) -> None:
     member = await system.join()
     nowhere = open_redis("unix:///nonexistent/redis.sock")

@@ -176,6 +176,7 @@ async def running_system(
         if f"{name} hangs" in broken:
             await asyncio.sleep(30)
 
+    log = ChannelLog(opened, epoch, {})
     app = create_app(
         [Domain(name="notes", routes=tuple(r for r in routes if r.domain == "notes"))],
         HttpParts(
@@ -187,8 +188,9 @@ async def running_system(
             if settings.rate_limits
             else None,
             jwks=lambda: {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "AAAA", "kid": "1"}]},
-            channels=ChannelSource(epoch, authorize, ChannelLog(opened, epoch, {}).read, watchers.watch),
-            pings={"database": opened.ping, "redis": redis.ping, "third": lambda: ping("third")},
+            channels=ChannelSource(epoch, authorize, log.read, log.heads, watchers.watch),
+            pings={"database": lambda: ping("database"), "redis": redis.ping, "third": lambda: ping("third")},
+            required=("database",),
         ),
     )
     await create_notes(pool)

@@ -6,6 +6,7 @@ import time
 import httpx
 import pytest
 
+from handlers.contract import Caller
 from protocols.values import new_id
 from server.http import channels as polls
 from tests.support.waiting import until
@@ -39,6 +40,7 @@ async def test_events_after_an_offset_come_in_order(http, door, channel):
     assert first["data"] == {"type": "added", "at": first["at"], "value": 3}
     assert (await http.get(path, params={"after": 5})).json() | {"epoch": ""} == {
         "epoch": "",
+        "recovered": True,
         "events": [],
         "offset": 5,
     }
@@ -72,10 +74,36 @@ async def test_a_poll_whose_publication_is_lost_still_gets_the_event(http, door,
 
 async def test_a_poll_ends_when_its_time_is_over(http, channel):
     started = time.monotonic()
-    answer = await http.get(channel[1], params={"wait_s": "0.5", "after": 7})
+    answer = await http.get(channel[1], params={"wait_s": "0.5"})
     assert answer.json()["events"] == []
-    assert answer.json()["offset"] == 7
+    assert answer.json()["offset"] == 0
     assert time.monotonic() - started > 0.4
+
+
+@pytest.mark.parametrize("position", [{"after": 3}, {"after": 2**53 - 1}, {"after": 1, "epoch": "another"}])
+async def test_a_position_that_the_channel_does_not_have_is_told_at_once(http, door, channel, position):
+    counter_id, path = channel
+    await add(door, counter_id)
+    await add(door, counter_id)
+    answer = (await asyncio.wait_for(http.get(path, params={**position, "wait_s": 20}), 10)).json()
+    epoch = answer.pop("epoch")
+    assert answer == {"recovered": False, "events": [], "offset": 2}
+    assert "mnbara_waiting_polls 0.0" in (await http.get("/metrics")).text
+    again = (await http.get(path, params={"after": 1, "epoch": epoch})).json()
+    assert (again["recovered"], again["offset"]) == (True, 2)
+
+
+async def test_events_that_are_kept_no_longer_are_not_passed_over(http, door, channel):
+    counter_id, path = channel
+    for _ in range(3):
+        await add(door, counter_id)
+    await door.pool.execute("DELETE FROM events WHERE stream = $1 AND number < 3", f"auctions:{counter_id}")
+    answers = [(await http.get(path, params={"after": after})).json() for after in (0, 1, 2)]
+    assert [(answer["recovered"], answer["offset"]) for answer in answers] == [
+        (False, 3),
+        (False, 3),
+        (True, 3),
+    ]
 
 
 async def test_a_client_that_leaves_frees_its_place(door, http, channel):
@@ -102,6 +130,11 @@ async def test_one_caller_may_not_hold_all_places(http, door, channel, monkeypat
     assert (await http.get(channel[1], params={"wait_s": "0.1"}, headers=other)).status_code == 200
     await add(door, counter_id)
     assert {(await poll).status_code for poll in mine} == {200}
+
+
+async def test_polls_of_one_ipv6_network_are_counted_together():
+    networks = [polls._waiters_of(Caller(remote_ip=f"2001:db8:1:2::{last}")) for last in (1, 2)]
+    assert networks[0] == networks[1] == [("2001:db8:1:2::/64", 16), ("2001:db8:1::/48", 128)]
 
 
 async def test_the_process_bounds_its_waiting_polls(http, channel, monkeypatch):

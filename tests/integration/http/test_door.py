@@ -138,12 +138,24 @@ async def test_a_process_whose_parts_answer_is_ready(http):
     assert answer.status_code == 200
     assert answer.json() == {
         "status": "ready",
+        "degraded": [],
         "parts": {"database": "ok", "redis": "ok", "third": "ok"},
     }
 
 
-@pytest.mark.parametrize(("fault", "state"), [("third", "failing"), ("third hangs", "timeout")])
-async def test_a_part_that_fails_is_named_without_its_secrets(http, door, fault, state):
+@pytest.mark.parametrize(
+    ("fault", "state", "status", "word"),
+    [
+        ("third", "failing", 200, "ready"),
+        ("third hangs", "timeout", 200, "ready"),
+        ("database", "failing", 503, "not_ready"),
+        ("database hangs", "timeout", 503, "not_ready"),
+    ],
+)
+async def test_a_part_that_fails_is_named_and_a_required_one_ends_readiness(
+    http, door, fault, state, status, word
+):
+    name = fault.split()[0]
     await asyncio.sleep(0.25)
     door.broken.add(fault)
     try:
@@ -151,12 +163,13 @@ async def test_a_part_that_fails_is_named_without_its_secrets(http, door, fault,
         metrics = (await http.get("/metrics")).text
     finally:
         door.broken.clear()
-    assert answer.status_code == 503
+    assert answer.status_code == status
     assert answer.json() == {
-        "status": "not_ready",
-        "parts": {"database": "ok", "redis": "ok", "third": state},
+        "status": word,
+        "degraded": [name],
+        "parts": {"database": "ok", "redis": "ok", "third": "ok", name: state},
     }
-    assert 'mnbara_up{engine="third"} 0.0' in metrics
+    assert f'mnbara_up{{engine="{name}"}} 0.0' in metrics
     assert (await http.get("/health/live")).status_code == 200
     await asyncio.sleep(0.25)
     assert (await http.get("/health/ready")).status_code == 200

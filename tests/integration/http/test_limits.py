@@ -124,6 +124,19 @@ async def test_strangers_over_rpc_are_limited_by_address(limited):
     await limited.table.call("notes.find_notes", b"", two)
 
 
+@pytest.mark.parametrize("is_away", [False, True], ids=["redis", "redis away"])
+async def test_strangers_of_one_ipv6_network_share_a_budget(redis_url, is_away):
+    client = open_redis("redis://127.0.0.1:1/0" if is_away else redis_url)
+    limits = SharedLimits(RateLimitStore(client))
+    network = f"2001:db8:{'a' if is_away else 'b'}:1"
+    callers = [Caller(remote_ip=f"{network}::{number:x}") for number in range(2 * ANONYMOUS_RULE.limit)]
+    verdicts = [await limits.take(caller, 1) for caller in callers]
+    assert not verdicts[-1].allowed
+    neighbour = await limits.take(Caller(remote_ip=f"{network[:-1]}2::1"), 1)
+    assert neighbour.allowed
+    await client.aclose()
+
+
 async def test_without_redis_this_process_judges_alone_and_counts_it(monkeypatch):
     monkeypatch.setattr(ratelimits, "OUTAGE_PAUSE_S", 60)
     client = open_redis("redis://127.0.0.1:1/0")

@@ -42,6 +42,11 @@ async def refusal_of(reader):
 
 
 GET = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
+POST = b"POST /v1/notes HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+UPGRADE = (
+    b"GET /connection/websocket HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -54,15 +59,59 @@ GET = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
         (b"GET /" + b"a" * 200_000, "uri_too_long"),
         (GET + b"X-A: " + b"a" * HEAD_BYTES_MAX + b"\r\n\r\n", "head_too_large"),
         (GET + b"X-A: " + b"a" * 600_000, "head_too_large"),
+        (b"GET /health/live HTTP/1.1\r\n\r\n", "invalid_input"),
+        (GET + b"Host: x\r\n\r\n", "invalid_input"),
+        (GET + b"hOST: y\r\n\r\n", "invalid_input"),
+        (b"GET /health/live HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n", "invalid_input"),
+        (b"GET /health/live HTTP/1.1\r\nHost: a b\r\n\r\n", "invalid_input"),
+        (b"GET /health/live HTTP/1.1\r\nHost: a/b\r\n\r\n", "invalid_input"),
+        (UPGRADE + b"\r\n", "invalid_input"),
+        (UPGRADE + b"Host: x\r\nHost: y\r\n\r\n", "invalid_input"),
+        (POST + b"Transfer-Encoding: foo\r\n\r\nabc", "invalid_input"),
+        (POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "invalid_input"),
+        (
+            POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "invalid_input",
+        ),
+        (POST + b"Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n", "invalid_input"),
+        (POST + b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n", "invalid_input"),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\n{}", "invalid_input"),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}x\r\n", "invalid_input"),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\n-2\r\n{}\r\n0\r\n\r\n", "invalid_input"),
         (GET + b"X-A: b\r\n" * (HEADERS_MAX + 1) + b"\r\n", "head_too_large"),
         (GET + b"X-A: " + b"a" * 1000 + b"\r\n" + (b"X-B: " + b"b" * 1000 + b"\r\n") * 40, "head_too_large"),
     ],
-    ids=lambda value: value if isinstance(value, str) else f"{len(value)} bytes",
+    ids=lambda value: value if isinstance(value, str) else f"{value[-60:]} of {len(value)} bytes",
 )
 async def test_a_bad_head_is_a_problem_and_ends_the_connection(connection, request_bytes, word):
     reader, writer = connection
     writer.write(request_bytes)
     assert await refusal_of(reader) == word
+
+
+@pytest.mark.parametrize("host", [b"", b"Host:\r\n", b"Host: [::1]:8080\r\n"])
+async def test_an_old_request_needs_no_host(connection, host):
+    reader, writer = connection
+    writer.write(b"GET /health/live HTTP/1.0\r\n" + host + b"\r\n")
+    assert (await answer_of(reader))[0] == 200
+
+
+async def test_a_chunk_that_breaks_while_its_request_is_served_is_answered(connection, door):
+    reader, writer = connection
+    _, headers = door.sign_in()
+    token = b"Authorization: %b\r\n" % headers["Authorization"].encode()
+    writer.write(POST + token + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n")
+    await writer.drain()
+    await asyncio.sleep(0.05)
+    writer.write(b"zz\r\n")
+    assert await refusal_of(reader) == "invalid_input"
+
+
+async def test_what_came_before_a_bad_head_is_answered_first(connection):
+    reader, writer = connection
+    writer.write(2 * (GET + b"\r\n") + GET + b"Host: y\r\n\r\n" + GET + b"\r\n")
+    assert [(await answer_of(reader))[0] for _ in range(2)] == [200, 200]
+    assert await refusal_of(reader) == "invalid_input"
 
 
 async def test_a_head_that_is_dripped_is_bounded_too(connection):

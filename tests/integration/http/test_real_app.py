@@ -48,6 +48,13 @@ async def test_a_new_user_is_who_the_token_says(http, me):
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
 
 
+@pytest.mark.parametrize("scheme", ["bearer", "BEARER", "bEaReR"])
+async def test_the_authorisation_scheme_has_no_case(http, me, scheme):
+    user, headers = me
+    given = {"Authorization": headers["Authorization"].replace("Bearer", scheme)}
+    assert (await http.get("/v1/auth/me", headers=given)).json()["id"] == user["id"]
+
+
 async def test_the_whole_server_is_ready_and_described(http):
     ready = await http.get("/health/ready")
     assert (ready.status_code, set(ready.json()["parts"])) == (200, {"postgres", "redis", "nats"})

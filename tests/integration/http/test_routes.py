@@ -112,15 +112,18 @@ async def test_a_bad_body_is_refused_and_changes_nothing(http, door, key, body, 
     assert await door.pool.fetchval("SELECT count(*) FROM notes") == before
 
 
-async def test_of_a_member_that_comes_twice_the_last_counts_on_both_doors(http, door, key):
+async def test_a_member_that_comes_twice_is_refused_by_both_doors(http, door, key):
     caller, me = door.sign_in()
+    before = await door.pool.fetchval("SELECT count(*) FROM notes")
     body = b'{"text":"first","text":"last"}'
     answer = await http.post(
         "/v1/notes", content=body, headers={**me, **key, "Content-Type": "application/json"}
     )
-    assert answer.json()["text"] == "last"
-    over_rpc = await door.table.call("notes.write_note", body[:-1] + b',"key":"other"}', caller)
-    assert msgspec.json.decode(over_rpc)["text"] == "last"
+    assert code(answer) == (400, "invalid_input")
+    assert answer.json()["errors"][0]["pointer"] == "/text"
+    with pytest.raises(ProtocolError, match="names this member twice"):
+        await door.table.call("notes.write_note", body[:-1] + b',"key":"other"}', caller)
+    assert await door.pool.fetchval("SELECT count(*) FROM notes") == before
 
 
 async def test_a_body_that_lies_about_its_length_is_still_bounded(http, door, key):

@@ -212,3 +212,32 @@ async def test_the_dispatcher_does_as_many_at_a_time_as_the_kind_allows(pool, pi
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert most == 3
+
+
+async def test_a_job_that_becomes_due_later_does_not_wait_for_a_call_that_hangs(
+    pool, pipeline, opened, callee
+):
+    never = asyncio.Event()
+    hanging, retried = new_id(), new_id()
+
+    async def hang(job, _context):
+        if job.ref == hanging:
+            await never.wait()
+        return "done"
+
+    callee.act = hang
+    kind = JobKind(name="call", run=callee.run, finish=callee.finish, timeout_s=600.0)
+    jobs = Jobs(opened, pipeline, {NAME: kind}, {})
+    await ask(pipeline, hanging)
+    task = asyncio.create_task(jobs.dispatcher.run())
+    try:
+        await callee.called.wait()
+        await ask(pipeline, retried)  # nobody is told
+
+        async def is_done() -> bool:
+            return callee.finished == ["done"]
+
+        await until(is_done)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -11,10 +11,11 @@ import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
-from handlers.contract import Outcome
+from handlers.contract import Event, Outcome
 from protocols.errors import Fault
 from protocols.values import new_id, now_instant
 from server.cli.replay import replay
+from server.commands.outcomes import OutcomeWriter
 from server.commands.pipeline import Pipeline
 from server.process.metrics import Metrics
 from server.worker import retries
@@ -93,6 +94,19 @@ async def test_a_fact_is_kept_and_each_of_its_reactions_gets_it_once(pool, pipel
     await drain(reactions, OTHER)
     assert await effects_of(pool, "others", f"things:{thing_id}") == [1, 2]
     assert await waiting(pool) == 0
+
+
+async def test_an_outcome_without_facts_pays_no_statement_for_them(pool):
+    said: list[str] = []
+    plain = Outcome(None, [Event(f"things:{new_id()}", "happened", {}, 1)])
+    writer = OutcomeWriter(KINDS)
+    async with pool.acquire() as db, db.transaction():
+        await writer.write(db, [Outcome(None, facts=[thing(new_id())])], 5)  # the driver asks for types once
+        with db.query_logger(lambda query: said.append(query.query)):
+            await writer.write(db, [plain], 5)
+            assert said == []  # its events are a COPY
+            await writer.write(db, [Outcome(None, facts=[thing(new_id())])], 5)
+    assert len(said) == 3  # a number for the fact, its reactions, their queues
 
 
 async def test_without_a_commit_there_is_neither_fact_nor_reaction(pool, pipeline):

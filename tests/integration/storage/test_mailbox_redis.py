@@ -7,7 +7,8 @@ import pytest
 
 from protocols.errors import TemporarilyUnavailable
 from server.local.engines import LocalEngines
-from storage.platform.mailbox_redis import LETTERS_AT_ONCE_MAX, RedisMailbox
+from storage.platform import mailbox_redis
+from storage.platform.mailbox_redis import RedisMailbox
 from tests.support.engines import ROOT, free_home
 from tests.support.waiting import until
 
@@ -48,15 +49,14 @@ async def test_one_letter_that_cannot_be_read_does_not_end_the_others(redis_url,
     await b.close()
 
 
-async def test_more_letters_than_may_be_on_their_way_are_refused(redis_url):
+async def test_more_letters_than_may_be_on_their_way_are_refused(redis_url, monkeypatch):
+    monkeypatch.setattr(mailbox_redis, "LETTERS_AT_ONCE_MAX", 20)
     (a, _), (b, at_b) = [await open_mailbox(redis_url, name) for name in "ab"]
-    sent = await asyncio.gather(
-        *(a.send("b", "s", b"x" * 100) for _ in range(LETTERS_AT_ONCE_MAX + 10)), return_exceptions=True
-    )
+    sent = await asyncio.gather(*(a.send("b", "s", b"x" * 100) for _ in range(30)), return_exceptions=True)
     refused = [one for one in sent if one is not True]
     assert len(refused) == 10
     assert {type(one) for one in refused} == {TemporarilyUnavailable}
-    await until(lambda: len(at_b) == LETTERS_AT_ONCE_MAX)
+    await until(lambda: len(at_b) == 20)
     await asyncio.gather(a.close(), b.close())
 
 

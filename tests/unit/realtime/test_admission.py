@@ -102,7 +102,7 @@ async def test_unsent_bytes_of_all_readers_together_are_bounded(watched):
 
 
 async def test_new_connections_take_their_steps_in_order_for_a_bounded_time_of_each_turn(watched):
-    done, lasted = [], []
+    done, each_turn = [], []
     step_s, count = TURN_S / 4, QUEUE_MAX + 8
 
     def step(number):
@@ -115,12 +115,11 @@ async def test_new_connections_take_their_steps_in_order_for_a_bounded_time_of_e
         watched.admission.enqueue(partial(step, number))
     assert watched.admission.is_behind()
     while len(done) < count:
-        began = time.perf_counter()
+        before = len(done)
         await asyncio.sleep(0)
-        lasted.append(time.perf_counter() - began)
+        each_turn.append(len(done) - before)
     assert done == list(range(count))
-    assert len(lasted) >= count // 4  # a turn takes four steps, not all that wait
-    assert sorted(lasted)[len(lasted) // 2] < 2 * TURN_S
+    assert max(each_turn) <= 4  # steps that last a quarter of a turn: on a slow machine a turn takes fewer
     assert not watched.admission.is_behind()
     watched.admission.enqueue(lambda: done.append("later"))
     await until(lambda: done[-1] == "later")

@@ -66,7 +66,7 @@ def test_every_verb_tells_its_meaning_arguments_and_an_example_and_runs_nothing(
     if not verb.hands_on_to:
         assert verb.meaning[1:] in told
         alone = re.sub(r"(--\w+) [A-Z]+", r"\1", verb.words)  # an option's value stands on the option's line
-        for word in re.findall(r"--\w+|[A-Z]{2,}", alone):
+        for word in re.findall(r"--\w+|[A-Z_]{2,}", alone):
             assert re.search(rf"^  {word}\b", told, re.MULTILINE), f"{word} is not explained"
 
 
@@ -220,13 +220,23 @@ def test_wrong_arguments_are_refused_with_exit_2(words, capsys):
     assert f"usage: ./mnbara {words[0]}" in told
 
 
-def test_where_lists_the_files_of_a_domain_layer_by_layer(capsys):
-    assert main(["where", "settings"]) == 0
+def test_where_lists_the_files_of_a_domain_in_the_order_in_which_a_command_travels(capsys):
+    assert main(["where", "auctions"]) == 0
     listed = capsys.readouterr().out.splitlines()
-    assert "handlers/settings.py" in listed
-    assert "tests/unit/server/test_settings.py" in listed
+    way = [
+        "protocols/auctions/commands.py",
+        "handlers/auctions/bidding/place_bid.py",
+        "storage/auctions/bids_postgres.py",
+        "storage/migrations/20261123T0015_create_auctions.sql",
+        "tests/integration/auctions/test_bidding.py",
+        "load/scenarios/auctions.py",
+        "docs/auctions.md",
+    ]
+    assert sorted(way, key=listed.index) == way
+    assert not [path for path in listed if path.startswith("handlers/listings/")]
     assert main(["where", "carpets"]) == 2
-    assert "no file belongs to 'carpets'" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "no domain 'carpets'; domains: auctions, auth, listings" in told
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from server.commands.decoding import (
     decode_object,
     pointer_of,
 )
+from server.commands.repeated_members import find_repeated
 
 
 class Point(Struct):
@@ -39,6 +40,65 @@ class House(Struct, forbid_unknown_fields=True):
 
 class Houses(Struct):
     houses: list[House]
+
+
+class Bid(Struct):
+    auction: str
+    amount: int
+    key: str = ""
+    tags: dict[str, Any] = {}
+    parts: list[House] = []
+
+
+BID = b'{"auction":"a","amount":1,"key":"k"}'
+
+
+@pytest.mark.parametrize(
+    ("data", "pointer"),
+    [
+        (b'{"auction":"a","amount":1,"amount":2}', "/amount"),
+        (b'{"auction":"a","amount":1,"amount":1,"key":"k"}', "/amount"),
+        (b'{"auction":"a","amount":1,"key":"k","key":""}', "/key"),
+        (b'{"auction":"a","amount":1,"key":"","key":"k"}', "/key"),
+        (b'{"auction":"a","amount" : 1,"am\\u006funt"\n:\t2}', "/amount"),
+        (b'{"auction":"a","amount":1,"unknown":1,"unknown":2}', "/unknown"),
+        (b'{"auction":"a","amount":1,"tags":{"x/y":1,"x/y":2}}', "/tags/x~1y"),
+        (b'{"auction":"a","amount":1,"tags":{"deep":[1,{"~":{},"~":1e300}]}}', "/tags/deep/1/~0"),
+        (b'{"auction":"a","amount":1,"parts":[{},{"stones":1,"stones":1}]}', "/parts/1/stones"),
+    ],
+)
+def test_a_member_that_comes_twice_is_refused_at_its_place(data, pointer):
+    for decode in (StructDecoder(Bid).decode, decode_object):
+        with pytest.raises(InvalidInput) as refused:
+            decode(data)
+        assert refused.value.facts["errors"][0]["pointer"] == pointer
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        BID,
+        b'{"auction":"\\":::","amount":1,"key":"12:30:00"}',
+        b'{"auction":"a","amount":1,"tags":{"amount":1,"tags":{"tags":":"}},"parts":[{"stones":1},{"stones":1}]}',
+        b'{"auction":"a","amount":1,"other":{"NaN":[1e300,-0.0]}}',
+    ],
+)
+def test_names_may_come_again_in_other_objects_and_texts(data):
+    assert StructDecoder(Bid).decode(data).amount == 1
+    assert decode_object(data)["amount"] == 1
+
+
+def test_an_ordinary_command_is_read_once(monkeypatch):
+    monkeypatch.setattr("server.commands.decoding.find_repeated", None)
+    assert StructDecoder(Bid).decode(BID).key == "k"
+    assert decode_object(BID)["key"] == "k"
+
+
+@given(
+    st.recursive(st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
+)
+def test_what_an_encoder_writes_names_nothing_twice(value):
+    assert find_repeated(json.encode({"value": value})) is None
 
 
 @pytest.mark.parametrize(

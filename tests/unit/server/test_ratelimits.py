@@ -1,4 +1,4 @@
-"""GCRA as a pure function: the worked numbers of FEATURES rule 14, and laws that hold for every sequence."""
+"""GCRA as a pure function: worked numbers, and laws that hold for every sequence."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from handlers.contract import ANONYMOUS, Caller
 from protocols.budgets import Rule, decide, seconds_up
 from protocols.values import new_id
-from server.commands.ratelimits import ANONYMOUS_RULE, USER_RULE, LocalLimits, subject_of
+from server.commands.ratelimits import ANONYMOUS_RULE, SITE_RULE, USER_RULE, LocalLimits, budgets_of
 
 RULE = Rule("test", count=30, period_s=60, burst=15)
 SECOND = 1_000_000
@@ -99,9 +99,34 @@ def test_the_memory_of_callers_is_bounded_and_forgets_whole_budgets_first():
 
 def test_users_have_their_own_budget_and_strangers_share_their_address():
     caller = Caller(user_id=new_id(), remote_ip="1.2.3.4")
-    assert subject_of(caller) == (caller.user_id, USER_RULE)
-    assert subject_of(Caller(remote_ip="1.2.3.4")) == ("1.2.3.4", ANONYMOUS_RULE)
-    assert subject_of(ANONYMOUS)[1] is ANONYMOUS_RULE
+    assert budgets_of(caller) == ((caller.user_id, USER_RULE),)
+    assert budgets_of(Caller(remote_ip="1.2.3.4")) == (("1.2.3.4", ANONYMOUS_RULE),)
+    assert budgets_of(ANONYMOUS)[0][1] is ANONYMOUS_RULE
+
+
+def test_all_addresses_of_one_ipv6_network_share_its_budget():
+    limits, allowed = LocalLimits(Clock()), 0
+    for number in range(2 * ANONYMOUS_RULE.limit):
+        budgets = budgets_of(Caller(remote_ip=f"2001:db8:1:2::{number:x}"))
+        allowed += limits.take_all(budgets, 1).allowed
+    assert allowed == ANONYMOUS_RULE.limit
+    assert limits.take_all(budgets_of(Caller(remote_ip="2001:db8:1:3::1")), 1).allowed
+
+
+def test_all_networks_of_one_ipv6_site_share_a_larger_budget():
+    limits, allowed = LocalLimits(Clock()), 0
+    for number in range(SITE_RULE.limit + 50):
+        verdict = limits.take_all(budgets_of(Caller(remote_ip=f"2001:db8:1:{number:x}::1")), 1)
+        allowed += verdict.allowed
+    assert (allowed, verdict.rule) == (SITE_RULE.limit, SITE_RULE)
+    assert limits.take_all(budgets_of(Caller(remote_ip="2001:db8:2::1")), 1).allowed
+
+
+def test_a_refused_network_takes_nothing_from_its_site():
+    limits = LocalLimits(Clock())
+    for _ in range(10 * ANONYMOUS_RULE.limit):
+        limits.take_all(budgets_of(Caller(remote_ip="2001:db8::1")), 1)
+    assert limits.take("2001:db8::/48", SITE_RULE, 0).remaining == SITE_RULE.limit - ANONYMOUS_RULE.limit
 
 
 def test_waits_are_rounded_up():

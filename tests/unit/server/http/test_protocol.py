@@ -12,8 +12,8 @@ from realtime.transport.websocket import LeanWebSocket
 from server.http.protocol import HIGH_WATER_LIMIT, PIECE_BYTES, TURN_CHUNKS_MAX, BoundedHttp
 from tests.support.transports import Wire
 
-GET = b"GET / HTTP/1.1\r\n\r\n"
-POST = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 PIPELINED_MAX = PIECE_BYTES // len(GET) + 2
 
 
@@ -89,7 +89,7 @@ async def test_a_flood_of_pipelined_requests_waits_unparsed_while_others_are_ser
 
 async def test_what_follows_a_request_without_an_answer_is_not_read(http, application):
     application.may_answer.clear()
-    http.data_received(GET + b"GET /" + b"a" * 2000 + b" HTTP/1.1\r\n\r\n")
+    http.data_received(GET + b"GET /" + b"a" * 2000 + b" HTTP/1.1\r\nHost: a\r\n\r\n")
     for _ in range(20):
         await asyncio.sleep(0)
     assert not http.transport.is_read
@@ -147,7 +147,7 @@ async def test_an_answer_before_the_body_was_taken_lets_the_connection_go_on(htt
 
     http.app = answer_at_once
     application.may_answer.clear()
-    http.data_received(b"POST /early HTTP/1.1\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200_000)
+    http.data_received(b"POST /early HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200_000)
     await turns_until(lambda: len(http.cycle.body) > HIGH_WATER_LIMIT)
     assert not http.transport.is_read
     application.may_answer.set()
