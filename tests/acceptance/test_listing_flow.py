@@ -96,11 +96,5 @@ async def test_photos_of_one_process_are_served_by_all(shared_http, shared_syste
         served = await shared_http.get(photo["small"], headers={"Connection": "close"})
         assert served.status_code == 200
         assert b"SecretCam" not in served.content
-<<<<<<< HEAD
     sizes = {path.name.partition("-")[2] for path in set(kept.iterdir()) - before}
     assert sizes == {"full.jpg", "medium.jpg", "small.jpg"}, "in one folder, which both processes serve from"
-=======
-    kept = Path(shared_system.home) / "photos"
-    sizes = {path.name.partition("-")[2] for path in kept.iterdir()}
-    assert sizes == {"full.jpg", "medium.jpg", "small.jpg"}
->>>>>>> house
