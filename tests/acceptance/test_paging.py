@@ -150,7 +150,7 @@ def forgeries(cursor: str) -> Iterator[str]:
 
 def first_page(shop, name) -> tuple[str, dict[str, str], str]:
     """Return the path of a list, the headers of somebody for whom it has two pages, and the second's cursor."""
-    path = LISTS[name].path.format(**next(iter(shop.users.fitting[name]), {}))
+    path = LISTS[name].path.format(**next(iter(shop.users.fitting.get(name, ())), {}))
     told = {}
     for who in ("owner", "user", "support"):
         headers = shop.users.headers(who)
