@@ -38,7 +38,7 @@ def test_a_query_changes_nothing_and_takes_no_key():
 def test_a_domain_is_declared_where_all_domains_are():
     skeleton = Skeleton(ROOT)
     add_domain(skeleton, "parcels")
-    assert "lag.DOMAIN, parcels.DOMAIN)" in skeleton.texts["server/domains.py"]
+    assert ", parcels.DOMAIN)" in skeleton.texts["server/domains.py"]
     assert skeleton.texts["pyproject.toml"].count("(parcels)") == 3
     assert "handlers/parcels/list_parcels.py" in skeleton.texts
 
