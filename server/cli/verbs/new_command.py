@@ -49,7 +49,7 @@ def _declare(parser: ArgumentParser) -> None:
 
 NEW_COMMAND = Verb(
     name="new-command",
-    words="DOMAIN VERB_NOUN [--query | --method METHOD] [--path PATH] [--into TOPIC]",
+    words="DOMAIN VERB_NOUN [--query] [--into TOPIC]",
     meaning="write the skeleton of a command in every layer, and a test that fails",
     example="./mnbara new-command auctions freeze_auction",
     run=_new_command,

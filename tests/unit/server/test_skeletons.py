@@ -28,93 +28,93 @@ def added(texts, path):
 
 
 def test_a_command_has_its_place_in_every_layer_and_a_test():
-    texts = skeleton_of("auctions", "freeze_auction")
+    texts = skeleton_of("auctions", "whiten_auction")
     assert set(texts) == {
         "protocols/auctions/commands.py",
         "handlers/auctions/__init__.py",
-        "handlers/auctions/freeze_auction.py",
+        "handlers/auctions/whiten_auction.py",
         "storage/auctions/auctions.sql",
         "storage/auctions/auctions_postgres.py",
-        "tests/integration/auctions/test_freeze_auction.py",
+        "tests/integration/auctions/test_whiten_auction.py",
     }
     table = texts["handlers/auctions/__init__.py"]
-    entry = entry_of(table, "freeze_auction")
-    assert 'path="/v1/auctions/{auction_id}/freeze"' in entry
+    entry = entry_of(table, "whiten_auction")
+    assert 'path="/v1/auctions/{auction_id}/whiten"' in entry
     assert "reply=Auction," in entry
     assert 'key="required"' in entry
     assert "*SIGNAL_ROUTES,\n    Route(" in table  # behind those that are there
-    struct = texts["protocols/auctions/commands.py"].partition("class FreezeAuction(")[2]
+    struct = texts["protocols/auctions/commands.py"].partition("class WhitenAuction(")[2]
     assert "auction_id: UUID" in struct
     assert "class Auction(" not in struct  # the reply is there already
-    assert added(texts, "storage/auctions/auctions.sql").startswith("\n-- freeze_auction --\n")
-    assert "async def freeze_auction(" in texts["storage/auctions/auctions_postgres.py"]
+    assert added(texts, "storage/auctions/auctions.sql").startswith("\n-- whiten_auction --\n")
+    assert "async def whiten_auction(" in texts["storage/auctions/auctions_postgres.py"]
 
 
 def test_a_query_changes_nothing_takes_no_key_and_has_no_statement_unless_asked():
-    texts = skeleton_of("auctions", "count_lots", "GET")
+    texts = skeleton_of("auctions", "count_feathers", "GET")
     assert not any(path.startswith("storage/") for path in texts)
-    entry = entry_of(texts["handlers/auctions/__init__.py"], "count_lots")
+    entry = entry_of(texts["handlers/auctions/__init__.py"], "count_feathers")
     assert 'method="GET"' in entry
-    assert 'path="/v1/auctions/lots"' in entry
-    assert "reply=LotCount," in entry
+    assert 'path="/v1/auctions/feathers"' in entry
+    assert "reply=FeatherCount," in entry
     assert "key=" not in entry
-    assert "key: Key" not in texts["protocols/auctions/commands.py"].partition("class CountLots(")[2]
-    asked = skeleton_of("auctions", "count_lots", "GET", with_storage=True)
-    assert "storage/auctions/lots_postgres.py" in asked
+    assert "key: Key" not in texts["protocols/auctions/commands.py"].partition("class CountFeathers(")[2]
+    asked = skeleton_of("auctions", "count_feathers", "GET", with_storage=True)
+    assert "storage/auctions/feathers_postgres.py" in asked
 
 
 def test_a_deletion_answers_nothing():
-    texts = skeleton_of("auctions", "drop_bid", "DELETE", "/v1/auctions/{auction_id}/bids/{bid_id}")
-    entry = entry_of(texts["handlers/auctions/__init__.py"], "drop_bid")
+    texts = skeleton_of("auctions", "whiten_bid", "DELETE", "/v1/auctions/{auction_id}/bids/{bid_id}")
+    entry = entry_of(texts["handlers/auctions/__init__.py"], "whiten_bid")
     assert "reply=None," in entry
     assert "status=204," in entry
     assert "key=" not in entry
     assert added(texts, "storage/auctions/bids.sql")
-    struct = texts["protocols/auctions/commands.py"].partition("class DropBid(")[2]
+    struct = texts["protocols/auctions/commands.py"].partition("class WhitenBid(")[2]
     assert "auction_id: UUID\n    bid_id: UUID\n" in struct
 
 
 def test_a_topic_has_the_handler_and_its_routes_and_words_when_it_has_such_files():
-    texts = skeleton_of("auctions", "hide_signal", "PUT", topic="signals")
+    texts = skeleton_of("auctions", "whiten_signal", "PUT", topic="signals")
     assert {
-        "handlers/auctions/signals/hide_signal.py",
+        "handlers/auctions/signals/whiten_signal.py",
         "handlers/auctions/signals/routes.py",
         "protocols/auctions/signals.py",
         "storage/auctions/signals.sql",
     } <= set(texts)
-    reading = skeleton_of("auctions", "count_bids", "GET", topic="reading")
+    reading = skeleton_of("auctions", "count_feathers", "GET", topic="reading")
     assert {
-        "handlers/auctions/reading/count_bids.py",
+        "handlers/auctions/reading/count_feathers.py",
         "handlers/auctions/__init__.py",
         "protocols/auctions/commands.py",
     } <= set(reading)
-    imported = "from handlers.auctions.reading.count_bids import count_bids"
+    imported = "from handlers.auctions.reading.count_feathers import count_feathers"
     assert imported in reading["handlers/auctions/__init__.py"]
 
 
 def test_a_domain_is_declared_where_all_domains_are():
     skeleton = Skeleton(ROOT)
-    add_domain(skeleton, "parcels")
-    assert ", parcels.DOMAIN)" in skeleton.texts["server/domains.py"]
-    assert skeleton.texts["pyproject.toml"].count("(parcels)") == 3
-    assert "storage/parcels/parcels_postgres.py" in skeleton.texts
-    entry = entry_of(skeleton.texts["handlers/parcels/__init__.py"], "list_parcels")
-    assert 'path="/v1/parcels"' in entry
-    assert "reply=ParcelList," in entry
+    add_domain(skeleton, "zeppelins")
+    assert ", zeppelins.DOMAIN)" in skeleton.texts["server/domains.py"]
+    assert skeleton.texts["pyproject.toml"].count("(zeppelins)") == 3
+    assert "storage/zeppelins/zeppelins_postgres.py" in skeleton.texts
+    entry = entry_of(skeleton.texts["handlers/zeppelins/__init__.py"], "list_zeppelins")
+    assert 'path="/v1/zeppelins"' in entry
+    assert "reply=ZeppelinList," in entry
 
 
 def test_a_domain_gets_numbers_that_no_other_has(monkeypatch):
     first = next(number for number in range(1900, 1990, 10) if number not in BLOCKS.values())
     for number in (first, first + 10):
         skeleton = Skeleton(ROOT)
-        add_domain(skeleton, "parcels")
-        assert f'"parcels": {number},' in skeleton.texts["protocols/errors.py"]
-        assert f'"parcel_not_found", {number}, 404' in skeleton.texts["protocols/parcels/refusals.py"]
+        add_domain(skeleton, "zeppelins")
+        assert f'"zeppelins": {number},' in skeleton.texts["protocols/errors.py"]
+        assert f'"zeppelin_not_found", {number}, 404' in skeleton.texts["protocols/zeppelins/refusals.py"]
         monkeypatch.setitem(BLOCKS, "others", number)
     for number in range(1900, 1990, 10):
         monkeypatch.setitem(BLOCKS, f"n{number}", number)
     with pytest.raises(UsageError, match="no numbers"):
-        add_domain(Skeleton(ROOT), "parcels")
+        add_domain(Skeleton(ROOT), "zeppelins")
 
 
 def test_a_planned_domain_is_in_the_contracts_already():
@@ -132,7 +132,7 @@ def test_a_planned_domain_is_in_the_contracts_already():
         (["new-command", "auctions", "place_bid"], "has a class PlaceBid already"),
         (["new-command", "auctions", "open_auction"], "handlers/auctions/open_auction.py is there already"),
         (["new-command", "auctions", "freeze"], "no name of a command"),
-        (["new-command", "auctions", "../freeze_auction"], "no name of a command"),
+        (["new-command", "auctions", "../whiten_auction"], "no name of a command"),
         (["new-command", "auctions", "Freeze_auction"], "no name of a command"),
         (["new-command", "auctions", "freeze_lot", "--into", "ice"], "there is no topic 'ice'"),
         (["new-command", "auctions", "freeze_lot", "--into", "../listings"], "there is no topic"),
@@ -141,7 +141,7 @@ def test_a_planned_domain_is_in_the_contracts_already():
         (["new-domain", "auctions"], "protocols/auctions/__init__.py is there already"),
         (["new-domain", "wire"], "protocols/wire/__init__.py is there already"),
         (["new-domain", "class"], "no name of a domain"),
-        (["new-domain", "Parcels"], "no name of a domain"),
+        (["new-domain", "Zeppelins"], "no name of a domain"),
         (["new-domain", "pick_ups"], "no name of a domain"),
     ],
 )
@@ -168,8 +168,8 @@ def test_a_list_that_has_another_form_is_told(path, text):
     skeleton = Skeleton(ROOT, {path: text})
 
     def add_both():
-        add_domain(skeleton, "parcels")
-        add_command(skeleton, Command("auctions", "freeze_auction"))
+        add_domain(skeleton, "zeppelins")
+        add_command(skeleton, Command("auctions", "whiten_auction"))
 
     with pytest.raises(UsageError, match="has no"):
         add_both()
