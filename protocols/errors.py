@@ -2,15 +2,39 @@
 
 A `Refusal` changes nothing and is answered to its caller on either door. A `Fault` is a refusal whose cause is a
 machine outside us; it is temporary. Classes register themselves; `CATALOGUE` is what `GET /v1/errors` prints.
-Numbers are 400-1999 (the range the realtime protocol leaves to applications), never reused: blocks of 100,
-general 400, then auth 500, listings 600, auctions 700, payments 800, crowdship 900, matching 1000, trips 1100,
-recommendations 1200, rewards 1300, notifications 1400, orders 1500, kyc 1600, swaps 1700, ledger 1800.
+Numbers are 400-1999 (the range the realtime protocol leaves to applications), never reused; `BLOCKS` deals them out.
 """
 
 from typing import Any, ClassVar
 
 CATALOGUE: dict[str, type["Refusal"]] = {}
 """Every refusal by its code word."""
+
+BLOCKS = {
+    "general": 400,
+    "auth": 500,
+    "listings": 600,
+    "auctions": 700,
+    "payments": 800,
+    "crowdship": 900,
+    "matching": 1000,
+    "trips": 1100,
+    "recommendations": 1200,
+    "rewards": 1300,
+    "notifications": 1400,
+    "orders": 1500,
+    "kyc": 1600,
+    "swaps": 1700,
+    "ledger": 1800,
+}
+"""The first number of each domain. These have a hundred; a new domain has ten of 1900-1989, which `new-domain` enters
+here. 1990-1999 are for examples and tests."""
+
+
+def free_number(first: int) -> int:
+    """Return the lowest number from `first` on that no refusal has."""
+    taken = {known.number for known in CATALOGUE.values()}
+    return next(number for number in range(first, len(taken) + first + 1) if number not in taken)
 
 
 class Refusal(Exception):  # noqa: N818 - an expected "no" is not an error
@@ -34,9 +58,16 @@ class Refusal(Exception):  # noqa: N818 - an expected "no" is not an error
         super().__init_subclass__()
         if not cls.code:
             return
-        taken = {known.number for known in CATALOGUE.values()}
-        if cls.code in CATALOGUE or cls.number in taken or not 400 <= cls.number <= 1999:
-            raise RuntimeError(f"error code {cls.code} {cls.number} is taken or out of range")
+        for known in CATALOGUE.values():
+            if cls.code == known.code:
+                raise RuntimeError(f"{cls.__qualname__}: {known.__module__} has the code {cls.code} already")
+            if cls.number == known.number:
+                free = free_number(cls.number)
+                raise RuntimeError(
+                    f"{cls.code}: {cls.number} is {known.code} of {known.__module__}; {free} is free"
+                )
+        if not 400 <= cls.number <= 1999:
+            raise RuntimeError(f"{cls.code}: {cls.number} is out of 400-1999; BLOCKS says which are yours")
         CATALOGUE[cls.code] = cls
 
 

@@ -7,22 +7,22 @@ WORDS = Template('''"""Commands, queries and replies of $domain."""
 from msgspec import Struct
 ''')
 
-STRUCTS = Template('''
+STRUCT = Template('''
 
 class $struct(Struct, frozen=True, kw_only=True):
-    """Ask for `$name`: say here what a client asks for."""
-$fields
+    """Say here what a client asks for."""
+$fields''')
 
-class ${struct}Reply(Struct, frozen=True, kw_only=True):
-    """What `$name` answers."""
-''')
+REPLY = Template('''
 
-KEY_FIELD = '\n    key: Key = ""\n'
+class $reply(Struct, frozen=True, kw_only=True):
+    """Say here what a client is told."""
+$reply_fields''')
 
 HANDLER = Template('''"""Say in one line what `$name` does."""
 
 from handlers.contract import Caller, Outcome, Stores
-from protocols.$domain.commands import $struct
+from $words import $struct
 
 
 async def $verb(command: $struct, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
@@ -33,30 +33,30 @@ async def $verb(command: $struct, caller: Caller, stores: Stores, now_ms: int) -
 ROUTE = Template("""    Route(
         domain="$domain",
         command=$struct,
-        reply=${struct}Reply,
+        reply=$reply,
         function=$verb,
         method="$method",
-        path="/v1/$domain/$path",
+        path="$path",
         permission=Permission.SIGNED_IN,
-$key    ),
+$options    ),
 """)
-
-KEY_REQUIRED = '        key="required",\n'
 
 SQL = Template("""-- $verb --
 -- Say what it returns, which index it uses, which locks it takes. Returns 1 row.
 SELECT $$1::uuid AS id;
 """)
 
-STORAGE = Template('''"""What `$name` reads and writes."""
+STORAGE = Template('''"""What $domain keep of $file."""
 
 from uuid import UUID
 
 from storage.engines.postgres import Connection
 from storage.platform.sql import load
 
-_sql = load(__file__, "$verb.sql")
+_sql = load(__file__, "$file.sql")
+''')
 
+STATEMENT = Template('''
 
 async def $verb(db: Connection, asked_id: UUID) -> UUID:
     """Return the id it is asked for. Cost: one round trip."""
@@ -64,24 +64,28 @@ async def $verb(db: Connection, asked_id: UUID) -> UUID:
     return found
 ''')
 
-TEST = Template('''"""`$name` keeps its promise, on a real database; it fails until the handler is written."""
+TEST = Template('''"""`$name` keeps its promise, on real engines; it fails until the handler is written."""
 
-from handlers.contract import Caller, Stores
-from handlers.$domain.$verb import $verb
-from protocols.$domain.commands import $struct, ${struct}Reply
-from protocols.values import new_id, now_instant
-from storage.engines.postgres import open_database
+${imports}from server.domains import DOMAINS
+from tests.support.domains import open_market
 
 
 async def test_${verb}_does_what_it_promises(database, redis):
-    opened = await open_database(database)
-    try:
-        async with opened.transaction() as db:
-            stores = Stores(db, redis, "epoch")
-            outcome = await $verb($struct(), Caller(new_id()), stores, now_instant())
-    finally:
-        await opened.close()
-    assert outcome.reply == ${struct}Reply()
+    async with open_market(DOMAINS, database, redis) as market:
+        caller = await market.new_user()
+        answer = await market.call("$name", caller$given)
+    assert answer == "say here what it answers"
+''')
+
+REFUSALS = Template('''"""What $domain refuse: numbers from $number on."""
+
+from protocols.errors import Refusal
+
+
+class ${struct}NotFound(Refusal):
+    """There is no such $thing."""
+
+    code, number, status = "${thing}_not_found", $number, 404
 ''')
 
 DOMAIN = Template('''"""Say in one line what $domain are: the table of contents of the domain."""

@@ -1,6 +1,106 @@
-"""The timers of a domain, as tests run them by name."""
+"""Domains as tests run them: behind the real pipeline, on real engines, a worker's work step by step."""
 
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+
+from handlers.contract import ANONYMOUS, Caller
 from handlers.domain import URGENT, Domain, TimerHandler, TimerKind
+from protocols.values import new_id
+from server.commands.decoding import StructDecoder
+from server.commands.outcomes import OutcomeWriter
+from server.commands.pipeline import Pipeline, check_permission
+from server.domains import Domains, reactions_of, routes_of
+from server.worker.reactions import Reactions
+from storage.engines.postgres import Database, open_database
+
+
+class Market:
+    """Some domains: routes are called by name with JSON, as clients do; nothing else runs unless it is told to."""
+
+    def __init__(
+        self, domains: Domains, database: Database, redis: Redis, tools: Mapping[type, Any] | None = None
+    ) -> None:
+        self.published: list[Any] = []
+        """What went to channels: (channel, entries) in order."""
+        self.database = database
+        self._routes = {route.name: route for route in routes_of(domains)}
+        self._timers = {kind.name: kind.handler for domain in domains for kind in domain.timers}
+        kinds = reactions_of(domains)
+        self.pipeline = Pipeline(
+            database,
+            redis,
+            "epoch",
+            self.published.extend,
+            list(self._routes.values()),
+            tools,
+            writer=OutcomeWriter(kinds),
+        )
+        self._reactions = Reactions(database, self.pipeline, kinds)
+
+    async def call(self, name: str, caller: Caller = ANONYMOUS, /, **fields: Any) -> Any:
+        """Call `<domain>.<verb>`; return the reply as JSON. Raises the route's refusals."""
+        route = self._routes[name]
+        check_permission(route, caller)
+        command = StructDecoder(route.command).decode(msgspec.json.encode(fields))
+        answer = await self.pipeline.run(route, command, caller)
+        return None if answer.body == b"null" else msgspec.json.decode(answer.body)
+
+    async def new_user(self) -> Caller:
+        """Return somebody who has an account and is signed in."""
+        caller = Caller(user_id=new_id(), session_id=new_id(), roles=frozenset({"user"}))
+        await self._execute(
+            "INSERT INTO users (user_id, email, password_hash, display_name, created_at_ms)"
+            " VALUES ($1, $2, '', 'Somebody', 0)",
+            caller.id,
+            f"{caller.id}@example.org",
+        )
+        return caller
+
+    async def react(self, name: str) -> None:
+        """Run the rows of the reaction `<domain>.on_<fact>` that are due, until none are."""
+        while await self._reactions.turn(name):
+            pass
+
+    async def retry_reactions(self, name: str) -> None:
+        """Run the rows of a reaction that have failed, now instead of after their wait."""
+        await self._execute("UPDATE reaction_queues SET due_at_ms = 0 WHERE reaction = $1", name)
+        await self.react(name)
+
+    async def run_timers(self, kind: str) -> None:
+        """Run all timers of a kind as if they were due, then those of the kind that they set for now."""
+        await self._execute("UPDATE timers SET due_at_ms = 0 WHERE kind = $1", kind)
+        while await self.pipeline.run_timers(kind, self._timers[kind], 500):
+            pass
+
+    async def events(self, stream: str) -> list[dict[str, Any]]:
+        """Return what a channel with history carries, from its first event on."""
+        async with self.database.connection() as db:
+            rows = await db.fetch("SELECT data FROM events WHERE stream = $1 ORDER BY number", stream)
+        return [json.loads(row["data"]) for row in rows]
+
+    async def _execute(self, statement: str, *values: Any) -> None:
+        async with self.database.connection() as db:
+            await db.execute(statement, *values)
+
+
+@asynccontextmanager
+async def open_market(
+    domains: Domains, database: str, redis: Redis, tools: Mapping[type, Any] | None = None
+) -> AsyncIterator[Market]:
+    """Open domains on a migrated database. `tools` are those that the calls of the test need, by type."""
+    opened = await open_database(database)
+    market = Market(domains, opened, redis, tools)
+    market.pipeline.start()
+    try:
+        yield market
+    finally:
+        await market.pipeline.close()
+        await opened.close()
 
 
 def timer_handlers(domain: Domain) -> dict[str, TimerHandler]:

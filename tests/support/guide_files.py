@@ -26,14 +26,14 @@ def shown_files(guide: Path = GUIDE) -> dict[str, str]:
 
 
 def write_files(folder: Path, files: Mapping[str, str]) -> None:
-    """Write files below a folder, and an `__init__.py` where a domain's folder has none."""
+    """Write files below a folder, and an `__init__.py` where a domain's folder has none; tests need none."""
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
     for module in folder.rglob("*.py"):
         package = module.with_name("__init__.py")
-        if not package.exists():
+        if not package.exists() and module.relative_to(folder).parts[0] in LAYERS:
             package.write_text('"""A part of the guide\'s domain."""\n')
 
 

@@ -37,6 +37,8 @@ def _commands() -> list[tuple[str, list[str]]]:
             [sys.executable, "-c", "import server.domains"],
         ),  # refuses numbers and names used twice
     ]
+    promises = [f"tests/architecture/test_{name}.py" for name in ("docs", "route_coverage", "promises")]
+    checks.append(("promises", [tool("pytest"), "-q", "-p", "no:cacheprovider", *promises]))
     if shutil.which("shellcheck"):
         checks.append(("shell", ["shellcheck", "mnbara", ".ci/run"]))
     return checks
@@ -44,7 +46,7 @@ def _commands() -> list[tuple[str, list[str]]]:
 
 CHECK = Verb(
     name="check",
-    meaning="format, lint, types, import rules, spelling, error catalogue",
+    meaning="format, lint, types, import rules, spelling, error catalogue, what docs and domains promise",
     example="./mnbara check",
     run=_check,
     needs_dev=True,

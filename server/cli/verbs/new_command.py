@@ -3,6 +3,7 @@
 import subprocess
 from argparse import ArgumentParser, Namespace
 
+from server.cli.skeleton_names import Command
 from server.cli.skeletons import Skeleton, add_command
 from server.cli.verb import ROOT, Verb, tool
 
@@ -19,7 +20,15 @@ def write_skeleton(skeleton: Skeleton) -> None:
 
 def _new_command(chosen: Namespace) -> int:
     skeleton = Skeleton(ROOT)
-    add_command(skeleton, chosen.domain, chosen.verb, is_query=chosen.query)
+    command = Command(
+        chosen.domain,
+        chosen.verb,
+        chosen.method or ("GET" if chosen.query else "POST"),
+        chosen.path,
+        chosen.topic,
+        chosen.storage,
+    )
+    add_command(skeleton, command)
     write_skeleton(skeleton)
     print(
         f"now write its promise: ./mnbara test tests/integration/{chosen.domain}/test_{chosen.verb}.py fails"
@@ -30,12 +39,17 @@ def _new_command(chosen: Namespace) -> int:
 def _declare(parser: ArgumentParser) -> None:
     parser.add_argument("domain", metavar="DOMAIN", help="a folder of handlers/")
     parser.add_argument("verb", metavar="VERB_NOUN", help="its name in every layer, like place_bid")
-    parser.add_argument("--query", action="store_true", help="it reads and changes nothing")
+    method = parser.add_mutually_exclusive_group()
+    method.add_argument("--query", action="store_true", help="it reads and changes nothing: --method GET")
+    method.add_argument("--method", choices=("GET", "POST", "PUT", "PATCH", "DELETE"), help="default: POST")
+    parser.add_argument("--path", default="", help="like '/v1/parcels/{parcel_id}': ids become fields")
+    parser.add_argument("--into", metavar="TOPIC", dest="topic", default="", help="a folder of the handlers")
+    parser.add_argument("--storage", action="store_true", help="write a statement for a query, too")
 
 
 NEW_COMMAND = Verb(
     name="new-command",
-    words="DOMAIN VERB_NOUN [--query]",
+    words="DOMAIN VERB_NOUN [--query] [--into TOPIC]",
     meaning="write the skeleton of a command in every layer, and a test that fails",
     example="./mnbara new-command auctions freeze_auction",
     run=_new_command,

@@ -5,7 +5,7 @@ import subprocess
 from argparse import ArgumentParser, Namespace
 
 from handlers.settings import Settings
-from server.cli.tiers import pytest_arguments
+from server.cli.tiers import needs_sdk, pytest_arguments
 from server.cli.verb import ROOT, Verb, hand_over
 from server.local.engines import ENGINES
 from server.local.install import install_engines
@@ -20,7 +20,8 @@ def _test(chosen: Namespace) -> int:
     names = tuple(name for name in ENGINES if not getattr(given, f"{name}_url"))
     say = Progress()
     install_engines(names, say)
-    _install_sdk(say)
+    if needs_sdk(chosen.words):
+        _install_sdk(say)
     return hand_over("pytest", pytest_arguments(chosen.words))
 
 

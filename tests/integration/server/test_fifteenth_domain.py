@@ -4,9 +4,12 @@ import asyncio
 import contextlib
 import dataclasses
 import importlib
+import inspect
 import json
+import runpy
 import subprocess
 import sys
+import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ import pytest_asyncio
 import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
 
+from handlers import listings
 from handlers.settings import Settings
 from protocols.values import new_id, now_instant
 from realtime.transport.websocket import LeanWebSocket
@@ -27,6 +31,7 @@ from server.worker.retention import delete_all
 from server.worker_wiring import WorkerProcess, open_worker
 from storage.platform.migrate import migrate
 from tests.support import permission_matrix
+from tests.support.domains import open_market
 from tests.support.guide_files import imported_domain, shown_files, write_files
 
 TIMEOUT_S = 60
@@ -214,7 +219,7 @@ async def test_timer_runs_and_its_event_reaches_the_follower(amina, worker, parc
 async def test_retention_of_the_domain_deletes_its_old_rows(amina, worker, parcels, pool):
     parcel_id = await amina.store_parcel()
     await pool.execute("UPDATE parcels SET status = 'returned', kept_until_ms = 1")
-    (retention,) = parcels.DOMAIN.retention
+    retention, _ = parcels.DOMAIN.retention
     await delete_all(worker.base.database, retention.delete, now_instant() - retention.kept_ms, 10)
     assert (await amina.http.get(f"/v1/parcels/{parcel_id}")).status_code == 404
 
@@ -226,11 +231,13 @@ async def test_documents_show_its_routes_events_and_refusals(amina):
     asyncapi = (await amina.http.get("/schema/asyncapi.json")).json()
     (channel,) = [c for c in asyncapi["channels"].values() if c["address"] == "parcels:{parcel_id}"]
     assert {"parcel_stored", "parcel_returned", "carrier_booked"} <= set(channel["messages"])
+    assert "seller_listed" in asyncapi["channels"]["personal"]["messages"]
     assert "parcel_not_found" in (await amina.http.get("/v1/errors")).text
 
 
 def test_the_matrix_of_permissions_gets_its_cells(domains):
-    store, get = (route for route in routes_of(domains) if route.domain == "parcels")
+    routes = {route.name: route for route in routes_of(domains)}
+    store, get = routes["parcels.store_parcel"], routes["parcels.get_parcel"]
     assert permission_matrix.expected(store, "anonymous") == "unauthenticated"
     assert {
         permission_matrix.expected(store, who) for who in permission_matrix.PEOPLE if who != "anonymous"
@@ -258,13 +265,26 @@ async def test_reaction_and_job_follow_the_timer(amina, worker, parcels, monkeyp
     assert booked.count(parcel_id) == 1
 
 
+async def test_the_tests_of_the_guide_pass(guide, url, database, redis, monkeypatch):
+    shown = runpy.run_path(str(guide / "tests/integration/parcels/test_parcels.py"))
+    tests = [function for name, function in shown.items() if name.startswith("test_")]
+    assert len(tests) == 4
+    async with open_market((listings.DOMAIN, shown["parcels"].DOMAIN), database, redis) as market:
+        for test in tests:
+            with monkeypatch.context() as patch:
+                needs = {"market": market, "monkeypatch": patch}
+                await test(**{name: needs[name] for name in inspect.signature(test).parameters})
+
+
 # -- the guide itself ---------------------------------------------------------------------------------------------
 
 
 def test_the_guide_is_written_as_our_code_is(guide):
     ruff = str(Path(sys.executable).parent / "ruff")
-    ours = 'lint.isort.known-first-party=["handlers", "protocols", "storage"]'
-    settings = ["--config", "pyproject.toml", "--config", ours, "--no-cache"]
+    ours = 'lint.isort.known-first-party=["handlers", "protocols", "storage", "tests"]'
+    ignored = tomllib.loads(Path("pyproject.toml").read_text())["tool"]["ruff"]["lint"]["per-file-ignores"]
+    in_tests = f'lint.per-file-ignores={{"{guide}/tests/**" = {ignored["tests/**"]}}}'
+    settings = ["--config", "pyproject.toml", "--config", ours, "--config", in_tests, "--no-cache"]
     for command in (["check", *settings], ["format", "--check", *settings]):
         told = subprocess.run(
             [ruff, *command, str(guide)], check=False, capture_output=True, text=True, cwd=Path.cwd()

@@ -318,5 +318,5 @@ def test_check_finds_two_refusals_with_one_number(tmp_path, monkeypatch, capsys)
         stock.write('    code, number, status = "second_owner", 400, 400\n')
     assert main(["check"]) == 1
     told = capsys.readouterr().out
-    assert "error code second_owner 400 is taken" in told
+    assert "second_owner: 400 is invalid_input of protocols.errors" in told
     assert told.endswith("check failed: catalogue\n")

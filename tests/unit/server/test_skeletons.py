@@ -2,50 +2,126 @@
 
 import pytest
 
+from protocols.errors import BLOCKS
 from server.cli.__main__ import main
+from server.cli.skeleton_names import Command
 from server.cli.skeletons import Skeleton, add_command, add_domain
 from server.cli.verb import ROOT, UsageError
 from server.cli.verbs import new_command, new_domain
 
 
-def test_a_command_has_a_file_in_every_layer_and_a_test():
+def skeleton_of(*command, **options):
     skeleton = Skeleton(ROOT)
-    add_command(skeleton, "auctions", "freeze_auction", is_query=False)
-    assert set(skeleton.texts) == {
+    add_command(skeleton, Command(*command, **options))
+    return skeleton.texts
+
+
+def entry_of(table, verb):
+    """The arguments of a route."""
+    before, _, after = table.partition(f"function={verb}")
+    return before.rpartition("Route(")[2] + after.partition("    ),")[0]
+
+
+def added(texts, path):
+    """What a skeleton adds at the end of a file that is there."""
+    return texts[path].removeprefix((ROOT / path).read_text())
+
+
+def test_a_command_has_its_place_in_every_layer_and_a_test():
+    texts = skeleton_of("auctions", "whiten_auction")
+    assert set(texts) == {
         "protocols/auctions/commands.py",
         "handlers/auctions/__init__.py",
-        "handlers/auctions/freeze_auction.py",
-        "storage/auctions/freeze_auction.sql",
-        "storage/auctions/freeze_auction_postgres.py",
-        "tests/integration/auctions/test_freeze_auction.py",
+        "handlers/auctions/whiten_auction.py",
+        "storage/auctions/auctions.sql",
+        "storage/auctions/auctions_postgres.py",
+        "tests/integration/auctions/test_whiten_auction.py",
     }
-    table = skeleton.texts["handlers/auctions/__init__.py"]
-    assert 'path="/v1/auctions/freeze-auction"' in table
-    assert 'key="required"' in table.partition("FreezeAuctionReply,\n        function")[2]
+    table = texts["handlers/auctions/__init__.py"]
+    entry = entry_of(table, "whiten_auction")
+    assert 'path="/v1/auctions/{auction_id}/whiten"' in entry
+    assert "reply=Auction," in entry
+    assert 'key="required"' in entry
     assert "*SIGNAL_ROUTES,\n    Route(" in table  # behind those that are there
+    struct = texts["protocols/auctions/commands.py"].partition("class WhitenAuction(")[2]
+    assert "auction_id: UUID" in struct
+    assert "class Auction(" not in struct  # the reply is there already
+    assert added(texts, "storage/auctions/auctions.sql").startswith("\n-- whiten_auction --\n")
+    assert "async def whiten_auction(" in texts["storage/auctions/auctions_postgres.py"]
 
 
-def test_a_query_changes_nothing_and_takes_no_key():
-    skeleton = Skeleton(ROOT)
-    add_command(skeleton, "listings", "count_listings", is_query=True)
-    table = skeleton.texts["handlers/listings/__init__.py"].partition("function=count_listings")[2]
-    assert 'method="GET"' in table.partition("),")[0]
-    assert "key=" not in table.partition("),")[0]
-    words = "protocols/listings/commands.py"
-    assert "key: Key" not in skeleton.texts[words].partition("class CountListings(")[2]
+def test_a_query_changes_nothing_takes_no_key_and_has_no_statement_unless_asked():
+    texts = skeleton_of("auctions", "count_feathers", "GET")
+    assert not any(path.startswith("storage/") for path in texts)
+    entry = entry_of(texts["handlers/auctions/__init__.py"], "count_feathers")
+    assert 'method="GET"' in entry
+    assert 'path="/v1/auctions/feathers"' in entry
+    assert "reply=FeatherCount," in entry
+    assert "key=" not in entry
+    assert "key: Key" not in texts["protocols/auctions/commands.py"].partition("class CountFeathers(")[2]
+    asked = skeleton_of("auctions", "count_feathers", "GET", with_storage=True)
+    assert "storage/auctions/feathers_postgres.py" in asked
+
+
+def test_a_deletion_answers_nothing():
+    texts = skeleton_of("auctions", "whiten_bid", "DELETE", "/v1/auctions/{auction_id}/bids/{bid_id}")
+    entry = entry_of(texts["handlers/auctions/__init__.py"], "whiten_bid")
+    assert "reply=None," in entry
+    assert "status=204," in entry
+    assert "key=" not in entry
+    assert added(texts, "storage/auctions/bids.sql")
+    struct = texts["protocols/auctions/commands.py"].partition("class WhitenBid(")[2]
+    assert "auction_id: UUID\n    bid_id: UUID\n" in struct
+
+
+def test_a_topic_has_the_handler_and_its_routes_and_words_when_it_has_such_files():
+    texts = skeleton_of("auctions", "whiten_signal", "PUT", topic="signals")
+    assert {
+        "handlers/auctions/signals/whiten_signal.py",
+        "handlers/auctions/signals/routes.py",
+        "protocols/auctions/signals.py",
+        "storage/auctions/signals.sql",
+    } <= set(texts)
+    reading = skeleton_of("auctions", "count_feathers", "GET", topic="reading")
+    assert {
+        "handlers/auctions/reading/count_feathers.py",
+        "handlers/auctions/__init__.py",
+        "protocols/auctions/commands.py",
+    } <= set(reading)
+    imported = "from handlers.auctions.reading.count_feathers import count_feathers"
+    assert imported in reading["handlers/auctions/__init__.py"]
 
 
 def test_a_domain_is_declared_where_all_domains_are():
     skeleton = Skeleton(ROOT)
-    add_domain(skeleton, "parcels")
-    assert "lag.DOMAIN, parcels.DOMAIN)" in skeleton.texts["server/domains.py"]
-    assert skeleton.texts["pyproject.toml"].count("(parcels)") == 3
-    assert "handlers/parcels/list_parcels.py" in skeleton.texts
+    add_domain(skeleton, "zeppelins")
+    assert ", zeppelins.DOMAIN)" in skeleton.texts["server/domains.py"]
+    assert skeleton.texts["pyproject.toml"].count("(zeppelins)") == 3
+    assert "storage/zeppelins/zeppelins_postgres.py" in skeleton.texts
+    entry = entry_of(skeleton.texts["handlers/zeppelins/__init__.py"], "list_zeppelins")
+    assert 'path="/v1/zeppelins"' in entry
+    assert "reply=ZeppelinList," in entry
+
+
+def test_a_domain_gets_numbers_that_no_other_has(monkeypatch):
+    first = next(number for number in range(1900, 1990, 10) if number not in BLOCKS.values())
+    for number in (first, first + 10):
+        skeleton = Skeleton(ROOT)
+        add_domain(skeleton, "zeppelins")
+        assert f'"zeppelins": {number},' in skeleton.texts["protocols/errors.py"]
+        assert f'"zeppelin_not_found", {number}, 404' in skeleton.texts["protocols/zeppelins/refusals.py"]
+        monkeypatch.setitem(BLOCKS, "others", number)
+    for number in range(1900, 1990, 10):
+        monkeypatch.setitem(BLOCKS, f"n{number}", number)
+    with pytest.raises(UsageError, match="no numbers"):
+        add_domain(Skeleton(ROOT), "zeppelins")
 
 
 def test_a_planned_domain_is_in_the_contracts_already():
     skeleton = Skeleton(ROOT)
     add_domain(skeleton, "trips")
+    assert '"trip_not_found", 1100, 404' in skeleton.texts["protocols/trips/refusals.py"]
+    assert "protocols/errors.py" not in skeleton.texts
     assert skeleton.texts["pyproject.toml"] == (ROOT / "pyproject.toml").read_text()
 
 
@@ -56,13 +132,16 @@ def test_a_planned_domain_is_in_the_contracts_already():
         (["new-command", "auctions", "place_bid"], "has a class PlaceBid already"),
         (["new-command", "auctions", "open_auction"], "handlers/auctions/open_auction.py is there already"),
         (["new-command", "auctions", "freeze"], "no name of a command"),
-        (["new-command", "auctions", "../freeze_auction"], "no name of a command"),
+        (["new-command", "auctions", "../whiten_auction"], "no name of a command"),
         (["new-command", "auctions", "Freeze_auction"], "no name of a command"),
+        (["new-command", "auctions", "freeze_lot", "--into", "ice"], "there is no topic 'ice'"),
+        (["new-command", "auctions", "freeze_lot", "--into", "../listings"], "there is no topic"),
+        (["new-command", "auctions", "freeze_lot", "--path", "/auctions"], "is no path"),
         (["new-command", "auctions"], "usage: ./mnbara new-command"),
         (["new-domain", "auctions"], "protocols/auctions/__init__.py is there already"),
         (["new-domain", "wire"], "protocols/wire/__init__.py is there already"),
         (["new-domain", "class"], "no name of a domain"),
-        (["new-domain", "Parcels"], "no name of a domain"),
+        (["new-domain", "Zeppelins"], "no name of a domain"),
         (["new-domain", "pick_ups"], "no name of a domain"),
     ],
 )
@@ -81,6 +160,7 @@ def test_what_cannot_be_made_is_told_and_nothing_is_written(words, told, capsys,
     [
         ("handlers/auctions/__init__.py", "ROUTES = tuple([])\n"),
         ("server/domains.py", "DOMAINS = ()\n"),
+        ("protocols/errors.py", "BLOCKS = dict()\n"),
         ("pyproject.toml", "[project]\n"),
     ],
 )
@@ -88,8 +168,8 @@ def test_a_list_that_has_another_form_is_told(path, text):
     skeleton = Skeleton(ROOT, {path: text})
 
     def add_both():
-        add_domain(skeleton, "parcels")
-        add_command(skeleton, "auctions", "freeze_auction", is_query=False)
+        add_domain(skeleton, "zeppelins")
+        add_command(skeleton, Command("auctions", "whiten_auction"))
 
     with pytest.raises(UsageError, match="has no"):
         add_both()

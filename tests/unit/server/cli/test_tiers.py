@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.cli.tiers import pytest_arguments
+from server.cli.tiers import needs_sdk, pytest_arguments
 
 
 def tier_of(*words):
@@ -43,3 +43,10 @@ def test_the_callers_own_expression_of_marks_is_kept():
 
 def test_a_named_folder_runs_both_its_tiers_on_two_workers():
     assert tier_of("tests/unit") == ("", True, ["tests/unit"])
+
+
+def test_the_javascript_sdk_is_fetched_for_tests_that_take_it():
+    for words in ([], ["-x"], ["tests"], ["tests/conformance"], ["tests/conformance/test_javascript_sdk.py"]):
+        assert needs_sdk(words), words
+    for words in (["tests/architecture/test_shape.py", "-x"], ["tests/unit/protocols"]):
+        assert not needs_sdk(words), words

@@ -270,40 +270,6 @@ def test_channels_carry_the_events_of_their_domain(asyncapi):
     assert payload["allOf"][0]["properties"]["type"]["const"] == "bid_placed"
 
 
-def words_of_handlers(domain):
-    """Event types that a domain's handlers write, read from their source."""
-    for path in Path("handlers", domain).rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in {
-                "Event",
-                "event",
-            }:
-                given = [*node.args, *(k.value for k in node.keywords if k.arg == "type")]
-                yield from (
-                    a.value for a in given if isinstance(a, ast.Constant) and isinstance(a.value, str)
-                )
-
-
-THROUGH_DOORS = {"stock_moved": ("auctions", "listings")}
-"""Events that a domain writes on another one's stream, beside a write through a door (decision 0062)."""
-
-
-@pytest.mark.parametrize("name", [d.name for d in DOMAINS if Path("handlers", d.name).is_dir()])
-def test_every_event_that_a_handler_writes_is_in_its_domains_vocabulary(name):
-    domain = next(d for d in DOMAINS if d.name == name)
-    listed = {*domain.personal_events, *domain.stream_events, *domain.audit_events}
-    listed |= {event for kind in domain.channels for event in kind.events}
-    written = set(words_of_handlers(name))
-    assert written
-    for word, (writer, owner) in THROUGH_DOORS.items():
-        if name == writer:
-            assert word in written
-            written.discard(word)
-        if name == owner:
-            written.add(word)
-    assert written == listed
-
-
 def test_the_real_channels_are_documented():
     channels = plain(build_asyncapi(DOMAINS, "http://x"))["channels"]
     assert {"auctions", "ticker", "personal", "rpc"} <= set(channels)
