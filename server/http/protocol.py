@@ -27,6 +27,10 @@ HEAD_BYTES_MAX = 32 * 1024
 
 HEADERS_MAX = 100
 
+TRAILER_BYTES_MAX = 8 * 1024
+"""Bytes of a chunked body that bring neither content nor a chunk: extensions and trailers, which nobody reads here. The
+parser adds an endless one up piece by piece, which takes quadratic time."""
+
 HEAD_TIMEOUT_S = 10.0
 """From the first byte of a request to the end of its head; `handshake_sniffer` waits for the first."""
 
@@ -86,6 +90,8 @@ class BoundedHttp(StreamingHttp):
     _deadline: asyncio.TimerHandle | None = None
     _requests = 0
     _in_head = False
+    _progress = 0
+    """Counts chunks and pieces of bodies."""
     _header_bytes = 0
     _unparsed_bytes = 0
     _refusal: type[Refusal] = InvalidInput
@@ -181,11 +187,15 @@ class BoundedHttp(StreamingHttp):
 
     def _parse(self, data: bytes) -> None:
         """Parse a piece; a head that does not end may not grow without end."""
-        requests = self._requests
+        requests, progress = self._requests, self._progress
         super().data_received(data)
-        if self._in_head and self._requests == requests and not self._refused:
+        if self._refused or self._requests != requests:
+            return
+        if self._progress != progress:
+            self._unparsed_bytes = 0
+        elif self._in_head or (self.cycle is not None and self.cycle.more_body):
             self._unparsed_bytes += len(data)
-            if self._unparsed_bytes > HEAD_BYTES_MAX:
+            if self._unparsed_bytes > (HEAD_BYTES_MAX if self._in_head else TRAILER_BYTES_MAX):
                 self._refuse(HeadTooLarge)
 
     def handle_websocket_upgrade(self) -> None:
@@ -209,7 +219,9 @@ class BoundedHttp(StreamingHttp):
             self._break_off(UriTooLong)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header."""
+        """Take a header; a trailer never becomes one (RFC 9110 section 6.5.1)."""
+        if not self._in_head:
+            return
         super().on_header(name, value)
         self._header_bytes += len(name) + len(value)
         if self._header_bytes > HEAD_BYTES_MAX or len(self.headers) > HEADERS_MAX:
@@ -219,7 +231,7 @@ class BoundedHttp(StreamingHttp):
         """Hand the request over; the body has a time of its own, in `Incoming.body`."""
         if not self._is_sound():
             self._break_off(InvalidInput)
-        self._in_head = False
+        self._in_head, self._unparsed_bytes = False, 0
         self._expect(None)
         super().on_headers_complete()
 
@@ -235,7 +247,16 @@ class BoundedHttp(StreamingHttp):
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body."""
         self._chunks += 1
+        self._progress += 1
         super().on_body(body)
+
+    def on_chunk_header(self) -> None:
+        """A chunk begins."""
+        self._progress += 1
+
+    def on_chunk_complete(self) -> None:
+        """A chunk ends."""
+        self._progress += 1
 
     def on_message_complete(self) -> None:
         """Expect nothing until the next request begins."""

@@ -161,7 +161,13 @@ class Supervisor:
         now = time.monotonic()
         if child.restart_at is not None:
             if now >= child.restart_at:
-                self._spawn(child)
+                try:
+                    self._spawn(child)
+                except OSError as error:  # no room on the disk, no more processes: it may come back
+                    child.restart_at = now + PAUSE_S_MAX
+                    self.say(
+                        f"{child.name} cannot start: {error.strerror}; tried again in {PAUSE_S_MAX:.0f} s"
+                    )
             return
         if child.process is None or child.process.poll() is None:
             return

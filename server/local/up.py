@@ -208,14 +208,17 @@ class _Run:
         return self.home.folder / "logs" / f"{name}.log"
 
     def _tell(self) -> None:
-        self.home.tell(
-            {
-                "pid": os.getpid(),
-                "url": self.local_url(),
-                "ready": self.ready,
-                "processes": self.supervisor.pids(),
-            }
-        )
+        with contextlib.suppress(
+            OSError
+        ):  # a full disk must not end the system; the next change is told again
+            self.home.tell(
+                {
+                    "pid": os.getpid(),
+                    "url": self.local_url(),
+                    "ready": self.ready,
+                    "processes": self.supervisor.pids(),
+                }
+            )
 
 
 def _popen(

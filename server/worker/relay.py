@@ -71,6 +71,7 @@ class Relay:
             if batch is None or not batch.events:
                 self.lag_ms = 0
                 return 0
+            self.lag_ms = now_instant() - min(e.at_ms for e in batch.events)  # also while NATS takes none
             stream = await self._prepared(self._nats.client)
             heads = {e.stream: e.number for e in batch.events if not e.stream.startswith(FACTS)}
             await announce_heads(stream.client, heads)

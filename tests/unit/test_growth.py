@@ -208,7 +208,11 @@ OURS = {
     "migrate._apply_outside": "our migrations",
     "sql._HEADER": "our SQL files",
     "search_postgres._PIECES": "our SQL files",
-    "skeletons._VERB": "a developer's command line",
+    "skeleton_names._PATH": "a developer's command line",
+    "skeleton_names._VERB": "a developer's command line",
+    "skeleton_names.names": "a developer's command line",
+    "skeletons._BLOCKS": "our own code",
+    "tiers._TAKES_JS": "our own tests",
     "skeletons._ALL_DOMAINS": "our own code",
     "skeletons._CONTRACT": "our own settings of tools",
 }

@@ -212,3 +212,25 @@ async def test_an_offer_of_http_2_is_ignored_and_the_body_arrives(connection, do
         await asyncio.sleep(0)
     told = [await answer_of(reader) for _ in range(4)]
     assert [status for status, _, _ in told] == [201, 200, 201, 200]
+
+
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"
+
+
+@pytest.mark.parametrize(
+    "endless", [b"0\r\nX: " + b"a" * 20_000, b"0\r\n" + b"X: a\r\n" * 4_000, b"1;" + b"x" * 20_000]
+)
+async def test_what_a_body_says_beside_its_content_is_bounded(connection, door, endless):
+    reader, writer = connection
+    _, headers = door.sign_in()
+    token = b"Authorization: %b\r\n" % headers["Authorization"].encode()
+    writer.write(POST + token + CHUNKED + endless)
+    assert await refusal_of(reader) == "head_too_large"
+
+
+async def test_a_trailer_is_no_header(connection, door):
+    reader, writer = connection
+    _, headers = door.sign_in()
+    trailer = b"0\r\nAuthorization: %b\r\n\r\n" % headers["Authorization"].encode()
+    writer.write(POST + CHUNKED + trailer)
+    assert (await answer_of(reader))[2]["code"] == "unauthenticated"

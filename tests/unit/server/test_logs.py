@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.process import logs
 from server.process.logs import BLANK, redact
 
 PROGRAM = textwrap.dedent("""
@@ -100,3 +101,16 @@ def test_whatever_the_plain_pattern_finds_is_blanked(text):
     outside = PLAIN.sub("\0", text)
     pieces = "".join(re.escape(piece) + ".*" for piece in left.split(BLANK))
     assert re.fullmatch(pieces.removesuffix(".*"), outside, re.DOTALL)
+
+
+def test_a_record_that_cannot_be_written_is_lost_and_harms_nobody():
+    class FullDisk:
+        def write(self, _text):
+            raise OSError(28, "No space left on device")
+
+        def flush(self):
+            raise OSError(28, "No space left on device")
+
+    stream = logs._LossyStream(FullDisk())
+    assert stream.write("x") == 0
+    assert stream.flush() is None

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from server.local import supervisor as supervisor_module
 from server.local.supervisor import Child, StopRequested, Supervisor, signals_stop
 
 
@@ -63,6 +64,25 @@ def test_child_that_keeps_dying_is_started_at_growing_pauses(supervisor, said, t
     pauses = [line.rsplit(" ", 2)[1] for line in said]
     assert pauses == ["0.1", "0.2", "0.4", "0.8"]
     assert "exit 3" in said[0]
+
+
+def test_child_that_cannot_be_started_for_now_is_tried_again(supervisor, said, tmp_path, monkeypatch):
+    monkeypatch.setattr(supervisor_module, "PAUSE_S_MAX", 0.2)
+    start, tries = sleeper(tmp_path / "log", "a"), iter(["starts", "fails", "starts"])
+
+    def spawn():
+        if next(tries) == "fails":
+            raise OSError(28, "No space left on device")
+        return start()
+
+    with signals_stop(supervisor.kill) as fd:
+        child = Child("server-0", spawn)
+        supervisor.start(child)
+        first = child.process.pid
+        child.process.kill()
+        tend_until(supervisor, fd, lambda: child.process.pid != first)
+        supervisor.kill()
+    assert any("cannot start: No space left on device" in line for line in said)
 
 
 def test_stop_ends_later_children_first(supervisor, tmp_path):
