@@ -33,6 +33,7 @@ from server.worker.figures import watch_work
 from server.worker.relay import Relay
 from server.worker.retention import delete_old_rows
 from server.worker_wiring import WorkerProcess, open_worker
+from storage.engines.tasks import end_tasks
 
 BACKLOG = 4096
 """Connections the kernel may hold while the process is busy: a storm of 5,000 a second waits under a second."""
@@ -124,9 +125,7 @@ async def work(settings: Settings, heartbeat_fd: int | None = None) -> None:
         _log.info("working")
         waiting = asyncio.create_task(ending.wait())
         await asyncio.wait({waiting, *jobs}, return_when=asyncio.FIRST_COMPLETED)
-        for job in jobs:
-            job.cancel()
-        await asyncio.gather(*jobs, return_exceptions=True)
+        await end_tasks(jobs)
     _log.info("ended")
 
 

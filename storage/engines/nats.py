@@ -19,6 +19,7 @@ from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.errors import APIError, NoStreamResponseError
 
 from protocols.errors import TemporarilyUnavailable
+from storage.engines.tasks import end_tasks
 
 __all__ = ["Client", "NatsError", "NatsLink", "in_words", "open_nats"]
 
@@ -105,8 +106,8 @@ class NatsLink:
 
     async def close(self) -> None:
         """Leave."""
-        self._task.cancel()
-        await asyncio.gather(self._task, *self._beginning, return_exceptions=True)
+        await end_tasks([self._task])
+        await asyncio.gather(*self._beginning, return_exceptions=True)
         if self._client is not None:
             with contextlib.suppress(NatsError, OSError, TimeoutError):
                 await self._client.close()

@@ -20,6 +20,7 @@ from redis.exceptions import ResponseError
 
 from protocols.topics import Entry
 from storage.engines.redis import COMMAND_TIMEOUT_S, CONNECT_TIMEOUT_S, OUTAGE
+from storage.engines.tasks import end_tasks
 
 SUBSCRIBE_TIMEOUT_S = 1.0
 """How long a subscriber waits for Redis; after that the channel works through gap repair until Redis is back."""
@@ -96,9 +97,7 @@ class RedisBus:
 
     async def close(self) -> None:
         """Stop delivering and leave."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
         for connection in (self._listening, self._publishing):
             with contextlib.suppress(*OUTAGE):
                 await connection.disconnect()

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from protocols.errors import TemporarilyUnavailable
 from storage.engines.redis import OUTAGE, open_redis
+from storage.engines.tasks import end_tasks
 
 LETTERS_AT_ONCE_MAX = 1_000
 """Letters of one process that may be on their way; more are refused until some have arrived."""
@@ -53,8 +54,7 @@ class RedisMailbox:
     async def close(self) -> None:
         """Listen no more."""
         if self._listening is not None:
-            self._listening.cancel()
-            await asyncio.gather(self._listening, return_exceptions=True)
+            await end_tasks([self._listening])
         await self._redis.aclose()
 
     async def send(self, node: str, session: str, data: bytes) -> bool:

@@ -16,6 +16,7 @@ from server.commands.outcomes import OutcomeWriter
 from server.commands.pipeline import Pipeline
 from server.worker.reactions import Reactions
 from storage.engines.postgres import Database
+from storage.engines.tasks import end_tasks
 
 EFFECTS = """
 CREATE TABLE effects (
@@ -96,9 +97,7 @@ async def running(*reactions: Reactions) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)
 
 
 async def until(condition, timeout_s: float = 60) -> None:

@@ -16,6 +16,7 @@ from protocols.values import new_id, now_instant
 from server.commands.backlog import Backlog, watch_backlog
 from server.domains import timers_of
 from server.worker.timers import Timers
+from storage.engines.tasks import end_tasks
 from storage.platform.backlog_redis import BacklogStore, read_backlog
 from tests.integration.auctions.conftest import moment, new_caller
 from tests.integration.auctions.replay import assert_audited, assert_replays
@@ -53,9 +54,7 @@ async def running(*coroutines):
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)
 
 
 def closer(market):

@@ -29,6 +29,7 @@ from server.http.protocol import BoundedHttp
 from server.wiring import open_server
 from server.worker.retention import delete_all
 from server.worker_wiring import WorkerProcess, open_worker
+from storage.engines.tasks import end_tasks
 from storage.platform.migrate import migrate
 from tests.support import permission_matrix
 from tests.support.domains import open_market
@@ -163,9 +164,7 @@ async def running(*loops: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -15,6 +15,7 @@ from server.worker.followers import Follower
 from server.worker.relay import Relay
 from storage.engines.nats import NatsLink, open_nats
 from storage.engines.postgres import Database, open_database
+from storage.engines.tasks import end_tasks
 from storage.platform.events_postgres import NewEvent, append_events
 from storage.platform.followers_postgres import Position, read_follower
 from storage.platform.streams_nats import STREAM
@@ -63,9 +64,7 @@ async def running(*works) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)
 
 
 async def append(opened: Database, transactions: int) -> None:

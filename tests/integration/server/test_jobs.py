@@ -17,6 +17,7 @@ from server.worker import jobs as jobs_module
 from server.worker import retries
 from server.worker.jobs import Jobs
 from storage.engines.postgres import Database, open_database
+from storage.engines.tasks import end_tasks
 from storage.platform.events_postgres import read_events
 from tests.support.reacting import pipeline_of, until
 
@@ -209,8 +210,7 @@ async def test_the_dispatcher_does_as_many_at_a_time_as_the_kind_allows(pool, pi
 
         await until(is_done)
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end_tasks([task])
     assert most == 3
 
 
@@ -239,5 +239,4 @@ async def test_a_job_that_becomes_due_later_does_not_wait_for_a_call_that_hangs(
 
         await until(is_done)
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end_tasks([task])

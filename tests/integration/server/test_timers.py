@@ -14,6 +14,7 @@ from server.commands.pipeline import Pipeline
 from server.worker import timers as timers_module
 from server.worker.timers import Timers
 from storage.engines.postgres import Database, open_database
+from storage.engines.tasks import end_tasks
 from tests.support.domains import lane, urgent_lane
 from tests.support.waiting import until
 
@@ -68,8 +69,7 @@ async def running(timers: Timers, condition) -> None:
     try:
         await until(condition)
     finally:
-        job.cancel()
-        await asyncio.gather(job, return_exceptions=True)
+        await end_tasks([job])
 
 
 async def test_a_punctual_crowd_is_prepared_and_runs_once_each_on_several_connections(
