@@ -12,6 +12,7 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from handlers.contract import Event, Outcome
+from handlers.domain import ReactionKind
 from protocols.errors import Fault
 from protocols.values import new_id, now_instant
 from server.cli.replay import replay
@@ -27,11 +28,12 @@ from storage.platform import reactions_postgres
 from storage.platform.events_postgres import read_events
 from storage.platform.failures_postgres import count_failures
 from storage.platform.jobs_postgres import claim_job, give_up_job, insert_jobs
-from storage.platform.reactions_postgres import WaitingReaction, give_up_reaction
+from storage.platform.reactions_postgres import WaitingReaction, give_up_reaction, lease_queue
 from storage.platform.wakes_nats import Wakes, follow_wakes
 from tests.support.reacting import (
     EFFECTS,
     KINDS,
+    ThingHappened,
     effects_of,
     pipeline_of,
     running,
@@ -63,7 +65,9 @@ async def emptied(pool, pipeline) -> None:
 
 
 @pytest.fixture
-def reactions(opened, pipeline) -> Reactions:
+def reactions(opened, pipeline, monkeypatch) -> Reactions:
+    """The reactions of a worker that has run for a while."""
+    monkeypatch.setattr("server.worker.reactions.ALONE_AT_FIRST", 0)
     return Reactions(opened, pipeline, KINDS)
 
 
@@ -173,6 +177,76 @@ async def test_a_machine_that_is_away_is_waited_for_without_end(pool, pipeline, 
     await make_due(pool)
     await drain(reactions)
     assert await effects_of(pool, "things", f"things:{thing_id}") == [1]
+
+
+async def test_a_mistake_after_many_outages_is_the_first_one(pool, pipeline, reactions):
+    thing_id = new_id()
+    await state(pipeline, thing(thing_id, "away"))
+    for _ in range(6):
+        await make_due(pool)
+        await drain(reactions)
+    await pool.execute("UPDATE reactions SET data = jsonb_set(data::jsonb, '{label}', '\"broken\"')")
+    await make_due(pool)
+    await drain(reactions)
+    assert await pool.fetchval("SELECT count(*) FROM failures") == 0
+    counted = await pool.fetchrow("SELECT attempts, mistakes FROM reaction_queues WHERE reaction = $1", NAME)
+    assert tuple(counted) == (7, 1)
+
+
+async def test_counts_at_the_end_of_their_type_stop_nothing(pool, pipeline, reactions):
+    thing_id = new_id()
+    await state(pipeline, thing(thing_id, "broken"))
+    await pool.execute(
+        "UPDATE reaction_queues SET attempts = 2147483647, mistakes = 2147483647, unreported = 1"
+    )
+    assert await reactions.turn(NAME)
+    row = await pool.fetchrow("SELECT attempts, error FROM failures")
+    assert (row["attempts"], row["error"]) == (2147483648, "ValueError: token [redacted] is broken")
+
+
+async def test_a_new_worker_runs_rows_alone_and_notes_it_before(pool, pipeline, opened):
+    first, second = new_id(), new_id()
+    await state(pipeline, thing(first), thing(second))
+    noted = []
+
+    async def look(_record, _stores, _now_ms):
+        found = await pool.fetch("SELECT unreported FROM reaction_queues WHERE reaction = $1", NAME)
+        noted.append(sorted(row["unreported"] for row in found))
+        return Outcome(None)
+
+    kind = ReactionKind(name="on_thing_happened", fact=ThingHappened, handler=look)
+    await drain(Reactions(opened, pipeline, {NAME: kind}))
+    assert noted == [[0, 1], [1]]
+    assert await pool.fetchval("SELECT count(*) FROM reaction_queues WHERE reaction = $1", NAME) == 0
+
+
+async def test_a_row_under_which_worker_after_worker_ends_is_given_up_and_the_next_one_runs(
+    pool, pipeline, opened
+):
+    killer = new_id()
+    await state(pipeline, thing(killer, "broken"), thing(killer))
+    async with opened.connection() as db:
+        for _ in range(retries.UNREPORTED_MAX):
+            assert await lease_queue(db, NAME, now_instant()) == f"things:{killer}"
+    assert await effects_of(pool, "things", f"things:{killer}") == []
+    await drain(Reactions(opened, pipeline, KINDS))
+    assert "5 workers ended while they ran this" in await pool.fetchval("SELECT error FROM failures")
+    assert await effects_of(pool, "things", f"things:{killer}") == [2]
+
+
+@pytest.mark.parametrize("label", ["away", "ends"])
+async def test_a_worker_that_lives_takes_its_note_back(pool, pipeline, opened, label):
+    await state(pipeline, thing(new_id(), label, wait_s=3600 if label == "ends" else 0))
+    turn = asyncio.create_task(Reactions(opened, pipeline, KINDS).turn(NAME))
+    if label == "ends":
+
+        async def is_noted() -> bool:
+            return await pool.fetchval("SELECT count(*) FROM reaction_queues WHERE unreported = 1") == 1
+
+        await until(is_noted)
+        turn.cancel()
+    await asyncio.gather(turn, return_exceptions=True)
+    assert await pool.fetchval("SELECT max(unreported) FROM reaction_queues") == 0
 
 
 async def test_new_fields_are_tolerated_and_a_fact_of_another_type_is_not(pool, pipeline, reactions):
