@@ -279,6 +279,10 @@ class Bus(Protocol):
         """Begin delivering. `on_reconnected` runs after an outage, when anything may have been missed."""
         ...
 
+    def is_silent(self) -> bool:
+        """Whether publications of other processes may not arrive: it is away, or has not answered for a moment."""
+        ...
+
     async def subscribe(self, channels: Sequence[str]) -> None:
         """Return once publications of all of them reach this process. Concurrent calls share a round trip."""
         ...

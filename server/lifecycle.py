@@ -145,10 +145,11 @@ def _listen(settings: Settings) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listening.bind((settings.host, settings.port))
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         listening.close()
+        told = error.strerror if isinstance(error, OSError) else error
         raise SettingsError(
-            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}; set MNBARA_HOST and MNBARA_PORT"
+            f"cannot listen on {settings.host} port {settings.port}: {told}; set MNBARA_HOST and MNBARA_PORT"
         ) from error
     listening.listen(BACKLOG)
     listening.setblocking(False)

@@ -258,9 +258,11 @@ def reserve_port(host: str, port: int) -> socket.socket:
     try:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that linger do not count
         probe.bind((host, port))  # fails where anybody listens, with SO_REUSEPORT or not
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        told = error.strerror if isinstance(error, OSError) else error
         raise UpError(
-            f"cannot listen on {host} port {port}: {error.strerror}; set MNBARA_PORT to a free port"
+            f"cannot listen on {host} port {port}: {told}; set MNBARA_HOST to an address of this machine and"
+            " MNBARA_PORT to a free port"
         ) from None
     finally:
         probe.close()

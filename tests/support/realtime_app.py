@@ -90,6 +90,10 @@ class MemoryBus:
         self.subscribed: set[str] = set()
         self.delay_s = 0.0
         self.failing = False
+        self.silent = False
+
+    def is_silent(self) -> bool:
+        return self.silent
 
     async def start(self, deliver: Deliver, on_reconnected: Callable[[], None]) -> None:
         self.deliver, self.on_reconnected = deliver, on_reconnected

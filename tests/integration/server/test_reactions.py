@@ -15,7 +15,7 @@ from handlers.contract import Event, Outcome
 from handlers.domain import ReactionKind
 from protocols.errors import Fault
 from protocols.values import new_id, now_instant
-from server.cli.replay import replay
+from server.cli.replay import Replay, UnfitFailureError
 from server.commands.outcomes import OutcomeWriter
 from server.commands.pipeline import Pipeline
 from server.process.metrics import Metrics
@@ -412,18 +412,56 @@ async def test_what_was_given_up_is_listed_and_replayed_in_its_place(pool, pipel
         await give_up_job(db, leased, "ValueError: no", 7)
     assert await count_given_up(opened) == {NAME: 1, "things.call": 1}
     out: list[str] = []
-    assert await replay(opened, None, replay_all=False, say=out.append)
+    replay = Replay(opened, KINDS, ["things.call"], out.append)
+    assert await replay.run(None, replay_all=False)
     assert len(out) == 2
     assert f"things:{thing_id} #1" in out[0]
-    assert not await replay(opened, 10**6, replay_all=False, say=out.append)
+    assert not await replay.run(10**6, replay_all=False)
     first_id = int(out[0].split()[0])
-    assert await replay(opened, first_id, replay_all=False, say=out.append)
+    assert await replay.run(first_id, replay_all=False)
     await drain(reactions)
     assert await effects_of(pool, "things", f"things:{thing_id}") == [1, 2]
-    assert await replay(opened, None, replay_all=True, say=out.append)
+    assert await replay.run(None, replay_all=True)
     assert await pool.fetchval("SELECT job_id FROM jobs") == job_id
     assert await count_given_up(opened) == {}
     await pool.execute("TRUNCATE jobs")
+
+
+UNFIT = {
+    "this version has no such reaction": "name = 'gone.on_thing'",
+    "it reacts to thing_happened, this is other": "fact = 'other'",
+    "its data are no thing_happened": "data = '[1]'",
+    "its place is taken": "number = 2",
+}
+
+
+@pytest.mark.parametrize("reason", UNFIT)
+async def test_a_failure_that_was_edited_is_told_stays_and_holds_up_no_other(
+    pool, pipeline, opened, reactions, reason
+):
+    ids = [new_id() for _ in range(3)]
+    for thing_id in ids:
+        await state(pipeline, thing(thing_id), thing(thing_id))
+        async with opened.transaction() as db:
+            row = WaitingReaction(f"things:{thing_id}", 1, "thing_happened", 5, "{}")
+            await give_up_reaction(db, NAME, row, 5, "ValueError: no", 7)
+    await pool.execute(
+        f"UPDATE failures SET {UNFIT[reason]}, failed_at_ms = 9223372036854775807"  # noqa: S608 - our own words
+        " WHERE aggregate = $1",
+        f"things:{ids[1]}",
+    )
+    out: list[str] = []
+    replay = Replay(opened, KINDS, [], out.append)
+    assert await replay.run(None, replay_all=False)
+    assert "9223372036854775807 ms after 5 attempts" in out[1]
+    del out[:]
+    assert await replay.run(None, replay_all=True)
+    assert ["put back" in line for line in out] == [True, True, True]
+    assert [": NOT put back: " in line for line in out] == [False, True, False]
+    assert reason in out[1]
+    with pytest.raises(UnfitFailureError, match=reason):
+        await replay.run(int(out[1].split()[0]), replay_all=False)
+    assert await pool.fetchval("SELECT count(*) FROM failures") == 1
 
 
 async def count_given_up(opened) -> dict[str, int]:
