@@ -37,12 +37,13 @@ from server.http.photos import PhotoPages
 from server.http.sockets import mount_emulation, mount_sockets
 from server.process.metrics import Metrics
 from server.process.socket_figures import socket_figures
+from storage.engines.nats import NatsLink
 from storage.engines.redis import open_redis, ping_redis
 from storage.platform.mailbox_redis import RedisMailbox
 from storage.platform.offset_reports_redis import RedisOffsetReports
 from storage.platform.presence_redis import RedisPresence
 from storage.platform.ratelimits_redis import RateLimitStore
-from storage.platform.streams_nats import follow_heads
+from storage.platform.streams_nats import check_stream, follow_heads
 from storage.platform.viewer_counts_redis import RedisViewerCounts
 
 
@@ -57,9 +58,11 @@ class ServerProcess:
 
 
 @asynccontextmanager
-async def open_server(settings: Settings, domains: Domains = DOMAINS) -> AsyncIterator[ServerProcess]:
-    """Build a server process: sockets and REST on one pipeline."""
-    async with open_foundation(settings, "server", domains) as base, AsyncExitStack() as stack:
+async def open_server(
+    settings: Settings, domains: Domains = DOMAINS, number: int = 0
+) -> AsyncIterator[ServerProcess]:
+    """Build the server process with this number: sockets and REST on one pipeline."""
+    async with open_foundation(settings, f"server-{number}", domains) as base, AsyncExitStack() as stack:
         kinds, keys = base.need(ChannelKinds), base.need(AuthTools).keys
         redis = open_redis(settings.redis_url)  # apart from the handlers' connections
         stack.push_async_callback(redis.aclose)
@@ -109,6 +112,8 @@ async def open_server(settings: Settings, domains: Domains = DOMAINS) -> AsyncIt
                 "postgres": base.database.ping,
                 "redis": lambda: ping_redis(redis),
                 "nats": base.nats.ping,
+                "postgres_space": base.database.check_space,
+                "nats_stream": partial(_check_stream, base.nats),
             },
             leaving=leaving,
             photos=partial(PhotoPages, base.database.connection, base.need(PhotoTools)),
@@ -127,6 +132,10 @@ async def open_server(settings: Settings, domains: Domains = DOMAINS) -> AsyncIt
         _run_beside(stack, watch_backlog(base.pipeline.groups, routes_of(domains), redis, node), "backlog")
         _run_beside(stack, base.metrics.run(), "metrics")
         yield ServerProcess(app, hub, endpoint, base.metrics)
+
+
+async def _check_stream(nats: NatsLink) -> None:
+    await check_stream(nats.client)
 
 
 def _run_beside(stack: AsyncExitStack, work: Coroutine[object, object, None], name: str) -> None:

@@ -235,9 +235,6 @@ class _Served:
             self._handlers["HEAD"] = handlers["GET"]
         self._allow = ", ".join([*sorted(self._handlers), "OPTIONS"]).encode()
         self._metrics = metrics
-        self._durations = {
-            method: metrics.http_durations.labels(path, method).observe for method in self._handlers
-        }
 
     async def answer(self, request: Incoming) -> Reply:
         """Return the answer of any method: a handler's, or a refusal."""
@@ -257,10 +254,8 @@ class _Served:
             reply = refusal_reply(error, request.trace_id, self._path, request.answer_headers)
             if isinstance(error, MethodNotAllowed):
                 reply.headers.append((b"allow", self._allow))
-        observe = self._durations.get(method)
-        if observe is not None:
-            observe(perf_counter() - started)
         shown = method if method in self._handlers or method == "OPTIONS" else "other"
+        self._metrics.http_durations.labels(shown).observe(perf_counter() - started)
         self._metrics.http_requests.labels(self._path, shown, reply.status).inc()
         return reply
 

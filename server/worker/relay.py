@@ -26,6 +26,9 @@ BATCH_EVENTS = 5_000
 PAUSE_S = 0.04
 """Wait between steps: what gathers meanwhile shares one, and a repair waits no longer for its announcement."""
 
+SETTINGS_AGAIN_S = 60.0
+"""How long a stream that has less than it shall have, or whose settings were refused, stays so until the next try."""
+
 RETRY_S = 0.5
 """Wait after a step that failed."""
 
@@ -44,6 +47,10 @@ class Relay:
         self._yield_to_urgent = yield_to_urgent
         self._stream: EventStream | None = None
         self._is_prepared = False
+        self._prepare_again_at = 0.0
+        self._refused = ""
+        self.stream_bytes_max = 0
+        """Disk that the stream may take; 0 while that is not known."""
         self.lag_ms = 0
         """Age of the oldest event of the last step when it was sent."""
 
@@ -85,8 +92,11 @@ class Relay:
         """Return the stream of this connection, with its settings up to date since the last fault."""
         if self._stream is None or self._stream.client is not client:
             self._stream, self._is_prepared = EventStream(client), False
-        if not self._is_prepared:
-            if refused := await self._stream.prepare():
-                _log.error("stream_settings_refused", reason=refused)
+        if not self._is_prepared or (self._refused and time.monotonic() > self._prepare_again_at):
+            self._prepare_again_at = time.monotonic() + SETTINGS_AGAIN_S
+            self.stream_bytes_max, refused = await self._stream.prepare()
+            if refused and refused != self._refused:
+                _log.error("stream_settings_refused", reason=refused, max_bytes=self.stream_bytes_max)
+            self._refused = refused
             self._is_prepared = True
         return self._stream

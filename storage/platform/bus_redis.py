@@ -37,7 +37,7 @@ RECONNECT_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 PING_EVERY_S = 0.25
 
 SILENT_S = 0.75
-"""After so long without an answer to a PING the log stands in for the bus: Redis may stand still, which no socket tells."""
+"""After so long without an answer to a PING the log stands in for the bus: no socket tells that Redis stands still."""
 
 DEAD_S = 4.0
 """A listening connection that is silent for so long is given up for a new one."""
@@ -158,7 +158,7 @@ class RedisBus:
                         await self._publishing.connect()
                         await self._publishing.send_command("CLIENT", "REPLY", "OFF")
                     await self._publishing.send_packed_command(b"".join(batch), check_health=False)
-            except (TimeoutError, ResponseError, *OUTAGE) as error:
+            except (TimeoutError, *OUTAGE) as error:
                 self.dropped += len(batch)
                 _log.warning("bus_send_failed", publications=len(batch), error=str(error))
                 with contextlib.suppress(*OUTAGE):
@@ -209,7 +209,7 @@ class RedisBus:
                     self._on_reconnected()
                     _log.info("bus_reconnected", channels=len(self._confirmations))
                 await self._receive_until_lost()
-            except (ResponseError, *OUTAGE) as error:
+            except OUTAGE as error:
                 if self.connected:
                     _log.warning("bus_lost", error=str(error))
                 self.connected = False
@@ -220,8 +220,14 @@ class RedisBus:
 
     async def _receive_until_lost(self) -> None:
         origin, read = self._origin, self._listening.read_response
+        refused = ""
         while True:
-            kind, channel, payload = (*(await read(disconnect_on_error=False)), b"")[:3]
+            try:
+                kind, channel, payload = (*(await read(disconnect_on_error=False)), b"")[:3]
+            except ResponseError as error:  # with a full disk Redis refuses PING, and goes on publishing
+                if str(error) != refused:
+                    _log.warning("bus_refused", error=str(error))
+                refused, kind = str(error), b""
             self._heard_at = time.monotonic()
             if kind == b"message":
                 if not payload.startswith(origin):

@@ -57,7 +57,10 @@ async def test_the_authorisation_scheme_has_no_case(http, me, scheme):
 
 async def test_the_whole_server_is_ready_and_described(http):
     ready = await http.get("/health/ready")
-    assert (ready.status_code, set(ready.json()["parts"])) == (200, {"postgres", "redis", "nats"})
+    assert (ready.status_code, set(ready.json()["parts"])) == (
+        200,
+        {"postgres", "redis", "nats", "postgres_space", "nats_stream"},
+    )
     document = (await http.get("/schema/openapi.json")).json()
     named = {op.get("operationId") for item in document["paths"].values() for op in item.values()}
     assert {route.name for route in ROUTES} <= named

@@ -28,7 +28,7 @@ async def opened(database: str) -> AsyncIterator[Database]:
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def client(nats_url: str) -> AsyncIterator[Client]:
     made = await open_nats(nats_url, "tests")
-    assert await EventStream(made).prepare() == ""
+    assert await EventStream(made).prepare() == (streams_nats.MAX_BYTES, "")
     yield made
     await made.close()
 
@@ -270,7 +270,7 @@ async def test_changed_settings_are_applied_and_refused_ones_stop_nobody(
     assert config.max_age == 3 * 24 * 3600
     assert config.subjects == ["events.>", "facts.>"]
     monkeypatch.setattr(streams_nats, "DEDUPLICATE_S", 30 * 24 * 3600)  # longer than the age: NATS refuses
-    refused = await EventStream(client).prepare()
+    _, refused = await EventStream(client).prepare()
     assert refused.startswith("NATS refuses: ")
     assert "window" in refused
     await append(opened, "auctions:settings", 2)
