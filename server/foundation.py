@@ -65,7 +65,10 @@ async def open_tools(
 
 @asynccontextmanager
 async def open_foundation(settings: Settings, name: str, domains: Domains) -> AsyncIterator[Foundation]:
-    """Open everything; `name` is that of the process, as NATS and metrics show it. Raises SettingsError, KeyFileError, Fault."""
+    """Open everything; `name` is that of the process, as NATS and metrics show it.
+
+    Raises: SettingsError, KeyFileError, Fault.
+    """
     check_settings(settings, domains)
     metrics = Metrics(shared_folder(), name)
     async with AsyncExitStack() as stack:

@@ -70,7 +70,10 @@ class _Server(uvicorn.Server):
 
 
 async def serve(settings: Settings, heartbeat_fd: int | None = None, number: int = 0) -> None:
-    """Run the server process with this number until a signal; several share the port (SO_REUSEPORT). Beats from when it serves."""
+    """Run the server process with this number until a signal; several share the port (SO_REUSEPORT).
+
+    Beats from when it serves.
+    """
     _raise_descriptor_limit()
     ending = _ending()
     async with open_server(settings, number=number) as process:

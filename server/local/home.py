@@ -119,9 +119,7 @@ class Home:
         self.take()
         removed = []
         try:
-            for name in WIPED:
-                if _remove(self.folder / name):
-                    removed.append(name)
+            removed += [name for name in WIPED if _remove(self.folder / name)]
         finally:
             self.release()
         return removed

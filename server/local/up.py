@@ -30,6 +30,7 @@ from server.local.home import Home
 from server.local.install import install_engines
 from server.local.programs import EngineError, die_with_parent, tail_of
 from server.local.pulse import Pulse
+from server.local.rotation import LogRotation
 from server.local.supervisor import START_DEATHS_MAX, Child, StopRequested, Supervisor, signals_stop
 from storage.platform.migrate import migrate
 
@@ -43,9 +44,6 @@ WHOLE_WAIT_S = 10.0
 
 LEAVE_S = 18.0
 """What a server process may take to end beyond the time over which it sends its sockets away."""
-
-LOG_BYTES_MAX = 20_000_000
-"""A log larger than this at start is set aside as `<name>.log.1`."""
 
 
 class UpError(Exception):
@@ -100,8 +98,10 @@ class _Run:
         self.port: socket.socket | None = None
         self.ready = False
         self.disk = Disk(home.folder)
+        self.logs = LogRotation(home.folder / "logs")
 
     def start(self, wakeup_fd: int) -> None:
+        self.logs.look()
         self.port = reserve_port(self.settings.host, self.settings.port)
         self._start_engines()
         self._prepare_data()
@@ -111,6 +111,7 @@ class _Run:
     def tend_forever(self, wakeup_fd: int) -> None:
         while True:
             self.supervisor.tend(60.0, wakeup_fd)
+            self.logs.look()
             if self.disk.was_freed():
                 self._restart_nats()
 
@@ -219,8 +220,6 @@ class _Run:
         pulse = Pulse()
         command = [sys.executable, "-m", "server", *words, "--heartbeat", str(pulse.beats_fd)]
         log = self._log(name)
-        if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
-            log.replace(log.with_suffix(".log.1"))
         return Child(name, lambda: _popen(command, log, self.environment(), pulse), pulse=pulse)
 
     def _log(self, name: str) -> Path:

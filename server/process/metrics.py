@@ -2,7 +2,8 @@
 
 Every name begins with `mnbara_`; every label has a bounded set of values (route names, code words, doors), and samples
 with labels are there once they were counted. Durations are by route only for commands: what else has a duration is one
-histogram for all. With a folder the values live in files there, one set per process, and a scrape of any process merges them all.
+histogram for all. With a folder the values live in files there, one set per process, and a scrape of any process merges
+them all.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The disk of the whole system is full, for a moment and for long: refusals are temporary, and freed space is enough."""
+"""The disk of the system is full, for a moment and for long: refusals are temporary, and freed space is enough."""
 
 import asyncio
 import contextlib
