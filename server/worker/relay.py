@@ -7,6 +7,7 @@ when its transaction ends.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 
@@ -47,7 +48,7 @@ class Relay:
         self._yield_to_urgent = yield_to_urgent
         self._stream: EventStream | None = None
         self._is_prepared = False
-        self._prepare_again_at = 0.0
+        self._prepare_again_at = self._prepare_idle_at = 0.0
         self._refused = ""
         self.stream_bytes_max = 0
         """Disk that the stream may take; 0 while that is not known."""
@@ -61,6 +62,7 @@ class Relay:
                 if self._yield_to_urgent is not None:
                     await self._yield_to_urgent()
                 if await self.step() < BATCH_EVENTS:
+                    await self._prepare_idle()
                     await asyncio.sleep(PAUSE_S)
             except Fault as fault:
                 _log.warning("relay_waits", reason=fault.detail)
@@ -92,7 +94,7 @@ class Relay:
         """Return the stream of this connection, with its settings up to date since the last fault."""
         if self._stream is None or self._stream.client is not client:
             self._stream, self._is_prepared = EventStream(client), False
-        if not self._is_prepared or (self._refused and time.monotonic() > self._prepare_again_at):
+        if self._is_due():
             self._prepare_again_at = time.monotonic() + SETTINGS_AGAIN_S
             self.stream_bytes_max, refused = await self._stream.prepare()
             if refused and refused != self._refused:
@@ -100,3 +102,13 @@ class Relay:
             self._refused = refused
             self._is_prepared = True
         return self._stream
+
+    def _is_due(self) -> bool:
+        return not self._is_prepared or (bool(self._refused) and time.monotonic() > self._prepare_again_at)
+
+    async def _prepare_idle(self) -> None:
+        """Have the stream there with all its settings, also while there is nothing to send."""
+        if self._is_due() and time.monotonic() > self._prepare_idle_at:
+            self._prepare_idle_at = time.monotonic() + RETRY_S
+            with contextlib.suppress(Fault):
+                await self._prepared(self._nats.client)
