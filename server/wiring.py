@@ -30,15 +30,15 @@ from server.commands.backlog import watch_backlog
 from server.commands.ratelimits import LocalLimits, SharedLimits
 from server.commands.table import CommandTable
 from server.domains import DOMAINS, Domains, routes_of
-from server.foundation import open_foundation
+from server.foundation import Foundation, open_foundation
 from server.http.channels import ChannelSource
+from server.http.ops import Ping
 from server.http.outer_layer import OuterLayer
 from server.http.photos import PhotoPages
 from server.http.sockets import mount_emulation, mount_sockets
 from server.process.metrics import Metrics
 from server.process.socket_figures import socket_figures
-from storage.engines.nats import NatsLink
-from storage.engines.redis import open_redis, ping_redis
+from storage.engines.redis import Redis, open_redis, ping_redis
 from storage.platform.mailbox_redis import RedisMailbox
 from storage.platform.offset_reports_redis import RedisOffsetReports
 from storage.platform.presence_redis import RedisPresence
@@ -108,13 +108,7 @@ async def open_server(
             limits=shared if settings.rate_limits else None,
             jwks=keys.jwks,
             channels=ChannelSource(base.epoch, rules.authorize, log.read, log.heads, polls.watch, leaving),
-            pings={
-                "postgres": base.database.ping,
-                "redis": lambda: ping_redis(redis),
-                "nats": base.nats.ping,
-                "postgres_space": base.database.check_space,
-                "nats_stream": partial(_check_stream, base.nats),
-            },
+            pings=_pings(base, redis),
             leaving=leaving,
             photos=partial(PhotoPages, base.database.connection, base.need(PhotoTools)),
             extra_handlers=[mount_sockets(endpoint), *mount_emulation(emulation, base.metrics)],
@@ -134,8 +128,19 @@ async def open_server(
         yield ServerProcess(app, hub, endpoint, base.metrics)
 
 
-async def _check_stream(nats: NatsLink) -> None:
-    await check_stream(nats.client)
+def _pings(base: Foundation, redis: Redis) -> dict[str, Ping]:
+    """Return how each part is asked whether it works, by the name that readiness shows."""
+
+    async def ping_stream() -> None:
+        await check_stream(base.nats.client)
+
+    return {
+        "postgres": base.database.ping,
+        "redis": lambda: ping_redis(redis),
+        "nats": base.nats.ping,
+        "postgres_space": base.database.check_space,
+        "nats_stream": ping_stream,
+    }
 
 
 def _run_beside(stack: AsyncExitStack, work: Coroutine[object, object, None], name: str) -> None:

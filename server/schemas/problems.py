@@ -56,7 +56,7 @@ PROBLEM: Schema = {
 
 HEADERS: Schema = {
     "X-Request-Id": {
-        "description": "The trace id of this request: yours, when you sent one of 8 to 64 plain characters.",
+        "description": "The id of this request: yours, when you sent one of 8 to 64 plain characters; also its trace, without a `traceparent`.",
         "required": True,
         "schema": {"type": "string", "examples": [ID]},
     },
