@@ -1,5 +1,6 @@
 """Fixtures for every test: real engines; per module a fresh database, an emptied Redis, a bare NATS."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -17,6 +18,10 @@ from tests.support.engines import (
     running_engines,
 )
 from tests.support.system import scratch_home
+
+os.environ.pop(
+    "PYTHONDONTWRITEBYTECODE", None
+)  # a test starts a hundred processes: each would compile everything again
 
 
 @pytest.fixture(scope="session")

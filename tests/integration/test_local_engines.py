@@ -147,6 +147,7 @@ def test_second_start_on_the_same_data_is_refused_while_the_first_runs(home, mon
         first.stop()
 
 
+@pytest.mark.slow
 def test_interrupted_creation_of_the_data_folder_is_repeated(home):
     (home / "engines" / "postgres.new").mkdir(parents=True)
     (home / "engines" / "postgres.new" / "PG_VERSION").write_text("15\n")
@@ -166,6 +167,7 @@ def test_engine_that_cannot_start_says_why(home):
         LocalEngines(home, names=("postgres",)).start()
 
 
+@pytest.mark.slow
 @is_root
 def test_home_closed_to_user_postgres_keeps_its_data_elsewhere_and_wipes_them(tmp_path, monkeypatch):
     elsewhere = Path(f"/var/lib/mnbara-test-{os.getpid()}")
@@ -223,6 +225,7 @@ def test_engines_get_their_signal_even_when_the_parent_cannot_send_it(home):
     assert not any(is_alive(pid) for pid in pids)
 
 
+@pytest.mark.slow
 def test_two_starts_on_one_home_take_turns(home):
     script = PARENT.replace("time.sleep(60)", "engines.stop()")
     runs = [
