@@ -19,9 +19,8 @@ from tests.support.engines import (
 )
 from tests.support.system import scratch_home
 
-os.environ.pop(
-    "PYTHONDONTWRITEBYTECODE", None
-)  # a test starts a hundred processes: each would compile everything again
+# The tests start a hundred processes; each would compile every module again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(scope="session")
