@@ -22,7 +22,7 @@ def table() -> list[list[int]]:
 
 
 def minor(cell: str) -> int:
-    return round(float(cell.strip().replace("−", "-") or 0) * 100)
+    return round(float(cell.strip() or 0) * 100)
 
 
 async def test_the_worked_example_is_what_the_books_say(database, pool):
