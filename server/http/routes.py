@@ -51,7 +51,7 @@ class RouteHandler:
             outcome(self._command.over_rest, refusal, started)
             if isinstance(error, Refusal):
                 raise
-            raise refusal from None
+            raise refusal from error
         self._command.over_rest.done("ok", perf_counter() - started)
         return self._reply(request, answer)
 

@@ -56,7 +56,7 @@ PROBLEM: Schema = {
 
 HEADERS: Schema = {
     "X-Request-Id": {
-        "description": "The id of this request: yours, when you sent one of 8 to 64 plain characters; also its trace, without a `traceparent`.",
+        "description": "The id of this request, and its trace unless you sent one: yours, of 8 to 64 plain characters.",
         "required": True,
         "schema": {"type": "string", "examples": [ID]},
     },

@@ -99,6 +99,7 @@ async def test_after_an_outage_it_subscribes_again_and_says_so(own_engines):
     await asyncio.gather(a.close(), b.close())
 
 
+@pytest.mark.slow
 async def test_redis_that_stands_still_is_silent_soon_and_holds_up_nobody(own_engines):
     bus, ear = await open_bus(own_engines.urls().redis_url)
     await bus.subscribe(["x"])

@@ -46,6 +46,7 @@ def own_redis() -> Iterator[LocalEngines]:
         engines = LocalEngines(home, names=("redis",), fsync=False)
         engines.start()
         yield engines
+        engines.children["redis"].kill()  # one that cannot save does not end by itself
         engines.stop()
 
 
