@@ -97,7 +97,7 @@ class _Run:
         self.urls = EngineUrls("", "", "")
         self.port: socket.socket | None = None
         self.ready = False
-        self.disk = Disk(home.folder)
+        self.disk = Disk(home.folder / "logs" / "nats.log", home.folder / "engines")
         self.logs = LogRotation(home.folder / "logs")
 
     def start(self, wakeup_fd: int) -> None:

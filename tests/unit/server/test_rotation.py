@@ -6,7 +6,7 @@ import pytest
 
 from server.local import rotation
 from server.local.disk import Disk
-from server.local.rotation import KEPT, LogRotation
+from server.local.rotation import KEPT, LogRotation, set_aside
 
 
 @pytest.fixture(autouse=True)
@@ -56,5 +56,22 @@ def test_a_disk_is_freed_once_after_it_was_full(tmp_path, monkeypatch):
             self.f_bavail = free.pop(0)
 
     monkeypatch.setattr("os.statvfs", lambda _folder: Status())
-    disk = Disk(tmp_path)
+    (tmp_path / "nats.log").touch()
+    disk = Disk(tmp_path / "nats.log", tmp_path)
     assert [disk.was_freed() for _ in range(5)] == [False, False, False, True, False]
+
+
+def test_a_disk_that_was_full_between_two_looks_is_told_by_the_log(tmp_path):
+    log = tmp_path / "nats.log"
+    log.write_text("write 1.blk: no space left on device\n")  # of an earlier life
+    disk = Disk(log, tmp_path)
+    assert not disk.was_freed()
+    for text in ("started\n", "write 2.blk: no space left on device\n"):
+        with log.open("a") as stream:
+            stream.write(text)
+        assert disk.was_freed() is ("space" in text)
+        assert not disk.was_freed()
+    set_aside(log)
+    assert not disk.was_freed()
+    log.write_text("write 3.blk: no space left on device\n")
+    assert disk.was_freed()
