@@ -77,6 +77,8 @@ class _AuctionBids:
             if units < before:
                 outbid = Outbid(
                     auction_id=auction.terms.auction_id,
+                    title=auction.terms.title,
+                    currency=auction.terms.currency,
                     price=state.price,
                     minimum_bid=state.minimum_bid,
                     units=units,
