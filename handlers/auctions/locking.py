@@ -11,6 +11,7 @@ from msgspec.structs import astuple, replace
 
 from handlers.auctions.formats.table import rules_of
 from handlers.auctions.guard_rules import exposures_of
+from handlers.auctions.notice_rules import NoticeChoice
 from handlers.auctions.rules import (
     AuctionState,
     Fall,
@@ -44,6 +45,12 @@ MASKS_MAX = 200_000
 
 MASK_BYTES = 5
 """40 bits tell a thousand bidders of one auction apart (a collision once in two million auctions)."""
+
+
+_STATE_END = 10
+"""The columns of `lock_states` before this one are the id and the state."""
+
+_TOLD_AT_FIRST = NoticeChoice()
 
 
 class AuctionTerms:
@@ -115,15 +122,24 @@ def mask_bidder(salt: bytes, user_id: UUID) -> str:
 class LockedAuction:
     """An auction whose row this transaction has locked: change `state`, then write it with `save_auctions`."""
 
-    __slots__ = ("has_blocks", "loaded", "state", "terms")
+    __slots__ = ("choice", "has_blocks", "loaded", "state", "terms")
 
-    def __init__(self, terms: AuctionTerms, state: AuctionState, *, has_blocks: bool = False) -> None:
+    def __init__(
+        self,
+        terms: AuctionTerms,
+        state: AuctionState,
+        *,
+        has_blocks: bool = False,
+        choice: NoticeChoice = _TOLD_AT_FIRST,
+    ) -> None:
         """Start from the state that was read."""
         self.terms = terms
         self.loaded = state
         self.state = state
         self.has_blocks = has_blocks
         """Whether the seller blocks somebody."""
+        self.choice = choice
+        """What the seller is told."""
 
     @property
     def leader(self) -> str | None:
@@ -175,7 +191,13 @@ async def lock_auctions(db: Connection, auction_ids: Iterable[UUID]) -> dict[UUI
     scheduled = {row[0] for row in rows if row[1] == "scheduled"}
     terms = await read_terms_by_id(db, [row[0] for row in rows], old_title=scheduled)
     auctions = {
-        row[0]: LockedAuction(terms[row[0]], AuctionState(*row[1:-1]), has_blocks=row[-1]) for row in rows
+        row[0]: LockedAuction(
+            terms[row[0]],
+            AuctionState(*row[1:_STATE_END]),
+            has_blocks=row[_STATE_END],
+            choice=NoticeChoice(*row[_STATE_END + 1 :]),
+        )
+        for row in rows
     }
     several = [auction_id for auction_id, one in terms.items() if one.sale.quantity > 1]
     if several:

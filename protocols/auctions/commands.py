@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from protocols.auctions import events as auction_events
 from protocols.auctions import guards as auction_guards
-from protocols.auctions import second_chances, watching
+from protocols.auctions import second_chances, seller_notices, watching
 from protocols.auctions import signals as auction_signals
 from protocols.auctions.guards import Bidders
 from protocols.auctions.terms import DutchTerms, Format, IncrementRow, NextBid, Quantity, SoftClose, Status
@@ -283,6 +283,7 @@ PERSONAL_EVENTS: dict[str, type[Struct]] = {
     **auction_events.PERSONAL_EVENTS,
     **auction_guards.PERSONAL_EVENTS,
     **second_chances.PERSONAL_EVENTS,
+    **seller_notices.PERSONAL_EVENTS,
     **watching.PERSONAL_EVENTS,
 }
 """Event types on `personal:#<user_id>`."""

@@ -1,21 +1,22 @@
 -- insert_auction --
--- A new auction. Returns its id, or no row when the listing is in an open auction. Waits for a concurrent insert of the
--- same listing. Index: auctions_open_listing.
+-- A new auction. Returns nothing.
 INSERT INTO auctions (
     auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
     planned_end_ms, step_limits, steps, soft_close_ms, mask_salt, fall, sealed_key, group_id,
     quantity, status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions
 )
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-        $25, $26, $27)
-ON CONFLICT (listing_id) WHERE status IN ('scheduled', 'live') DO NOTHING
-RETURNING auction_id;
+        $25, $26, $27);
+
+-- read_open_formats --
+-- The formats of a listing's open auctions. Index: auctions_open_listing. Who holds the listing's row sees them all.
+SELECT format FROM auctions WHERE listing_id = $1 AND status IN ('scheduled', 'live');
 
 -- lock_states --
--- The changing columns of auctions, at most one row each, by id. Index: auctions_pkey. Locks: the rows until commit, in
+-- The changing columns of auctions, at most one row each, by id, and what their sellers set. Index: auctions_pkey. Locks: the rows until commit, in
 -- id order, so that two batches cannot wait for each other.
 SELECT auction_id, status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions,
-       has_blocks
+       has_blocks, notify_first_bid, notify_reserve_met, notify_prices
 FROM auctions WHERE auction_id = ANY($1::uuid[])
 ORDER BY auction_id FOR UPDATE;
 

@@ -1,6 +1,6 @@
 """The auctions table: terms that never change beside the state that bids and time change.
 
-States travel as plain tuples in the order of the columns of `lock_states`; `handlers.auctions` gives them names.
+States travel as plain tuples in the order of the first columns of `lock_states`; `handlers.auctions` gives them names.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -100,12 +100,14 @@ class GuardedAuctionRow(AuctionRow):
     """None when nobody has ever watched."""
 
 
-async def insert_auction(db: Connection, columns: Sequence[Any]) -> bool:
-    """Write a new auction (columns as in `insert_auction`); False when its listing is in an open auction already.
+async def insert_auction(db: Connection, columns: Sequence[Any]) -> None:
+    """Write a new auction, with columns as in `insert_auction`. Cost: one round trip."""
+    await db.execute(_sql.insert_auction, *columns)
 
-    Cost: one round trip. Locks: waits for a concurrent insert of the same listing.
-    """
-    return await db.fetchval(_sql.insert_auction, *columns) is not None
+
+async def read_open_formats(db: Connection, listing_id: UUID) -> list[Format]:
+    """Return the formats of a listing's open auctions. Cost: one index range, no lock."""
+    return [row["format"] for row in await db.fetch(_sql.read_open_formats, listing_id)]
 
 
 async def lock_states(db: Connection, auction_ids: Iterable[UUID]) -> list[Record]:
