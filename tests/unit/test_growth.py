@@ -20,6 +20,7 @@ from uvicorn.server import ServerState
 from websockets.server import ServerProtocol
 from websockets.speedups import apply_mask
 
+from handlers.auth import devices
 from handlers.auth import rules as auth_rules
 from handlers.auth.keys import decode as decode_base64
 from handlers.auth.tokens import RefreshTokens, SignedClaims, TokenReader
@@ -157,6 +158,8 @@ TEXT_ROWS = [
     TextRow(
         "Content-Type", arguments._CONTENT_TYPE.fullmatch, ("arguments._CONTENT_TYPE",), ("application/json",)
     ),
+    TextRow("a cookie header", arguments._COOKIE.search, ("arguments._COOKIE",), ("; ", "mnbara_device=")),
+    TextRow("a device's markers", devices.hash_markers, ("devices._MARKERS",), ("", "." + "x" * 43)),
     TextRow("a quoted header", arguments._QUOTED.fullmatch, ("arguments._QUOTED",), ("", '"')),
     TextRow("a query", over_bytes(arguments.parse_query)),
     TextRow("If-None-Match", conditional._TAGS.findall, ("conditional._TAGS",), ("", '"')),

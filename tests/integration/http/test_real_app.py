@@ -9,6 +9,7 @@ import pytest_asyncio
 from handlers.settings import Settings
 from protocols.values import new_id
 from server.domains import ROUTES
+from server.http.routes import device_cookie
 from server.wiring import open_server
 from tests.integration.http.conftest import serving
 
@@ -107,3 +108,27 @@ async def test_a_personal_channel_is_polled_with_what_happened(http, me):
     answer = (await asyncio.wait_for(waiting, 10)).json()
     assert [event["offset"] for event in answer["events"]] == [events["offset"] + 1]
     assert (await http.get(path)).status_code == 403
+
+
+async def test_a_browser_keeps_what_it_shows_at_later_sign_ins_in_a_cookie_that_no_script_reads(http):
+    mail = {"email": f"{new_id().hex}@example.org", "password": "correct horse battery"}
+    async with httpx.AsyncClient(base_url=http.base_url, timeout=20) as browser:
+        first = await browser.post("/v1/auth/register", json={**mail, "display_name": "Web"})
+        token = first.json()["device_token"]
+        value, *attributes = first.headers["set-cookie"].split("; ")
+        assert value == f"mnbara_device={token}"
+        assert attributes == ["Path=/v1/auth", "Max-Age=34560000", "HttpOnly", "SameSite=Lax"]
+        again = await browser.post("/v1/auth/login", json=mail)
+        assert again.json()["device_token"] == token, "the cookie was shown and is known"
+        assert "set-cookie" not in (await browser.get("/v1/auth/me")).headers
+    shown_by_an_app = await http.post("/v1/auth/login", json={**mail, "device_token": token})
+    assert shown_by_an_app.json()["device_token"] == token
+    elsewhere = await http.post(
+        "/v1/auth/login", json=mail, headers={"Cookie": "a=1; mnbara_device=<b>; mnbara_devices=" + token}
+    )
+    assert elsewhere.json()["device_token"] != token
+
+
+def test_the_cookie_of_an_encrypted_connection_stays_on_encrypted_ones():
+    body = b'{"device_token":"abc"}'
+    assert device_cookie(body, is_secure=True) == device_cookie(body, is_secure=False) + b"; Secure"
