@@ -81,6 +81,12 @@ class Arguments:
         self._headers = [name for name in HEADER_FIELDS if name in fields]
         self._takes_device = "device_token" in fields
         self._query_names = frozenset(fields) - frozenset(self._path) - frozenset(HEADER_FIELDS)
+        taken = sorted(self._query_names) if self._from_query else []
+        self._no_such_parameter = (
+            f"There is no such query parameter; choose {', '.join(taken)}"
+            if taken
+            else "There is no such query parameter: none is taken here"
+        )
 
     async def read(self, request: Incoming) -> Struct:
         """Return the command. Raises InvalidInput, PayloadTooLarge, RequestTimeout, UnsupportedMediaType, Stale."""
@@ -104,7 +110,7 @@ class Arguments:
         values: dict[str, Any] = {}
         for name, text in parse_query(request.query):
             if name not in self._query_names or not self._from_query:
-                raise invalid("There is no such query parameter", f"/{name}")
+                raise invalid(self._no_such_parameter, f"/{name}")
             if name in values:
                 raise invalid("A query parameter may come once", f"/{name}")
             values[name] = text

@@ -132,3 +132,21 @@ async def test_a_browser_keeps_what_it_shows_at_later_sign_ins_in_a_cookie_that_
 def test_the_cookie_of_an_encrypted_connection_stays_on_encrypted_ones():
     body = b'{"device_token":"abc"}'
     assert device_cookie(body, is_secure=True) == device_cookie(body, is_secure=False) + b"; Secure"
+
+
+@pytest.mark.parametrize(
+    ("address", "pointer", "named"),
+    [
+        ("/v1/auctions?seler=1", "/seler", {"q", "status", "seller_id", "condition", "sort"}),
+        ("/v1/listings?colour=red", "/colour", {"q", "seller_id", "condition", "sort"}),
+        ("/v1/auctions?sort=price", "/sort", {"ends_at"}),
+        ("/v1/auctions?status=open", "/status", {"scheduled", "live", "sold"}),
+        ("/v1/listings?sort=cheapest", "/sort", {"price_asc", "newest"}),
+        ("/v1/auctions?condition=old", "/condition", {"used", "like_new"}),
+    ],
+)
+async def test_a_refused_filter_or_order_names_those_that_there_are(http, address, pointer, named):
+    answer = await http.get(address)
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["pointer"]) == (400, pointer)
+    assert named <= set(error["detail"].partition("choose ")[2].split(", "))
