@@ -100,7 +100,7 @@ class Arguments:
             value = read_key(request) if name == "key" else read_if_match(request)
             if value is not None:
                 _merge(values, name, value, "header")
-        if self._takes_device and not values.get("device_token"):
+        if self._takes_device and values.get("device_token", "") == "":
             values["device_token"] = read_device(request)
         return self._decoder.convert(values, strict=not self._from_query)
 

@@ -129,6 +129,13 @@ async def test_a_browser_keeps_what_it_shows_at_later_sign_ins_in_a_cookie_that_
     assert elsewhere.json()["device_token"] != token
 
 
+@pytest.mark.parametrize("shown", [None, 0, False, []])
+async def test_what_is_no_text_is_not_taken_for_a_device_that_shows_nothing(http, shown):
+    body = {"email": "amina@example.org", "password": "correct horse battery", "device_token": shown}
+    answer = await http.post("/v1/auth/login", json=body)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/device_token")
+
+
 def test_the_cookie_of_an_encrypted_connection_stays_on_encrypted_ones():
     body = b'{"device_token":"abc"}'
     assert device_cookie(body, is_secure=True) == device_cookie(body, is_secure=False) + b"; Secure"
