@@ -14,17 +14,17 @@ from protocols.goods import file_path
 from protocols.listings.saved_searches import SearchFilters
 from protocols.values import new_id, now_instant
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller
+from tests.integration.auctions.test_listing_of_auction import on_listing
 
 
 async def titled(market, seller, title, photo_id=None, **terms):
     (listing,) = await market.new_listings(seller, 1)
+    await on_listing(
+        market, "update_listing", seller, listing, title=title, condition="like_new" if photo_id else "new"
+    )
     photos = [{"photo_id": str(one), "width": 800, "height": 600} for one in (photo_id, new_id()) if photo_id]
     await market.pool.execute(
-        "UPDATE listings SET title = $2, photos = $3, condition = $4 WHERE listing_id = $1",
-        listing,
-        title,
-        json.dumps(photos),
-        "like_new" if photo_id else "used",
+        "UPDATE listings SET photos = $2 WHERE listing_id = $1", listing, json.dumps(photos)
     )
     return (await market.open(seller, listing, **terms)).id
 
