@@ -124,10 +124,11 @@ class ChannelRule:
 class ProtocolError(Exception):
     """An error reply of the client protocol; the connection lives."""
 
-    def __init__(self, code: int, message: str, *, temporary: bool = False) -> None:
-        """Keep the three fields of the wire's Error."""
+    def __init__(self, code: int, message: str, *, temporary: bool = False, reply: bytes = b"") -> None:
+        """Keep the three fields of the wire's Error; with a `reply` an RPC is answered that instead."""
         super().__init__(f"{code} {message}")
         self.code, self.message, self.temporary = code, message, temporary
+        self.reply = reply
 
 
 class DisconnectError(Exception):

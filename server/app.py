@@ -7,8 +7,8 @@ from typing import Any
 from litestar import Litestar, Request
 
 from handlers.domain import Domain
-from handlers.listings.photo_names import PHOTOS_PATH
 from handlers.settings import Settings
+from protocols.goods import PHOTOS_PATH
 from protocols.values import to_json
 from server.commands.errors_out import list_errors
 from server.commands.ratelimits import SharedLimits

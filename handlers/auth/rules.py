@@ -23,8 +23,28 @@ SESSIONS_MAX = 100
 SCOPE_TOKENS_MAX = 100
 """Good scope tokens of one account."""
 
-ACCOUNT_ATTEMPTS_MAX = 10
-"""Failed sign-ins of one account within the window."""
+WINDOW_S = 900
+"""Fifteen minutes, in which failed sign-ins are counted together: long enough to make guessing hopeless, short enough
+that an owner who is shut out waits it out."""
+
+PAIR_ATTEMPTS_MAX = 10
+"""Failed sign-ins at one account from one address of origin, of IPv6 one /64, or from one known device, in a window."""
+
+SITE_PAIR_ATTEMPTS_MAX = 30
+"""Likewise from one IPv6 /48: who has 65,536 networks does not use up the account's own budget."""
+
+ACCOUNT_WINDOW_S = 3_600
+ACCOUNT_ATTEMPTS_MAX = 100
+"""Failed sign-ins at one account in an hour, from all devices that it does not know. Source: OWASP ASVS 4.0.3 2.2.1."""
+
+DEVICES_MAX = 20
+"""Devices that an account knows, the most lately used ones."""
+
+DEVICE_KEPT_MS = 400 * 24 * 3_600_000
+"""How long a device stays known without signing in: as long as browsers keep a cookie. Source: RFC 6265bis 5.5."""
+
+MARKERS_MAX = 5
+"""Accounts that one device is known to."""
 
 IP_ATTEMPTS_MAX = 100
 """Failed sign-ins from one address of origin, of IPv6 one /64, within the window: an office or a mobile network shares

@@ -10,8 +10,9 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from protocols.errors import Refusal
-from protocols.listings.photos import Photo, PhotosChanged
-from protocols.listings.saved_searches import Condition, ListingMatched, SearchFilters
+from protocols.goods import Condition, Photo
+from protocols.listings.photos import PhotosChanged
+from protocols.listings.saved_searches import ListingMatched, SearchFilters
 from protocols.listings.stock import Stock, StockMoved
 from protocols.values import AmountMinor, Currency, Cursor, GeoPoint, Key, Money, PageLimit, Timestamp
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from protocols.errors import Refusal
+from protocols.goods import Photo
 from protocols.values import Key
 
 PHOTO_BYTES_MAX = 10 * 1024 * 1024
@@ -55,24 +56,6 @@ class DeletePhoto(Struct, frozen=True, kw_only=True):
 
     listing_id: UUID
     photo_id: UUID
-
-
-# -- Replies -----------------------------------------------------------------------------------------------------------
-
-
-class Photo(Struct, frozen=True, kw_only=True):
-    """A photo: pixels of the full size, and where its three sizes are read."""
-
-    id: UUID
-    width: int
-    height: int
-    caption: str
-    full: str
-    """Path of the JPEG, at most 2,048 pixels wide and high."""
-    medium: str
-    """At most 800."""
-    small: str
-    """At most 320."""
 
 
 # -- Events (audit) ----------------------------------------------------------------------------------------------------

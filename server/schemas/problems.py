@@ -73,6 +73,11 @@ HEADERS: Schema = {
         "required": True,
         "schema": {"type": "string", "examples": ['"3"']},
     },
+    "Set-Cookie": {
+        "description": "What a browser shows at its next sign-in. No script can read it; it signs nobody in.",
+        "required": True,
+        "schema": {"type": "string", "examples": ["mnbara_device=…; Path=/v1/auth; HttpOnly; SameSite=Lax"]},
+    },
     "Idempotent-Replay": {
         "description": "This is the first answer of the key again; nothing happened this time.",
         "schema": {"type": "string", "const": "true"},

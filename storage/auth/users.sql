@@ -15,6 +15,10 @@ FROM users WHERE email = $1;
 SELECT user_id, email, display_name, roles, access_version, banned_at_ms, password_hash
 FROM users WHERE user_id = $1;
 
+-- find_existing --
+-- Which of these ids are users'. One row each. Index: users_pkey.
+SELECT user_id FROM users WHERE user_id = ANY($1::uuid[]);
+
 -- share_user --
 -- A user by id, who cannot be banned or change before we commit. At most one row. Index: users_pkey. Locks: row, shared.
 SELECT user_id, email, display_name, roles, access_version, banned_at_ms, password_hash

@@ -1,5 +1,6 @@
 """Users: who may sign in, and as what."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -55,6 +56,11 @@ async def read_user_by_email(db: Connection, email: str) -> StoredUser | None:
 async def read_user(db: Connection, user_id: UUID) -> StoredUser | None:
     """Return a user. Cost: one round trip."""
     return _user(await db.fetchrow(_sql.read_user, user_id))
+
+
+async def find_existing(db: Connection, user_ids: Sequence[UUID]) -> list[UUID]:
+    """Return those of these ids that are users'. Cost: one round trip."""
+    return [row["user_id"] for row in await db.fetch(_sql.find_existing, user_ids)]
 
 
 async def share_user(db: Connection, user_id: UUID) -> StoredUser | None:

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import msgspec
 
+from protocols.goods import Condition
 from protocols.listings.commands import ListingStatus
-from protocols.listings.saved_searches import Condition
 from protocols.listings.stock_levels import StockLevel
 from protocols.values import to_json
 from storage.engines.postgres import Connection

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import msgspec
 
-from protocols.listings.saved_searches import Condition
+from protocols.goods import Condition
 from protocols.listings.stock_levels import StockLevel
 from storage.engines.postgres import Connection
 from storage.listings.photos_postgres import PhotoRow

@@ -200,6 +200,9 @@ class SmallApplication:
             raise ProtocolError(602, "bid_too_low: too low", temporary=False)
         if method == "busy":
             raise ProtocolError(411, "rate_limited: wait", temporary=True)
+        if method in {"refuse.reply", "busy.reply"}:
+            number = 602 if method == "refuse.reply" else 411
+            raise ProtocolError(number, "in words", reply=b'{"refusal":{"minimum_bid":1250}}')
         if method == "break":
             raise ZeroDivisionError
         if method == "big":

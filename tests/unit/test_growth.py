@@ -20,11 +20,13 @@ from uvicorn.server import ServerState
 from websockets.server import ServerProtocol
 from websockets.speedups import apply_mask
 
+from handlers.auth import devices
 from handlers.auth import rules as auth_rules
 from handlers.auth.keys import decode as decode_base64
 from handlers.auth.tokens import RefreshTokens, SignedClaims, TokenReader
-from handlers.listings import cursors, photo_names, rules
+from handlers.listings import cursors, rules
 from handlers.listings.searches import anchor_rules
+from protocols import goods
 from protocols.auth.commands import Login, ScopeChannel
 from protocols.cursors import read_cursor
 from protocols.listings.commands import Attributes, CreateListing
@@ -156,6 +158,8 @@ TEXT_ROWS = [
     TextRow(
         "Content-Type", arguments._CONTENT_TYPE.fullmatch, ("arguments._CONTENT_TYPE",), ("application/json",)
     ),
+    TextRow("a cookie header", arguments._COOKIE.search, ("arguments._COOKIE",), ("; ", "mnbara_device=")),
+    TextRow("a device's markers", devices.hash_markers, ("devices._MARKERS",), ("", "." + "x" * 43)),
     TextRow("a quoted header", arguments._QUOTED.fullmatch, ("arguments._QUOTED",), ("", '"')),
     TextRow("a query", over_bytes(arguments.parse_query)),
     TextRow("If-None-Match", conditional._TAGS.findall, ("conditional._TAGS",), ("", '"')),
@@ -177,7 +181,7 @@ TEXT_ROWS = [
     TextRow(
         "an attribute's name", lambda text: rules.check_attributes({text: text}), ("rules._ATTRIBUTE_NAME",)
     ),
-    TextRow("a photo's name", photo_names.parse_name, ("photo_names._NAME",)),
+    TextRow("a photo's name", goods.parse_name, ("goods._NAME",)),
     TextRow("a place", parse_near, ("places._POINT",), ("", "1", "1,", "1,1")),
     TextRow("a cursor of listings", cursors.read_id),
     TextRow("a cursor", lambda text: read_cursor(text, UUID, None)),

@@ -13,11 +13,11 @@ import structlog
 from msgspec import Struct
 
 from handlers.domain import ToolContext
-from handlers.listings.photo_names import SIZES, file_name
 from handlers.listings.photos import render_photo
 from handlers.listings.photos.render_photo import REFUSED
 from handlers.settings import Settings, SettingsError
 from protocols.errors import TemporarilyUnavailable
+from protocols.goods import SIZES, file_name
 from protocols.listings.photos import PhotoTooLarge, PhotoUnreadable
 from storage.engines.objects import Objects, open_objects
 

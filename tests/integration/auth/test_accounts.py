@@ -11,7 +11,7 @@ import argon2
 import pytest
 
 from handlers.auth import ROUTES
-from handlers.auth.rules import ACCOUNT_ATTEMPTS_MAX, IP_ATTEMPTS_MAX, SESSIONS_MAX
+from handlers.auth.rules import IP_ATTEMPTS_MAX, PAIR_ATTEMPTS_MAX, SESSIONS_MAX
 from handlers.auth.tools import AuthTools
 from handlers.contract import ANONYMOUS, Caller, Permission
 from protocols.auth.commands import (
@@ -186,10 +186,10 @@ async def test_guessing_is_limited_per_account_whether_it_exists_or_not(system: 
     for email in (member.email, "ghost@example.org"):
         guesses = [
             system.run("login", Login(email=email, password=f"guess {number}"))
-            for number in range(ACCOUNT_ATTEMPTS_MAX + 15)
+            for number in range(PAIR_ATTEMPTS_MAX + 15)
         ]
         results = await asyncio.gather(*guesses, return_exceptions=True)
-        assert sum(isinstance(result, BadCredentials) for result in results) == ACCOUNT_ATTEMPTS_MAX
+        assert sum(isinstance(result, BadCredentials) for result in results) == PAIR_ATTEMPTS_MAX
         limited = [result for result in results if isinstance(result, RateLimited)]
         assert len(limited) == 15
         assert all(0 < result.facts["retry_after_s"] <= 900 for result in limited)
@@ -200,7 +200,7 @@ async def test_guessing_is_limited_per_account_whether_it_exists_or_not(system: 
 
 async def test_right_passwords_are_not_counted(system: AuthTestSystem) -> None:
     member = await system.join()
-    for _ in range(ACCOUNT_ATTEMPTS_MAX + 5):
+    for _ in range(PAIR_ATTEMPTS_MAX + 5):
         await login(system, member, Caller(remote_ip="192.0.2.99"))
     assert int(await system.redis.get("auth:attempts:ip:192.0.2.99")) == 0
     assert 0 < await system.redis.ttl("auth:attempts:ip:192.0.2.99") <= 900
@@ -250,7 +250,7 @@ async def test_full_hasher_gives_the_attempt_back(
 ) -> None:
     member = await system.join()
     monkeypatch.setattr(system.tools.hasher, "_taken", system.tools.hasher._places)
-    for _ in range(ACCOUNT_ATTEMPTS_MAX + 1):
+    for _ in range(PAIR_ATTEMPTS_MAX + 1):
         with pytest.raises(TemporarilyUnavailable):
             await login(system, member)
     monkeypatch.setattr(system.tools.hasher, "_taken", 0)

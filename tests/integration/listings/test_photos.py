@@ -9,10 +9,10 @@ from uuid import UUID
 import pytest
 
 from handlers.listings import DOMAIN
-from handlers.listings.photo_names import SIZES, file_name
 from handlers.listings.photos.tools import RENDERING_MAX, WAITING_MAX, PhotoTools
 from handlers.listings.photos.upload_photo import HELD_FOR_MS
 from protocols.errors import InvalidInput, NotAllowed, TemporarilyUnavailable
+from protocols.goods import SIZES, file_name
 from protocols.listings.commands import ListingNotActive, ListingNotFound
 from protocols.listings.photos import PHOTOS_MAX, PhotoNotFound, PhotoTooLarge, PhotoUnreadable, TooManyPhotos
 from protocols.values import new_id, now_instant
