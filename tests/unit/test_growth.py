@@ -25,6 +25,7 @@ from handlers.auth.keys import decode as decode_base64
 from handlers.auth.tokens import RefreshTokens, SignedClaims, TokenReader
 from handlers.listings import cursors, photo_names, rules
 from handlers.listings.searches import anchor_rules
+from protocols import texts as folding
 from protocols.auth.commands import Login, ScopeChannel
 from protocols.cursors import read_cursor
 from protocols.listings.commands import Attributes, CreateListing
@@ -43,7 +44,6 @@ from server.commands import decoding
 from server.http import arguments, callers, compression, conditional, outer_layer
 from server.http.protocol import BoundedHttp
 from server.process import logs
-from storage.listings import search_postgres
 from tests.support.growth import HEADS, RATIO_MAX, growth, shapes
 
 ROOT = Path(__file__).parents[2]
@@ -170,8 +170,14 @@ TEXT_ROWS = [
         "a query of words", anchor_rules.word_cover, ("anchor_rules._TOKEN", "anchor_rules._one"), ("", "'")
     ),
     TextRow(
-        "ideographs", lambda text: search_postgres._IDEOGRAPHS.sub("", text), ("search_postgres._IDEOGRAPHS",)
+        "a folded text",
+        lambda text: folding.unmask(folding.fold(text)),
+        tuple(
+            f"texts._{name}" for name in "DROPPED_MARKS VOICING IDEOGRAPH MARKS OTHER_SCRIPT LATIN".split()
+        ),
+        ("\u043e",),
     ),
+    TextRow("a folded query", folding.fold_query, ("texts._QUOTE", "texts._BETWEEN")),
     TextRow("a title", rules.check_title),
     TextRow("a description", rules.check_description),
     TextRow(
@@ -395,6 +401,7 @@ ROWS = [
         lambda data: JSON.decode_commands(data, len(data)),
         lambda size: b"{}\n" * (size // 3),
     ),
+    Row("many marks out of order", folding.fold, lambda size: "a" + "\u094d\u3099" * (size // 2)),
     Row("many words", anchor_rules.word_cover, word_query),
     Row("a delta of equal bytes", lambda pair: make_delta(*pair), texts(b"a", b"a")),
     Row("a delta of near blocks", lambda pair: make_delta(*pair), texts(b"a" * 16 + b"b", b"a" * 17 + b"c")),

@@ -452,7 +452,8 @@ class TestFacets:
         await empty_shop.create(seller, title="Many bags")
         await empty_shop.pool.execute(
             "INSERT INTO listings (listing_id, seller_id, title, description, category, condition, created_at_ms,"
-            " updated_at_ms) SELECT gen_random_uuid(), $1, 'bag', '', 'other', 'new', 0, 0"
+            " updated_at_ms, words)"
+            " SELECT gen_random_uuid(), $1, 'bag', '', 'other', 'new', 0, 0, listing_words('bag', '')"
             " FROM generate_series(1, 10100)",
             seller.id,
         )
