@@ -12,7 +12,12 @@ from protocols.addresses import networks_of
 from protocols.auth.commands import AccountBanned, BadCredentials, Login
 from protocols.errors import Fault, RateLimited
 from storage.auth.login_attempts_redis import account_key, count_attempt, give_back, ip_key
-from storage.auth.users_postgres import read_user_by_email, share_user
+from storage.auth.users_postgres import (
+    StoredUser,
+    read_user_by_email,
+    replace_password_hash,
+    share_user,
+)
 from storage.engines.redis import Redis
 
 
@@ -46,9 +51,11 @@ async def prepare_login(command: Login, caller: Caller, before: Preparation) -> 
     except Fault:
         await _give_back(before.redis, counters)  # we failed, not the caller
         raise
-    if user is None or not fits:
+    if user is None or fits is rules.PasswordFit.NO:
         raise BadCredentials
     await _give_back(before.redis, counters)
+    if fits is rules.PasswordFit.AS_SENT:
+        return CheckedLogin(user.user_id, await _rehash(user, command.password, before))
     return CheckedLogin(user.user_id, user.password_hash)
 
 
@@ -63,6 +70,14 @@ async def login(command: CheckedLogin, caller: Caller, stores: Stores, now_ms: i
     if user.banned_at_ms is not None:
         raise AccountBanned
     return await start_session(user, caller, stores, now_ms)
+
+
+async def _rehash(user: StoredUser, password: str, before: Preparation) -> str:
+    """Replace the hash of a password as it was sent; return the new one, or the old when somebody else replaced it."""
+    made = await before.need(AuthTools).hash_password(password)
+    async with before.connection() as db:
+        replaced = await replace_password_hash(db, user.user_id, user.password_hash, made)
+    return made if replaced else user.password_hash
 
 
 async def _count(redis: Redis, counters: list[tuple[str, int]]) -> None:

@@ -161,7 +161,12 @@ TEXT_ROWS = [
     TextRow("If-None-Match", conditional._TAGS.findall, ("conditional._TAGS",), ("", '"')),
     TextRow("Authorization", callers._BEARER.fullmatch, ("callers._BEARER",), ("", "Bearer ", "Bearer a")),
     TextRow("a mail address", auth_rules.normalise_email, ("rules._EMAIL",)),
-    TextRow("a display name", auth_rules.check_display_name),
+    TextRow(
+        "a display name",
+        auth_rules.check_display_name,
+        ("labels._REFUSED", "labels._SEQUENCES", "labels._HIDDEN"),
+        ("", "\U0001f3f4\U000e0067"),
+    ),
     TextRow("a password", lambda text: auth_rules.check_password(text, text, text)),
     TextRow("an access token", TOKENS.read),
     TextRow("a refresh token", RefreshTokens([b"key"]).read),
@@ -173,7 +178,8 @@ TEXT_ROWS = [
         "a folded text",
         lambda text: folding.unmask(folding.fold(text)),
         tuple(
-            f"texts._{name}" for name in "DROPPED_MARKS VOICING IDEOGRAPH MARKS OTHER_SCRIPT LATIN".split()
+            f"texts._{name}"
+            for name in ["DROPPED_MARKS", "VOICING", "IDEOGRAPH", "MARKS", "OTHER_SCRIPT", "LATIN"]
         ),
         ("\u043e",),
     ),
