@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 from protocols.errors import InvalidInput
 from protocols.labels import check_label
 from protocols.listings.commands import Price
+from protocols.prices import check_currency
 from protocols.values import GeoPoint
 
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cs"})  # not Cn: emoji newer than this Python are unassigned to it
@@ -53,13 +54,6 @@ def check_price(price: Price | None) -> tuple[int | None, str | None]:
     if price is None:
         return None, None
     return price.amount, check_currency(price.currency, "/price/currency")
-
-
-def check_currency(currency: str, pointer: str) -> str:
-    """Return the currency. Raises InvalidInput: a pattern's `$` lets a final line break through."""
-    if len(currency) != 3:
-        refuse(pointer, "A currency is three capital letters")
-    return currency
 
 
 def check_point(point: GeoPoint | None) -> tuple[float | None, float | None]:

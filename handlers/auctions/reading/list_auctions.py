@@ -11,6 +11,7 @@ from protocols.auctions.commands import AuctionList, ListAuctions
 from protocols.cursors import read_cursor, write_cursor
 from protocols.listings.refusals import CategoryNotFound
 from protocols.places import parse_near
+from protocols.prices import check_price_range
 from storage.auctions import auctions_postgres
 from storage.auctions.auctions_postgres import AuctionFilter
 from storage.listings.lookups import read_category_branch
@@ -56,6 +57,7 @@ async def list_auctions(
 
 async def _read_filter(command: ListAuctions, stores: Stores, now_ms: int) -> AuctionFilter:
     """Return the filter a command asks for. Raises InvalidInput, CategoryNotFound."""
+    check_price_range(command.min_price, command.max_price, command.currency)
     categories = None
     if command.category:
         categories = await read_category_branch(stores.db, command.category)

@@ -134,7 +134,7 @@ def _plain(strip: Image.Image, *, deep: bool) -> Image.Image:
 def _upright(small: Image.Image, picture: Image.Image) -> Image.Image:
     """Return the picture as the camera was held; what cannot be read of that changes nothing."""
     try:
-        turn = _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))
+        turn = _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
     except (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, struct.error):
         turn = None
     return small if turn is None else small.transpose(turn)

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -40,7 +40,7 @@ RENDER_TIMEOUT_S = 6.0
 
 JPEG = "image/jpeg"
 
-_REFUSALS = {
+_REFUSALS: dict[bytes, Callable[[], Refusal]] = {
     b"unknown": PhotoFormatUnknown,
     b"broken": PhotoUnreadable,
     b"too_many_pixels": partial(PhotoTooLarge, maximum=PHOTO_PIXELS_MAX),
@@ -112,7 +112,7 @@ class PhotoTools:
                 process.kill()
                 await asyncio.shield(process.wait())
         if process.returncode == REFUSED:
-            refusal: Refusal = _REFUSALS[out]()
+            refusal = _REFUSALS[out]()
             raise refusal
         if process.returncode != 0:  # out of memory or time, or the decoder fell over
             _log.warning("photo_renderer_died", returncode=process.returncode, bytes=len(content))
