@@ -1,5 +1,6 @@
 """Fixtures for every test: real engines; per module a fresh database, an emptied Redis, a bare NATS."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from tests.support.engines import (
     running_engines,
 )
 from tests.support.system import scratch_home
+
+# The tests start a hundred processes; each would compile every module again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(scope="session")

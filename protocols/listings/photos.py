@@ -30,7 +30,10 @@ Caption = Annotated[str, Meta(max_length=200)]
 
 
 class UploadPhoto(Struct, frozen=True, kw_only=True):
-    """Add a picture to an own listing, as its last photo; the body is the picture itself."""
+    """Add a picture to an own listing, as its last photo; the body is the picture itself.
+
+    JPEG, PNG or WebP, at most 10 MiB and 50 million pixels, whatever the format and its channels.
+    """
 
     listing_id: UUID
     content: bytes

@@ -9,24 +9,30 @@ ROOT = Path(__file__).resolve().parents[2]
 _TAKES_JS = re.compile(r"tests/js|js_client|guide_programs|\"js\" /")
 """How a test names the folder in which npm installs, or a module of tests/support that does."""
 
-_TWO_WORKERS = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+_WHOLE_FILES = ("--dist", "loadfile", "--no-loadscope-reorder")
 """Each worker has engines of its own. A file stays with one of them; the long ones, of acceptance, come first."""
+
+_FIRST_WORKERS = ("-n", "3", *_WHOLE_FILES)
+"""Its tests wait a third of their time for states: three fill two cores."""
+
+_SLOW_WORKERS = ("-n", "2", *_WHOLE_FILES)
+"""Its systems and programs fill the cores by themselves."""
 
 
 def pytest_arguments(words: Sequence[str]) -> list[str]:
     """Return the arguments for pytest.
 
-    A whole tier runs on two workers. Files, `-k` and `-m` choose for themselves, in one process and in any tier; a
-    folder is named like a file, but runs on two workers.
+    A whole tier runs on several workers. Files, `-k` and `-m` choose for themselves, in one process and in any tier; a
+    folder is named like a file, but runs on several workers.
     """
     words = list(words)
     if "--slow" in words:
         words.remove("--slow")
-        return [*_TWO_WORKERS, "-m", "slow", *words]
+        return [*_SLOW_WORKERS, "-m", "slow", *words]
     paths = _paths(words)
     if any(path.is_file() for path in paths) or any(word[:2] in {"-k", "-m"} for word in words):
         return words
-    return [*_TWO_WORKERS, *([] if paths else ["-m", "not slow"]), *words]
+    return [*_FIRST_WORKERS, *([] if paths else ["-m", "not slow"]), *words]
 
 
 def needs_sdk(words: Sequence[str]) -> bool:

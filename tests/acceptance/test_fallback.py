@@ -151,6 +151,7 @@ async def test_a_cut_stream_recovers_every_number_once(base, http, seller, kind)
         assert offsets == list(range(2, last["offset"] + 1))
 
 
+@pytest.mark.slow
 async def test_a_killed_process_sends_its_streams_to_its_successor(systems, base, http, seller):
     auction = (await open_auction(seller))["id"]
     rival = await sign_up(http)

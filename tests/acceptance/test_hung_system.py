@@ -102,6 +102,7 @@ def test_a_stopped_server_process_is_replaced_and_the_port_is_open_all_the_while
     assert said(system, "server-0 has not answered for 3.0 s: killed; starts again in") == 1
 
 
+@pytest.mark.slow
 async def test_a_stopped_worker_is_replaced_and_timers_go_on(system):
     await_state(lambda: starts(system, "worker") == 1)
     async with httpx.AsyncClient(base_url=system.base_url, timeout=20, trust_env=False) as http:

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from tests.acceptance.test_grant import grant
 from tests.support.players import PASSWORD, Player, Socket, open_auction, sign_up
@@ -14,7 +15,7 @@ READERS = 8
 """So many that both processes have some (the kernel spreads them)."""
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def support(shared_http: httpx.AsyncClient, shared_system: System) -> Player:
     player = await sign_up(shared_http, "support")
     assert grant(shared_system, player.email, "support").returncode == 0

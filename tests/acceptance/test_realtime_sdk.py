@@ -25,6 +25,12 @@ async def app():
         yield app
 
 
+json_first = pytest.mark.parametrize(
+    "protobuf", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["json", "protobuf"], indirect=True
+)
+"""Of what takes seconds, one codec in the first tier."""
+
+
 @pytest.fixture(params=[False, True], ids=["json", "protobuf"])
 def protobuf(request):
     return request.param
@@ -299,6 +305,7 @@ async def test_expired_token_is_replaced_by_the_sdk(app, protobuf):
     await client.disconnect()
 
 
+@json_first
 async def test_sdk_refreshes_and_stays_connected(app, protobuf):
     asked = []
 
@@ -312,6 +319,7 @@ async def test_sdk_refreshes_and_stays_connected(app, protobuf):
     await client.disconnect()
 
 
+@json_first
 async def test_pings_keep_the_sdk_connected(app, protobuf):
     client = await make_client(app, protobuf, max_server_ping_delay=1.0)
     await asyncio.sleep(2.5)
@@ -332,6 +340,7 @@ async def test_ended_session_is_disconnected_for_good(app, protobuf):
     await other.disconnect()
 
 
+@json_first
 async def test_drained_server_sends_clients_elsewhere(protobuf):
     async with running_app() as app:
         client = await make_client(app, protobuf)

@@ -20,6 +20,8 @@ from tests.support.waiting import until
 
 pb = centrifuge_pb2
 KINDS = ["http_stream", "sse"]
+ONE_FIRST = ["http_stream", pytest.param("sse", marks=pytest.mark.slow)]
+"""Of what takes seconds, one kind in the first tier."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -243,7 +245,7 @@ async def test_an_ended_session_hears_why_before_its_stream_ends(calm, http, kin
         assert await stream.goodbye() == 4501
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ONE_FIRST)
 async def test_a_stream_is_pinged_and_ends_without_pongs(app, kind):
     async with (
         httpx.AsyncClient(base_url=app.http_url, trust_env=False) as client,
@@ -414,9 +416,9 @@ async def test_a_full_process_refuses_websockets_until_somebody_leaves():
             assert "node" not in reply
 
 
-@pytest.mark.parametrize("blocked", [("websocket",), ("websocket", "http_stream")], ids=KINDS)
-async def test_the_sdk_answers_the_pings_of_a_stream(app, blocked):
-    async with js_client(app.http_url, blocked) as client:
+@pytest.mark.parametrize("kind", ONE_FIRST)
+async def test_the_sdk_answers_the_pings_of_a_stream(app, kind):
+    async with js_client(app.http_url, ("websocket", *KINDS[: KINDS.index(kind)])) as client:
         await client.until("connected")
         await asyncio.sleep(2.5)  # two pings; a pong has 0.3 s
         assert (await client.rpc("echo", a=1))["data"] == {"a": 1}

@@ -101,6 +101,7 @@ async def test_after_kill_of_the_supervisor_all_end_and_the_next_up_has_the_data
         assert again.stop() == 0
 
 
+@pytest.mark.slow
 def test_port_in_use_is_refused_with_what_to_set_and_starts_nothing(home):
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

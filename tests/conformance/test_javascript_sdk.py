@@ -49,7 +49,7 @@ def test_there_are_scripts():
     ("form", "transport"),
     [
         ("json", "websocket"),
-        ("protobuf", "websocket"),
+        pytest.param("protobuf", "websocket", marks=pytest.mark.slow),
         pytest.param("json", "http_stream", marks=pytest.mark.slow),
         pytest.param("json", "sse", marks=pytest.mark.slow),
         pytest.param("protobuf", "http_stream", marks=pytest.mark.slow),

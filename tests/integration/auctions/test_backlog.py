@@ -147,6 +147,7 @@ async def is_said(redis, auction):
     return auction in await read_backlog(redis, BIDS, [auction], now_instant())
 
 
+@pytest.mark.slow
 async def test_a_queue_that_never_moves_ends_the_wait_after_a_second(market, redis, seller, ann):
     end = now_instant() + 2_000
     auction = await market.new_auction(seller, ends_at=moment(end))

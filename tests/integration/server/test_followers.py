@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from nats.aio.client import Client
 
@@ -119,6 +120,7 @@ async def test_a_new_follower_begins_at_number_one_and_goes_on_with_jetstream(
         assert follower._position.sequence > before
 
 
+@pytest.mark.slow
 async def test_a_follower_killed_in_the_middle_goes_on_where_it_was(pool, opened, link, database, nats_url):
     async with running(Relay(opened, link).run()):
         for _ in range(3):
@@ -144,6 +146,7 @@ async def test_a_follower_killed_in_the_middle_goes_on_where_it_was(pool, opened
             await complete(pool)
 
 
+@pytest.mark.slow
 async def test_a_stream_that_is_wiped_in_the_middle_leaves_no_gap(pool, opened, link, client):
     follower = follower_of(opened, link)
     async with running(Relay(opened, link).run(), follower.run()):

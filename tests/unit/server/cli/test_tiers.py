@@ -1,4 +1,4 @@
-"""`./mnbara test` runs a tier on two workers, and what is named as it is named."""
+"""`./mnbara test` runs a tier on several workers, and what is named as it is named."""
 
 import pytest
 
@@ -6,21 +6,21 @@ from server.cli.tiers import needs_sdk, pytest_arguments
 
 
 def tier_of(*words):
-    """Return the expression of marks, whether two workers run, and what is left of the words."""
+    """Return the expression of marks, how many workers run, and what is left of the words."""
     arguments = pytest_arguments(words)
-    parallel = arguments[:2] == ["-n", "2"]
-    rest = arguments[5:] if parallel else arguments
+    workers = int(arguments[1]) if arguments[0] == "-n" else 1
+    rest = arguments[5:] if workers > 1 else arguments
     tier = rest[1] if rest[:1] == ["-m"] else ""
-    return tier, parallel, rest[2:] if tier else rest
+    return tier, workers, rest[2:] if tier else rest
 
 
 @pytest.mark.parametrize("words", [[], ["-x", "-q"], ["--durations=5"]])
 def test_without_names_the_first_tier_runs(words):
-    assert tier_of(*words) == ("not slow", True, words)
+    assert tier_of(*words) == ("not slow", 3, words)
 
 
 def test_slow_runs_the_second_tier_only():
-    assert tier_of("-x", "--slow", "-q") == ("slow", True, ["-x", "-q"])
+    assert tier_of("-x", "--slow", "-q") == ("slow", 2, ["-x", "-q"])
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,8 @@ def test_the_callers_own_expression_of_marks_is_kept():
     assert pytest_arguments(["-m", "slow"]) == ["-m", "slow"]
 
 
-def test_a_named_folder_runs_both_its_tiers_on_two_workers():
-    assert tier_of("tests/unit") == ("", True, ["tests/unit"])
+def test_a_named_folder_runs_both_its_tiers_on_several_workers():
+    assert tier_of("tests/unit") == ("", 3, ["tests/unit"])
 
 
 def test_the_javascript_sdk_is_fetched_for_tests_that_take_it():

@@ -1,0 +1,1 @@
+"""The words of payments: accounts, movements of money, holds."""
