@@ -11,7 +11,7 @@ from protocols.texts import fold, fold_query, unmask
         ("men/women's boots", "men women s boots"),
         ("Rum/whisky set_1.5", "rum whisky set 1 5"),
         ("GROSSE STRASSENKARTE", fold("große straßenkarte")),
-        ("whis\u00adky vo\u200bdka \ufeffrum\u2060", "whisky vodka rum"),
+        ("w\u00adhisky vo\u200bdka \ufeffrum\u2060", "whisky vodka rum"),
         ("v\u043edka \u0392itcoin", "vodka bitcoin"),
         ("\uff21\uff22\uff23 \uff11\uff12 \u2167 \u2780", "abc 12 viii 1"),
         ("1\u00bd m\u00b2 Lego\u2122", "1 1 2 m2 lego"),
