@@ -27,7 +27,12 @@ from storage.auth.login_attempts_redis import (
     ip_key,
     pair_key,
 )
-from storage.auth.users_postgres import read_user_by_email, share_user
+from storage.auth.users_postgres import (
+    StoredUser,
+    read_user_by_email,
+    replace_password_hash,
+    share_user,
+)
 
 
 class CheckedLogin(Struct, frozen=True):
@@ -67,9 +72,12 @@ async def prepare_login(command: Login, caller: Caller, before: Preparation) -> 
     except Fault:
         await give_back(before.redis, counters)  # we failed, not the caller
         raise
-    if user is not None and fits:
+    if user is not None and fits is not rules.PasswordFit.NO:
         await give_back(before.redis, counters)
-        return CheckedLogin(user.user_id, user.password_hash, command.device_token)
+        password_hash = user.password_hash
+        if fits is rules.PasswordFit.AS_SENT:
+            password_hash = await _rehash(user, command.password, before)
+        return CheckedLogin(user.user_id, password_hash, command.device_token)
     if not any(counter.of_account for counter in full):
         raise BadCredentials
     everywhere = counters[-1] in full
@@ -121,6 +129,14 @@ async def _read_counters(command: Login, email: str, caller: Caller, before: Pre
         of_account=True,
     )
     return [*counters, account]
+
+
+async def _rehash(user: StoredUser, password: str, before: Preparation) -> str:
+    """Replace the hash of a password as it was sent; return the new one, or the old when somebody else replaced it."""
+    made = await before.need(AuthTools).hash_password(password)
+    async with before.connection() as db:
+        replaced = await replace_password_hash(db, user.user_id, user.password_hash, made)
+    return made if replaced else user.password_hash
 
 
 def _counter(key: str, most: int, *, of_account: bool = False) -> Counter:

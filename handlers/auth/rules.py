@@ -10,6 +10,7 @@ from enum import Enum
 from handlers.auth.common_passwords import COMMON_PASSWORDS, COMMON_STEMS
 from protocols.auth.commands import PasswordTooCommon
 from protocols.errors import InvalidInput
+from protocols.labels import check_label
 
 SESSION_LIFE_MS = 100 * 24 * 3_600_000
 """A session ends 100 days after sign-in however much it is used."""
@@ -57,10 +58,6 @@ _EMAIL = re.compile(
     r"(?=.{3,254}\Z)(?=[^@]{1,64}@)[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
     r"@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z"
 )
-_REFUSED_CATEGORIES = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
-_DIRECTION_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Invisible characters that turn the text around them; they let one name look like another."""
-
 _LOOKALIKES = str.maketrans("@401!35$7", "aaoiiesst")
 _KEY_ROWS = (
     "01234567890123456789",
@@ -85,20 +82,27 @@ def normalise_email(text: str) -> str:
 
 
 def check_display_name(text: str) -> str:
-    """Return the name without outer spaces. Raises InvalidInput for an empty one and for control characters."""
-    name = text.strip()
-    hidden = any(
-        unicodedata.category(mark) in _REFUSED_CATEGORIES or mark in _DIRECTION_MARKS for mark in name
-    )
-    if not name or hidden:
-        detail = "must not hold control characters" if hidden else "must not be empty"
-        raise InvalidInput(f"The name {detail}", errors=[{"pointer": "/display_name", "detail": detail}])
-    return name
+    """Return the name without outer spaces. Raises InvalidInput."""
+    return check_label(text, "/display_name", "A name")
+
+
+def normalise_password(password: str) -> str:
+    """Return the password as it is hashed: devices send an accent with or apart from its letter."""
+    return unicodedata.normalize("NFC", password)
+
+
+class PasswordFit(Enum):
+    """How a password matches a hash."""
+
+    NO = "no"
+    YES = "yes"
+    AS_SENT = "as sent"
+    """Its characters as they came: the hash is from before passwords were normalised, and is to be replaced."""
 
 
 def check_password(password: str, email: str, display_name: str) -> None:
     """Let any password through that is not among the first guesses. Raises PasswordTooCommon."""
-    folded = password.casefold()
+    folded = normalise_password(password).casefold()
     own = {email, email.partition("@")[0], display_name.casefold()}
     if folded in own or _is_common(folded):
         raise PasswordTooCommon

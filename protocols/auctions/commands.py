@@ -127,7 +127,7 @@ class ListAuctions(Struct, frozen=True, kw_only=True):
     currency: Currency | None = None
     min_price: AmountMinor | None = None
     max_price: AmountMinor | None = None
-    """Of the price now, in each auction's own currency; a Dutch auction's is its starting price."""
+    """Minor units of `currency`, which is needed, of the price now; a Dutch auction's is its starting price."""
     ends_within_s: Annotated[int, Meta(ge=1, le=7_776_000)] | None = None
     has_bids: bool | None = None
     near: Near = ""

@@ -17,7 +17,7 @@ Email = Annotated[
 """A mail address; case does not matter."""
 
 Password = Annotated[str, Meta(min_length=8, max_length=128, examples=["correct horse battery staple"])]
-"""Any 8 to 128 characters, taken exactly as sent; the commonest passwords are refused."""
+"""Any 8 to 128 characters, compared in Unicode's composed form (NFC); the commonest passwords are refused."""
 
 DisplayName = Annotated[str, Meta(min_length=1, max_length=60, examples=["Amina"])]
 """The name others see."""

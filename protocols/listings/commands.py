@@ -131,7 +131,7 @@ class SearchListings(SearchFilters, frozen=True, kw_only=True):
     """Find active listings. Words, filters and order combine freely; `distance` needs `near`."""
 
     sort: Sort | None = None
-    """Default: relevance with `q`, else newest. Listings without a price come last in both price orders."""
+    """Default: relevance with `q`, else newest. An order by price needs `currency`: it shows what has a price in it."""
     limit: PageLimit = 20
     cursor: Cursor = ""
 

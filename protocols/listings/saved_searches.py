@@ -25,7 +25,7 @@ class SearchFilters(Struct, frozen=True, kw_only=True):
     condition: Condition | None = None
     min_price: Annotated[int, Meta(ge=0, le=9_007_199_254_740_991)] | None = None
     max_price: Annotated[int, Meta(ge=0, le=9_007_199_254_740_991)] | None = None
-    """Minor units, compared in `currency` when that is given, else in each listing's own."""
+    """Minor units of `currency`, which is needed: amounts of different currencies are not compared."""
     currency: Currency | None = None
     seller_id: UUID | None = None
     near: Near = ""

@@ -63,6 +63,11 @@ async def find_existing(db: Connection, user_ids: Sequence[UUID]) -> list[UUID]:
     return [row["user_id"] for row in await db.fetch(_sql.find_existing, user_ids)]
 
 
+async def replace_password_hash(db: Connection, user_id: UUID, old: str, new: str) -> bool:
+    """Write a new hash of the same password; False when the old one is there no more. Cost: one round trip."""
+    return await db.fetchval(_sql.replace_password_hash, user_id, old, new) is not None
+
+
 async def share_user(db: Connection, user_id: UUID) -> StoredUser | None:
     """Return a user who stays as they are until commit. Cost: one round trip; share lock on the row."""
     return _user(await db.fetchrow(_sql.share_user, user_id))

@@ -27,6 +27,7 @@ from handlers.auth.tokens import RefreshTokens, SignedClaims, TokenReader
 from handlers.listings import cursors, rules
 from handlers.listings.searches import anchor_rules
 from protocols import goods
+from protocols import texts as folding
 from protocols.auth.commands import Login, ScopeChannel
 from protocols.cursors import read_cursor
 from protocols.listings.commands import Attributes, CreateListing
@@ -45,7 +46,6 @@ from server.commands import decoding
 from server.http import arguments, callers, compression, conditional, outer_layer
 from server.http.protocol import BoundedHttp
 from server.process import logs
-from storage.listings import search_postgres
 from tests.support.growth import HEADS, RATIO_MAX, growth, shapes
 
 ROOT = Path(__file__).parents[2]
@@ -165,7 +165,12 @@ TEXT_ROWS = [
     TextRow("If-None-Match", conditional._TAGS.findall, ("conditional._TAGS",), ("", '"')),
     TextRow("Authorization", callers._BEARER.fullmatch, ("callers._BEARER",), ("", "Bearer ", "Bearer a")),
     TextRow("a mail address", auth_rules.normalise_email, ("rules._EMAIL",)),
-    TextRow("a display name", auth_rules.check_display_name),
+    TextRow(
+        "a display name",
+        auth_rules.check_display_name,
+        ("labels._REFUSED", "labels._SEQUENCES", "labels._HIDDEN"),
+        ("", "\U0001f3f4\U000e0067"),
+    ),
     TextRow("a password", lambda text: auth_rules.check_password(text, text, text)),
     TextRow("an access token", TOKENS.read),
     TextRow("a refresh token", RefreshTokens([b"key"]).read),
@@ -174,8 +179,15 @@ TEXT_ROWS = [
         "a query of words", anchor_rules.word_cover, ("anchor_rules._TOKEN", "anchor_rules._one"), ("", "'")
     ),
     TextRow(
-        "ideographs", lambda text: search_postgres._IDEOGRAPHS.sub("", text), ("search_postgres._IDEOGRAPHS",)
+        "a folded text",
+        lambda text: folding.unmask(folding.fold(text)),
+        tuple(
+            f"texts._{name}"
+            for name in ["DROPPED_MARKS", "VOICING", "IDEOGRAPH", "MARKS", "OTHER_SCRIPT", "LATIN"]
+        ),
+        ("\u043e",),
     ),
+    TextRow("a folded query", folding.fold_query, ("texts._QUOTE", "texts._BETWEEN")),
     TextRow("a title", rules.check_title),
     TextRow("a description", rules.check_description),
     TextRow(
@@ -399,6 +411,7 @@ ROWS = [
         lambda data: JSON.decode_commands(data, len(data)),
         lambda size: b"{}\n" * (size // 3),
     ),
+    Row("many marks out of order", folding.fold, lambda size: "a" + "\u094d\u3099" * (size // 2)),
     Row("many words", anchor_rules.word_cover, word_query),
     Row("a delta of equal bytes", lambda pair: make_delta(*pair), texts(b"a", b"a")),
     Row("a delta of near blocks", lambda pair: make_delta(*pair), texts(b"a" * 16 + b"b", b"a" * 17 + b"c")),

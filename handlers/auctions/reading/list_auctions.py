@@ -12,6 +12,7 @@ from protocols.auctions.commands import AuctionList, ListAuctions
 from protocols.cursors import read_cursor, write_cursor
 from protocols.listings.refusals import CategoryNotFound
 from protocols.places import parse_near
+from protocols.prices import check_price_range
 from storage.auctions import auctions_postgres
 from storage.auctions.auctions_postgres import AuctionFilter
 from storage.listings.lookups import read_category_branch, read_search_words
@@ -80,6 +81,7 @@ async def _read_filter(
 
     Raises: InvalidInput, CategoryNotFound.
     """
+    check_price_range(command.min_price, command.max_price, command.currency)
     categories = None
     if command.category:
         categories = await read_category_branch(stores.db, command.category)

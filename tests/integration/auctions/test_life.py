@@ -471,18 +471,22 @@ async def test_filters_find_what_fits_all_of_them(market, seller, ann):
     assert await found() == everything
     assert await found(format="sealed_first_price") == {sealed}
     assert await found(currency="JPY") == {yen}
-    assert await found(min_price=10_01) == {dear}
-    assert await found(max_price=499_99) == everything - {dear}
-    assert await found(min_price=10_00, max_price=10_00, has_bids=True) == {cheap}
+    assert await found(min_price=10_01, currency="EUR") == {dear}
+    assert await found(max_price=499_99, currency="EUR") == everything - {dear, yen}
+    assert await found(min_price=10_00, max_price=10_00, currency="EUR", has_bids=True) == {cheap}
     assert await found(has_bids=False) == everything - {cheap}
     assert await found(ends_within_s=3 * 86_400) == everything - {late}
     assert await found(category="electronics") == {bike}, "descendants count"
     assert await found(category="other", has_bids=True) == {cheap}
     await market.call("cancel_auction", seller, auction_id=made[dear])
-    assert await found(min_price=10_01) == set(), "with a filter live ones are meant"
-    assert await found(min_price=10_01, status="cancelled") == {dear}
+    assert await found(min_price=10_01, currency="EUR") == set(), "with a filter live ones are meant"
+    assert await found(min_price=10_01, currency="EUR", status="cancelled") == {dear}
     with pytest.raises(CategoryNotFound):
         await found(category="nowhere")
+    for unclear in ({"min_price": 1}, {"max_price": 1}, {"currency": "XYZ"}):
+        with pytest.raises(InvalidInput) as refused:
+            await found(**unclear)
+        assert refused.value.facts["errors"][0]["pointer"] == "/currency"
     for bad in ({"min_price": 0}, {"ends_within_s": 0}, {"format": "silent"}, {"has_bids": "perhaps"}):
         with pytest.raises(msgspec.ValidationError):
             await found(**bad)

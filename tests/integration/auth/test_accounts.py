@@ -416,3 +416,37 @@ def test_routes_for_the_signed_in_refuse_the_anonymous(verb: str) -> None:
 async def test_me_of_a_deleted_user_is_not_found(system: AuthTestSystem) -> None:
     with pytest.raises(UserNotFound):
         await system.run("get_me", GetMe(), Caller(new_id(), new_id()))
+
+
+async def test_a_password_is_one_however_its_accents_are_sent(system: AuthTestSystem) -> None:
+    composed, apart = "caf\u00e9 noir lantern", "cafe\u0301 noir lantern"
+    await system.run("register", Register(email="accent@example.org", password=apart, display_name="A"))
+    for sent in (composed, apart):
+        await system.run("login", Login(email="accent@example.org", password=sent))
+    with pytest.raises(BadCredentials):
+        await system.run("login", Login(email="accent@example.org", password="cafe noir lantern"))
+
+
+async def test_a_hash_from_before_normalisation_fits_and_is_replaced(
+    system: AuthTestSystem, pool: Pool
+) -> None:
+    composed, apart = "caf\u00e9 noir lantern", "cafe\u0301 noir lantern"
+    await system.run("register", Register(email="old@example.org", password=composed, display_name="A"))
+    old = await system.tools.hasher.hash(apart)
+    await pool.execute("UPDATE users SET password_hash = $1 WHERE email = 'old@example.org'", old)
+    for sent in (apart, composed, apart):
+        await system.run("login", Login(email="old@example.org", password=sent))
+    assert await pool.fetchval("SELECT password_hash FROM users WHERE email = 'old@example.org'") != old
+
+
+async def test_a_password_of_two_spellings_costs_the_same_for_known_and_unknown(
+    system: AuthTestSystem,
+) -> None:
+    await system.run("register", Register(email="known@example.org", password=PASSWORD, display_name="A"))
+    spent = []
+    for email in ("known@example.org", "unknown@example.org"):
+        before = system.tools.hasher.checks
+        with pytest.raises(BadCredentials):
+            await system.run("login", Login(email=email, password="wrong cafe\u0301"))
+        spent.append(system.tools.hasher.checks - before)
+    assert spent == [2, 2]
