@@ -44,6 +44,7 @@ from realtime.transport import fast_handshake as upgrade
 from realtime.transport.frames import FrameReader
 from server.commands import decoding
 from server.http import arguments, callers, compression, conditional, outer_layer
+from server.http.outer_layer import read_trace_id
 from server.http.protocol import BoundedHttp
 from server.process import logs
 from tests.support.growth import HEADS, RATIO_MAX, growth, shapes
@@ -122,6 +123,12 @@ login, strict, create = (decoding.StructDecoder(kind).decode for kind in (Login,
 TOKEN_HEADS = ("", "eyJaaaaaaaaa", "://a:")
 
 TEXT_ROWS = [
+    TextRow(
+        "the trace of a caller",
+        over_bytes(read_trace_id),
+        ("outer_layer._TRACE_PARENT",),
+        ("", f"01-{'a' * 32}-{'b' * 16}-01-"),
+    ),
     TextRow("check_text", over_bytes(decoding.check_text), (), HEADS),
     TextRow("the login body as bytes", over_bytes(login), (), HEADS),
     TextRow("a body of any shape", over_bytes(decoding.decode_object), (), HEADS),
@@ -222,6 +229,7 @@ OURS = {
     "migrate._STATEMENT": "our migrations",
     "migrate._COMMENT": "our migrations",
     "migrate._apply_outside": "our migrations",
+    "settings._is_host": "an operator's setting",
     "sql._HEADER": "our SQL files",
     "search_postgres._PIECES": "our SQL files",
     "skeleton_names._PATH": "a developer's command line",
