@@ -18,6 +18,7 @@ from protocols.listings.photos import (
     PHOTOS_MAX,
     PhotoFormatUnknown,
     PhotoNotFound,
+    PhotoTooDemanding,
     PhotoTooLarge,
     PhotoUnreadable,
     TooManyPhotos,
@@ -266,11 +267,19 @@ async def test_more_pictures_than_may_wait_are_refused_at_once(shop, tmp_path):
     assert len(results) - len(refused) == RENDERING_MAX + WAITING_MAX
 
 
-async def test_a_renderer_without_memory_refuses_the_picture(shop, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("end", "why"),
+    [
+        ("os.kill(os.getpid(), signal.SIGSEGV)", PhotoUnreadable),
+        ("os.kill(os.getpid(), signal.SIGXCPU)", PhotoTooDemanding),
+        ("print('too_demanding', end=''), sys.exit(3)", PhotoTooDemanding),
+    ],
+)
+async def test_how_a_renderer_ends_tells_what_is_wrong(shop, tmp_path, monkeypatch, end, why):
     program = tmp_path / "die.py"
-    program.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
+    program.write_text(f"import os, signal, sys\n{end}\n")
     monkeypatch.setattr("handlers.listings.photos.tools._PROGRAM", str(program))
-    with pytest.raises(PhotoUnreadable):
+    with pytest.raises(why):
         await shop.photos.render(picture(1))
 
 

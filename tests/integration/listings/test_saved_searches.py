@@ -5,6 +5,7 @@ import json
 import random
 import sys
 from collections import Counter
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -20,6 +21,7 @@ from protocols.values import new_id
 from tests.support.domains import timer_handlers
 
 TIMERS = timer_handlers(DOMAIN)
+MIGRATIONS = Path(__file__).parents[3] / "storage" / "migrations"
 
 matching, telling = (sys.modules[verb.__module__] for verb in (match_searches, notify_matches))
 
@@ -326,3 +328,23 @@ async def test_matching_finds_exactly_what_searching_finds(empty_shop):
         assert {event["listing_id"] for event in await told(shop, fan)} == wanted, filters
         hits += len(wanted)
     assert hits > 500
+
+
+async def test_a_kept_price_without_a_currency_is_dropped_by_the_migration(empty_shop, fan):
+    shop = empty_shop
+    worded = await save(shop, fan, q="leather", max_price=500, currency="EUR")
+    bare = await save(shop, fan, max_price=500, currency="EUR")
+    clear = await save(shop, fan, q="lamp", max_price=500, currency="EUR")
+    await shop.pool.execute(
+        "UPDATE saved_searches SET asked_currency = NULL, filters = (filters::jsonb - 'currency')::json"
+        " WHERE search_id <> $1",
+        UUID(clear["id"]),
+    )
+    (migration,) = MIGRATIONS.glob("*_price_searches_in_a_currency.sql")
+    await shop.pool.execute(migration.read_text())
+    kept = {item["id"]: item for item in (await shop.call("list_searches", fan))["items"]}
+    assert kept[clear["id"]] == clear
+    assert [kept[each["id"]]["filters"]["max_price"] for each in (worded, bare)] == [None, None]
+    assert [kept[each["id"]]["notify"] for each in (worded, bare)] == [True, False]
+    renamed = await shop.call("update_search", fan, search_id=worded["id"], name="Leather")
+    assert renamed["name"] == "Leather"
