@@ -42,7 +42,6 @@ from protocols.listings.commands import (
     ListingInAuction,
     ListingNotActive,
     ListingNotDraft,
-    ListingNotFound,
     ListOwnListings,
     OwnListings,
     PublishListing,
@@ -51,7 +50,7 @@ from protocols.listings.commands import (
     WithdrawListing,
 )
 from protocols.listings.goods import GoodsProhibited
-from protocols.listings.refusals import CategoryNotFound
+from protocols.listings.refusals import CategoryNotFound, ListingNotFound
 from protocols.listings.stock import StockHeld
 
 _ROUTES: tuple[Route, ...] = (

@@ -14,7 +14,8 @@ from handlers.listings.rules import (
     check_title,
 )
 from protocols.errors import NotAllowed, Stale
-from protocols.listings.commands import ListingInAuction, ListingNotActive, ListingNotFound, UpdateListing
+from protocols.listings.commands import ListingInAuction, ListingNotActive, UpdateListing
+from protocols.listings.refusals import ListingNotFound
 from protocols.listings.stock import StockHeld
 from storage.listings.listings_postgres import ListingRow
 

@@ -2,7 +2,8 @@
 
 from handlers.contract import Caller, Outcome, Stores
 from handlers.listings.views import to_listing
-from protocols.listings.commands import GetListing, ListingNotFound
+from protocols.listings.commands import GetListing
+from protocols.listings.refusals import ListingNotFound
 from storage.listings.listings_postgres import read_listing_row
 
 

@@ -324,12 +324,6 @@ LATEST: dict[str, type[Struct]] = {"stock": Stock}
 # -- Refusals (600-699) ------------------------------------------------------------------------------------------------
 
 
-class ListingNotFound(Refusal):
-    """There is no such listing."""
-
-    code, number, status = "listing_not_found", 600, 404
-
-
 class ListingNotActive(Refusal):
     """The listing is not on the market: a draft, withdrawn or sold."""
 

@@ -150,12 +150,6 @@ class ListingHasNoPrice(Refusal):
     code, number, status = "listing_has_no_price", 604, 409
 
 
-class OwnListing(Refusal):
-    """Sellers do not buy from themselves."""
-
-    code, number, status = "own_listing", 605, 409
-
-
 class TooManyReservations(Refusal):
     """You hold as many reservations as one user may; release one or wait for one to expire."""
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -21,6 +22,7 @@ from server.http.arguments import HEADER_FIELDS, path_fields, reads_query, reads
 from server.schemas.openapi import build_openapi
 from tests.support.permission_matrix import (
     CHANNELS,
+    DENIALS,
     LOCKED_OUT,
     PEOPLE,
     expected,
@@ -28,9 +30,9 @@ from tests.support.permission_matrix import (
 )
 from tests.support.system import System, running_system, scratch_home
 from tests.support.test_system import Socket, TestSystem, open_test_system
-from tests.support.things import PICTURE, THINGS, make_listing
+from tests.support.things import PICTURE, THINGS
 
-KINDS = [kind.word for kind in channels_of(DOMAINS)]
+KINDS = {kind.word: kind for kind in channels_of(DOMAINS)}
 REPLAYED = {kind.word for kind in channels_of(DOMAINS) if kind.lane is Lane.REPLAYED}
 OPERATIONS = {
     op["operationId"]: op
@@ -85,7 +87,7 @@ def judge(route: Route, status: int, code: str) -> str:
     """Return what has happened, as `expected` says it; a refusal for another reason than who asks counts as in."""
     if code in NO_ENTRY and reads_token(route):
         return "unauthenticated"
-    return "denied" if code in {"not_allowed", "own_auction", "own_listing"} or status == 404 else "in"
+    return "denied" if code in DENIALS or status == 404 else "in"
 
 
 def over_rest(system: TestSystem, route: Route, who: str, fields: dict[str, Any]) -> str:
@@ -178,13 +180,12 @@ def test_who_is_locked_out_gets_no_socket(system, who):
     assert closed.value.rcvd.code == 3500  # for good
 
 
-def channel_of(system: TestSystem, kind: str) -> str:
-    """Return a channel of the owner's."""
-    if kind == "personal":
-        return f"personal:#{system.users.people['owner'].user_id}"
-    if kind == "stock":
-        return f"stock:{make_listing(system)['listing_id']}"
-    return f"{kind}:{system.users.known['auction_id'][0]}"
+def channel_of(system: TestSystem, word: str) -> str:
+    """Return a channel of the owner's: of themselves, or of a thing that `THINGS` makes for the kind's parameter."""
+    kind = KINDS[word]
+    if kind.owner_only:
+        return kind.name(UUID(system.users.people["owner"].user_id))
+    return kind.name(UUID(THINGS[kind.parameter](system)[kind.parameter]))
 
 
 def subscribe(system: TestSystem, channel: str, who: str) -> str:

@@ -80,6 +80,9 @@ OBJECTS: dict[str, frozenset[str]] = {
 """Of the people whom the route's permission admits: whom the object lets in. Everybody who calls a route without ids
 acts on what is theirs, so it needs no line."""
 
+DENIALS = frozenset({"not_allowed", "own_auction", "own_listing"})
+"""Refusals that are about who asks, beside those that hide the thing (404). A domain adds its own."""
+
 PERMITTED = {
     Permission.ANYONE: EVERYBODY,
     Permission.SIGNED_IN: EVERYBODY - {"anonymous"},

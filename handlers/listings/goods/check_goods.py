@@ -3,9 +3,8 @@
 from handlers.contract import Caller, Outcome, Stores
 from handlers.listings.goods.verdicts import EVERYWHERE, check_country, find_reasons
 from handlers.listings.rules import refuse
-from protocols.listings.commands import ListingNotFound
 from protocols.listings.goods import CheckGoods, GoodsVerdict
-from protocols.listings.refusals import CategoryNotFound
+from protocols.listings.refusals import CategoryNotFound, ListingNotFound
 from storage.listings.listings_postgres import read_branch, read_listing_row
 
 

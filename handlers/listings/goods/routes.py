@@ -8,8 +8,7 @@ from handlers.listings.goods.get_goods_rule import get_goods_rule
 from handlers.listings.goods.list_goods_rules import list_goods_rules
 from handlers.listings.goods.remove_goods_rule import remove_goods_rule
 from protocols.listings import goods as words
-from protocols.listings.commands import ListingNotFound
-from protocols.listings.refusals import CategoryNotFound
+from protocols.listings.refusals import CategoryNotFound, ListingNotFound
 
 ROUTES: tuple[Route, ...] = (
     Route(

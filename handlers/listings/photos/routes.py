@@ -7,7 +7,8 @@ from handlers.listings.photos.delete_photo import delete_photo
 from handlers.listings.photos.upload_photo import prepare_photo, upload_photo
 from protocols.errors import InvalidInput, NotAllowed
 from protocols.listings import photos as words
-from protocols.listings.commands import Listing, ListingInAuction, ListingNotActive, ListingNotFound
+from protocols.listings.commands import Listing, ListingInAuction, ListingNotActive
+from protocols.listings.refusals import ListingNotFound
 
 _OWN = (ListingNotFound, ListingNotActive, ListingInAuction, NotAllowed)
 

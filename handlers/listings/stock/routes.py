@@ -8,7 +8,8 @@ from handlers.listings.stock.release_reservation import release_reservation
 from handlers.listings.stock.reserve_stock import reserve_stock
 from protocols.errors import NotAllowed, Stale
 from protocols.listings import stock as words
-from protocols.listings.commands import ListingNotActive, ListingNotFound
+from protocols.listings.commands import ListingNotActive
+from protocols.listings.refusals import ListingNotFound, OwnListing
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -25,7 +26,7 @@ ROUTES: tuple[Route, ...] = (
         grouped=True,
         refusals=(
             ListingNotFound,
-            words.OwnListing,
+            OwnListing,
             ListingNotActive,
             Stale,
             words.ListingHasNoPrice,

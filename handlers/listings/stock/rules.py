@@ -5,14 +5,9 @@ from typing import Literal
 from uuid import UUID
 
 from protocols.errors import Stale
-from protocols.listings.commands import ListingNotActive, ListingNotFound
-from protocols.listings.stock import (
-    InsufficientStock,
-    ListingHasNoPrice,
-    OwnListing,
-    ReserveStock,
-    TooManyReservations,
-)
+from protocols.listings.commands import ListingNotActive
+from protocols.listings.refusals import ListingNotFound, OwnListing
+from protocols.listings.stock import InsufficientStock, ListingHasNoPrice, ReserveStock, TooManyReservations
 from protocols.listings.stock_levels import StockRow
 
 RESERVED_FOR_MS = 15 * 60_000

@@ -7,7 +7,8 @@ import pytest
 from handlers.contract import ANONYMOUS
 from handlers.domain import ChannelKinds
 from protocols.errors import InvalidInput, NotAllowed, UnknownChannel
-from protocols.listings.commands import ListingNotActive, ListingNotDraft, ListingNotFound
+from protocols.listings.commands import ListingNotActive, ListingNotDraft
+from protocols.listings.refusals import ListingNotFound
 from protocols.values import new_id
 from realtime.ports import Lane
 from server.channels.permissions import ChannelPermissions

@@ -7,9 +7,8 @@ import pytest
 from handlers.contract import ANONYMOUS, Caller
 from protocols.countries import COUNTRIES
 from protocols.errors import InvalidInput, NotAllowed, Unauthenticated
-from protocols.listings.commands import ListingNotFound
 from protocols.listings.goods import GoodsProhibited, GoodsRuleNotFound
-from protocols.listings.refusals import CategoryNotFound
+from protocols.listings.refusals import CategoryNotFound, ListingNotFound
 from protocols.values import new_id
 
 IVORY = "Antique ivory tusk, carved"

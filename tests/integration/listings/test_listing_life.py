@@ -8,8 +8,8 @@ import pytest
 
 from handlers.contract import ANONYMOUS, Caller
 from protocols.errors import InvalidInput, KeyReused, NotAllowed, Stale, Unauthenticated
-from protocols.listings.commands import ListingNotActive, ListingNotFound
-from protocols.listings.refusals import CategoryNotFound
+from protocols.listings.commands import ListingNotActive
+from protocols.listings.refusals import CategoryNotFound, ListingNotFound
 from protocols.values import new_id
 from storage.listings.lookups import ListingFacts, read_listing
 

@@ -13,7 +13,7 @@ from handlers.listings.photos.tools import RENDERING_MAX, WAITING_MAX, PhotoTool
 from handlers.listings.photos.upload_photo import HELD_FOR_MS
 from protocols.errors import InvalidInput, NotAllowed, TemporarilyUnavailable
 from protocols.goods import SIZES, file_name
-from protocols.listings.commands import ListingNotActive, ListingNotFound
+from protocols.listings.commands import ListingNotActive
 from protocols.listings.photos import (
     PHOTOS_MAX,
     PhotoFormatUnknown,
@@ -23,6 +23,7 @@ from protocols.listings.photos import (
     PhotoUnreadable,
     TooManyPhotos,
 )
+from protocols.listings.refusals import ListingNotFound
 from protocols.values import new_id, now_instant
 from server.domains import jobs_of
 from server.worker.jobs import Jobs

@@ -13,11 +13,11 @@ from handlers.listings import DOMAIN, ROUTES
 from handlers.listings.stock.expire_reservations import expire_reservations
 from handlers.listings.stock.rules import HELD_MAX, RESERVED_FOR_MS
 from protocols.errors import KeyRequired, NotAllowed, Stale
-from protocols.listings.commands import ListingNotActive, ListingNotFound
+from protocols.listings.commands import ListingNotActive
+from protocols.listings.refusals import ListingNotFound, OwnListing
 from protocols.listings.stock import (
     InsufficientStock,
     ListingHasNoPrice,
-    OwnListing,
     ReservationNotFound,
     ReservationSold,
     StockHeld,

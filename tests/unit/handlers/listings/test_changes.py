@@ -6,7 +6,8 @@ import pytest
 
 from handlers.listings.changes import change_listing, changed_columns, own_listing
 from protocols.errors import NotAllowed, Stale
-from protocols.listings.commands import ListingNotActive, ListingNotFound, UpdateListing
+from protocols.listings.commands import ListingNotActive, UpdateListing
+from protocols.listings.refusals import ListingNotFound
 from protocols.listings.stock import StockHeld
 from protocols.values import GeoPoint, new_id
 from storage.listings.listings_postgres import ListingRow

@@ -6,14 +6,9 @@ import pytest
 
 from handlers.listings.stock.rules import HELD_MAX, check_reservation, release, reserve
 from protocols.errors import Stale
-from protocols.listings.commands import ListingNotActive, ListingNotFound
-from protocols.listings.stock import (
-    InsufficientStock,
-    ListingHasNoPrice,
-    OwnListing,
-    ReserveStock,
-    TooManyReservations,
-)
+from protocols.listings.commands import ListingNotActive
+from protocols.listings.refusals import ListingNotFound, OwnListing
+from protocols.listings.stock import InsufficientStock, ListingHasNoPrice, ReserveStock, TooManyReservations
 from protocols.listings.stock_levels import StockRow
 from protocols.values import Money, new_id
 
