@@ -22,6 +22,7 @@ from protocols.wire.centrifuge import (
     Command,
     DisconnectCode,
     ErrorCode,
+    TooManyCommandsError,
     UnsubscribeCode,
 )
 from realtime.channels.channel import Channel
@@ -142,10 +143,14 @@ class Connection(Member):
 
     def message_received(self, payload: bytes) -> None:
         """Take one frame of commands."""
-        if self.state == CLOSED:
+        if self.state >= FAILED:
+            self.count_refusal()  # a refused connect: what the client sent behind it is ignored
             return
         try:
             commands = self.codec.decode_commands(payload, self.hub.limits.commands_per_frame_max)
+        except TooManyCommandsError:
+            self.disconnect(DisconnectCode.TOO_MANY_REQUESTS, "too many commands in a frame")
+            return
         except CodecError:
             self.disconnect(DisconnectCode.BAD_REQUEST, "bad request")
             return
@@ -355,7 +360,8 @@ class Connection(Member):
 
     def subscribe_by_server(self, channel: Channel, rule: ChannelRule) -> None:
         """Begin a subscription the client did not ask for, unless there is one."""
-        if self.state != OPEN or channel.name in self.channels:
+        expired = rule.expires_at_s and rule.expires_at_s <= time.time()
+        if self.state != OPEN or channel.name in self.channels or expired:
             return
         result = join_by_server(self.hub, self, channel, rule, None)
         self.channels[channel.name] = channel

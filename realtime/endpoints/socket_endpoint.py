@@ -16,6 +16,8 @@ from realtime.ports import ApplicationPort, ConnectRequestContext
 from realtime.transport.admission import RefusedConnection
 from realtime.transport.sockets import EXTENSION, AsgiSocket, Receive, Scope, Send, Socket
 
+_SUBPROTOCOLS: dict[str, Codec] = {"centrifuge-json": JSON, "centrifuge-protobuf": PROTOBUF}
+
 _DENIAL = "websocket.http.response"
 """The ASGI extension with which an application answers a handshake by an HTTP response of its own."""
 
@@ -66,11 +68,10 @@ class SocketEndpoint:
 
     @staticmethod
     def negotiate(offered: Sequence[str], query: str) -> tuple[Codec, str | None]:
-        """Return the codec and the subprotocol to echo."""
-        if "centrifuge-protobuf" in offered:
-            return PROTOBUF, "centrifuge-protobuf"
-        if "centrifuge-json" in offered:
-            return JSON, "centrifuge-json"
+        """Return the codec and the subprotocol to echo: the first that the client offers and we know."""
+        for name in offered:
+            if name in _SUBPROTOCOLS:
+                return _SUBPROTOCOLS[name], name
         arguments = parse_qs(query) if query else {}
         wanted = arguments.get("format", arguments.get("cf_protocol", [""]))[0]
         return (PROTOBUF if wanted == "protobuf" else JSON), None

@@ -108,8 +108,7 @@ UNLIMITED = Limits(commands=None, refusals=None)
         json.dumps(CONNECT) + '\n{"id":2,"ping":{}}',
         json.dumps(CONNECT) + '\n{"id":2}',
         json.dumps(CONNECT) + '\n{"rpc":{"method":"echo"}}',
-        json.dumps(CONNECT) + '\n{"id":2,"refresh":{"token":"a:b:5"}}',
-        json.dumps(CONNECT) + '\n{"id":2,"rpc":{"method":7}}',
+        json.dumps(CONNECT) + '\n{"rpc":{"method":7}}',
         "\n".join(["{}"] * 400),
     ],
 )
@@ -127,7 +126,33 @@ async def test_binary_frame_with_json_is_understood_and_with_garbage_refused(tal
     await talker.ws.send(json.dumps(CONNECT).encode())
     assert "connect" in await talker.next()
     await talker.ws.send(b'{"id":2,"rpc":{"method":"echo","data":"\xff"}}')
+    assert (await talker.next())["error"]["code"] == 107
+    await talker.ws.send(b"\xff")
     assert await talker.goodbye() == 3501
+
+
+async def test_a_bad_command_is_answered_and_ends_nothing(talker):
+    bad = [
+        '{"id":2,"rpc":{"method":"echo","data":"\\ud83d"}}',
+        '{"rpc":{"method":"echo","data":' + "[" * 990 + "]" * 990 + '},"id":3}',
+        '{"id":4,"rpc":{"method":7}}',
+    ]
+    await talker.ws.send("\n".join([json.dumps(CONNECT), *bad, '{"id":5,"rpc":{"method":"echo","data":5}}']))
+    answers = [await talker.next() for _ in range(5)]
+    assert [answer["id"] for answer in answers] == [1, 2, 3, 4, 5]
+    assert [answer.get("error", {}).get("code") for answer in answers] == [None, 107, 107, 107, None]
+
+
+async def test_of_a_frame_with_too_many_commands_the_first_are_served_the_others_refused_for_now(talker):
+    await talker.ask(1, connect={})
+    await talker.send(*({"id": n, "rpc": {"method": "echo", "data": n}} for n in range(2, 300)))
+    answers = [await talker.next() for _ in range(298)]
+    assert [answer["id"] for answer in answers] == list(range(2, 300))
+    assert all(answer["rpc"] == {"data": answer["id"]} for answer in answers[:256])
+    refused = {"code": 111, "message": "too many commands in a frame", "temporary": True}
+    assert all(answer["error"] == refused for answer in answers[256:])
+    await talker.send(*({"id": n} for n in range(600)))
+    assert await talker.goodbye() == 3013
 
 
 async def test_first_frame_is_served_strictly_in_order(calm, talker):
@@ -208,10 +233,13 @@ async def test_after_a_refused_connect_nothing_is_served(app):
         assert len(app.application.calls) == calls
 
 
-async def test_command_after_a_refused_connect_is_a_broken_protocol(calm, talker):
+async def test_frames_behind_a_refused_connect_are_ignored_within_a_budget(calm, talker):
     assert (await talker.ask(1, connect={"token": "expired"}))["error"]["code"] == 109
-    await talker.send({"id": 2, "connect": {}})
-    assert await talker.goodbye() == 3501
+    calls = len(calm.application.calls)
+    for _ in range(400):
+        await talker.send({"id": 2, "connect": {}}, {"id": 3, "rpc": {"method": "echo"}})
+    assert await talker.goodbye() == 3013
+    assert len(calm.application.calls) == calls
 
 
 async def test_client_that_never_connects_is_stale(app):
@@ -244,6 +272,18 @@ async def test_refresh_prolongs_and_another_session_is_refused(calm):
         assert 998 <= answer["refresh"]["ttl"] <= 1000
         await talker.send({"id": 3, "refresh": {"token": "hal:s2:1000"}})
         assert await talker.goodbye() == 3500
+
+
+async def test_refresh_with_an_expired_token_lets_the_client_fetch_another_one(calm, talker):
+    await talker.ask(1, connect={"token": "hal:s1:10"})
+    await talker.send({"id": 2, "refresh": {"token": "expired"}})
+    assert await talker.goodbye() == 3005
+
+
+async def test_refresh_of_a_connection_that_does_not_expire_is_answered(talker):
+    client = (await talker.ask(1, connect={"token": "hal:s1"}))["connect"]["client"]
+    answer = await talker.ask(2, refresh={"token": "hal:s1:5"})
+    assert answer["refresh"] == {"client": client, "version": "mnbara"}
 
 
 async def test_subscription_rules(calm, talker):
