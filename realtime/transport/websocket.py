@@ -69,6 +69,21 @@ class _Handshake:
         return b"".join(self.protocol.data_to_send())
 
 
+def _read_request(head: bytes) -> Request | None:
+    """Return the handshake in a head that the HTTP parser has read, checked and written anew; None unless it is a GET.
+
+    A second parser would have limits of its own, and refuse what the first has accepted.
+    """
+    first, *lines = head.decode("latin-1").split("\r\n")[:-2]
+    method, _, rest = first.partition(" ")
+    if method != "GET":
+        return None
+    fields = (line.partition(": ") for line in lines)
+    return Request(
+        rest.rpartition(" ")[0], Headers([(name, value.strip(" \t")) for name, _, value in fields])
+    )
+
+
 class _Inbox:
     """State for applications that use ASGI `receive` and `send`."""
 
@@ -354,24 +369,23 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
 
     def _receive_handshake(self, handshake: _Handshake, data: bytes) -> None:
         """Check the request; start the application when it is a valid websocket handshake."""
-        protocol = handshake.protocol
-        protocol.receive_data(data)
-        for event in protocol.events_received():
-            if not isinstance(event, Request) or handshake.response is not None:
-                continue
-            handshake.response = protocol.accept(event)
-            if handshake.response.status_code != 101:
-                self._send_response(handshake, handshake.response)
-                return
-            self.pause_reading()  # no message may be parsed before the answer
-            self._inbox = _Inbox()
-            self._put({"type": "websocket.connect"})
-            scope = self._scope(handshake, event)
-            task = asyncio.get_running_loop().create_task(self._run(handshake.config.loaded_app, scope))
-            self._state.tasks.add(task)
-            task.add_done_callback(self._state.tasks.discard)
-        if protocol.parser_exc is not None:
-            self._finish()
+        if handshake.response is not None:
+            return  # the client has to wait for the answer
+        request = _read_request(data)
+        if request is None:
+            self._refuse(405)
+            return
+        handshake.response = handshake.protocol.accept(request)
+        if handshake.response.status_code != 101:
+            self._send_response(handshake, handshake.response)
+            return
+        self.pause_reading()  # no message may be parsed before the answer
+        self._inbox = _Inbox()
+        self._put({"type": "websocket.connect"})
+        scope = self._scope(handshake, request)
+        task = asyncio.get_running_loop().create_task(self._run(handshake.config.loaded_app, scope))
+        self._state.tasks.add(task)
+        task.add_done_callback(self._state.tasks.discard)
 
     def _scope(self, handshake: _Handshake, request: Request) -> Scope:
         path, _, query = request.path.partition("?")

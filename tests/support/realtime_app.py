@@ -34,6 +34,7 @@ from realtime.ports import (
 )
 from realtime.transport.streams import StreamingHttp
 from realtime.transport.websocket import LeanWebSocket
+from server.http.protocol import BoundedHttp
 from tests.support.presence import MemoryPresence
 
 
@@ -334,7 +335,7 @@ def _http(app, handshake):
     """What uvicorn makes for a new connection."""
     if handshake == HANDSHAKES[2]:
         return StreamingHttp
-    http = partial(StreamingHttp, admission=app.hub.admission)
+    http = partial(BoundedHttp, admission=app.hub.admission)
     if handshake == HANDSHAKES[1]:
         return http
 
