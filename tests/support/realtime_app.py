@@ -167,6 +167,8 @@ class SmallApplication:
             return replace(ROOM_RULE, expires_at_s=int(time.time()) + ttl_s if ttl_s else 0)
         if kind in {"auctions", "personal"}:
             return ChannelRule(Lane.REPLAYED)
+        if kind == "lively":
+            return ChannelRule(Lane.REPLAYED, ping_s=5.0)
         if kind == "ticker":
             return ChannelRule(Lane.LATEST, 100)
         if kind == "cells":
