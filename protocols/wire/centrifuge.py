@@ -8,7 +8,7 @@ application's error numbers are in `errors`.
 from enum import IntEnum
 from typing import Annotated
 
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Raw, Struct, field
 
 UInt32 = Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)]
 UInt64 = Annotated[int, Meta(ge=0, le=0x7FFF_FFFF_FFFF_FFFF)]
@@ -79,6 +79,14 @@ REJECT_UNRECOVERED = 2
 
 class CodecError(Exception):
     """The bytes of a frame are not commands of this protocol."""
+
+
+class TooManyCommandsError(CodecError):
+    """A frame has more commands than are even refused one by one."""
+
+
+SURPLUS_FACTOR = 2
+"""A frame with more than this many times the commands it may have is not answered at all."""
 
 
 # Commands: what a client sends.
@@ -217,6 +225,12 @@ class Command(Struct):
     sub_refresh: SubRefreshRequest | None = None
 
 
+class RefusedCommand(Command):
+    """A command that is not served: all that is known of it is its id, and the error that answers it."""
+
+    code: int = ErrorCode.BAD_REQUEST
+
+
 class EmulationRequest(Struct, gc=False):
     """Commands of a client whose connection is a stream: they travel beside it, in a request of their own."""
 
@@ -274,8 +288,8 @@ class UnsubscribeResult(Struct, omit_defaults=True, gc=False):
     """Done."""
 
 
-class HistoryResult(Struct, omit_defaults=True):
-    """Publications and the channel's top position."""
+class HistoryResult(Struct):
+    """Publications and the channel's top position; clients read all three without a default."""
 
     publications: list[Raw] = []
     epoch: str = ""
@@ -296,8 +310,9 @@ class PublishResult(Struct, omit_defaults=True, gc=False):
 class ClientInfo(Struct, omit_defaults=True, gc=False):
     """Who a client is; what the application adds is JSON."""
 
-    user: str = ""
-    client: str = ""
+    user: str = field(default_factory=str)
+    client: str = field(default_factory=str)
+    """Clients read both without a default: one from a factory is written even when it is empty."""
     conn_info: Raw = NO_DATA
     chan_info: Raw = NO_DATA
 
@@ -308,8 +323,8 @@ class PresenceResult(Struct):
     presence: dict[str, Raw] = {}
 
 
-class PresenceStatsResult(Struct, omit_defaults=True, gc=False):
-    """How many are in a channel."""
+class PresenceStatsResult(Struct, gc=False):
+    """How many are in a channel; both numbers are written when they are zero too."""
 
     num_clients: int = 0
     num_users: int = 0

@@ -4,24 +4,29 @@ A raw newline inside an object would break every client that splits frames on it
 newlines here (they can only be insignificant white space).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
 from msgspec import DecodeError, Raw, Struct
 from msgspec.json import Decoder, Encoder
 
 from protocols.wire.centrifuge import (
+    SURPLUS_FACTOR,
     CodecError,
     Command,
     ConnectResult,
     EmulationRequest,
+    ErrorCode,
     HistoryResult,
     PresenceResult,
     PresenceStatsResult,
     PublishResult,
     RefreshResult,
+    RefusedCommand,
     Result,
     SubRefreshResult,
     SubscribeResult,
+    TooManyCommandsError,
     UnsubscribeResult,
 )
 
@@ -37,6 +42,14 @@ class _Posted(Struct, gc=False):
 _decoder = Decoder(Command)
 _posted_decoder = Decoder(_Posted)
 _encoder = Encoder()
+
+_FIRST_ID = re.compile(rb'\s{0,16}\{\s{0,16}"id"\s{0,16}:\s{0,16}([1-9][0-9]{0,9})\s{0,16},')
+_LAST_ID = re.compile(rb',\s{0,16}"id"\s{0,16}:\s{0,16}([1-9][0-9]{0,9})\s{0,16}\}\s{0,16}\Z')
+_ID_BYTES = 128
+"""Where the id of a command that cannot be decoded is looked for at its end. Every SDK writes the id as the first or as
+the last member."""
+_ID_MAX = 0xFFFF_FFFF
+_UNREADABLE = (DecodeError, UnicodeDecodeError, RecursionError)
 
 _FIELD: dict[type[Struct], bytes] = {
     ConnectResult: b"connect",
@@ -60,20 +73,23 @@ class JsonCodec:
     """The one-object frame that asks a client whether it lives."""
 
     def decode_commands(self, data: bytes, commands_max: int) -> list[Command]:
-        """Return the commands of one frame, at least one. Raises CodecError."""
+        """Return the commands of one frame, at least one.
+
+        A command that cannot be decoded, and each above `commands_max`, is a `RefusedCommand`. Raises CodecError when a
+        part of the frame is no command, TooManyCommandsError when it has too many to answer them all.
+        """
         try:
             if not data.isascii():
                 data.decode()  # embedded payloads are not looked into otherwise
             if b"\n" not in data:
                 return [_decoder.decode(data)]
-            if data.count(b"\n") >= commands_max + 1:  # one trailing newline is harmless
-                raise CodecError("too many commands in a frame")
-            commands = _decoder.decode_lines(data)
-        except (DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise CodecError("malformed command") from error
-        if not 1 <= len(commands) <= commands_max:
-            raise CodecError("no command, or too many in a frame")
-        return commands
+            if data.count(b"\n") < commands_max:
+                commands = _decoder.decode_lines(data)
+                if commands:
+                    return commands
+        except _UNREADABLE:
+            pass  # which command is to blame is found below
+        return _decode_each(data, commands_max)
 
     def decode_emulation(self, data: bytes) -> EmulationRequest:
         """Return what a client of a stream posted. Raises CodecError."""
@@ -164,6 +180,37 @@ class JsonCodec:
     def push_disconnect(self, code: int, reason: str) -> bytes:
         """Return the push that tells why the connection is about to close."""
         return _encoder.encode({"push": {"disconnect": {"code": code, "reason": reason}}})
+
+
+def _decode_each(data: bytes, commands_max: int) -> list[Command]:
+    """Return the commands of a frame that has a bad one or many. Raises CodecError."""
+    if data.count(b"\n") > commands_max * SURPLUS_FACTOR:
+        raise TooManyCommandsError("too many commands in a frame")
+    commands: list[Command] = []
+    for line in data.split(b"\n"):
+        if not line.strip():
+            continue
+        command = _decode_or_refuse(line)
+        if len(commands) >= commands_max:
+            command = RefusedCommand(command.id, code=ErrorCode.TOO_MANY_REQUESTS)
+        commands.append(command)
+    if not commands:
+        raise CodecError("no command in a frame")
+    return commands
+
+
+def _decode_or_refuse(line: bytes) -> Command:
+    """Return one command, or the refusal of one whose id can be read. Raises CodecError."""
+    try:
+        if not line.isascii():
+            line.decode()
+        return _decoder.decode(line)
+    except _UNREADABLE as error:
+        found = _FIRST_ID.match(line) or _LAST_ID.search(line[-_ID_BYTES:])
+        number = int(found[1]) if found is not None and line.rstrip().endswith(b"}") else 0
+        if not 0 < number <= _ID_MAX:
+            raise CodecError("malformed command") from error
+        return RefusedCommand(number)
 
 
 def _push_head(channel: str, push_id: int) -> bytes:

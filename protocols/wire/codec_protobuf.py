@@ -13,12 +13,14 @@ from msgspec.json import Decoder
 
 from protocols.wire import centrifuge_pb2
 from protocols.wire.centrifuge import (
+    SURPLUS_FACTOR,
     ClientInfo,
     CodecError,
     Command,
     ConnectRequest,
     ConnectResult,
     EmulationRequest,
+    ErrorCode,
     FilterNode,
     HistoryRequest,
     HistoryResult,
@@ -31,6 +33,7 @@ from protocols.wire.centrifuge import (
     PublishResult,
     RefreshRequest,
     RefreshResult,
+    RefusedCommand,
     Result,
     RPCRequest,
     SendRequest,
@@ -39,6 +42,7 @@ from protocols.wire.centrifuge import (
     SubRefreshResult,
     SubscribeRequest,
     SubscribeResult,
+    TooManyCommandsError,
     UnsubscribeRequest,
     UnsubscribeResult,
 )
@@ -78,16 +82,24 @@ class ProtobufCodec:
     """The one-message frame that asks a client whether it lives."""
 
     def decode_commands(self, data: bytes, commands_max: int) -> list[Command]:
-        """Return the commands of one frame, at least one. Raises CodecError."""
+        """Return the commands of one frame, at least one.
+
+        A command that cannot be decoded, and each above `commands_max`, is a `RefusedCommand`. Raises CodecError when a
+        part of the frame is no command, TooManyCommandsError when it has too many to answer them all.
+        """
         commands: list[Command] = []
         position, end = 0, len(data)
         while position < end:
-            if len(commands) == commands_max:
-                raise CodecError("too many commands in a frame")
+            if len(commands) == commands_max * SURPLUS_FACTOR:
+                raise TooManyCommandsError("too many commands in a frame")
             length, position = _read_varint(data, position)
             if length > end - position:
                 raise CodecError("truncated command")
-            commands.append(_decode_command(data[position : position + length]))
+            message = data[position : position + length]
+            if len(commands) < commands_max:
+                commands.append(_decode_or_refuse(message))
+            else:
+                commands.append(RefusedCommand(_id_of(message), code=ErrorCode.TOO_MANY_REQUESTS))
             position += length
         if not commands:
             raise CodecError("no command in a frame")
@@ -231,11 +243,30 @@ def _reply_id(command_id: int) -> bytes:
 # Reading: one function per request. ListFields gives set fields by number, so "the first known wins".
 
 
-def _decode_command(data: bytes) -> Command:
+def _decode_or_refuse(data: bytes) -> Command:
+    """Return one command, or the refusal of one whose id can be read. Raises CodecError."""
     try:
-        message = pb.Command.FromString(data)
-    except DecodeError as error:
-        raise CodecError("malformed command") from error
+        return _decode_command(data)
+    except (DecodeError, CodecError) as error:
+        number = _id_of(data)
+        if not number:
+            raise CodecError("malformed command") from error
+        return RefusedCommand(number)
+
+
+def _id_of(data: bytes) -> int:
+    """Return the id of a command without looking into its request; 0 without one.
+
+    Read as an `Error`, whose code has the id's number and whose other fields no command has.
+    """
+    try:
+        return int(pb.Error.FromString(data).code)
+    except DecodeError:
+        return 0
+
+
+def _decode_command(data: bytes) -> Command:
+    message = pb.Command.FromString(data)
     for field, request in message.ListFields():
         if field.number > 1:
             return Command(message.id, **{field.name: _READ[field.name](request)})  # type: ignore[arg-type]

@@ -51,7 +51,9 @@ class ChannelQueries:
             raise ProtocolError(ErrorCode.NOT_AVAILABLE, "not available")
         if not rule.publish:
             raise ProtocolError(ErrorCode.PERMISSION_DENIED, "permission denied")
-        if len(data) > self._hub.limits.publish_bytes_max or not _is_json(data):
+        if len(data) > self._hub.limits.publish_bytes_max:
+            raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "limit exceeded")
+        if not _is_json(data):
             raise ProtocolError(ErrorCode.BAD_REQUEST, "bad request")
         await self._application.publish(connection.identity, name, data, connection.describe(rule))
         if connection.state == OPEN:

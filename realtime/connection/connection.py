@@ -22,6 +22,7 @@ from protocols.wire.centrifuge import (
     Command,
     DisconnectCode,
     ErrorCode,
+    TooManyCommandsError,
     UnsubscribeCode,
 )
 from realtime.channels.channel import Channel
@@ -142,10 +143,14 @@ class Connection(Member):
 
     def message_received(self, payload: bytes) -> None:
         """Take one frame of commands."""
-        if self.state == CLOSED:
+        if self.state >= FAILED:
+            self.count_refusal()  # a refused connect: what the client sent behind it is ignored
             return
         try:
             commands = self.codec.decode_commands(payload, self.hub.limits.commands_per_frame_max)
+        except TooManyCommandsError:
+            self.disconnect(DisconnectCode.TOO_MANY_REQUESTS, "too many commands in a frame")
+            return
         except CodecError:
             self.disconnect(DisconnectCode.BAD_REQUEST, "bad request")
             return
@@ -322,6 +327,9 @@ class Connection(Member):
 
     def on_subscribed(self, name: str, rule: ChannelRule) -> None:
         """Keep the rule if it is needed later, publish the join, call the observers; after the answer."""
+        if rule.ping_s:
+            self.channels[name].ping_s = rule.ping_s
+            self._ping_sooner(rule.ping_s)
         if rule.remembered:
             self.remember(name, rule)
             self.hub.on_subscribed(name, rule, self.client, self.user, self.describe(rule))
@@ -355,7 +363,8 @@ class Connection(Member):
 
     def subscribe_by_server(self, channel: Channel, rule: ChannelRule) -> None:
         """Begin a subscription the client did not ask for, unless there is one."""
-        if self.state != OPEN or channel.name in self.channels:
+        expired = rule.expires_at_s and rule.expires_at_s <= time.time()
+        if self.state != OPEN or channel.name in self.channels or expired:
             return
         result = join_by_server(self.hub, self, channel, rule, None)
         self.channels[channel.name] = channel
@@ -378,6 +387,24 @@ class Connection(Member):
         """Take the roles and the expiry of a newer token of the same session."""
         self.identity = identity
         self._schedule_deadline()
+
+    def _ping_sooner(self, ping_s: float) -> None:
+        """Bring the next ping forward for a channel that needs more of them."""
+        at_s = self.hub.loop.time() + ping_s * random.uniform(0.5, 1.0)
+        if at_s < self._ping_at_s:
+            self._ping_at_s = at_s
+            self._schedule_deadline()
+
+    def _ping_rhythm(self) -> tuple[float, float]:
+        """Return the interval of pings and the time for a pong, by what the channels of the connection need.
+
+        Called once per ping, so that nothing is kept for it. A dead network is found within one and a half intervals.
+        """
+        limits = self.hub.limits
+        needed_s = min((channel.ping_s for channel in self.channels.values() if channel.ping_s), default=0.0)
+        if not 0 < needed_s < limits.ping_s:
+            return limits.ping_s, limits.pong_timeout_s
+        return needed_s, min(limits.pong_timeout_s, needed_s / 2)
 
     def _schedule_deadline(self) -> None:
         delay_s = self.due(self.hub.loop.time())
@@ -407,8 +434,9 @@ class Connection(Member):
             )  # the socket was not read: the pong may be in its buffer
         if now_s >= self._ping_at_s:
             self.send_frame(self.codec.ping)
-            self._ping_at_s = now_s + limits.ping_s
-            self._pong_by_s = now_s + limits.pong_timeout_s
+            ping_s, pong_timeout_s = self._ping_rhythm()
+            self._ping_at_s = now_s + ping_s
+            self._pong_by_s = now_s + pong_timeout_s
         delay_s = self._ping_at_s - now_s
         if self._pong_by_s:
             delay_s = min(delay_s, self._pong_by_s - now_s)

@@ -24,10 +24,12 @@ from protocols.wire.centrifuge import (
     ErrorCode,
     RefreshRequest,
     RefreshResult,
+    RefusedCommand,
     RPCRequest,
     SubRefreshRequest,
     SubRefreshResult,
     SubscribeRequest,
+    UnsubscribeCode,
     UnsubscribeRequest,
     UnsubscribeResult,
 )
@@ -35,7 +37,7 @@ from realtime.channels.replayed import ReplayedChannel
 from realtime.connection.channel_queries import ChannelQueries
 from realtime.connection.connecting import ANSWER_WITHIN_S, VERSION, ConnectAttempt, PreparedChannel
 from realtime.connection.connection import FAILED, NEW, OPEN, Connection
-from realtime.connection.subscribing import join, missed_from, seconds_left
+from realtime.connection.subscribing import check_not_expired, join, missed_from, seconds_left
 from realtime.hooks import Cause
 from realtime.hub import Hub
 from realtime.ports import ApplicationPort, ChannelRule, DisconnectError, PendingReply, ProtocolError
@@ -47,6 +49,9 @@ _SUBSCRIBES_AT_ONCE = 128
 
 _COSTS = {"connect": 4, "refresh": 4, "history": 4, "presence": 4, "publish": 2, "sub_refresh": 2}
 """Units of a command by its request: signatures, reads of the log and fan-out. All others cost one."""
+
+_EXPIRED = frozenset({ErrorCode.TOKEN_EXPIRED, ErrorCode.EXPIRED})
+"""What an application answers for a token whose time is past, and the core for a subscription."""
 
 _COUNTED_ERRORS = frozenset({ErrorCode.TOO_MANY_REQUESTS, ErrorCode.METHOD_NOT_FOUND, RateLimited.number})
 """Error replies that take from the budget of refusals."""
@@ -71,6 +76,9 @@ class CommandDispatcher:
             return True
         if connection.state == NEW and command.connect is not None and command.id and command.ping is None:
             return False
+        if isinstance(command, RefusedCommand) and connection.state == OPEN:
+            self._refuse_undecoded(connection, command)
+            return True
         if self._breaks_protocol(connection, command):
             return True
         if command.subscribe:
@@ -86,6 +94,15 @@ class CommandDispatcher:
         else:
             connection.pong()
         return True
+
+    @staticmethod
+    def _refuse_undecoded(connection: Connection, command: RefusedCommand) -> None:
+        """Answer a command that the codec refused; the others of its frame are served."""
+        if command.id:
+            surplus = command.code == ErrorCode.TOO_MANY_REQUESTS
+            message = "too many commands in a frame" if surplus else "bad request"
+            connection.refuse(command.id, command.code, message, temporary=surplus)
+        connection.count_refusal()
 
     def connect_now(self, connection: Connection, command: Command) -> None:
         """Begin to serve a connect; `on_connect_answered` of the connection is called once it is answered."""
@@ -162,7 +179,7 @@ class CommandDispatcher:
         """Disconnect a client that breaks the order of the protocol: connect first and once, ids, known requests."""
         is_pong = not command.id and not _requests(command)
         fits = command.connect is not None if connection.state == NEW else command.connect is None
-        if connection.state == FAILED or (not fits and not (is_pong and connection.state == OPEN)):
+        if not fits and not (is_pong and connection.state == OPEN):
             broken = True
         elif is_pong:
             broken = False
@@ -243,15 +260,22 @@ class CommandDispatcher:
     async def _refresh(self, connection: Connection, command_id: int, request: RefreshRequest) -> None:
         """Extend the connection to the expiry of a newer token."""
         known = connection.identity
-        if not known.expires_at_s:
-            raise DisconnectError(DisconnectCode.BAD_REQUEST, "nothing to refresh")
-        fresh = await self._application.authenticate(request.token, connection.context)
+        result = RefreshResult(client=connection.client, version=VERSION)
+        if not known.expires_at_s:  # nothing ends, and nothing is extended
+            connection.answer(connection.codec.reply(command_id, result))
+            return
+        try:
+            fresh = await self._application.authenticate(request.token, connection.context)
+        except ProtocolError as error:
+            if error.code not in _EXPIRED:
+                raise
+            # An error would be final for the client; after this code it asks its app for another token.
+            raise DisconnectError(DisconnectCode.EXPIRED, "expired") from error
         if (fresh.user, fresh.session) != (known.user, known.session):
             raise DisconnectError(DisconnectCode.INVALID_TOKEN, "invalid token")
         if connection.state != OPEN:
             return
         connection.on_refreshed(fresh)
-        result = RefreshResult(client=connection.client, version=VERSION)
         if fresh.expires_at_s:
             result.expires, result.ttl = True, seconds_left(fresh.expires_at_s)
         connection.answer(connection.codec.reply(command_id, result))
@@ -263,13 +287,20 @@ class CommandDispatcher:
             raise ProtocolError(ErrorCode.NOT_AVAILABLE, "not available")
         if name not in connection.channels:
             raise ProtocolError(ErrorCode.PERMISSION_DENIED, "permission denied")
-        fresh = await self._application.authorize(connection.identity, name, request.token)
+        try:
+            fresh = await self._application.authorize(connection.identity, name, request.token)
+            if fresh.delegation is not None:
+                fresh.delegation.confirm()
+            check_not_expired(fresh)
+        except ProtocolError as error:
+            if error.code in _EXPIRED:
+                self._end_expired(connection, name)
+                error.temporary = True  # as a final error it would end the next subscription
+            raise
         if connection.state != OPEN:
             return
         if name not in connection.channels:  # the server ended it meanwhile
             raise ProtocolError(ErrorCode.PERMISSION_DENIED, "permission denied")
-        if fresh.delegation is not None:
-            fresh.delegation.confirm()
         known = connection.rule_of(name)
         if known is not None:
             connection.remember(
@@ -279,6 +310,13 @@ class CommandDispatcher:
         if fresh.expires_at_s:
             result.expires, result.ttl = True, seconds_left(fresh.expires_at_s)
         connection.answer(connection.codec.reply(command_id, result))
+
+    @staticmethod
+    def _end_expired(connection: Connection, name: str) -> None:
+        """End a subscription whose new token has expired, so that the client asks its app for another one."""
+        if name in connection.server_channels:
+            raise DisconnectError(DisconnectCode.SUBSCRIPTION_EXPIRED, "subscription expired")
+        connection.unsubscribe_by_server(name, UnsubscribeCode.EXPIRED, "subscription expired")
 
     # Subscribe and unsubscribe.
 
@@ -355,6 +393,7 @@ class CommandDispatcher:
         channel, rule = prepared
         if rule.delegation is not None:
             rule.delegation.confirm()  # it may have been taken back while the channel opened; nothing below waits
+        check_not_expired(rule)
         result = join(self._hub, connection, channel, rule, request)
         connection.channels[channel.name] = channel
         connection.answer(connection.codec.reply(command_id, result))

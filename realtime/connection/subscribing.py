@@ -80,6 +80,12 @@ def seconds_left(expires_at_s: int) -> int:
     return max(1, expires_at_s - int(time.time()))
 
 
+def check_not_expired(rule: ChannelRule) -> None:
+    """Raise ProtocolError 110 when the time of a subscription is past before it begins."""
+    if rule.expires_at_s and rule.expires_at_s <= time.time():
+        raise ProtocolError(ErrorCode.EXPIRED, "expired")
+
+
 def oldest_kept_ms(rule: ChannelRule) -> int:
     """Return the instant before which the channel's history is forgotten; 0 when it never is."""
     return int((time.time() - rule.history_ttl_s) * 1000) if rule.history_ttl_s else 0

@@ -108,8 +108,7 @@ UNLIMITED = Limits(commands=None, refusals=None)
         json.dumps(CONNECT) + '\n{"id":2,"ping":{}}',
         json.dumps(CONNECT) + '\n{"id":2}',
         json.dumps(CONNECT) + '\n{"rpc":{"method":"echo"}}',
-        json.dumps(CONNECT) + '\n{"id":2,"refresh":{"token":"a:b:5"}}',
-        json.dumps(CONNECT) + '\n{"id":2,"rpc":{"method":7}}',
+        json.dumps(CONNECT) + '\n{"rpc":{"method":7}}',
         "\n".join(["{}"] * 400),
     ],
 )
@@ -127,7 +126,33 @@ async def test_binary_frame_with_json_is_understood_and_with_garbage_refused(tal
     await talker.ws.send(json.dumps(CONNECT).encode())
     assert "connect" in await talker.next()
     await talker.ws.send(b'{"id":2,"rpc":{"method":"echo","data":"\xff"}}')
+    assert (await talker.next())["error"]["code"] == 107
+    await talker.ws.send(b"\xff")
     assert await talker.goodbye() == 3501
+
+
+async def test_a_bad_command_is_answered_and_ends_nothing(talker):
+    bad = [
+        '{"id":2,"rpc":{"method":"echo","data":"\\ud83d"}}',
+        '{"rpc":{"method":"echo","data":' + "[" * 990 + "]" * 990 + '},"id":3}',
+        '{"id":4,"rpc":{"method":7}}',
+    ]
+    await talker.ws.send("\n".join([json.dumps(CONNECT), *bad, '{"id":5,"rpc":{"method":"echo","data":5}}']))
+    answers = [await talker.next() for _ in range(5)]
+    assert [answer["id"] for answer in answers] == [1, 2, 3, 4, 5]
+    assert [answer.get("error", {}).get("code") for answer in answers] == [None, 107, 107, 107, None]
+
+
+async def test_of_a_frame_with_too_many_commands_the_first_are_served_the_others_refused_for_now(talker):
+    await talker.ask(1, connect={})
+    await talker.send(*({"id": n, "rpc": {"method": "echo", "data": n}} for n in range(2, 300)))
+    answers = [await talker.next() for _ in range(298)]
+    assert [answer["id"] for answer in answers] == list(range(2, 300))
+    assert all(answer["rpc"] == {"data": answer["id"]} for answer in answers[:256])
+    refused = {"code": 111, "message": "too many commands in a frame", "temporary": True}
+    assert all(answer["error"] == refused for answer in answers[256:])
+    await talker.send(*({"id": n} for n in range(600)))
+    assert await talker.goodbye() == 3013
 
 
 async def test_first_frame_is_served_strictly_in_order(calm, talker):
@@ -208,10 +233,13 @@ async def test_after_a_refused_connect_nothing_is_served(app):
         assert len(app.application.calls) == calls
 
 
-async def test_command_after_a_refused_connect_is_a_broken_protocol(calm, talker):
+async def test_frames_behind_a_refused_connect_are_ignored_within_a_budget(calm, talker):
     assert (await talker.ask(1, connect={"token": "expired"}))["error"]["code"] == 109
-    await talker.send({"id": 2, "connect": {}})
-    assert await talker.goodbye() == 3501
+    calls = len(calm.application.calls)
+    for _ in range(400):
+        await talker.send({"id": 2, "connect": {}}, {"id": 3, "rpc": {"method": "echo"}})
+    assert await talker.goodbye() == 3013
+    assert len(calm.application.calls) == calls
 
 
 async def test_client_that_never_connects_is_stale(app):
@@ -224,6 +252,38 @@ async def test_client_that_does_not_pong_is_disconnected(app):
     started = asyncio.get_running_loop().time()
     assert await talker.goodbye() == 3012
     assert asyncio.get_running_loop().time() - started < 2
+
+
+async def test_a_channel_that_needs_it_is_pinged_sooner_and_a_missing_pong_ends_it_sooner():
+    async with running_app() as app:
+        one = await joined(app)
+        [connection] = app.hub.connections
+        now_s = asyncio.get_running_loop().time()
+        assert (
+            connection.due(now_s + 6) > 6
+        )  # the first ping of any connection comes after 12.5 s at the earliest
+        assert "subscribe" in await one.ask(2, subscribe={"channel": "lively:1"})
+        now_s = asyncio.get_running_loop().time()
+        assert connection.due(now_s + 5) < 2.6
+        assert await one.ws.recv() == "{}"
+        await one.send({})
+        await one.ask(3, rpc={"method": "echo"})
+        assert 2 < connection.due(now_s + 7.6) < 2.6  # the pong has come, and the next ping is due after 10 s
+        assert connection.due(now_s + 10.1) < 2.6
+        assert connection.due(now_s + 12.7) < 0
+        assert await one.goodbye() == 3012
+
+
+async def test_who_leaves_such_a_channel_is_pinged_as_any_other():
+    async with running_app() as app:
+        one = await joined(app)
+        [connection] = app.hub.connections
+        await one.ask(2, subscribe={"channel": "lively:1"})
+        await one.ask(3, unsubscribe={"channel": "lively:1"})
+        assert (
+            connection.due(asyncio.get_running_loop().time() + 5) == 10.0
+        )  # a pong may take its ordinary time
+        await one.ws.close()
 
 
 async def test_expired_token_ends_the_connection_after_the_grace():
@@ -244,6 +304,18 @@ async def test_refresh_prolongs_and_another_session_is_refused(calm):
         assert 998 <= answer["refresh"]["ttl"] <= 1000
         await talker.send({"id": 3, "refresh": {"token": "hal:s2:1000"}})
         assert await talker.goodbye() == 3500
+
+
+async def test_refresh_with_an_expired_token_lets_the_client_fetch_another_one(calm, talker):
+    await talker.ask(1, connect={"token": "hal:s1:10"})
+    await talker.send({"id": 2, "refresh": {"token": "expired"}})
+    assert await talker.goodbye() == 3005
+
+
+async def test_refresh_of_a_connection_that_does_not_expire_is_answered(talker):
+    client = (await talker.ask(1, connect={"token": "hal:s1"}))["connect"]["client"]
+    answer = await talker.ask(2, refresh={"token": "hal:s1:5"})
+    assert answer["refresh"] == {"client": client, "version": "mnbara"}
 
 
 async def test_subscription_rules(calm, talker):

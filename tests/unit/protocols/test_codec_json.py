@@ -1,21 +1,30 @@
-"""The JSON codec: one object a line, zero values left out, nothing a client sends makes it crash."""
+"""The JSON codec: one object a line, zero values left out unless clients read them.
+
+Nothing a client sends makes it crash.
+"""
 
 import contextlib
 import json
 import tracemalloc
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
 from protocols.wire.centrifuge import (
+    ClientInfo,
     CodecError,
     Command,
     ConnectResult,
     HistoryResult,
+    PresenceResult,
+    PresenceStatsResult,
     RefreshResult,
+    RefusedCommand,
     SubscribeResult,
+    TooManyCommandsError,
     UnsubscribeResult,
 )
 from protocols.wire.codec_json import JsonCodec
@@ -54,15 +63,12 @@ def test_empty_object_is_a_pong():
         b'{"id":-1}',
         b'{"id":4294967296}',
         b'{"id":"1"}',
-        b'{"id":1,"connect":[]}',
-        b'{"id":1,"subscribe":{"channel":7}}',
-        b'{"id":1,"subscribe":{"channel":"c","offset":-1}}',
-        b'{"id":1,"subscribe":{"channel":"c","offset":18446744073709551615}}',
-        b'{"id":1,"rpc":{"method":"m","data":}}',
-        b'{"id":1,"rpc":{"method":"m","data":"\xff"}}',
-        b'{"id":1,"rpc":{"method":"\xed\xa0\x80"}}',
-        b'{"id":1,"rpc":{"data":' + b"[" * 30_000 + b"]" * 30_000 + b"}}",
         b'{"id":1}\nx',
+        b'{"id":1,"rpc":{"method":"m","data":"',
+        b'{"rpc":{"method":7}}',
+        b'{"id":0,"rpc":{"method":7}}',
+        b'{"rpc":{"method":7,"id":3}}',
+        b'{"rpc":{"method":7},"id":99999999999}',
     ],
 )
 def test_malformed_frame_is_refused(frame):
@@ -70,10 +76,37 @@ def test_malformed_frame_is_refused(frame):
         codec.decode_commands(frame, 9)
 
 
-def test_too_many_commands_in_a_frame_are_refused():
-    assert len(codec.decode_commands(b"\n".join([b"{}"] * 9), 9)) == 9
-    with pytest.raises(CodecError):
-        codec.decode_commands(b"\n".join([b"{}"] * 10), 9)
+@pytest.mark.parametrize(
+    "command",
+    [
+        b'{"id":7,"connect":[]}',
+        b'{"id":7,"subscribe":{"channel":7}}',
+        b'{"id":7,"subscribe":{"channel":"c","offset":-1}}',
+        b'{"id":7,"subscribe":{"channel":"c","offset":18446744073709551615}}',
+        b'{"id":7,"rpc":{"method":"m","data":}}',
+        b'{"id":7,"rpc":{"method":"m","data":"\xff"}}',
+        b'{"id":7,"rpc":{"method":"\xed\xa0\x80"}}',
+        b'{"id":7,"rpc":{"method":"m","data":"\\ud83d"}}',
+        b'{"rpc":{"method":"m","data":"\\ud83d"},"id":7}',
+        b'{"rpc":{"method":"m","data":{"id":3,"x":"\\ud83d"}} , "id" : 7 } ',
+        b'{"id":7,"rpc":{"data":' + b"[" * 990 + b"]" * 990 + b"}}",
+        b'{"rpc":{"data":' + b"[" * 30_000 + b"]" * 30_000 + b'},"id":7}',
+    ],
+)
+def test_a_command_that_cannot_be_decoded_is_refused_alone(command):
+    [refused] = codec.decode_commands(command, 9)
+    assert refused == RefusedCommand(7, code=107)
+    before, refused, behind = codec.decode_commands(b'{"id":1}\n' + command + b'\n{"id":2}', 9)
+    assert (before, refused, behind) == (Command(1), RefusedCommand(7, code=107), Command(2))
+
+
+def test_commands_above_the_bound_are_refused_one_by_one_and_twice_as_many_together():
+    assert codec.decode_commands(b"\n".join([b"{}"] * 9) + b"\n", 9) == [Command()] * 9
+    commands = codec.decode_commands(b"\n".join(b'{"id":%d}' % n for n in range(1, 11)), 9)
+    assert commands == [*(Command(n) for n in range(1, 10)), RefusedCommand(10, code=111)]
+    assert len(codec.decode_commands(b"\n".join([b"{}"] * 18), 9)) == 18
+    with pytest.raises(TooManyCommandsError):
+        codec.decode_commands(b"\n".join([b"{}"] * 20), 9)
 
 
 @given(st.binary(max_size=200))
@@ -136,6 +169,15 @@ def test_zero_values_are_left_out_and_empty_results_are_objects():
     assert codec.reply(3, RefreshResult(client="c")) == b'{"id":3,"refresh":{"client":"c"}}'
     assert codec.rpc_reply(3, b"") == b'{"id":3,"rpc":{}}'
     assert codec.reply(1, SubscribeResult(epoch="e")) == b'{"id":1,"subscribe":{"epoch":"e"}}'
+
+
+def test_what_clients_read_without_a_default_is_written_when_it_is_zero():
+    stats = codec.reply(3, PresenceStatsResult())
+    assert stats == b'{"id":3,"presence_stats":{"num_clients":0,"num_users":0}}'
+    history = codec.reply(3, HistoryResult())
+    assert history == b'{"id":3,"history":{"publications":[],"epoch":"","offset":0}}'
+    assert codec.reply(3, PresenceResult()) == b'{"id":3,"presence":{"presence":{}}}'
+    assert msgspec.json.encode(ClientInfo(client="c")) == b'{"user":"","client":"c"}'
 
 
 def test_results_embed_publications():

@@ -20,7 +20,9 @@ from protocols.wire.centrifuge import (
     ConnectResult,
     HistoryResult,
     RefreshResult,
+    RefusedCommand,
     SubscribeResult,
+    TooManyCommandsError,
     UnsubscribeResult,
 )
 from protocols.wire.codec_protobuf import ProtobufCodec
@@ -131,8 +133,9 @@ def test_commands_come_in_order():
         b"\xff\xff\xff\xff\xff\xff",
         b"\x80",
         b"\x02\xff\xff",
-        frame(sdk.Command(id=1, subscribe=sdk.SubscribeRequest(channel="c", offset=1 << 63))),
-        b"\x06\x08\x01\x6a\x02\x12\x09",
+        frame(sdk.Command(subscribe=sdk.SubscribeRequest(channel="c", offset=1 << 63))),
+        b"\x04\x6a\x02\x12\x09",
+        b"\x05\x08\x01\x6a\x02\x12",
     ],
 )
 def test_malformed_frame_is_refused(data):
@@ -140,10 +143,23 @@ def test_malformed_frame_is_refused(data):
         codec.decode_commands(data, 9)
 
 
-def test_too_many_commands_in_a_frame_are_refused():
-    assert len(codec.decode_commands(b"\x00" * 9, 9)) == 9
-    with pytest.raises(CodecError):
-        codec.decode_commands(b"\x00" * 10, 9)
+def test_commands_above_the_bound_are_refused_one_by_one_and_twice_as_many_together():
+    assert codec.decode_commands(b"\x00" * 9, 9) == [Command()] * 9
+    commands = codec.decode_commands(b"".join(b"\x02\x08%c" % n for n in range(1, 11)), 9)
+    assert commands == [*(Command(n) for n in range(1, 10)), RefusedCommand(10, code=111)]
+    assert len(codec.decode_commands(b"\x00" * 18, 9)) == 18
+    with pytest.raises(TooManyCommandsError):
+        codec.decode_commands(b"\x00" * 19, 9)
+
+
+def test_a_command_that_cannot_be_decoded_is_refused_alone():
+    no_text = b"\x08\x07\x6a\x03\x12\x01\xff"
+    offset = sdk.Command(
+        id=7, subscribe=sdk.SubscribeRequest(channel="c", offset=1 << 63)
+    ).SerializeToString()
+    for bad in (no_text, offset):
+        commands = codec.decode_commands(b"\x02\x08\x01%c%b\x02\x08\x02" % (len(bad), bad), 9)
+        assert commands == [Command(1), RefusedCommand(7, code=107), Command(2)]
 
 
 def nested(depth: int) -> sdk.FilterNode:
