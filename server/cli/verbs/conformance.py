@@ -15,7 +15,7 @@ def _conformance_server(chosen: Namespace) -> int:
 
 CONFORMANCE = Verb(
     name="conformance",
-    meaning="run the official SDK's suite against the realtime core",
+    meaning="run the official SDKs' suites against the realtime core: [SUITE...] [--java FOLDER]",
     example="./mnbara conformance",
     run=_conformance,
     hands_on_to="tests.conformance",
@@ -23,7 +23,7 @@ CONFORMANCE = Verb(
 )
 CONFORMANCE_SERVER = Verb(
     name="conformance-server",
-    meaning="serve the rules such suites expect: [--insecure] [--port 8000]",
+    meaning="serve the rules such suites expect: [--insecure] [--no-presence] [--port 8000]",
     example="./mnbara conformance-server --insecure --port 8001",
     run=_conformance_server,
     hands_on_to="tests.conformance.server",
