@@ -6,10 +6,12 @@ Every setting is one field of `Settings`; its variable is `MNBARA_` + the upper-
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from storage.engines.objects import Place, parse_place
 
@@ -72,6 +74,7 @@ class Settings:
     rate_limits: bool = _setting("on, or off for load tests on loopback", True, "on|off")
     ops_token: str = _setting("bearer token that may read /metrics from afar", "", "text")
     log_level: str = _setting("least severity that is logged", "info", "debug|info|warning|error")
+    access_log: bool = _setting("a line in the log for each HTTP request: on, or off", False, "on|off")
     metrics_folder: str = _setting("where processes share metrics; empty = this process alone", "", "folder")
 
     elasticsearch_url: str = _unbuilt("Elasticsearch", "URL")
@@ -145,6 +148,8 @@ def _parse(name: str, spec: "Field[object]", text: str) -> object:
         return int(text)
     if not text and spec.name in {"home", "host"}:
         raise SettingsError(f"{name} must be a {spec.metadata['unit'] or 'host name or address'}, not empty")
+    if text and spec.metadata["unit"] == "folder":
+        _check_folder(name, Path(text))
     return Path(text) if isinstance(default, Path) else _parse_text(name, spec, text)
 
 
@@ -155,6 +160,10 @@ def _parse_text(name: str, spec: "Field[object]", text: str) -> str:
     if text and spec.name in _SCHEMES and not text.startswith(_SCHEMES[spec.name]):
         # The value may hold a password: it is not repeated.
         raise SettingsError(f"{name} must begin with {' or '.join(_SCHEMES[spec.name])}")
+    if text and spec.name in _SCHEMES and not _is_whole(text):
+        raise SettingsError(f"{name} must name a host, and a port from 1 to 65535 if any, after its scheme")
+    if spec.name == "host" and not _is_host(text):
+        raise SettingsError(f"{name} must be a host name or address, not {text!r}")
     if spec.name == "photos_url":
         try:
             parse_place(text, Path())
@@ -167,3 +176,38 @@ def _parse_text(name: str, spec: "Field[object]", text: str) -> str:
         except ValueError as error:
             raise SettingsError(f"{name} must be addresses or networks such as 10.0.0.0/8: {error}") from None
     return text
+
+
+def _is_whole(url: str) -> bool:
+    """Whether a URL names a machine, or a folder of sockets where the driver takes one."""
+    try:
+        for part in url.split(","):
+            parts = urlsplit(part if "://" in part else f"//{part}")
+            has_address = bool(parts.hostname) or parts.scheme in {"postgres", "postgresql"}
+            if parts.scheme == "unix":
+                has_address = parts.path.startswith("/")
+            if not has_address or parts.port == 0:
+                return False
+    except ValueError:  # no number, or too large a one
+        return False
+    return True
+
+
+def _is_host(text: str) -> bool:
+    """Whether a name can be one; what has only figures and dots, or a colon, must be an address."""
+    if ":" in text or not re.search(r"[^0-9.]", text):
+        try:
+            ipaddress.ip_address(text)
+        except ValueError:
+            return False
+        return True
+    return all(re.fullmatch(r"[\w-]{1,63}", label) for label in text.removesuffix(".").split("."))
+
+
+def _check_folder(name: str, folder: Path) -> None:
+    """Refuse a path that is, or leads through, something else than a folder. Raises SettingsError."""
+    for part in (folder, *folder.parents):
+        if part.exists():
+            if not part.is_dir():
+                raise SettingsError(f"{name} must be a folder; {part} is a file")
+            return

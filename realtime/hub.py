@@ -3,8 +3,9 @@
 A channel opens with its first subscriber. The hub subscribes to the bus first and reads the newest number from the log
 afterwards, so no commit is missed in between; channels that open at the same time share one query. A channel closes
 some seconds after its last subscriber left. Publications that the bus lost show as gaps in the numbers. Four things
-reveal a gap: the next publication, an announcement of the relay, the end of a bus outage, and a slow sweep that
-compares every open channel with the log.
+reveal a gap: the next publication, an announcement of the relay, the end of a bus outage, and a sweep that compares
+every open channel with the log: slowly, and several times a second while the bus is silent. Values of latest channels
+have no gaps: they are read anew while the bus is silent, and after an outage.
 """
 
 import asyncio
@@ -103,6 +104,7 @@ class Hub:
         await self.bus.subscribe([CONTROL_CHANNEL])
         self.wheel.start()
         self.context.start(self._sweep())
+        self.context.start(self._stand_in_for_bus())
         self.context.start(self._close_idle_channels())
         self.context.start(self.admission.watch())
         if self.presence_tracker is not None:
@@ -316,14 +318,42 @@ class Hub:
                     with contextlib.suppress(Exception):  # the next sweep asks again
                         await self._compare(batch)
 
+    async def _stand_in_for_bus(self) -> None:
+        """Compare every channel with the log again and again while the bus is silent."""
+        pause_s = self.limits.silent_sweep_s
+        while True:
+            await asyncio.sleep(pause_s)
+            pause_s = self.limits.silent_sweep_s
+            if not self.bus.is_silent():
+                continue
+            started_s = self.loop.time()
+            names = iter(self._replayed_names())
+            with contextlib.suppress(Exception):  # the log is away, too: it is asked again
+                while batch := list(islice(names, self.limits.sweep_batch)):
+                    await self._compare(batch)
+                await self._load_latest()
+            pause_s = max(pause_s, self.limits.silent_sweep_rest * (self.loop.time() - started_s))
+
     async def _compare_all(self) -> None:
         """Compare at once, in batches, until it worked once for each."""
         names = iter(self._replayed_names())
         while batch := list(islice(names, self.limits.sweep_batch)):
             await self._compare_until_done(batch)
-        for channel in [c for c in self.channels.values() if isinstance(c, LatestChannel)]:
-            with contextlib.suppress(Exception):  # the next value repairs it
-                await self._load(channel)
+        await self._load_latest()
+
+    async def _load_latest(self) -> None:
+        """Ask for the value of every open latest channel, some at a time; one that fails is asked another time."""
+        channels = iter(
+            [c for c in self.channels.values() if isinstance(c, LatestChannel) and c.ready is None]
+        )
+
+        async def load_some() -> None:
+            for channel in channels:
+                async with self.context.fill_slots:
+                    with contextlib.suppress(Exception):
+                        await self._load(channel)
+
+        await asyncio.gather(*(load_some() for _ in range(self.limits.fills_at_once)))
 
     async def _compare_until_done(self, names: list[str]) -> None:
         delay_s = self.limits.retry_min_s

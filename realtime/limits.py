@@ -108,6 +108,10 @@ class Limits:
     sweep_s: float = 10.0
     """Every active replayed channel is compared with the log once in this time."""
     sweep_batch: int = 500
+    silent_sweep_s: float = 0.25
+    """Pause between comparisons of all channels, latest ones too, while the bus is silent."""
+    silent_sweep_rest: float = 3.0
+    """That pause is at least so many times what a comparison took: many channels must not load the database."""
     linger_s: float = 15.0
     """A channel without subscribers stays this long: clients that reconnect find its ring."""
 

@@ -126,10 +126,11 @@ class ChannelRule:
 class ProtocolError(Exception):
     """An error reply of the client protocol; the connection lives."""
 
-    def __init__(self, code: int, message: str, *, temporary: bool = False) -> None:
-        """Keep the three fields of the wire's Error."""
+    def __init__(self, code: int, message: str, *, temporary: bool = False, reply: bytes = b"") -> None:
+        """Keep the three fields of the wire's Error; with a `reply` an RPC is answered that instead."""
         super().__init__(f"{code} {message}")
         self.code, self.message, self.temporary = code, message, temporary
+        self.reply = reply
 
 
 class DisconnectError(Exception):
@@ -279,6 +280,10 @@ class Bus(Protocol):
 
     async def start(self, deliver: Deliver, on_reconnected: Callable[[], None]) -> None:
         """Begin delivering. `on_reconnected` runs after an outage, when anything may have been missed."""
+        ...
+
+    def is_silent(self) -> bool:
+        """Whether publications of other processes may not arrive: it is away, or has not answered for a moment."""
         ...
 
     async def subscribe(self, channels: Sequence[str]) -> None:

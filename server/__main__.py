@@ -5,6 +5,7 @@ import faulthandler
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import structlog
 import uvloop
@@ -12,6 +13,7 @@ import uvloop
 from handlers.settings import Settings, SettingsError
 from server.local.supervisor import STACK_SIGNAL
 from server.process.logs import configure_logs
+from server.process.sharing import share_metrics
 from server.process.starting import StartError, await_engines
 from storage.platform.key_files import KeyFileError
 
@@ -26,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="serve|worker")
     server = kinds.add_parser("serve", help="answer clients on HOST:PORT")
-    server.add_argument("--process", type=int, default=0, help="number of this process, for the logs")
+    server.add_argument("--process", type=int, default=0, help="number of this process, for logs and metrics")
     worker = kinds.add_parser("worker", help="relay events and run timers")
     for kind in (server, worker):
         kind.add_argument("--heartbeat", type=_descriptor, metavar="FD", help="where the supervisor hears it")
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         configure_logs(settings.log_level)
         for name in settings.without_effect:
             structlog.get_logger().warning("setting_without_effect", setting=name, reason="not built yet")
-        uvloop.run(_run(chosen.kind, settings, chosen.heartbeat))
+        uvloop.run(_run(chosen, settings))
     except StartError as error:
         print(f"mnbara: {error}", file=sys.stderr)
         return 1
@@ -52,16 +54,18 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-async def _run(kind: str, settings: Settings, heartbeat_fd: int | None) -> None:
+async def _run(chosen: argparse.Namespace, settings: Settings) -> None:
     if settings.metrics_folder:
-        # prometheus_client reads it when it is imported, and then keeps its values in that folder.
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = settings.metrics_folder
+        share_metrics(Path(settings.metrics_folder))
     from server.foundation import check_settings
     from server.lifecycle import serve, work
 
     check_settings(settings)
     await await_engines(settings)  # before a signal only asks for an orderly end
-    await (serve if kind == "serve" else work)(settings, heartbeat_fd)
+    if chosen.kind == "serve":
+        await serve(settings, chosen.heartbeat, chosen.process)
+    else:
+        await work(settings, chosen.heartbeat)
 
 
 def _descriptor(text: str) -> int:

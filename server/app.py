@@ -7,8 +7,8 @@ from typing import Any
 from litestar import Litestar, Request
 
 from handlers.domain import Domain
-from handlers.listings.photo_names import PHOTOS_PATH
 from handlers.settings import Settings
+from protocols.goods import PHOTOS_PATH
 from protocols.values import to_json
 from server.commands.errors_out import list_errors
 from server.commands.ratelimits import SharedLimits
@@ -70,7 +70,10 @@ def create_app(domains: Sequence[Domain], parts: HttpParts) -> OuterLayer:
     paths.update({path: {"GET": page} for path, page in _pages(domains, parts, callers).items()})
     app = Litestar(
         [
-            *(endpoint(path, handlers, parts.metrics, compress) for path, handlers in paths.items()),
+            *(
+                endpoint(path, handlers, parts.metrics, compress, access_log=parts.settings.access_log)
+                for path, handlers in paths.items()
+            ),
             *parts.extra_handlers,
         ],
         exception_handlers={Exception: _answer_framework_error(parts.metrics)},

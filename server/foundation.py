@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 from handlers.contract import tool_of
@@ -13,6 +12,7 @@ from server.commands.outcomes import OutcomeWriter
 from server.commands.pipeline import Pipeline
 from server.domains import DOMAINS, Domains, channels_of, reactions_of, routes_of, tools_of
 from server.process.metrics import Metrics
+from server.process.sharing import shared_folder
 from storage.engines.nats import NatsLink
 from storage.engines.postgres import Database, open_database
 from storage.engines.redis import Redis, open_redis
@@ -65,9 +65,12 @@ async def open_tools(
 
 @asynccontextmanager
 async def open_foundation(settings: Settings, name: str, domains: Domains) -> AsyncIterator[Foundation]:
-    """Open everything; `name` is the kind of process, as NATS shows it. Raises SettingsError, KeyFileError, Fault."""
+    """Open everything; `name` is that of the process, as NATS and metrics show it.
+
+    Raises: SettingsError, KeyFileError, Fault.
+    """
     check_settings(settings, domains)
-    metrics = Metrics(Path(settings.metrics_folder) if settings.metrics_folder else None)
+    metrics = Metrics(shared_folder(), name)
     async with AsyncExitStack() as stack:
         database = await open_database(settings.postgres_url)
         stack.push_async_callback(database.close)

@@ -28,6 +28,7 @@ from server.process.accepting import Acceptor
 from server.process.garbage import GarbageKeeper
 from server.process.heartbeat import Heartbeat
 from server.process.metrics import Metrics
+from server.process.process_figures import watch_process
 from server.wiring import open_server
 from server.worker.figures import watch_work
 from server.worker.relay import Relay
@@ -68,11 +69,14 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(settings: Settings, heartbeat_fd: int | None = None) -> None:
-    """Run one server process until a signal; several share the port (SO_REUSEPORT). Beats from when it serves."""
+async def serve(settings: Settings, heartbeat_fd: int | None = None, number: int = 0) -> None:
+    """Run the server process with this number until a signal; several share the port (SO_REUSEPORT).
+
+    Beats from when it serves.
+    """
     _raise_descriptor_limit()
     ending = _ending()
-    async with open_server(settings) as process:
+    async with open_server(settings, number=number) as process:
         listening = _listen(settings)
         server = _Server(
             uvicorn.Config(
@@ -91,7 +95,10 @@ async def serve(settings: Settings, heartbeat_fd: int | None = None) -> None:
             process.endpoint,
             listening,
         )
-        collecting = asyncio.create_task(GarbageKeeper().run(), name="garbage")
+        beside = [
+            asyncio.create_task(GarbageKeeper().run(), name="garbage"),
+            asyncio.create_task(watch_process(process.metrics), name="process-figures"),
+        ]
         serving = asyncio.create_task(server.serve(sockets=[]), name="serve")
         Heartbeat(process.metrics.loop_lag.set, heartbeat_fd).start()
         _log.info("serving", url=settings.url)
@@ -102,7 +109,7 @@ async def serve(settings: Settings, heartbeat_fd: int | None = None) -> None:
         await process.hub.drain(settings.drain_s if process.hub.connections else 0)
         server.should_exit = True
         await serving
-        collecting.cancel()
+        await end_tasks(beside)
     _log.info("ended")
 
 
@@ -120,6 +127,7 @@ async def work(settings: Settings, heartbeat_fd: int | None = None) -> None:
                 delete_old_rows(process.base.database, retention_of(process.base.domains)), name="retention"
             ),
             asyncio.create_task(_report(process), name="report"),
+            asyncio.create_task(watch_process(process.base.metrics), name="process-figures"),
         ]
         Heartbeat(process.base.metrics.loop_lag.set, heartbeat_fd).start()
         _log.info("working")
@@ -145,10 +153,11 @@ def _listen(settings: Settings) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listening.bind((settings.host, settings.port))
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         listening.close()
+        told = error.strerror if isinstance(error, OSError) else error
         raise SettingsError(
-            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}; set MNBARA_HOST and MNBARA_PORT"
+            f"cannot listen on {settings.host} port {settings.port}: {told}; set MNBARA_HOST and MNBARA_PORT"
         ) from error
     listening.listen(BACKLOG)
     listening.setblocking(False)
@@ -171,9 +180,10 @@ async def _watch_work(process: WorkerProcess) -> None:
 
 
 async def _report(process: WorkerProcess) -> None:
-    """Copy the relay's lag into its metric."""
+    """Copy the relay's lag, and the disk of its stream, into their metrics."""
     metrics: Metrics = process.base.metrics
     relay: Relay = process.relay
     while True:
         metrics.relay_lag.set(relay.lag_ms / 1000)
+        metrics.stream_bytes.set(relay.stream_bytes_max)
         await asyncio.sleep(1)

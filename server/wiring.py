@@ -30,19 +30,20 @@ from server.commands.backlog import watch_backlog
 from server.commands.ratelimits import LocalLimits, SharedLimits
 from server.commands.table import CommandTable
 from server.domains import DOMAINS, Domains, routes_of
-from server.foundation import open_foundation
+from server.foundation import Foundation, open_foundation
 from server.http.channels import ChannelSource
+from server.http.ops import Ping
 from server.http.outer_layer import OuterLayer
 from server.http.photos import PhotoPages
 from server.http.sockets import mount_emulation, mount_sockets
 from server.process.metrics import Metrics
 from server.process.socket_figures import socket_figures
-from storage.engines.redis import open_redis, ping_redis
+from storage.engines.redis import Redis, open_redis, ping_redis
 from storage.platform.mailbox_redis import RedisMailbox
 from storage.platform.offset_reports_redis import RedisOffsetReports
 from storage.platform.presence_redis import RedisPresence
 from storage.platform.ratelimits_redis import RateLimitStore
-from storage.platform.streams_nats import follow_heads
+from storage.platform.streams_nats import check_stream, follow_heads
 from storage.platform.viewer_counts_redis import RedisViewerCounts
 
 
@@ -57,9 +58,11 @@ class ServerProcess:
 
 
 @asynccontextmanager
-async def open_server(settings: Settings, domains: Domains = DOMAINS) -> AsyncIterator[ServerProcess]:
-    """Build a server process: sockets and REST on one pipeline."""
-    async with open_foundation(settings, "server", domains) as base, AsyncExitStack() as stack:
+async def open_server(
+    settings: Settings, domains: Domains = DOMAINS, number: int = 0
+) -> AsyncIterator[ServerProcess]:
+    """Build the server process with this number: sockets and REST on one pipeline."""
+    async with open_foundation(settings, f"server-{number}", domains) as base, AsyncExitStack() as stack:
         kinds, keys = base.need(ChannelKinds), base.need(AuthTools).keys
         redis = open_redis(settings.redis_url)  # apart from the handlers' connections
         stack.push_async_callback(redis.aclose)
@@ -105,11 +108,7 @@ async def open_server(settings: Settings, domains: Domains = DOMAINS) -> AsyncIt
             limits=shared if settings.rate_limits else None,
             jwks=keys.jwks,
             channels=ChannelSource(base.epoch, rules.authorize, log.read, log.heads, polls.watch, leaving),
-            pings={
-                "postgres": base.database.ping,
-                "redis": lambda: ping_redis(redis),
-                "nats": base.nats.ping,
-            },
+            pings=_pings(base, redis),
             leaving=leaving,
             photos=partial(PhotoPages, base.database.connection, base.need(PhotoTools)),
             extra_handlers=[mount_sockets(endpoint), *mount_emulation(emulation, base.metrics)],
@@ -127,6 +126,21 @@ async def open_server(settings: Settings, domains: Domains = DOMAINS) -> AsyncIt
         _run_beside(stack, watch_backlog(base.pipeline.groups, routes_of(domains), redis, node), "backlog")
         _run_beside(stack, base.metrics.run(), "metrics")
         yield ServerProcess(app, hub, endpoint, base.metrics)
+
+
+def _pings(base: Foundation, redis: Redis) -> dict[str, Ping]:
+    """Return how each part is asked whether it works, by the name that readiness shows."""
+
+    async def ping_stream() -> None:
+        await check_stream(base.nats.client)
+
+    return {
+        "postgres": base.database.ping,
+        "redis": lambda: ping_redis(redis),
+        "nats": base.nats.ping,
+        "postgres_space": base.database.check_space,
+        "nats_stream": ping_stream,
+    }
 
 
 def _run_beside(stack: AsyncExitStack, work: Coroutine[object, object, None], name: str) -> None:

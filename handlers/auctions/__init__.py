@@ -15,6 +15,7 @@ from handlers.auctions.closing.queue_losers import queue_losers
 from handlers.auctions.demo import add_demo_auctions
 from handlers.auctions.get_increments import get_increments
 from handlers.auctions.guards.routes import ADMISSION, GUARD_ROUTES
+from handlers.auctions.notices.routes import NOTICE_ROUTES
 from handlers.auctions.open_auction import open_auction
 from handlers.auctions.open_scheduled_auction import open_scheduled_auction
 from handlers.auctions.reading.get_auction import get_auction
@@ -246,6 +247,7 @@ ROUTES: tuple[Route, ...] = (
         refusals=(InvalidInput,),
     ),
     *GUARD_ROUTES,
+    *NOTICE_ROUTES,
     *SECOND_CHANCE_ROUTES,
     *SIGNAL_ROUTES,
 )

@@ -67,6 +67,7 @@ def result_events(auction: LockedAuction) -> list[Event]:
     for winner_id, units in _winners(auction):
         won = AuctionWon(
             auction_id=terms.auction_id,
+            title=terms.title,
             listing_id=terms.listing_id,
             price=state.price,
             currency=terms.currency,
@@ -74,6 +75,7 @@ def result_events(auction: LockedAuction) -> list[Event]:
         )
         sold = AuctionSold(
             auction_id=terms.auction_id,
+            title=terms.title,
             listing_id=terms.listing_id,
             buyer_id=winner_id,
             price=state.price,
@@ -86,7 +88,11 @@ def result_events(auction: LockedAuction) -> list[Event]:
         ]
     if state.status == "unsold":
         unsold = AuctionUnsold(
-            auction_id=terms.auction_id, listing_id=terms.listing_id, bid_count=state.bid_count
+            auction_id=terms.auction_id,
+            title=terms.title,
+            currency=terms.currency,
+            listing_id=terms.listing_id,
+            bid_count=state.bid_count,
         )
         events.append(Event(to_seller, "auction_unsold", unsold))
     return events

@@ -6,6 +6,7 @@ from handlers.domain import DemoMarket
 from protocols.auctions.commands import OpenAuction
 from protocols.auctions.terms import SoftClose
 from protocols.errors import Refusal
+from storage.auctions.lookups import read_open_auction
 from storage.listings.lookups import ListingFacts, read_oldest_listings
 
 LIVE_AUCTIONS = 24
@@ -19,9 +20,13 @@ async def add_demo_auctions(market: DemoMarket) -> str:
         listings = await read_oldest_listings(db, list(sellers), LIVE_AUCTIONS)
     added = 0
     for index, listing in enumerate(listings):
+        async with market.connection() as db:
+            is_open = await read_open_auction(db, listing.listing_id) is not None
+        if is_open:
+            continue
         try:
             await market.run("auctions.open_auction", _auction_of(listing, index), sellers[listing.seller_id])
-        except Refusal:  # in an auction already, sold, or withdrawn
+        except Refusal:  # sold, withdrawn, or opened at this moment by another run, with the same key
             continue
         added += 1
     return f"{added} demo auctions"
@@ -32,6 +37,7 @@ def _auction_of(listing: ListingFacts, index: int) -> OpenAuction:
     price = listing.price_minor or 10_000
     return OpenAuction(
         listing_id=listing.listing_id,
+        key=f"demo-{listing.listing_id}",
         format="english",
         currency=listing.currency or "EUR",
         starting_price=max(1, price // 3),

@@ -1,7 +1,7 @@
 """Auctions as handlers work with them: terms stay in memory, states are locked and read per transaction."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from hashlib import blake2b
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from msgspec.structs import astuple, replace
 
 from handlers.auctions.formats.table import rules_of
 from handlers.auctions.guard_rules import exposures_of
+from handlers.auctions.notice_rules import NoticeChoice
 from handlers.auctions.rules import (
     AuctionState,
     Fall,
@@ -46,8 +47,14 @@ MASK_BYTES = 5
 """40 bits tell a thousand bidders of one auction apart (a collision once in two million auctions)."""
 
 
+_STATE_END = 10
+"""The columns of `lock_states` before this one are the id and the state."""
+
+_TOLD_AT_FIRST = NoticeChoice()
+
+
 class AuctionTerms:
-    """What never changes of an auction, with the names derived from it."""
+    """What never changes of an auction, from its start on the title of its goods, and the names derived from it."""
 
     __slots__ = (
         "_masks",
@@ -55,12 +62,14 @@ class AuctionTerms:
         "channel",
         "cipher",
         "currency",
+        "is_final",
         "listing_id",
         "rules",
         "sale",
         "salt",
         "sealed_key",
         "ticker",
+        "title",
     )
 
     def __init__(
@@ -70,9 +79,15 @@ class AuctionTerms:
         currency: str,
         salt: bytes,
         sale: SaleTerms,
+        title: str,
         sealed_key: bytes | None = None,
+        *,
+        is_final: bool = True,
     ) -> None:
         """Keep the terms; the masks are made when first asked for."""
+        self.title = title
+        self.is_final = is_final
+        """The title of the goods does not change any more: the auction has started."""
         self.auction_id = auction_id
         self.listing_id = listing_id
         self.currency = currency
@@ -107,15 +122,24 @@ def mask_bidder(salt: bytes, user_id: UUID) -> str:
 class LockedAuction:
     """An auction whose row this transaction has locked: change `state`, then write it with `save_auctions`."""
 
-    __slots__ = ("has_blocks", "loaded", "state", "terms")
+    __slots__ = ("choice", "has_blocks", "loaded", "state", "terms")
 
-    def __init__(self, terms: AuctionTerms, state: AuctionState, *, has_blocks: bool = False) -> None:
+    def __init__(
+        self,
+        terms: AuctionTerms,
+        state: AuctionState,
+        *,
+        has_blocks: bool = False,
+        choice: NoticeChoice = _TOLD_AT_FIRST,
+    ) -> None:
         """Start from the state that was read."""
         self.terms = terms
         self.loaded = state
         self.state = state
         self.has_blocks = has_blocks
         """Whether the seller blocks somebody."""
+        self.choice = choice
+        """What the seller is told."""
 
     @property
     def leader(self) -> str | None:
@@ -164,9 +188,16 @@ async def lock_auctions(db: Connection, auction_ids: Iterable[UUID]) -> dict[UUI
     Cost: one round trip, one more for terms that are not in memory, one more for auctions of several units.
     """
     rows = await lock_states(db, auction_ids)
-    terms = await read_terms_by_id(db, [row[0] for row in rows])
+    scheduled = {row[0] for row in rows if row[1] == "scheduled"}
+    terms = await read_terms_by_id(db, [row[0] for row in rows], old_title=scheduled)
     auctions = {
-        row[0]: LockedAuction(terms[row[0]], AuctionState(*row[1:-1]), has_blocks=row[-1]) for row in rows
+        row[0]: LockedAuction(
+            terms[row[0]],
+            AuctionState(*row[1:_STATE_END]),
+            has_blocks=row[_STATE_END],
+            choice=NoticeChoice(*row[_STATE_END + 1 :]),
+        )
+        for row in rows
     }
     several = [auction_id for auction_id, one in terms.items() if one.sale.quantity > 1]
     if several:
@@ -184,7 +215,7 @@ async def lock_auctions_with_groups(db: Connection, auction_ids: Iterable[UUID])
     Cost: as `lock_auctions`; one more round trip when one of them has a group.
     """
     wanted = set(auction_ids)
-    sales = [terms.sale for terms in (await read_terms_by_id(db, wanted)).values()]
+    sales = [terms.sale for terms in (await read_terms_by_id(db, wanted, old_title=wanted)).values()]
     grouped = {(sale.seller_id, sale.group_id) for sale in sales if sale.group_id is not None}
     if grouped:
         wanted |= await find_group_auctions(db, grouped)
@@ -199,17 +230,23 @@ async def lock_auction(db: Connection, auction_id: UUID) -> LockedAuction:
     return auctions[auction_id]
 
 
-async def read_terms_by_id(db: Connection, auction_ids: Iterable[UUID]) -> dict[UUID, AuctionTerms]:
-    """Return the terms of those auctions that exist, without a lock.
+async def read_terms_by_id(
+    db: Connection, auction_ids: Iterable[UUID], *, old_title: Collection[UUID] = ()
+) -> dict[UUID, AuctionTerms]:
+    """Return the terms of those auctions that exist, without a lock; those of `old_title` perhaps with an older title.
 
-    Cost: one round trip when the terms of one of them are not in memory.
+    Cost: one round trip when the terms of one of them are not in memory, or one has not started when they were read.
     """
     wanted = list(auction_ids)
-    unknown = [auction_id for auction_id in wanted if auction_id not in _terms]
+    unknown = [
+        auction_id
+        for auction_id in wanted
+        if (known := _terms.get(auction_id)) is None or not (known.is_final or auction_id in old_title)
+    ]
     fresh = (
         {row.auction_id: _to_auction_terms(row) for row in await read_terms(db, unknown)} if unknown else {}
     )
-    found = {i: terms for i in wanted if (terms := _terms.get(i) or fresh.get(i)) is not None}
+    found = {i: terms for i in wanted if (terms := fresh.get(i) or _terms.get(i)) is not None}
     _terms.update(fresh)
     while len(_terms) > TERMS_MAX:
         del _terms[next(iter(_terms))]
@@ -270,5 +307,7 @@ def _to_auction_terms(row: TermsRow) -> AuctionTerms:
         currency=row.currency,
         salt=row.mask_salt,
         sale=sale,
+        title=row.title,
         sealed_key=row.sealed_key,
+        is_final=row.is_final,
     )

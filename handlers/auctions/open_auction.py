@@ -31,7 +31,12 @@ from protocols.auctions.refusals import ListingAlreadyInAuction, ListingNotAucti
 from protocols.currencies import EXPONENTS
 from protocols.errors import InvalidInput, NotAllowed
 from protocols.values import new_id, to_instant, to_timestamp
-from storage.auctions.auctions_postgres import find_group_auctions, insert_auction, read_auction
+from storage.auctions.auctions_postgres import (
+    find_group_auctions,
+    insert_auction,
+    read_auction,
+    read_open_formats,
+)
 from storage.auctions.guards_postgres import lock_seller
 from storage.listings.selling import Goods, MovedStock, hold_for_auction, lock_goods
 from storage.platform.vault import Vault
@@ -80,6 +85,7 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
         raise NotAllowed("Only the owner of the listing can put it up for auction")
     await _check_group_size(stores, caller.id, terms.group_id)
     auction_id = new_id()
+    await _check_beside(goods, terms, stores)
     await _insert(command, terms, auction_id, stores, now_ms)
     moved = await _hold_goods(goods, terms, auction_id, stores, now_ms)
     await write_guards(command, terms, auction_id, stores)
@@ -114,14 +120,28 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
     return add_movements(Outcome(view, events=[event], timers=timers), moved)
 
 
+async def _check_beside(goods: Goods, terms: SaleTerms, stores: Stores) -> None:
+    """Let an auction open that has pieces of its own. A listing that says what is wanted is in one auction at a time.
+
+    Raises: ListingAlreadyInAuction, InvalidInput.
+    """
+    formats = await read_open_formats(stores.db, goods.listing_id)
+    is_reverse = rules_of(terms.format, terms.quantity).descending
+    if formats and (is_reverse or "reverse" in formats):
+        raise ListingAlreadyInAuction("A reverse auction is the only one of its listing")
+    if goods.saleable >= terms.quantity:
+        return
+    if goods.auctioned and not formats:
+        raise ListingAlreadyInAuction("Its last auction is being settled: try again in a second")
+    if formats and not goods.saleable:
+        raise ListingAlreadyInAuction(saleable=0)
+    raise refuse("quantity", f"The listing has {goods.saleable} to sell")
+
+
 async def _hold_goods(
     goods: Goods, terms: SaleTerms, auction_id: UUID, stores: Stores, now_ms: int
 ) -> list[MovedStock]:
-    """Hold the quantity that the auction sells. Raises ListingAlreadyInAuction, InvalidInput."""
-    if goods.saleable < terms.quantity:
-        if goods.auctioned:
-            raise ListingAlreadyInAuction("Its last auction is being settled: try again in a second")
-        raise refuse("quantity", f"The listing has {goods.saleable} to sell")
+    """Hold the quantity that the auction sells; nothing of what says what is wanted."""
     if rules_of(terms.format, terms.quantity).descending:
         return []
     return [await hold_for_auction(stores.db, goods, auction_id, terms.quantity, now_ms)]
@@ -130,7 +150,6 @@ async def _hold_goods(
 async def _insert(
     command: OpenAuction, terms: SaleTerms, auction_id: UUID, stores: Stores, now_ms: int
 ) -> None:
-    """Write the row. Raises ListingAlreadyInAuction."""
     state = open_state(terms, now_ms)
     soft, fall, mechanism = terms.soft_close, terms.fall, rules_of(terms.format, terms.quantity).bid_mechanism
     columns = [
@@ -162,8 +181,7 @@ async def _insert(
         state.ends_at_ms,
         state.extensions,
     ]
-    if not await insert_auction(stores.db, columns):
-        raise ListingAlreadyInAuction
+    await insert_auction(stores.db, columns)
 
 
 async def _check_group_size(stores: Stores, seller_id: UUID, group_id: UUID | None) -> None:

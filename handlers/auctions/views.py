@@ -1,18 +1,48 @@
 """Auctions as callers see them: maxima hidden, bidders masked."""
 
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
 from handlers.auctions.formats.dutch_rules import next_price_at, price_at, steps_fallen
 from handlers.auctions.rules import Fall, SaleTerms, Steps, UnitAllocation
 from handlers.contract import Caller
 from protocols.auctions.channels import auction_channel
 from protocols.auctions.commands import Auction, AuctionSummary, ListedAuction
 from protocols.auctions.terms import DutchTerms
+from protocols.goods import Photo, to_photo
 from protocols.values import Position, to_timestamp
 from storage.auctions.auctions_postgres import AuctionRow, GuardedAuctionRow, ListedAuctionRow
+
+
+class _Photo(Struct, frozen=True):
+    """A photo as its listing's row keeps it."""
+
+    photo_id: UUID
+    width: int
+    height: int
+    caption: str = ""
+
+
+class _Goods(Struct, array_like=True, frozen=True):
+    """What an auction's row brings of its listing."""
+
+    title: str
+    photo: _Photo | None
+
+
+_read_goods = msgspec.json.Decoder(_Goods).decode
+
+
+def _to_photo(photo: _Photo | None) -> Photo | None:
+    return None if photo is None else to_photo(photo.photo_id, photo.width, photo.height, photo.caption)
 
 
 def _public(row: AuctionRow, now_ms: int) -> dict[str, object]:
     reserve, buy_now, price = row.reserve_price, row.buy_now_price, row.price
     minimum_bid, version = row.minimum_bid, row.event_number
+    goods = _read_goods(row.goods)
     if row.fall is not None:
         terms = fall_terms(row)
         if row.status == "live":
@@ -38,6 +68,8 @@ def _public(row: AuctionRow, now_ms: int) -> dict[str, object]:
         "version": version,
         "quantity": row.quantity,
         "maximum_bid": minimum_bid if row.format == "reverse" else None,
+        "title": goods.title,
+        "photo": _to_photo(goods.photo),
     }
 
 

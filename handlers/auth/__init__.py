@@ -9,14 +9,16 @@ from handlers.auth.list_scope_tokens import list_scope_tokens
 from handlers.auth.list_sessions import list_sessions
 from handlers.auth.login import login, prepare_login
 from handlers.auth.logout import logout
+from handlers.auth.notify_guessed import NOTICES
 from handlers.auth.refresh import refresh
 from handlers.auth.register import prepare_register, register
 from handlers.auth.revoke_scope_token import revoke_scope_token
+from handlers.auth.rules import DEVICE_KEPT_MS
 from handlers.auth.set_roles import set_roles
 from handlers.auth.tools import AuthTools, open_auth_tools
 from handlers.auth.unban_user import unban_user
 from handlers.contract import Permission, Route
-from handlers.domain import ChannelKind, ChannelKinds, Domain, Retention, ToolKind
+from handlers.domain import ChannelKind, ChannelKinds, Domain, Retention, TimerKind, ToolKind
 from protocols.auth.commands import (
     PERSONAL_EVENTS,
     AccountBanned,
@@ -56,6 +58,7 @@ from protocols.auth.commands import (
 from protocols.auth.refusals import UserNotFound
 from protocols.errors import NotAllowed, RateLimited
 from protocols.topics import PERSONAL, Lane
+from storage.auth.devices_postgres import delete_old_devices
 from storage.auth.scope_tokens_postgres import delete_old_scope_tokens
 from storage.auth.sessions_postgres import delete_old_sessions
 
@@ -219,7 +222,9 @@ DOMAIN = Domain(
     name="auth",
     routes=ROUTES,
     channels=(PERSONAL_CHANNEL,),
+    timers=tuple(TimerKind(name=name, handler=handler) for name, handler in NOTICES.items()),
     retention=(
+        Retention(delete=delete_old_devices, kept_ms=DEVICE_KEPT_MS),
         Retention(delete=delete_old_sessions, kept_ms=KEPT_MS),
         Retention(delete=delete_old_scope_tokens, kept_ms=KEPT_MS),
     ),

@@ -12,6 +12,7 @@ from protocols.auth.commands import (
     SessionOver,
     TooManyScopeTokens,
 )
+from protocols.labels import check_label
 from protocols.topics import personal_channel
 from protocols.values import new_id, to_timestamp
 from storage.auth.scope_tokens_postgres import MadeToken, insert_scope_token, list_scope_tokens
@@ -25,8 +26,9 @@ async def create_scope_token(
 
     Whether the caller may follow a channel is asked when the token is shown, and not before: it may change both ways.
 
-    Raises: NotShareable, SessionOver, TooManyScopeTokens.
+    Raises: InvalidInput, NotShareable, SessionOver, TooManyScopeTokens.
     """
+    label = check_label(command.label, "/label", "A label") if command.label else ""
     for channel in command.channels:
         kind = stores.need(ChannelKinds).kind_of(channel)
         if kind is None or not kind.shareable:
@@ -43,7 +45,7 @@ async def create_scope_token(
     ends_at_ms = min(now_ms + command.ttl_s * 1000, access.expires_at_ms) // 1000 * 1000
     made = MadeToken(
         token_id=new_id(),
-        label=command.label,
+        label=label,
         channels=command.channels,
         created_at_ms=now_ms,
         expires_at_ms=ends_at_ms,
@@ -54,7 +56,7 @@ async def create_scope_token(
     )
     expires_at = to_timestamp(ends_at_ms)
     created = ScopeTokenCreated(
-        token_id=made.token_id, label=command.label, channels=command.channels, expires_at=expires_at
+        token_id=made.token_id, label=label, channels=command.channels, expires_at=expires_at
     )
     return Outcome(
         reply=ScopeToken(id=made.token_id, token=token, expires_at=expires_at),

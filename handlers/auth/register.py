@@ -20,6 +20,7 @@ class HashedRegister(Struct, frozen=True):
     email: str
     display_name: str
     password_hash: str
+    device_token: str
 
 
 async def prepare_register(command: Register, _caller: Caller, before: Preparation) -> HashedRegister:
@@ -30,9 +31,8 @@ async def prepare_register(command: Register, _caller: Caller, before: Preparati
     email = rules.normalise_email(command.email)
     display_name = rules.check_display_name(command.display_name)
     rules.check_password(command.password, email, display_name)
-    return HashedRegister(
-        new_id(), email, display_name, await before.need(AuthTools).hash_password(command.password)
-    )
+    password_hash = await before.need(AuthTools).hash_password(command.password)
+    return HashedRegister(new_id(), email, display_name, password_hash, command.device_token)
 
 
 async def register(command: HashedRegister, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
@@ -45,4 +45,4 @@ async def register(command: HashedRegister, caller: Caller, stores: Stores, now_
     )
     if user is None:
         raise EmailTaken
-    return await start_session(user, caller, stores, now_ms)
+    return await start_session(user, caller, stores, now_ms, command.device_token)

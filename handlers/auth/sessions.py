@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from uuid import UUID
 
+from handlers.auth.devices import remember_device
 from handlers.auth.rules import SESSION_LIFE_MS, SESSIONS_MAX
 from handlers.auth.tools import AuthTools
 from handlers.contract import Caller, Event, Outcome, Stores
@@ -13,21 +14,27 @@ from storage.auth.sessions_postgres import end_surplus_sessions, insert_session
 from storage.auth.users_postgres import StoredUser
 
 
-async def start_session(user: StoredUser, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
-    """Begin a session of a user whose password was right; the reply carries its first tokens."""
+async def start_session(
+    user: StoredUser, caller: Caller, stores: Stores, now_ms: int, device_token: str
+) -> Outcome:
+    """Begin a session of a user whose password was right, on a device that is known from now on.
+
+    The reply carries its first tokens and what the device shall show.
+    """
     session_id = new_id()
     expires_at_ms = now_ms + SESSION_LIFE_MS
     await insert_session(stores.db, session_id, user.user_id, now_ms, expires_at_ms, caller.remote_ip)
     surplus = await end_surplus_sessions(stores.db, user.user_id, SESSIONS_MAX, now_ms)
     owner = Caller(user.user_id, session_id, user.roles)
     tokens = sign_tokens(stores, owner, user.access_version, 0, now_ms, expires_at_ms)
+    marked = await remember_device(stores.db, user.user_id, device_token, now_ms)
     started = Event(
         stream=personal_channel(user.user_id),
         type="session_started",
         data=SessionStarted(session_id=session_id, remote_ip=caller.remote_ip),
     )
     return Outcome(
-        reply=SignedIn(user=to_user(user), tokens=tokens),
+        reply=SignedIn(user=to_user(user), tokens=tokens, device_token=marked),
         events=[*announce_ends(user.user_id, surplus, "too_many"), started],
     )
 

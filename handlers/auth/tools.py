@@ -7,6 +7,7 @@ from uuid import UUID
 
 from handlers.auth.keys import KeyRing, load_refresh_keys
 from handlers.auth.passwords import PasswordHasher
+from handlers.auth.rules import PasswordFit, normalise_password
 from handlers.auth.scope_tokens import ScopeSigner
 from handlers.auth.tokens import RefreshTokens, TokenSigner
 from handlers.contract import Caller
@@ -35,11 +36,19 @@ class AuthTools:
 
     async def hash_password(self, password: str) -> str:
         """Return the hash to store. Raises TemporarilyUnavailable when too many wait."""
-        return await self.hasher.hash(password)
+        return await self.hasher.hash(normalise_password(password))
 
-    async def check_password(self, password: str, password_hash: str | None) -> bool:
-        """Return whether it matches; None (no such account) costs the same. Raises TemporarilyUnavailable."""
-        return await self.hasher.check(password, password_hash)
+    async def check_password(self, password: str, password_hash: str | None) -> PasswordFit:
+        """Return how it matches. Its cost is that of the password alone: None (no such account) costs the same.
+
+        Raises: TemporarilyUnavailable.
+        """
+        composed = normalise_password(password)
+        if await self.hasher.check(composed, password_hash):
+            return PasswordFit.YES
+        if composed != password and await self.hasher.check(password, password_hash):
+            return PasswordFit.AS_SENT
+        return PasswordFit.NO
 
     def sign_access_token(
         self, caller: Caller, access_version: int, now_ms: int, ends_at_ms: int

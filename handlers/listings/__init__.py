@@ -6,6 +6,7 @@ from handlers.listings.channels import CHANNELS
 from handlers.listings.create_listing import create_listing
 from handlers.listings.delete_draft import delete_draft
 from handlers.listings.demo import add_demo_listings
+from handlers.listings.fold_texts import fold_listings, fold_rules, fold_searches
 from handlers.listings.get_listing import get_listing
 from handlers.listings.goods import routes as goods_routes
 from handlers.listings.list_categories import list_categories
@@ -175,6 +176,9 @@ TIMERS = (
     TimerKind(name="sweep_photos", handler=sweep_photos),
     TimerKind(name="match_searches", handler=match_searches),
     TimerKind(name="notify_matches", handler=notify_matches),
+    TimerKind(name="fold_rules", handler=fold_rules, lane="fold"),
+    TimerKind(name="fold_listings", handler=fold_listings, lane="fold"),
+    TimerKind(name="fold_searches", handler=fold_searches, lane="fold"),
 )
 
 JOBS = (JobKind(name="delete_files", run=delete_files, finish=forget_deleted, timeout_s=20.0),)

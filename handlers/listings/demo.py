@@ -4,8 +4,8 @@ import random
 
 from handlers.domain import DemoMarket
 from handlers.listings.demo_goods import CITIES, GOODS
+from protocols.goods import Condition
 from protocols.listings.commands import CreateListing, Price
-from protocols.listings.saved_searches import Condition
 from protocols.values import GeoPoint
 from storage.listings.listings_postgres import count_listings
 

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from handlers.listings.rules import check_currency, has_controls, refuse
+from handlers.listings.rules import has_controls, refuse
 from protocols.listings.refusals import CategoryNotFound
 from protocols.listings.saved_searches import SearchFilters
 from protocols.places import parse_near
+from protocols.prices import check_price_range
 from storage.engines.postgres import Connection
 from storage.listings.listings_postgres import read_branch
 from storage.listings.search_postgres import Filters
@@ -30,15 +31,13 @@ def _check_filters(asked: SearchFilters, at: str) -> Filters:
     text = " ".join(asked.q.split())
     if has_controls(text):
         refuse(f"{at}/q", "A search has no control characters")
-    low, high = asked.min_price, asked.max_price
-    if low is not None and high is not None and low > high:
-        refuse(f"{at}/max_price", "The highest price is below the lowest")
+    check_price_range(asked.min_price, asked.max_price, asked.currency, at)
     return Filters(
         text=text,
         condition=asked.condition,
-        min_price=low,
-        max_price=high,
-        currency=check_currency(asked.currency, f"{at}/currency") if asked.currency else None,
+        min_price=asked.min_price,
+        max_price=asked.max_price,
+        currency=asked.currency,
         seller_id=asked.seller_id,
         near=parse_near(asked.near, f"{at}/near") if asked.near else None,
         radius_m=asked.radius_m,

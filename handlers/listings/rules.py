@@ -5,11 +5,12 @@ import unicodedata
 from typing import Any, NoReturn
 
 from protocols.errors import InvalidInput
+from protocols.labels import check_label
 from protocols.listings.commands import Price
+from protocols.prices import check_currency
 from protocols.values import GeoPoint
 
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cs"})  # not Cn: emoji newer than this Python are unassigned to it
-_INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zs", "Zl", "Zp"})
 _LINE_BREAKS = frozenset("\n\r\t")
 _ATTRIBUTE_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
@@ -21,12 +22,7 @@ def refuse(pointer: str, detail: str) -> NoReturn:
 
 def check_title(text: str) -> str:
     """Return the title without outer white space. Raises InvalidInput for what does not show on one line."""
-    title = text.strip()
-    if any(unicodedata.category(c) in _REFUSED_CATEGORIES or c in "\u2028\u2029" for c in title):
-        refuse("/title", "A title is one line without control characters")
-    if all(unicodedata.category(c) in _INVISIBLE_CATEGORIES for c in title):
-        refuse("/title", "A title has at least one visible character")
-    return title
+    return check_label(text, "/title", "A title")
 
 
 def check_description(text: str) -> str:
@@ -58,13 +54,6 @@ def check_price(price: Price | None) -> tuple[int | None, str | None]:
     if price is None:
         return None, None
     return price.amount, check_currency(price.currency, "/price/currency")
-
-
-def check_currency(currency: str, pointer: str) -> str:
-    """Return the currency. Raises InvalidInput: a pattern's `$` lets a final line break through."""
-    if len(currency) != 3:
-        refuse(pointer, "A currency is three capital letters")
-    return currency
 
 
 def check_point(point: GeoPoint | None) -> tuple[float | None, float | None]:

@@ -33,6 +33,10 @@ def _choose_order(command: SearchListings) -> Order:
     worded = bool(command.q.split())
     if command.sort == "distance" and not command.near:
         refuse("/sort", "The order `distance` needs `near`")
+    if command.sort in {"price_asc", "price_desc"} and command.currency is None:
+        refuse(
+            "/currency", "An order by price names its currency: amounts of different ones are not compared"
+        )
     if command.sort is None or (command.sort == "relevance" and not worded):
         return "relevance" if worded else "newest"
     return command.sort

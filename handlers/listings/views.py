@@ -1,10 +1,9 @@
 """Listings as clients see them."""
 
 from handlers.contract import Latest
-from handlers.listings.photo_names import file_path
+from protocols.goods import Photo, to_photo
 from protocols.listings.channels import stock_channel
 from protocols.listings.commands import FoundListing, Listing
-from protocols.listings.photos import Photo
 from protocols.listings.stock_levels import StockLevel
 from protocols.values import GeoPoint, to_timestamp
 from storage.listings.listings_postgres import ListingRow
@@ -67,15 +66,7 @@ def stock_value(row: StockLevel) -> Latest:
 
 
 def _to_photo(row: PhotoRow) -> Photo:
-    return Photo(
-        id=row.photo_id,
-        width=row.width,
-        height=row.height,
-        caption=row.caption,
-        full=file_path(row.photo_id, "full"),
-        medium=file_path(row.photo_id, "medium"),
-        small=file_path(row.photo_id, "small"),
-    )
+    return to_photo(row.photo_id, row.width, row.height, row.caption)
 
 
 def _to_point(lat: float | None, lon: float | None) -> GeoPoint | None:

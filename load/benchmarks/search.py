@@ -82,8 +82,8 @@ KINDS = (
     ),
     Kind(
         "a price range, newest",
-        lambda n: {"min_price": _price(n)[0], "max_price": _price(n)[1]},
-        lambda n: "price_minor BETWEEN {} AND {}".format(*_price(n)),
+        lambda n: {"currency": "EUR", "min_price": _price(n)[0], "max_price": _price(n)[1]},
+        lambda n: "currency = 'EUR' AND price_minor BETWEEN {} AND {}".format(*_price(n)),
     ),
     Kind(
         "a currency and a price, cheapest",
@@ -93,9 +93,14 @@ KINDS = (
     ),
     Kind(
         "a word and a category, dearest",
-        lambda n: {"q": "vintage", "category": ("family", "media")[n % 2], "sort": "price_desc"},
+        lambda n: {
+            "q": "vintage",
+            "category": ("family", "media")[n % 2],
+            "currency": "EUR",
+            "sort": "price_desc",
+        },
         lambda n: (
-            f"{_words('vintage')} AND category IN (SELECT slug FROM categories"
+            f"{_words('vintage')} AND currency = 'EUR' AND category IN (SELECT slug FROM categories"
             f" WHERE parent_slug = '{('family', 'media')[n % 2]}')"
         ),
         "price_minor DESC NULLS LAST, listing_id",

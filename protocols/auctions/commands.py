@@ -7,10 +7,11 @@ from msgspec import Meta, Struct
 
 from protocols.auctions import events as auction_events
 from protocols.auctions import guards as auction_guards
-from protocols.auctions import second_chances, watching
+from protocols.auctions import second_chances, seller_notices, watching
 from protocols.auctions import signals as auction_signals
 from protocols.auctions.guards import Bidders
 from protocols.auctions.terms import DutchTerms, Format, IncrementRow, NextBid, Quantity, SoftClose, Status
+from protocols.goods import Condition, Photo
 from protocols.places import RADIUS_M, Near, RadiusM
 from protocols.values import AmountMinor, Currency, Cursor, InputTime, Key, PageLimit, Position, Timestamp
 
@@ -113,15 +114,20 @@ class CancelAuction(Struct, frozen=True, kw_only=True):
 class ListAuctions(Struct, frozen=True, kw_only=True):
     """Read auctions, the soonest to end first. Filters combine; with one of them, and no status, live ones are read."""
 
+    q: Annotated[str, Meta(max_length=200, examples=["brass lamp"])] = ""
+    """Words of the goods, as in `listings.search_listings`."""
     status: Status | None = None
+    seller_id: UUID | None = None
     seller: UUID | None = None
+    """The older name of `seller_id`."""
     category: Annotated[str, Meta(max_length=40)] = ""
     """A category of the goods; its descendants are included."""
+    condition: Condition | None = None
     format: Format | None = None
     currency: Currency | None = None
     min_price: AmountMinor | None = None
     max_price: AmountMinor | None = None
-    """Of the price now, in each auction's own currency; a Dutch auction's is its starting price."""
+    """Minor units of `currency`, which is needed, of the price now; a Dutch auction's is its starting price."""
     ends_within_s: Annotated[int, Meta(ge=1, le=7_776_000)] | None = None
     has_bids: bool | None = None
     near: Near = ""
@@ -166,6 +172,10 @@ class AuctionSummary(Struct, frozen=True, kw_only=True):
             description="Reverse: the most a new bidder may ask for, 0 when nobody can ask for less. Else null.",
         ),
     ] = None
+    title: str
+    """Of the goods. It may change until the start, which does not change the version."""
+    photo: Photo | None
+    """The first one of the goods; likewise."""
 
 
 class Auction(AuctionSummary, frozen=True, kw_only=True):
@@ -273,6 +283,7 @@ PERSONAL_EVENTS: dict[str, type[Struct]] = {
     **auction_events.PERSONAL_EVENTS,
     **auction_guards.PERSONAL_EVENTS,
     **second_chances.PERSONAL_EVENTS,
+    **seller_notices.PERSONAL_EVENTS,
     **watching.PERSONAL_EVENTS,
 }
 """Event types on `personal:#<user_id>`."""

@@ -160,6 +160,9 @@ class Outbid(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """You led this auction and do not any more, or get fewer units of it."""
 
     auction_id: UUID
+    title: str
+    """Of the goods."""
+    currency: Currency
     price: int
     minimum_bid: NextBid
     units: int = 0
@@ -170,6 +173,9 @@ class LeadingAgain(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Another bidder retracted, and now you lead, or get more units."""
 
     auction_id: UUID
+    title: str
+    """Of the goods."""
+    currency: Currency
     price: int
     units: int = 1
 
@@ -178,6 +184,8 @@ class AuctionWon(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """You bought it; in a reverse auction you have the job, and are paid the price."""
 
     auction_id: UUID
+    title: str
+    """Of the goods."""
     listing_id: UUID
     price: int
     """For each unit."""
@@ -189,6 +197,9 @@ class AuctionLost(Struct, frozen=True, kw_only=True):
     """You bid on it and somebody else bought it, or nobody did."""
 
     auction_id: UUID
+    title: str
+    """Of the goods."""
+    currency: Currency
     listing_id: UUID
     outcome: Literal["sold", "unsold", "cancelled"]
 
@@ -197,6 +208,8 @@ class AuctionSold(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Your auction found a buyer, in a reverse auction who does it; one of these for each of several."""
 
     auction_id: UUID
+    title: str
+    """Of the goods."""
     listing_id: UUID
     buyer_id: UUID
     price: int
@@ -209,6 +222,9 @@ class AuctionUnsold(Struct, frozen=True, kw_only=True):
     """Your auction ended without a buyer."""
 
     auction_id: UUID
+    title: str
+    """Of the goods."""
+    currency: Currency
     listing_id: UUID
     bid_count: int
 

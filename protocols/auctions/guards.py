@@ -190,6 +190,9 @@ class ApprovalRequested(Struct, frozen=True, kw_only=True):
     """Somebody asks to bid in your auction."""
 
     auction_id: UUID
+    title: str
+    """Of the goods."""
+    currency: Currency
     bidder_id: UUID
     message: str
 
@@ -198,6 +201,9 @@ class ApprovalChanged(Struct, frozen=True, kw_only=True):
     """The seller decided whether you may bid in this auction."""
 
     auction_id: UUID
+    title: str
+    """Of the goods."""
+    currency: Currency
     status: ApprovalStatus
     reason: str
 
@@ -206,6 +212,9 @@ class BidsTakenBack(Struct, frozen=True, kw_only=True):
     """Bids of yours went without your asking: what you have free does not cover them, or the seller revoked you."""
 
     auction_id: UUID
+    title: str
+    """Of the goods."""
+    currency: Currency
     reason: Literal["not_covered", "bidder_revoked"]
     retracted: int
     """How many."""

@@ -64,6 +64,8 @@ class You(Struct, frozen=True, kw_only=True):
     """How you stand in an auction."""
 
     state: YourState
+    mask: str
+    """The name under which your bids are shown in this auction."""
     maximum: int | None
     """Your own hidden maximum while you lead."""
     is_seller: bool

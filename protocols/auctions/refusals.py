@@ -56,9 +56,10 @@ class BidNotRetractable(Refusal):
 
 
 class ListingAlreadyInAuction(Refusal):
-    """This listing is in an auction that is scheduled or live; cancel that one, or wait until it has ended."""
+    """Open auctions hold all pieces of this listing; cancel one, or wait until it has ended."""
 
     code, number, status = "listing_already_in_auction", 706, 409
+    example: ClassVar[dict[str, Any]] = {"saleable": 0}
 
 
 class BuyNowUnavailable(Refusal):

@@ -101,6 +101,8 @@ class SecondChanceOffered(Struct, frozen=True, kw_only=True):
 
     offer_id: UUID
     auction_id: UUID
+    title: str
+    """Of the goods."""
     listing_id: UUID
     price: int
     """For each unit."""
@@ -114,6 +116,8 @@ class SecondChanceChanged(Struct, frozen=True, kw_only=True):
 
     offer_id: UUID
     auction_id: UUID
+    title: str
+    """Of the goods."""
     listing_id: UUID
     status: OfferStatus
     price: int | None

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from protocols.auctions.terms import Status
 from protocols.errors import Refusal
 from protocols.values import Currency, Cursor, PageLimit, Timestamp
 
@@ -38,6 +39,7 @@ class ListWatched(Struct, frozen=True, kw_only=True):
     """Read what you watch: open auctions, the soonest to end first, then those that are over, the latest first."""
 
     show: Literal["all", "open", "over"] = "all"
+    status: Status | None = None
     limit: PageLimit = 50
     cursor: Cursor | None = None
 
@@ -61,6 +63,8 @@ class EndingSoon(Struct, frozen=True, kw_only=True, gc=False):
     """An auction you watch or bid on ends within the time you chose; told once per time, extended or not."""
 
     auction_id: UUID
+    title: str
+    """Of the goods."""
     listing_id: UUID
     lead_s: int
     """The time you chose; `ends_at` tells the end as it is now."""
@@ -75,6 +79,8 @@ class WatchedAuctionStarted(Struct, frozen=True, kw_only=True, gc=False):
     """A scheduled auction you watch takes bids now."""
 
     auction_id: UUID
+    title: str
+    """Of the goods."""
     listing_id: UUID
     ends_at: Timestamp
     price: int

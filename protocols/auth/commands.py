@@ -17,10 +17,21 @@ Email = Annotated[
 """A mail address; case does not matter."""
 
 Password = Annotated[str, Meta(min_length=8, max_length=128, examples=["correct horse battery staple"])]
-"""Any 8 to 128 characters, taken exactly as sent; the commonest passwords are refused."""
+"""Any 8 to 128 characters, compared in Unicode's composed form (NFC); the commonest passwords are refused."""
 
 DisplayName = Annotated[str, Meta(min_length=1, max_length=60, examples=["Amina"])]
 """The name others see."""
+
+DeviceToken = Annotated[
+    str,
+    Meta(
+        max_length=256,
+        description="What the last sign-in on this device answered, of whichever account; empty at first. Browsers "
+        "send it in the cookie `mnbara_device`.",
+        examples=[""],
+    ),
+]
+"""Known devices are not locked out when others guess the password."""
 
 Role = Literal["user", "support", "admin"]
 """What an account may do; everybody is a `user`."""
@@ -38,6 +49,7 @@ class Register(Struct, frozen=True, kw_only=True):
     email: Email
     password: Password
     display_name: DisplayName
+    device_token: DeviceToken = ""
 
 
 class Login(Struct, frozen=True, kw_only=True):
@@ -45,6 +57,7 @@ class Login(Struct, frozen=True, kw_only=True):
 
     email: Email
     password: Annotated[str, Meta(max_length=128)]
+    device_token: DeviceToken = ""
 
 
 class Refresh(Struct, frozen=True, kw_only=True):
@@ -151,6 +164,8 @@ class SignedIn(Struct, frozen=True, kw_only=True):
 
     user: User
     tokens: Tokens
+    device_token: str
+    """Keep it when the user signs out, and show it at the next sign-in. Browsers get it as a cookie, too."""
 
 
 class Refreshed(Struct, frozen=True, kw_only=True):
@@ -252,12 +267,23 @@ class ScopeTokenRevoked(Struct, frozen=True, kw_only=True):
     token_id: UUID
 
 
+class PasswordGuessed(Struct, frozen=True, kw_only=True):
+    """Somebody tried many wrong passwords for this account, and more are refused for a while.
+
+    Devices that have signed in before still can.
+    """
+
+    refused: Literal["network", "unknown_devices"]
+    """Attempts from the network that they came from, or from all devices that the account does not know."""
+
+
 PERSONAL_EVENTS: dict[str, type[Struct]] = {
     "scope_token_created": ScopeTokenCreated,
     "scope_token_revoked": ScopeTokenRevoked,
     "session_started": SessionStarted,
     "session_ended": SessionEnded,
     "access_changed": AccessChanged,
+    "password_guessed": PasswordGuessed,
 }
 """Event types on `personal:#<user_id>`, for the interface documents."""
 

@@ -10,8 +10,9 @@ from uuid import UUID
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from protocols.errors import Refusal
-from protocols.listings.photos import Photo, PhotosChanged
-from protocols.listings.saved_searches import Condition, ListingMatched, SearchFilters
+from protocols.goods import Condition, Photo
+from protocols.listings.photos import PhotosChanged
+from protocols.listings.saved_searches import ListingMatched, SearchFilters
 from protocols.listings.stock import Stock, StockMoved
 from protocols.values import AmountMinor, Currency, Cursor, GeoPoint, Key, Money, PageLimit, Timestamp
 
@@ -130,7 +131,7 @@ class SearchListings(SearchFilters, frozen=True, kw_only=True):
     """Find active listings. Words, filters and order combine freely; `distance` needs `near`."""
 
     sort: Sort | None = None
-    """Default: relevance with `q`, else newest. Listings without a price come last in both price orders."""
+    """Default: relevance with `q`, else newest. An order by price needs `currency`: it shows what has a price in it."""
     limit: PageLimit = 20
     cursor: Cursor = ""
 

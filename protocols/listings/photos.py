@@ -9,10 +9,14 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from protocols.errors import Refusal
+from protocols.goods import Photo
 from protocols.values import Key
 
 PHOTO_BYTES_MAX = 10 * 1024 * 1024
 """Bytes of one upload: the largest picture of a telephone has about eight million."""
+
+PHOTO_PIXELS_MAX = 50_000_000
+"""Pixels of one upload, of each format and whatever its channels."""
 
 PHOTOS_MAX = 12
 """Photos of one listing."""
@@ -27,7 +31,10 @@ Caption = Annotated[str, Meta(max_length=200)]
 
 
 class UploadPhoto(Struct, frozen=True, kw_only=True):
-    """Add a picture to an own listing, as its last photo; the body is the picture itself."""
+    """Add a picture to an own listing, as its last photo; the body is the picture itself.
+
+    JPEG, PNG or WebP, at most 10 MiB and 50 million pixels, whatever the format and its channels.
+    """
 
     listing_id: UUID
     content: bytes
@@ -57,24 +64,6 @@ class DeletePhoto(Struct, frozen=True, kw_only=True):
     photo_id: UUID
 
 
-# -- Replies -----------------------------------------------------------------------------------------------------------
-
-
-class Photo(Struct, frozen=True, kw_only=True):
-    """A photo: pixels of the full size, and where its three sizes are read."""
-
-    id: UUID
-    width: int
-    height: int
-    caption: str
-    full: str
-    """Path of the JPEG, at most 2,048 pixels wide and high."""
-    medium: str
-    """At most 800."""
-    small: str
-    """At most 320."""
-
-
 # -- Events (audit) ----------------------------------------------------------------------------------------------------
 
 
@@ -86,7 +75,7 @@ class PhotosChanged(Struct, frozen=True, kw_only=True):
     photos: list[Photo]
 
 
-# -- Refusals (611-614) ------------------------------------------------------------------------------------------------
+# -- Refusals (611-614, 620-621) ---------------------------------------------------------------------------------------
 
 
 class PhotoNotFound(Refusal):
@@ -96,7 +85,7 @@ class PhotoNotFound(Refusal):
 
 
 class PhotoUnreadable(Refusal):
-    """This is not a picture we can read: send a whole JPEG, PNG or WebP."""
+    """The file is broken or not whole: send it again, or another one."""
 
     code, number, status = "photo_unreadable", 612, 422
 
@@ -105,6 +94,19 @@ class PhotoTooLarge(Refusal):
     """The picture has too many pixels; send a smaller one."""
 
     code, number, status = "photo_too_large", 613, 422
+    example: ClassVar[dict[str, Any]] = {"maximum": 50_000_000}
+
+
+class PhotoFormatUnknown(Refusal):
+    """This is neither JPEG nor PNG nor WebP."""
+
+    code, number, status = "photo_format_unknown", 620, 422
+
+
+class PhotoTooDemanding(Refusal):
+    """Reading the picture takes more memory or time than one may; send a smaller or simpler one."""
+
+    code, number, status = "photo_too_demanding", 621, 422
 
 
 class TooManyPhotos(Refusal):

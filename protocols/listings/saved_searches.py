@@ -1,15 +1,14 @@
 """What a search asks for, and searches that users keep: commands, replies, events, refusals of the listings domain."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from protocols.errors import Refusal
+from protocols.goods import Condition
 from protocols.places import RADIUS_M, Near, RadiusM
 from protocols.values import Currency, Cursor, Key, Money, PageLimit, Timestamp
-
-Condition = Literal["new", "like_new", "used", "for_parts"]
 
 SearchName = Annotated[str, Meta(min_length=1, max_length=100, examples=["Touring bikes near Berlin"])]
 
@@ -26,7 +25,7 @@ class SearchFilters(Struct, frozen=True, kw_only=True):
     condition: Condition | None = None
     min_price: Annotated[int, Meta(ge=0, le=9_007_199_254_740_991)] | None = None
     max_price: Annotated[int, Meta(ge=0, le=9_007_199_254_740_991)] | None = None
-    """Minor units, compared in `currency` when that is given, else in each listing's own."""
+    """Minor units of `currency`, which is needed: amounts of different currencies are not compared."""
     currency: Currency | None = None
     seller_id: UUID | None = None
     near: Near = ""

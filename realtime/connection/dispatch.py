@@ -225,7 +225,10 @@ class CommandDispatcher:
     @staticmethod
     def _refuse_rpc(connection: Connection, command_id: int, error: BaseException) -> None:
         if isinstance(error, ProtocolError):
-            connection.refuse(command_id, error.code, error.message, temporary=error.temporary)
+            if error.reply:
+                connection.answer(connection.codec.rpc_reply(command_id, error.reply))
+            else:
+                connection.refuse(command_id, error.code, error.message, temporary=error.temporary)
             if error.code in _COUNTED_ERRORS:
                 connection.count_refusal()
         elif isinstance(error, DisconnectError):

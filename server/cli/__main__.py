@@ -102,6 +102,10 @@ def main(words: Sequence[str]) -> int:
     except (EngineError, HomeError, UpError, MigrationError) as error:
         print(f"mnbara: {error}", file=sys.stderr)
         return 1
+    except OSError as error:  # a folder that cannot be made or written, a full disk
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"mnbara: {error.strerror or error}{where}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 

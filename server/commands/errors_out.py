@@ -56,14 +56,26 @@ def problem_body(refusal: Refusal, trace_id: str) -> bytes:
     return to_json(problem_members(refusal, trace_id))
 
 
-def rpc_error(refusal: Refusal, trace_id: str = "") -> ProtocolError:
-    """Return the error reply of a refusal: `<code>: <detail>`, then its facts as compact JSON when it has any."""
+def rpc_error(refusal: Refusal, trace_id: str = "", *, as_reply: bool = False) -> ProtocolError:
+    """Return the error reply of a refusal: `<code>: <detail>`, then its facts as compact JSON when it has any.
+
+    `as_reply`: with the problem document, as the answer of an RPC whose method says that it takes a refusal.
+    """
     kind = type(refusal)
     facts = {**refusal.facts, "trace_id": trace_id} if trace_id else refusal.facts
     text = f"{kind.code}: {refusal.detail}"
     if facts:
         text += " " + to_json(facts).decode()
-    return ProtocolError(kind.number, text, temporary=kind.temporary)
+    reply = refusal_reply(refusal, trace_id) if as_reply else b""
+    return ProtocolError(kind.number, text, temporary=kind.temporary, reply=reply)
+
+
+def refusal_reply(refusal: Refusal, trace_id: str = "") -> bytes:
+    """Return a refusal as the data of an RPC's answer: the problem document, and whether it is temporary."""
+    document = problem_members(refusal, trace_id)
+    if not trace_id:
+        del document["trace_id"]
+    return to_json({"refusal": {**document, "temporary": type(refusal).temporary}})
 
 
 def list_errors() -> bytes:

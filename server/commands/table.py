@@ -23,6 +23,10 @@ from server.commands.ratelimits import LocalLimits, budgets_of
 from server.process.metrics import Metrics
 from server.process.tallies import CommandMetric
 
+OR_REFUSAL = ".or_refusal"
+"""What an RPC's method ends with when a refusal shall be its answer: SDKs hand an error's code and message to their
+callers, and of an answer everything."""
+
 COMMAND_TIMEOUT_S = 10.0
 """A command that is not answered by then is answered `temporarily_unavailable`; its engines give up long before."""
 
@@ -56,6 +60,7 @@ class CommandTable:
         self.commands = {route.name: Command(route, metrics) for route in routes}
         if len(self.commands) != len(routes):
             raise RuntimeError("two routes have the same name")
+        self._or_refusal = {name + OR_REFUSAL: command for name, command in self.commands.items()}
         self._pipeline = pipeline
         self._limits = limits
         self._loop = asyncio.get_running_loop()
@@ -73,10 +78,13 @@ class CommandTable:
     def call(self, method: str, data: bytes, caller: Caller) -> "asyncio.Future[bytes] | GroupedReply":
         """Run an RPC. An anonymous caller takes from the budgets of its `remote_ip`.
 
-        Grouped commands make neither task nor future. Raises: ProtocolError, at once or from what is returned.
+        Grouped commands make neither task nor future. Raises: ProtocolError, at once or from what is returned; it has
+        a reply when the method ends with `OR_REFUSAL`.
         """
-        started = perf_counter()
+        started, as_reply = perf_counter(), False
         command = self.commands.get(method)
+        if command is None and (command := self._or_refusal.get(method)) is not None:
+            as_reply = True
         if command is None or not command.route.rpc:
             self._unknown.done("unknown_method", perf_counter() - started)
             raise ProtocolError(104, "method not found")
@@ -87,12 +95,12 @@ class CommandTable:
             check_permission(command.route, caller)
             value = command.decoder.decode(data)
             if not command.route.grouped:
-                return self._loop.create_task(self._call(command, value, caller, started))
+                return self._loop.create_task(self._call(command, value, caller, started, as_reply=as_reply))
             _check_key(command, value, caller)
-            reply = GroupedReply(command, started)
+            reply = GroupedReply(command, started, as_reply=as_reply)
             self._pipeline.submit(command.route, value, caller, reply.settle)
         except Exception as error:  # noqa: BLE001 - every error of a caller's command is answered to it
-            raise _refuse(command, error, started) from None
+            raise _refuse(command, error, started, as_reply=as_reply) from None
         return reply
 
     def _limit(self, command: Command, caller: Caller) -> None:
@@ -101,11 +109,13 @@ class CommandTable:
             if not verdict.allowed:
                 verdict.check()
 
-    async def _call(self, command: Command, value: Struct, caller: Caller, started: float) -> bytes:
+    async def _call(
+        self, command: Command, value: Struct, caller: Caller, started: float, *, as_reply: bool
+    ) -> bytes:
         try:
             answer = await self.run(command, value, caller)
         except Exception as error:  # noqa: BLE001 - as above
-            raise _refuse(command, error, started) from None
+            raise _refuse(command, error, started, as_reply=as_reply) from None
         command.over_rpc.done("ok", perf_counter() - started)
         return reply_bytes(answer)
 
@@ -116,10 +126,11 @@ class GroupedReply:
     It can be awaited too.
     """
 
-    __slots__ = ("_callback", "_command", "_done", "_error", "_result", "_started")
+    __slots__ = ("_as_reply", "_callback", "_command", "_done", "_error", "_result", "_started")
 
-    def __init__(self, command: Command, started: float) -> None:
+    def __init__(self, command: Command, started: float, *, as_reply: bool) -> None:
         """Wait for `settle`."""
+        self._as_reply = as_reply
         self._command = command
         self._started = started
         self._callback: Callable[[GroupedReply], object] | None = None
@@ -130,7 +141,7 @@ class GroupedReply:
     def settle(self, answer: Answer | Exception) -> None:
         """Take the answer, count it, and pass it on at once."""
         if isinstance(answer, Exception):
-            self._error = _refuse(self._command, answer, self._started)
+            self._error = _refuse(self._command, answer, self._started, as_reply=self._as_reply)
         else:
             self._command.over_rpc.done("ok", perf_counter() - self._started)
             self._result = reply_bytes(answer)
@@ -188,12 +199,12 @@ def _check_key(command: Command, value: Struct, caller: Caller) -> None:
         raise Unauthenticated("An idempotency key is kept for its user: sign in, or send none")
 
 
-def _refuse(command: Command, error: BaseException, started: float) -> ProtocolError:
+def _refuse(command: Command, error: BaseException, started: float, *, as_reply: bool) -> ProtocolError:
     """Count a refused command and return its error reply."""
     trace_id = "" if isinstance(error, Refusal) else str(new_id())
     refusal = as_refusal(error, trace_id, command=command.route.name)
     outcome(command.over_rpc, refusal, started)
-    return rpc_error(refusal, trace_id)
+    return rpc_error(refusal, trace_id, as_reply=as_reply)
 
 
 def outcome(metric: CommandMetric, refusal: Refusal, started: float) -> None:

@@ -30,7 +30,11 @@ UPLOAD_TIMEOUT_S = 120.0
 UPLOADS_MAX = 16
 """Uploads one process holds in memory at a time; more are refused for the moment."""
 
+DEVICE_COOKIE = "mnbara_device"
+"""The cookie in which browsers keep and show `device_token`."""
+
 _CONTENT_TYPE = re.compile(r'application/json(\s*;\s*charset="?utf-8"?)?', re.IGNORECASE)
+_COOKIE = re.compile(rf"(?:^|;)[ \t]*{DEVICE_COOKIE}=([\w.-]{{1,256}})[ \t]*(?:;|$)", re.ASCII)
 _QUOTED = re.compile(r'"([\x21\x23-\x7e]*)"')
 
 HEADER_FIELDS = {"key": "Idempotency-Key", "if_match": "If-Match"}
@@ -52,6 +56,11 @@ def reads_token(route: Route) -> bool:
     return route.permission is not Permission.ANYONE or route.rpc
 
 
+def sets_device(route: Route) -> bool:
+    """Whether a route answers what a browser shows at later sign-ins."""
+    return "device_token" in getattr(route.reply, "__struct_fields__", ())
+
+
 class Arguments:
     """Reads the command of one route."""
 
@@ -70,7 +79,14 @@ class Arguments:
                 raise RuntimeError(f"{route.name}: the path names {name}, its command has no such field")
             self._path[name] = hints.get(name, fields[name])
         self._headers = [name for name in HEADER_FIELDS if name in fields]
+        self._takes_device = "device_token" in fields
         self._query_names = frozenset(fields) - frozenset(self._path) - frozenset(HEADER_FIELDS)
+        taken = sorted(self._query_names) if self._from_query else []
+        self._no_such_parameter = (
+            f"There is no such query parameter; choose {', '.join(taken)}"
+            if taken
+            else "There is no such query parameter: none is taken here"
+        )
 
     async def read(self, request: Incoming) -> Struct:
         """Return the command. Raises InvalidInput, PayloadTooLarge, RequestTimeout, UnsupportedMediaType, Stale."""
@@ -84,6 +100,8 @@ class Arguments:
             value = read_key(request) if name == "key" else read_if_match(request)
             if value is not None:
                 _merge(values, name, value, "header")
+        if self._takes_device and values.get("device_token", "") == "":
+            values["device_token"] = read_device(request)
         return self._decoder.convert(values, strict=not self._from_query)
 
     def _read_query(self, request: Incoming) -> dict[str, Any]:
@@ -92,7 +110,7 @@ class Arguments:
         values: dict[str, Any] = {}
         for name, text in parse_query(request.query):
             if name not in self._query_names or not self._from_query:
-                raise invalid("There is no such query parameter", f"/{name}")
+                raise invalid(self._no_such_parameter, f"/{name}")
             if name in values:
                 raise invalid("A query parameter may come once", f"/{name}")
             values[name] = text
@@ -144,6 +162,12 @@ def read_key(request: Incoming) -> str | None:
         return None
     quoted = _QUOTED.fullmatch(text)
     return quoted[1] if quoted else text
+
+
+def read_device(request: Incoming) -> str:
+    """Return what a browser shows of its sign-ins; "" without the cookie, or when it is nothing of ours."""
+    found = _COOKIE.search(request.header(b"cookie"))
+    return "" if found is None else found[1]
 
 
 def read_if_match(request: Incoming) -> int | None:

@@ -11,12 +11,14 @@ from http import HTTPStatus
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from litestar import Request, Response, route
 from litestar.enums import HttpMethod
 from litestar.exceptions import ClientException, MethodNotAllowedException, NotFoundException
 from litestar.response.base import ASGIResponse
 
 from protocols.errors import (
+    Fault,
     MethodNotAllowed,
     NotFound,
     PayloadTooLarge,
@@ -24,6 +26,7 @@ from protocols.errors import (
 )
 from server.commands.decoding import DATA_BYTES_MAX, invalid
 from server.commands.errors_out import PROBLEM_MEDIA_TYPE, as_refusal, problem_body
+from server.process.logs import redact_text
 from server.process.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -31,6 +34,11 @@ if TYPE_CHECKING:
     from litestar.types import Receive, Scope, Send
 
 JSON = b"application/json"
+
+CAUSE_CHARACTERS_MAX = 300
+"""Of an outage's cause, in the log."""
+
+_log = structlog.get_logger()
 
 BODY_TIMEOUT_S = 10.0
 """A body that is not there by then ties up nothing longer."""
@@ -152,6 +160,10 @@ def refusal_reply(
 ) -> Reply:
     """Return the problem+json answer of any error."""
     refusal = as_refusal(error, trace_id, route=where)
+    if isinstance(refusal, Fault):
+        cause = error.__cause__ or error
+        told = redact_text(f"{type(cause).__name__}: {cause}")[:CAUSE_CHARACTERS_MAX]
+        _log.warning("request_unavailable", trace_id=trace_id, route=where, code=refusal.code, cause=told)
     reply = Reply(
         type(refusal).status, problem_body(refusal, trace_id), list(headers or ()), PROBLEM_MEDIA_TYPE
     )
@@ -169,10 +181,10 @@ Finish = Callable[[Incoming, Reply], Awaitable[None]]
 
 
 def endpoint(
-    path: str, handlers: Mapping[str, Handler], metrics: Metrics, finish: Finish
+    path: str, handlers: Mapping[str, Handler], metrics: Metrics, finish: Finish, *, access_log: bool = False
 ) -> "HTTPRouteHandler":
-    """Return the framework's route of one path; `handlers` by HTTP method."""
-    served = _Served(path, handlers, metrics, finish)
+    """Return the framework's route of one path; `handlers` by HTTP method. `access_log` logs each request."""
+    served = _Served(path, handlers, metrics, finish, access_log=access_log)
 
     async def serve(request: Request[Any, Any, Any]) -> RawResponse:
         return RawResponse(await served.answer(Incoming(request.scope, request.receive)))
@@ -227,17 +239,23 @@ class FrameworkAnswer(Response[bytes]):
 class _Served:
     """The handlers of one path."""
 
-    def __init__(self, path: str, handlers: Mapping[str, Handler], metrics: Metrics, finish: Finish) -> None:
+    def __init__(
+        self,
+        path: str,
+        handlers: Mapping[str, Handler],
+        metrics: Metrics,
+        finish: Finish,
+        *,
+        access_log: bool,
+    ) -> None:
         self._path = path
+        self._access_log = access_log
         self._finish = finish
         self._handlers = dict(handlers)
         if "GET" in handlers:
             self._handlers["HEAD"] = handlers["GET"]
         self._allow = ", ".join([*sorted(self._handlers), "OPTIONS"]).encode()
         self._metrics = metrics
-        self._durations = {
-            method: metrics.http_durations.labels(path, method).observe for method in self._handlers
-        }
 
     async def answer(self, request: Incoming) -> Reply:
         """Return the answer of any method: a handler's, or a refusal."""
@@ -257,11 +275,19 @@ class _Served:
             reply = refusal_reply(error, request.trace_id, self._path, request.answer_headers)
             if isinstance(error, MethodNotAllowed):
                 reply.headers.append((b"allow", self._allow))
-        observe = self._durations.get(method)
-        if observe is not None:
-            observe(perf_counter() - started)
         shown = method if method in self._handlers or method == "OPTIONS" else "other"
+        seconds = perf_counter() - started
+        self._metrics.http_durations.labels(shown).observe(seconds)
         self._metrics.http_requests.labels(self._path, shown, reply.status).inc()
+        if self._access_log:  # the path as the table has it: what stands in a URL may be a person's
+            _log.info(
+                "http_request",
+                method=shown,
+                route=self._path,
+                status=reply.status,
+                bytes=len(reply.body),
+                ms=round(seconds * 1000, 2),
+            )
         return reply
 
     def _without_handler(self, method: str) -> Reply:

@@ -15,6 +15,11 @@ PREFLIGHT_KEEP_S = 600
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
+_TRACE_PARENT = re.compile(
+    rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.{0,200})?"
+)
+"""The trace, between version and parent. Version 00 ends after the flags. Source: W3C Trace Context, section 3.2."""
+
 ALWAYS: list[Header] = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -37,7 +42,8 @@ _EXPOSED = (
     b"WWW-Authenticate, X-Request-Id"
 )
 _REQUEST_HEADERS = (
-    b"Authorization, Channel-Token, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id"
+    b"Authorization, Channel-Token, Content-Type, Idempotency-Key, If-Match, If-None-Match, Traceparent, "
+    b"X-Request-Id"
 )
 
 
@@ -74,6 +80,14 @@ class Origins:
         return headers
 
 
+def read_trace_id(traceparent: bytes) -> str:
+    """Return the trace of a `traceparent` header, "" when it names none."""
+    found = _TRACE_PARENT.fullmatch(traceparent)
+    if found is None or (traceparent.startswith(b"00") and found[2]):
+        return ""
+    return found[1].decode()
+
+
 class OuterLayer:
     """ASGI: HTTP requests go through it; websockets and lifespan pass by."""
 
@@ -92,26 +106,29 @@ class OuterLayer:
         if request["type"] != "http":
             await self._app(scope, receive, send)
             return
-        origin = asked = given = b""
+        origin = asked = given = parent = b""
         for name, value in request["headers"]:
             if name == b"origin":
                 origin = value
             elif name == b"x-request-id":
                 given = value
+            elif name == b"traceparent":
+                parent = b"several" if parent else value
             elif name == b"access-control-request-method":
                 asked = value
         request["asked_method"] = request["method"]
         if request["method"] not in METHODS:
             request["method"] = "OPTIONS"  # routed like one, so that its path refuses it by naming the others
-        trace_id = given.decode() if _SANE_ID.fullmatch(given) else str(new_id())
+        request_id = given.decode() if _SANE_ID.fullmatch(given) else str(new_id())
+        trace_id = read_trace_id(parent) or request_id
         request["trace_id"] = trace_id
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(trace_id=trace_id)
+        structlog.contextvars.bind_contextvars(trace_id=trace_id, request_id=request_id)
         preflight = request["asked_method"] == "OPTIONS" and origin and asked
         extra = self._origins.preflight(origin, asked) if preflight else self._origins.headers(origin)
         if self._leaving():
             extra = [*extra, (b"connection", b"close")]  # the next request shall find a process that stays
-        finish = _Finish(send, [(b"x-request-id", trace_id.encode()), *self._always, *extra])
+        finish = _Finish(send, [(b"x-request-id", request_id.encode()), *self._always, *extra])
         try:
             await self._app(scope, receive, finish)
         except Exception as error:  # noqa: BLE001 - the last place where an error is answered

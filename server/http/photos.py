@@ -8,9 +8,9 @@ from contextlib import AbstractAsyncContextManager
 
 import structlog
 
-from handlers.listings.photo_names import parse_name
 from handlers.listings.photos.access import find_files
 from handlers.listings.photos.tools import PhotoTools
+from protocols.goods import parse_name
 from protocols.listings.photos import PhotoNotFound
 from server.http.callers import Callers
 from server.http.conditional import has_tag

@@ -7,17 +7,23 @@ from email.utils import formatdate
 from http import HTTPStatus
 from time import perf_counter
 
+import msgspec
+from msgspec import Struct
+
 from handlers.contract import Deprecation
 from protocols.errors import Refusal
 from server.commands.errors_out import as_refusal
 from server.commands.idempotency import Answer
 from server.commands.pipeline import check_permission
 from server.commands.table import Command, CommandTable, outcome
-from server.http.arguments import Arguments, reads_token
+from server.http.arguments import DEVICE_COOKIE, Arguments, reads_token, sets_device
 from server.http.callers import Callers
 from server.http.conditional import answer_tagged, digest_tag, is_tagged, version_tag
 from server.http.created import locator
 from server.http.exchange import Handler, Header, Incoming, Reply
+
+DEVICE_KEPT_S = 400 * 86_400
+"""As long as an account knows the device, and the longest that browsers keep a cookie."""
 
 
 class RouteHandler:
@@ -33,6 +39,7 @@ class RouteHandler:
         self._notice = [] if route.deprecated is None else deprecation_headers(route.deprecated)
         self._versioned = route.etag and route.method in {"GET", "PATCH", "PUT"}
         self._digested = is_tagged(route) and not route.etag
+        self._sets_device = sets_device(route)
         self._locate = locator(route, (other.route for other in table.commands.values()))
 
     async def __call__(self, request: Incoming) -> Reply:
@@ -51,7 +58,7 @@ class RouteHandler:
             outcome(self._command.over_rest, refusal, started)
             if isinstance(error, Refusal):
                 raise
-            raise refusal from None
+            raise refusal from error
         self._command.over_rest.done("ok", perf_counter() - started)
         return self._reply(request, answer)
 
@@ -60,6 +67,10 @@ class RouteHandler:
         reply = Reply(answer.status, body)
         if answer.replayed:
             reply.headers.append((b"idempotent-replay", b"true"))
+        if self._sets_device:
+            reply.headers.append(
+                (b"set-cookie", device_cookie(body, is_secure=request.scope["scheme"] == "https"))
+            )
         if self._locate is not None:
             reply.headers.append((b"location", self._locate(body)))
         if self._versioned:
@@ -67,6 +78,20 @@ class RouteHandler:
         if self._digested:
             return answer_tagged(request, reply, digest_tag(body))
         return reply
+
+
+class _Shown(Struct):
+    device_token: str
+
+
+_read_shown = msgspec.json.Decoder(_Shown).decode
+
+
+def device_cookie(body: bytes, *, is_secure: bool) -> bytes:
+    """Return the cookie by which a browser shows at later sign-ins that it has signed in; no script can read it."""
+    token = _read_shown(body).device_token
+    text = f"{DEVICE_COOKIE}={token}; Path=/v1/auth; Max-Age={DEVICE_KEPT_S}; HttpOnly; SameSite=Lax"
+    return (text + ("; Secure" if is_secure else "")).encode()
 
 
 def deprecation_headers(deprecated: Deprecation) -> list[Header]:

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import signal
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from typing import IO, Any
 
 WIPED = ("engines", "secrets", "photos", "logs", "metrics")
 """What `reset` removes; nothing else in the folder is ours."""
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - folders there are made by mkdtemp
 
 DOWN_TIMEOUT_S = 60.0
 """How long `down` waits for an orderly stop of everything."""
@@ -56,6 +59,20 @@ class Home:
         if self.lock:
             self.lock.close()
             self.lock = None
+
+    def open_metrics(self) -> Path:
+        """Return an empty folder of metrics: in memory where there is a file system in memory, whatever disks hold."""
+        self.close_metrics()
+        link = self.folder / "metrics"
+        if os.access(MEMORY, os.W_OK | os.X_OK):
+            link.symlink_to(tempfile.mkdtemp(prefix="mnbara-metrics-", dir=MEMORY))
+        else:
+            link.mkdir()
+        return link
+
+    def close_metrics(self) -> None:
+        """Remove that folder, also one that a killed `up` left."""
+        _remove(self.folder / "metrics")
 
     def tell(self, facts: dict[str, Any]) -> None:
         """Write what runs here, whole or not at all."""
@@ -102,18 +119,7 @@ class Home:
         self.take()
         removed = []
         try:
-            for name in WIPED:
-                path = self.folder / name
-                if path.is_symlink():  # root's data live elsewhere
-                    shutil.rmtree(path.resolve(), ignore_errors=True)
-                    path.unlink()
-                elif path.is_dir():
-                    shutil.rmtree(path)
-                elif path.exists():
-                    path.unlink()
-                else:
-                    continue
-                removed.append(name)
+            removed += [name for name in WIPED if _remove(self.folder / name)]
         finally:
             self.release()
         return removed
@@ -128,3 +134,17 @@ class Home:
                     if link.resolve() == lock:
                         return pid
         raise HomeError(f"{lock} is held, but pid {pid} does not hold it (or belongs to another user)")
+
+
+def _remove(path: Path) -> bool:
+    """Delete a file or folder, and what a link leads to: root's data and metrics. Return False if there is none."""
+    if path.is_symlink():
+        shutil.rmtree(path.resolve(), ignore_errors=True)
+        path.unlink()
+    elif path.is_dir():
+        shutil.rmtree(path)
+    elif path.exists():
+        path.unlink()
+    else:
+        return False
+    return True

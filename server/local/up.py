@@ -24,11 +24,13 @@ from pathlib import Path
 import asyncpg
 
 from handlers.settings import Settings
+from server.local.disk import Disk
 from server.local.engines import ENGINES, EngineUrls, LocalEngines
 from server.local.home import Home
 from server.local.install import install_engines
 from server.local.programs import EngineError, die_with_parent, tail_of
 from server.local.pulse import Pulse
+from server.local.rotation import LogRotation
 from server.local.supervisor import START_DEATHS_MAX, Child, StopRequested, Supervisor, signals_stop
 from storage.platform.migrate import migrate
 
@@ -37,11 +39,11 @@ ROOT = Path(__file__).resolve().parents[2]
 READY_TIMEOUT_S = 60.0
 """How long the server may take from its start to its first `ready`."""
 
+WHOLE_WAIT_S = 10.0
+"""How long a start waits for what is degraded though its engine answers: a stream that has not got all its disk."""
+
 LEAVE_S = 18.0
 """What a server process may take to end beyond the time over which it sends its sockets away."""
-
-LOG_BYTES_MAX = 20_000_000
-"""A log larger than this at start is set aside as `<name>.log.1`."""
 
 
 class UpError(Exception):
@@ -95,8 +97,11 @@ class _Run:
         self.urls = EngineUrls("", "", "")
         self.port: socket.socket | None = None
         self.ready = False
+        self.disk = Disk(home.folder / "logs" / "nats.log", home.folder / "engines")
+        self.logs = LogRotation(home.folder / "logs")
 
     def start(self, wakeup_fd: int) -> None:
+        self.logs.look()
         self.port = reserve_port(self.settings.host, self.settings.port)
         self._start_engines()
         self._prepare_data()
@@ -106,10 +111,21 @@ class _Run:
     def tend_forever(self, wakeup_fd: int) -> None:
         while True:
             self.supervisor.tend(60.0, wakeup_fd)
+            self.logs.look()
+            if self.disk.was_freed():
+                self._restart_nats()
+
+    def _restart_nats(self) -> None:
+        """Have the private NATS begin anew: a stream that once found no space takes no message any more."""
+        nats = self.engines.children.get("nats")
+        if nats is not None:
+            self.say("the disk was full and has room again: NATS starts again")
+            nats.terminate()
 
     def stop(self) -> None:
         self.supervisor.stop()
         self.engines.stop()
+        self.home.close_metrics()
         if self.port:
             self.port.close()
 
@@ -147,9 +163,12 @@ class _Run:
 
     def _start_processes(self) -> None:
         count = self.settings.processes or os.cpu_count() or 1
-        metrics = Path(self.environment()["MNBARA_METRICS_FOLDER"])
-        shutil.rmtree(metrics, ignore_errors=True)  # counters of processes that are gone
-        metrics.mkdir(parents=True)
+        if self.settings.metrics_folder:
+            metrics = Path(self.settings.metrics_folder)
+            shutil.rmtree(metrics, ignore_errors=True)  # counters of processes that are gone
+            metrics.mkdir(parents=True)
+        else:
+            self.home.open_metrics()
         self.say(f"starting {count} server process{'es' if count > 1 else ''} and the worker")
         self.supervisor.start(self._child("worker", "worker"))
         for number in range(count):
@@ -159,7 +178,8 @@ class _Run:
 
     def _await_ready(self, wakeup_fd: int) -> None:
         deadline = time.monotonic() + READY_TIMEOUT_S
-        while not _is_ready(self.local_url()):
+        whole_until = time.monotonic() + WHOLE_WAIT_S
+        while not _is_ready(self.local_url(), whole=time.monotonic() < whole_until):
             self.supervisor.tend(0.1, wakeup_fd)
             for child in self.supervisor.children:
                 if child.deaths >= START_DEATHS_MAX:
@@ -200,8 +220,6 @@ class _Run:
         pulse = Pulse()
         command = [sys.executable, "-m", "server", *words, "--heartbeat", str(pulse.beats_fd)]
         log = self._log(name)
-        if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
-            log.replace(log.with_suffix(".log.1"))
         return Child(name, lambda: _popen(command, log, self.environment(), pulse), pulse=pulse)
 
     def _log(self, name: str) -> Path:
@@ -258,9 +276,11 @@ def reserve_port(host: str, port: int) -> socket.socket:
     try:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that linger do not count
         probe.bind((host, port))  # fails where anybody listens, with SO_REUSEPORT or not
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        told = error.strerror if isinstance(error, OSError) else error
         raise UpError(
-            f"cannot listen on {host} port {port}: {error.strerror}; set MNBARA_PORT to a free port"
+            f"cannot listen on {host} port {port}: {told}; set MNBARA_HOST to an address of this machine and"
+            " MNBARA_PORT to a free port"
         ) from None
     finally:
         probe.close()
@@ -271,11 +291,13 @@ def reserve_port(host: str, port: int) -> socket.socket:
     return shared
 
 
-def _is_ready(url: str) -> bool:
+def _is_ready(url: str, *, whole: bool) -> bool:
+    """Whether a process serves with all engines; `whole`: and nothing else is degraded either."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
     try:
         with opener.open(f"{url}/health/ready", timeout=2) as answer:
-            return int(answer.status) == 200 and json.load(answer)["degraded"] == []
+            degraded = set(json.load(answer)["degraded"])
+            return int(answer.status) == 200 and not (degraded if whole else degraded & set(ENGINES))
     except (urllib.error.URLError, OSError, ValueError, KeyError):
         return False
 

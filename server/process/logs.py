@@ -1,5 +1,8 @@
 """Logs: one JSON object per line on stderr, with instant, severity, event name and trace id; no secrets, no persons.
 
+`event` is a name. Libraries, and the realtime core, log sentences: theirs is the name of their logger, and `message`
+the text.
+
 Fields whose name says secret are blanked, and tokens and e-mail addresses inside texts (a traceback may quote a row).
 """
 
@@ -55,6 +58,14 @@ def _clean(name: str, value: Any) -> Any:  # noqa: ANN401 - log values are anyth
     return value
 
 
+def _name_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Make an event of a record of the standard library."""
+    record = event.get("_record")
+    if record is None:
+        return event
+    return {**event, "event": record.name.replace(".", "_"), "message": event.get("event", "")}
+
+
 def _stamp(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     return {"at": to_timestamp(now_instant()), **event}
 
@@ -108,7 +119,7 @@ def configure_logs(level: str) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[_name_event, *shared],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _render],
         )
     )

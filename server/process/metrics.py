@@ -1,7 +1,9 @@
 """Metrics: what is counted, under which names and labels, in one process or merged over all of them.
 
-Every name begins with `mnbara_`; every label has a bounded set of values (route names, code words, doors). With a
-folder the values live in files there, one set per process, and a scrape of any process merges them all.
+Every name begins with `mnbara_`; every label has a bounded set of values (route names, code words, doors), and samples
+with labels are there once they were counted. Durations are by route only for commands: what else has a duration is one
+histogram for all. With a folder the values live in files there, one set per process, and a scrape of any process merges
+them all.
 """
 
 import asyncio
@@ -10,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -18,12 +20,10 @@ from prometheus_client.registry import Collector
 
 from realtime.hooks import Cause, Disconnected, Hooks
 from realtime.transport.admission import REASONS
+from server.process.sharing import SHARED_VARIABLE, is_alive
 from server.process.tallies import SECONDS, CommandCounters, CommandMetric, Tally, with_durations
 
-SHARED_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-"""Names the folder of shared values; prometheus_client reads it once, when it is imported."""
-
-SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+SIZES = (1, 5, 20, 100, 500)
 """Edges of commit batch sizes; 500 is the largest batch."""
 
 SAMPLE_EVERY_S = 1.0
@@ -48,16 +48,15 @@ REFUSALS = {f"refused_{reason}": reason for reason in REASONS}
 """Likewise, of one counter with a label."""
 
 
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a line more for each sample, and nobody reads them
+
+
 def _forget_the_dead(folder: Path) -> None:
     """Take gauges of processes that ended, however they ended, out of the sums; their counters stay."""
     for file in folder.glob("gauge_live*.db"):
         pid = int(file.stem.rpartition("_")[2])
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
+        if not is_alive(pid):
             mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
-        except PermissionError:
-            continue  # it lives, as another user
 
 
 class _Shown(Collector):
@@ -73,9 +72,14 @@ class _Shown(Collector):
 class Metrics:
     """Every metric of one process."""
 
-    def __init__(self, folder: Path | None = None) -> None:
-        """Register them; with a folder, which SHARED_VARIABLE must have named, scrapes show all who share it."""
+    def __init__(self, folder: Path | None = None, process: str = "server") -> None:
+        """Register them; with a folder, which SHARED_VARIABLE must have named, scrapes show all who share it.
+
+        `process` names this one among them.
+        """
         self._folder = folder
+        self._process = process
+        self._cpu_s = 0.0
         if folder is not None:
             assert os.environ.get(SHARED_VARIABLE) == str(folder)
             folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +94,7 @@ class Metrics:
         self._commands = CommandCounters(self.registry)
         self.http_requests = self._counter("http_requests_total", "HTTP answers", "route", "method", "status")
         self.http_durations = self._histogram(
-            "http_request_duration_seconds", "From request to answer", SECONDS, "route", "method"
+            "http_request_duration_seconds", "From request to answer, by method", SECONDS, "method"
         )
         self.deprecated_calls = self._counter(
             "deprecated_calls_total", "Calls of routes that will go", "name", "door"
@@ -104,14 +108,13 @@ class Metrics:
         self.commit_sizes = self._histogram("commit_batch_size", "Commands per group commit", SIZES, "name")
         self.commit_durations = self._histogram("commit_duration_seconds", "Group commits", SECONDS, "name")
         self.relay_lag = self._gauge("relay_lag_seconds", "Age of the oldest event not yet relayed")
+        self.stream_bytes = self._gauge(
+            "relay_stream_bytes_max", "Disk that the JetStream stream of events may take; 0: not known"
+        )
         self.timer_lateness = self._histogram(
             "timer_lateness_seconds", "How long after its due time a timer ran", SECONDS
         )
-        self.loop_lag = self._gauge(
-            "loop_lag_seconds",
-            "Largest lateness of the event loop in the last 15 s, by process",
-            mode="liveall",
-        )
+        self._register_process()
         self._work_waiting = self._gauge(
             "work_waiting", "Reactions and jobs that wait", "name", mode="livemostrecent"
         )
@@ -137,6 +140,31 @@ class Metrics:
         self._refusals = self._counter(
             "connections_refused_total", "New realtime connections told to come again", "reason"
         )
+
+    def _register_process(self) -> None:
+        """What each process uses: gauges have its id, too, where processes share a folder."""
+        self.loop_lag = self._gauge(
+            "loop_lag_seconds",
+            "Largest lateness of the event loop in the last 15 s",
+            "process",
+            mode="liveall",
+        ).labels(self._process)
+        self._resident = self._gauge(
+            "process_resident_bytes", "Memory that the process has in use", "process", mode="liveall"
+        ).labels(self._process)
+        self._descriptors = self._gauge(
+            "process_open_descriptors", "Open files and sockets", "process", mode="liveall"
+        ).labels(self._process)
+        self._cpu = self._counter(
+            "process_cpu_seconds_total", "Processor time, user and system", "process"
+        ).labels(self._process)
+
+    def set_process(self, resident: int, descriptors: int, cpu_s: float) -> None:
+        """Show what this process uses; `cpu_s` since its start."""
+        self._resident.set(resident)
+        self._descriptors.set(descriptors)
+        self._cpu.inc(max(0.0, cpu_s - self._cpu_s))
+        self._cpu_s = cpu_s
 
     def set_work(self, name: str, waiting: int, oldest_s: float, given_up: int) -> None:
         """Show how much of a reaction or job waits, since when, and how much was given up."""
@@ -185,11 +213,10 @@ class Metrics:
 
     def commit_observer(self, name: str) -> Callable[[int, float], None]:
         """Return what a group commit calls after each commit with its size and seconds."""
-        size, duration = self.commit_sizes.labels(name).observe, self.commit_durations.labels(name).observe
 
         def observe(requests: int, seconds: float) -> None:
-            size(requests)
-            duration(seconds)
+            self.commit_sizes.labels(name).observe(requests)
+            self.commit_durations.labels(name).observe(seconds)
 
         return observe
 

@@ -15,6 +15,7 @@ from handlers.domain import ChannelKind, Domain
 from protocols.channels import REPORT_OFFSET, OffsetReported, ReportOffset
 from protocols.errors import RateLimited
 from server.commands.errors_out import rpc_error
+from server.commands.table import OR_REFUSAL
 from server.schemas.components import Components, Schema
 from server.schemas.examples import Examples
 from server.schemas.openapi import VERSION
@@ -188,7 +189,10 @@ def _refs(channel: str, messages: Sequence[str]) -> list[dict[str, str]]:
 def _call(route: Route) -> Schema:
     doc = (route.function.__doc__ or route.name).strip().splitlines()[0]
     refusals = ", ".join(f"{kind.number} {kind.code}" for kind in refusals_of(route))
-    note = f"RPC `{route.name}`. {describe(route)} Refusals: {refusals}."
+    note = (
+        f"RPC `{route.name}`. {describe(route)} Refusals: {refusals}. "
+        f'RPC `{route.name}{OR_REFUSAL}` answers them as `{{"refusal": …}}`.'
+    )
     return _operation(route.name, doc, note)
 
 

@@ -7,7 +7,7 @@ from http import HTTPStatus
 import msgspec
 
 from handlers.contract import Permission, Route
-from server.http.arguments import HEADER_FIELDS, path_fields, reads_query
+from server.http.arguments import HEADER_FIELDS, path_fields, reads_query, sets_device
 from server.http.conditional import is_tagged
 from server.http.created import locator
 from server.schemas.components import Components, Schema
@@ -162,6 +162,8 @@ class _Operation:
             names.append("ETag")
         if "key" in self._fields:
             names.append("Idempotent-Replay")
+        if sets_device(route):
+            names.append("Set-Cookie")
         if self._is_located:
             names.append("Location")
         if route.deprecated is not None:

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from handlers.listings.photo_names import SIZES, file_name
 from protocols.auth.commands import ScopeTokenOver, SessionOver, TokenExpired, TokenInvalid
 from protocols.channels import ChannelEvents, PollChannel
 from protocols.errors import NotAllowed, Refusal, Unauthenticated, UnknownChannel
+from protocols.goods import SIZES, file_name
 from protocols.listings.photos import PhotoNotFound
 from server.schemas.components import Components, Schema
 from server.schemas.examples import ID, Examples

@@ -56,7 +56,7 @@ PROBLEM: Schema = {
 
 HEADERS: Schema = {
     "X-Request-Id": {
-        "description": "The trace id of this request: yours, when you sent one of 8 to 64 plain characters.",
+        "description": "The id of this request, and its trace unless you sent one: yours, of 8 to 64 plain characters.",
         "required": True,
         "schema": {"type": "string", "examples": [ID]},
     },
@@ -72,6 +72,11 @@ HEADERS: Schema = {
         "description": "The version that was answered, for If-Match and If-None-Match.",
         "required": True,
         "schema": {"type": "string", "examples": ['"3"']},
+    },
+    "Set-Cookie": {
+        "description": "What a browser shows at its next sign-in. No script can read it; it signs nobody in.",
+        "required": True,
+        "schema": {"type": "string", "examples": ["mnbara_device=…; Path=/v1/auth; HttpOnly; SameSite=Lax"]},
     },
     "Idempotent-Replay": {
         "description": "This is the first answer of the key again; nothing happened this time.",

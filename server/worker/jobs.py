@@ -20,7 +20,7 @@ from protocols.errors import Fault, TemporarilyUnavailable
 from protocols.values import now_instant
 from server.commands.pipeline import Pipeline
 from server.worker.dispatcher import Dispatcher
-from server.worker.retries import describe, wait_after
+from server.worker.retries import UNREPORTED_MAX, WorkerKillerError, describe, is_mistake, wait_after
 from storage.engines.postgres import RACE, RETRIES, Connection, Database
 from storage.platform.jobs_postgres import (
     LeasedJob,
@@ -34,19 +34,12 @@ from storage.platform.jobs_postgres import (
 LEASE_MARGIN_S = 10.0
 """How much longer than its call may take a job is leased: for what comes before and after the call."""
 
-UNREPORTED_MAX = 5
-"""Leases of one job in a row that ended without a word; one more, and it is taken for what ends the workers."""
-
 T = TypeVar("T")
 _log = structlog.get_logger()
 
 
 class LostLeaseError(Exception):
     """Somebody else has the job by now; what this attempt found is dropped."""
-
-
-class WorkerKillerError(Exception):
-    """A job under which worker after worker ends."""
 
 
 class Context:
@@ -139,7 +132,7 @@ class Jobs:
     async def _put_off(self, name: str, leased: LeasedJob, error: Exception) -> None:
         """Have a job that failed wait, or give it up. Raises Fault when the database itself is away."""
         now_ms = now_instant()
-        wait_ms = None if isinstance(error, WorkerKillerError) else wait_after(leased.attempts, error)
+        wait_ms = wait_after(leased.attempts, leased.mistakes + is_mistake(error), error)
         _log.warning(
             "job_failed",
             name=name,
@@ -152,5 +145,5 @@ class Jobs:
             if wait_ms is None:
                 await give_up_job(db, leased, describe(error), now_ms)
             else:
-                await postpone_job(db, leased, now_ms + wait_ms)
+                await postpone_job(db, leased, now_ms + wait_ms, is_mistake=is_mistake(error))
         self._count_failure(name)

@@ -3,10 +3,15 @@
 A turn claims queues (a reaction and an aggregate) that are due, runs their first rows, and commits the effects together
 with the rows' removal. Killed at any point before the commit, nothing happened, and another worker finds the same rows;
 after it, they are gone. A turn that fails is run again row by row; a row that fails alone waits and holds up its queue,
-nothing else, and is moved to the failures after its last attempt.
+nothing else, and is moved to the failures after its last mistake.
+
+A row that kills its process leaves no trace of itself: its transaction is gone. So who runs rows alone notes that
+before, in a commit of its own, and a worker that has just started runs its first rows alone: it may be there because
+the one before it was killed. A row under which worker after worker ends is given up, too.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,16 +26,20 @@ from protocols.errors import Fault
 from protocols.values import now_instant
 from server.commands.pipeline import Pipeline
 from server.worker.dispatcher import Dispatcher
-from server.worker.retries import describe, wait_after
+from server.worker.retries import UNREPORTED_MAX, WorkerKillerError, describe, is_mistake, wait_after
 from storage.engines.postgres import RACE, Connection, Database
 from storage.platform.reactions_postgres import (
     ClaimedQueues,
+    Tries,
     WaitingReaction,
+    claim_queue,
     claim_queues,
     give_up_reaction,
+    lease_queue,
     leave_queues,
     next_due,
     postpone_reaction,
+    release_queue,
 )
 
 BATCH = 16
@@ -38,6 +47,10 @@ BATCH = 16
 
 BATCH_S = 0.1
 """A transaction begins no further row after this long: what its handlers lock, others wait for."""
+
+ALONE_AT_FIRST = 64
+"""Rows of each reaction that a new worker runs alone: what the one before it died of is among those due longest, and
+that one had at most two batches in hand."""
 
 LANES = 2
 """Turns of one reaction side by side in a worker."""
@@ -67,6 +80,7 @@ class Reactions:
         self._decoders = {name: msgspec.json.Decoder(kind.fact) for name, kind in kinds.items()}
         self._yield_to_urgent = yield_to_urgent
         self._count_failure = count_failure
+        self._alone = dict.fromkeys(kinds, ALONE_AT_FIRST)
         self._turns = asyncio.Semaphore(AT_ONCE_MAX)
         self.dispatcher = Dispatcher(database, next_due, self.turn, dict.fromkeys(kinds, LANES), wake_others)
 
@@ -75,50 +89,66 @@ class Reactions:
         if self._yield_to_urgent is not None:
             await self._yield_to_urgent()
         async with self._turns:
-            try:
-                return await self._run(_Batch(name, BATCH, on_crowd)) > 0
-            except Exception:  # noqa: BLE001 - whoever failed, the others are not harmed; alone it is named
-                _log.info("reactions_one_by_one", name=name)
+            if self._alone[name] <= 0:
+                try:
+                    return await self._run(_Batch(name, BATCH, on_crowd)) > 0
+                except Exception:  # noqa: BLE001 - whoever failed, the others are not harmed; alone it is named
+                    _log.info("reactions_one_by_one", name=name)
             ran = 0
             while ran < BATCH and await self._run_one(name):
                 ran += 1
+            self._alone[name] -= ran
+            if ran == BATCH:
+                on_crowd()
             return ran > 0
 
     async def _run_one(self, name: str) -> bool:
         """Run one row, or have it wait; False when none was due. Raises Fault when the database is away."""
-        batch = _Batch(name, 1)
+        async with self._database.connection() as db:
+            aggregate = await lease_queue(db, name, now_instant())
+        if aggregate is None:
+            return False
+        batch = _Batch(name, 1, aggregate=aggregate)
         try:
-            return await self._run(batch) > 0
-        except RACE:
-            return True
+            await self._run(batch)
+        except (*RACE, asyncio.CancelledError) as error:
+            with contextlib.suppress(Fault):
+                async with self._database.connection() as db:
+                    await release_queue(db, name, aggregate)
+            if isinstance(error, asyncio.CancelledError):
+                raise
         except Exception as error:
             if not batch.claimed.rows:
                 raise
             await self._put_off(name, batch.claimed, error)
-            return True
+        return True
 
     async def _run(self, batch: "_Batch") -> int:
         """Run the rows of a batch in one transaction; return how many queues were due."""
 
         async def decide(stores: Stores, now_ms: int) -> Sequence[Outcome]:
-            batch.claimed = await claim_queues(stores.db, batch.name, now_ms, batch.limit)
-            if len(batch.claimed.attempts) == batch.limit:
+            if batch.aggregate is None:
+                batch.claimed = await claim_queues(stores.db, batch.name, now_ms, batch.limit)
+            else:
+                batch.claimed = await claim_queue(stores.db, batch.name, batch.aggregate, now_ms)
+            if len(batch.claimed.tries) == batch.limit:
                 batch.on_crowd()
             outcomes: list[Outcome] = []
             until = time.monotonic() + BATCH_S
             for row in batch.claimed.rows:
                 if outcomes and time.monotonic() > until:
                     break
+                _check_survived(batch.claimed.tries[row.aggregate])
                 outcomes.append(await self._react(batch.name, row, stores, now_ms))
             batch.claimed = replace(batch.claimed, rows=batch.claimed.rows[: len(outcomes)])
             return outcomes
 
         async def finish(db: Connection, now_ms: int) -> None:
-            if batch.claimed.attempts:
+            if batch.claimed.tries:
                 await leave_queues(db, batch.claimed, now_ms)
 
         await self._pipeline.commit(decide, finish)
-        return len(batch.claimed.attempts)
+        return len(batch.claimed.tries)
 
     async def _react(self, name: str, row: WaitingReaction, stores: Stores, now_ms: int) -> Outcome:
         kind = self._kinds[name]
@@ -131,8 +161,9 @@ class Reactions:
     async def _put_off(self, name: str, claimed: ClaimedQueues, error: Exception) -> None:
         """Have a row that failed alone wait, or give it up. Raises Fault when the database itself is away."""
         (row,) = claimed.rows
-        attempts, now_ms = claimed.attempts[row.aggregate], now_instant()
-        wait_ms = wait_after(attempts + 1, error)
+        tries, now_ms = claimed.tries[row.aggregate], now_instant()
+        attempts, mistake = tries.attempts, is_mistake(error)
+        wait_ms = wait_after(attempts + 1, tries.mistakes + mistake, error)
         _log.warning(
             "reaction_failed",
             name=name,
@@ -144,9 +175,16 @@ class Reactions:
         )
         async with self._database.transaction() as db:
             until_ms = now_ms + (wait_ms or 0)
-            if await postpone_reaction(db, name, row, attempts, until_ms) and wait_ms is None:
+            is_ours = await postpone_reaction(db, name, row, attempts, until_ms, is_mistake=mistake)
+            if is_ours and wait_ms is None:
                 await give_up_reaction(db, name, row, attempts + 1, describe(error), now_ms)
         self._count_failure(name)
+
+
+def _check_survived(tries: Tries) -> None:
+    """Raises WorkerKillerError for a row under which too many workers ended."""
+    if tries.unreported > UNREPORTED_MAX:
+        raise WorkerKillerError(f"{tries.unreported - 1} workers ended while they ran this")
 
 
 @dataclass(slots=True)
@@ -156,4 +194,6 @@ class _Batch:
     name: str
     limit: int
     on_crowd: Callable[[], None] = lambda: None
+    aggregate: str | None = None
+    """The one queue to take, None for those that are due."""
     claimed: ClaimedQueues = field(default_factory=lambda: ClaimedQueues("", {}, []))

@@ -7,6 +7,7 @@ when its transaction ends.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 
@@ -26,6 +27,9 @@ BATCH_EVENTS = 5_000
 PAUSE_S = 0.04
 """Wait between steps: what gathers meanwhile shares one, and a repair waits no longer for its announcement."""
 
+SETTINGS_AGAIN_S = 60.0
+"""How long a stream that has less than it shall have, or whose settings were refused, stays so until the next try."""
+
 RETRY_S = 0.5
 """Wait after a step that failed."""
 
@@ -44,6 +48,10 @@ class Relay:
         self._yield_to_urgent = yield_to_urgent
         self._stream: EventStream | None = None
         self._is_prepared = False
+        self._prepare_again_at = self._prepare_idle_at = 0.0
+        self._refused = ""
+        self.stream_bytes_max = 0
+        """Disk that the stream may take; 0 while that is not known."""
         self.lag_ms = 0
         """Age of the oldest event of the last step when it was sent."""
 
@@ -54,6 +62,7 @@ class Relay:
                 if self._yield_to_urgent is not None:
                     await self._yield_to_urgent()
                 if await self.step() < BATCH_EVENTS:
+                    await self._prepare_idle()
                     await asyncio.sleep(PAUSE_S)
             except Fault as fault:
                 _log.warning("relay_waits", reason=fault.detail)
@@ -85,8 +94,21 @@ class Relay:
         """Return the stream of this connection, with its settings up to date since the last fault."""
         if self._stream is None or self._stream.client is not client:
             self._stream, self._is_prepared = EventStream(client), False
-        if not self._is_prepared:
-            if refused := await self._stream.prepare():
-                _log.error("stream_settings_refused", reason=refused)
+        if self._is_due():
+            self._prepare_again_at = time.monotonic() + SETTINGS_AGAIN_S
+            self.stream_bytes_max, refused = await self._stream.prepare()
+            if refused and refused != self._refused:
+                _log.error("stream_settings_refused", reason=refused, max_bytes=self.stream_bytes_max)
+            self._refused = refused
             self._is_prepared = True
         return self._stream
+
+    def _is_due(self) -> bool:
+        return not self._is_prepared or (bool(self._refused) and time.monotonic() > self._prepare_again_at)
+
+    async def _prepare_idle(self) -> None:
+        """Have the stream there with all its settings, also while there is nothing to send."""
+        if self._is_due() and time.monotonic() > self._prepare_idle_at:
+            self._prepare_idle_at = time.monotonic() + RETRY_S
+            with contextlib.suppress(Fault):
+                await self._prepared(self._nats.client)

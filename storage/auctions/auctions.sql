@@ -1,29 +1,32 @@
 -- insert_auction --
--- A new auction. Returns its id, or no row when the listing is in an open auction. Waits for a concurrent insert of the
--- same listing. Index: auctions_open_listing.
+-- A new auction. Returns nothing.
 INSERT INTO auctions (
     auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
     planned_end_ms, step_limits, steps, soft_close_ms, mask_salt, fall, sealed_key, group_id,
     quantity, status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions
 )
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-        $25, $26, $27)
-ON CONFLICT (listing_id) WHERE status IN ('scheduled', 'live') DO NOTHING
-RETURNING auction_id;
+        $25, $26, $27);
+
+-- read_open_formats --
+-- The formats of a listing's open auctions. Index: auctions_open_listing. Who holds the listing's row sees them all.
+SELECT format FROM auctions WHERE listing_id = $1 AND status IN ('scheduled', 'live');
 
 -- lock_states --
--- The changing columns of auctions, at most one row each, by id. Index: auctions_pkey. Locks: the rows until commit, in
+-- The changing columns of auctions, at most one row each, by id, and what their sellers set. Index: auctions_pkey. Locks: the rows until commit, in
 -- id order, so that two batches cannot wait for each other.
 SELECT auction_id, status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions,
-       has_blocks
+       has_blocks, notify_first_bid, notify_reserve_met, notify_prices
 FROM auctions WHERE auction_id = ANY($1::uuid[])
 ORDER BY auction_id FOR UPDATE;
 
 -- read_terms --
--- The columns of auctions that never change, at most one row each. Index: auctions_pkey.
+-- The columns of auctions that never change, and the title of the goods, which does not from the start on; at most one row
+-- each. Index: auctions_pkey, listings_pkey.
 SELECT auction_id, listing_id, format, currency, mask_salt, seller_id, starting_price, reserve_price, buy_now_price,
        starts_at_ms, planned_end_ms, step_limits, steps, soft_close_ms, fall, sealed_key, group_id, quantity,
-       exposure_guard, bidders
+       exposure_guard, bidders, status <> 'scheduled' AS is_final,
+       (SELECT title FROM listings AS l WHERE l.listing_id = auctions.listing_id) AS title
 FROM auctions WHERE auction_id = ANY($1::uuid[]);
 
 -- update_states --
@@ -74,25 +77,28 @@ FROM auctions AS a JOIN unnest($1::uuid[], $2::uuid[]) AS g (seller_id, group_id
 WHERE a.group_id IS NOT NULL AND a.status IN ('scheduled', 'live');
 
 -- read_auction --
--- One auction as of now. 0 or 1 row. Index: auctions_pkey.
+-- One auction as of now, with title and first photo of its goods. 0 or 1 row. Index: auctions_pkey, listings_pkey.
 SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
        status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask,
        fall, group_id, quantity, exposure_guard, bidders,
+       (SELECT json_build_array(l.title, l.photos -> 0) FROM listings AS l WHERE l.listing_id = a.listing_id) AS goods,
        (SELECT watchers FROM auction_watch_counts AS c WHERE c.auction_id = a.auction_id) AS watchers
 FROM auctions AS a WHERE auction_id = $1;
 
 -- read_auctions --
--- Auctions as of now, at most one row each. Index: auctions_pkey.
+-- Auctions as of now, with title and first photo of the goods, at most one row each. Index: auctions_pkey, listings_pkey.
 SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
        status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask,
-       fall, group_id, quantity
+       fall, group_id, quantity,
+       (SELECT json_build_array(l.title, l.photos -> 0) FROM listings AS l WHERE l.listing_id = auctions.listing_id) AS goods
 FROM auctions WHERE auction_id = ANY($1::uuid[]);
 
 -- list_by_end --
 -- Auctions after a position in the order of their ends, at most $3. Index: auctions_ends.
 SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
        status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask,
-       fall, group_id, quantity
+       fall, group_id, quantity,
+       (SELECT json_build_array(l.title, l.photos -> 0) FROM listings AS l WHERE l.listing_id = auctions.listing_id) AS goods
 FROM auctions WHERE (ends_at_ms, auction_id) > ($1, $2)
 ORDER BY ends_at_ms, auction_id LIMIT $3;
 
@@ -100,7 +106,8 @@ ORDER BY ends_at_ms, auction_id LIMIT $3;
 -- Auctions of one status after a position in the order of their ends, at most $3. Index: auctions_status_ends.
 SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
        status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask,
-       fall, group_id, quantity
+       fall, group_id, quantity,
+       (SELECT json_build_array(l.title, l.photos -> 0) FROM listings AS l WHERE l.listing_id = auctions.listing_id) AS goods
 FROM auctions WHERE (ends_at_ms, auction_id) > ($1, $2) AND status = $4
 ORDER BY ends_at_ms, auction_id LIMIT $3;
 
@@ -119,7 +126,8 @@ WITH page AS MATERIALIZED (
 )
 SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
        status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask,
-       fall, group_id, quantity
+       fall, group_id, quantity,
+       (SELECT json_build_array(l.title, l.photos -> 0) FROM listings AS l WHERE l.listing_id = auctions.listing_id) AS goods
 FROM page JOIN auctions USING (auction_id, ends_at_ms)
 ORDER BY ends_at_ms, auction_id;
 
@@ -128,7 +136,8 @@ ORDER BY ends_at_ms, auction_id;
 -- unless it is null. Index: auctions_status_ends, read until the page is full.
 SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
        status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask,
-       fall, group_id, quantity
+       fall, group_id, quantity,
+       (SELECT json_build_array(l.title, l.photos -> 0) FROM listings AS l WHERE l.listing_id = auctions.listing_id) AS goods
 FROM auctions
 WHERE (ends_at_ms, auction_id) > ($1, $2) AND status = $4 AND ends_at_ms <= $5
   AND ($6::uuid IS NULL OR seller_id = $6)
@@ -146,12 +155,13 @@ SELECT set_config('plan_cache_mode', 'force_custom_plan', true),
        set_config('random_page_cost', '1.1', true);
 
 -- list_by_goods --
--- The same as `list_filtered` with categories ($12) or a circle ($15 metres around latitude $13, longitude $14) that the goods
--- have to be in; an open auction's listing is active. Index: auctions_status_ends and listings_pkey, or listings_category or
--- listings_location and auctions_open_listing.
+-- The same as `list_filtered` with what the goods have to be like: categories ($12), a circle ($15 metres around latitude
+-- $13, longitude $14), words ($16), a condition ($17); an open auction's listing is active. Index: auctions_status_ends and
+-- listings_pkey, or listings_category, listings_location or listings_words and auctions_open_listing.
 SELECT a.auction_id, a.listing_id, a.seller_id, a.format, a.currency, a.starting_price, a.reserve_price, a.buy_now_price,
        a.starts_at_ms, a.status, a.event_number, a.price, a.minimum_bid, a.leader_id, a.leader_max, a.bid_count, a.ends_at_ms,
-       a.extensions, a.leader_mask, a.fall, a.group_id, a.quantity, (l.location <-> place.point) AS distance_m
+       a.extensions, a.leader_mask, a.fall, a.group_id, a.quantity,
+       json_build_array(l.title, l.photos -> 0) AS goods, (l.location <-> place.point) AS distance_m
 FROM auctions AS a
 JOIN listings AS l USING (listing_id)
 CROSS JOIN (SELECT ST_SetSRID(ST_MakePoint($14::float8, $13::float8), 4326)::geography AS point) AS place
@@ -163,6 +173,8 @@ WHERE (a.ends_at_ms, a.auction_id) > ($1, $2) AND a.status = $4 AND a.ends_at_ms
   AND ($11::boolean IS NULL OR (a.bid_count > 0) = $11)
   AND ($4 NOT IN ('scheduled', 'live') OR l.status = 'active')
   AND ($12::text[] IS NULL OR l.category = ANY($12))
+  AND ($16::text IS NULL OR l.words @@ $16::text::tsquery)
+  AND ($17::text IS NULL OR l.condition = $17)
   AND (
       $13::float8 IS NULL
       OR (l.location && _ST_Expand(place.point, $15::float8) AND (l.location <-> place.point) <= $15)

@@ -1,6 +1,6 @@
 """The auctions table: terms that never change beside the state that bids and time change.
 
-States travel as plain tuples in the order of the columns of `lock_states`; `handlers.auctions` gives them names.
+States travel as plain tuples in the order of the first columns of `lock_states`; `handlers.auctions` gives them names.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -45,6 +45,10 @@ class TermsRow:
     quantity: int
     exposure_guard: bool
     bidders: Bidders
+    title: str
+    """Of the goods."""
+    is_final: bool
+    """The auction has started, and the title does not change any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +78,8 @@ class AuctionRow:
     """Of a Dutch auction: floor price, step, milliseconds of a tick."""
     group_id: UUID | None
     quantity: int
+    goods: str
+    """Title and first photo of the listing, as a JSON array."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,12 +100,14 @@ class GuardedAuctionRow(AuctionRow):
     """None when nobody has ever watched."""
 
 
-async def insert_auction(db: Connection, columns: Sequence[Any]) -> bool:
-    """Write a new auction (columns as in `insert_auction`); False when its listing is in an open auction already.
+async def insert_auction(db: Connection, columns: Sequence[Any]) -> None:
+    """Write a new auction, with columns as in `insert_auction`. Cost: one round trip."""
+    await db.execute(_sql.insert_auction, *columns)
 
-    Cost: one round trip. Locks: waits for a concurrent insert of the same listing.
-    """
-    return await db.fetchval(_sql.insert_auction, *columns) is not None
+
+async def read_open_formats(db: Connection, listing_id: UUID) -> list[Format]:
+    """Return the formats of a listing's open auctions. Cost: one index range, no lock."""
+    return [row["format"] for row in await db.fetch(_sql.read_open_formats, listing_id)]
 
 
 async def lock_states(db: Connection, auction_ids: Iterable[UUID]) -> list[Record]:
@@ -182,11 +190,15 @@ class AuctionFilter:
     near: tuple[float, float] | None
     """Latitude and longitude in degrees."""
     radius_m: int
+    words: str | None = None
+    """A text query of the listings' search."""
+    condition: str | None = None
 
     @property
     def of_goods(self) -> bool:
         """Whether something is asked of the goods, which are another table's."""
-        return self.categories is not None or self.near is not None
+        wanted = (self.categories, self.near, self.words, self.condition)
+        return any(one is not None for one in wanted)
 
 
 async def list_filtered(
@@ -197,7 +209,7 @@ async def list_filtered(
     Cost: one index range, read until the page is full: filters that few auctions pass read many. What is asked of the
     goods is planned for these goods, in two round trips more.
     """
-    *of_auction, categories, near, radius_m = astuple(wanted)
+    *of_auction, categories, near, radius_m, words, condition = astuple(wanted)
     if not wanted.of_goods:
         rows = await db.fetch(_sql.list_filtered, *after, limit, *of_auction)
         return [ListedAuctionRow(**row) for row in rows]
@@ -205,7 +217,16 @@ async def list_filtered(
     async with db.transaction():
         await db.execute(_sql.plan_for_values)
         rows = await db.fetch(
-            _sql.list_by_goods, *after, limit, *of_auction, categories, lat, lon, float(radius_m)
+            _sql.list_by_goods,
+            *after,
+            limit,
+            *of_auction,
+            categories,
+            lat,
+            lon,
+            float(radius_m),
+            words,
+            condition,
         )
     return [ListedAuctionRow(**row) for row in rows]
 

@@ -53,7 +53,9 @@ async def read_auction_facts(db: Connection, auction_id: UUID) -> AuctionFacts |
 
 
 async def read_open_auction(db: Connection, listing_id: UUID) -> tuple[UUID, str] | None:
-    """Return id and status of the auction that a listing is in, or None. Cost: one index probe, no lock.
+    """Return id and status of an auction that a listing is in, a live one if it is in one; or None.
+
+    Cost: one index range, no lock.
 
     While the listing's row is locked no other auction can be opened on it.
     """

@@ -22,8 +22,9 @@ LEFT JOIN LATERAL (
 WHERE a.auction_id = $1;
 
 -- read_open_auction --
--- The open auction of one listing and its status. 0 or 1 row. Index: auctions_open_listing. Locks: none.
-SELECT auction_id, status FROM auctions WHERE listing_id = $1 AND status IN ('scheduled', 'live');
+-- An open auction of one listing and its status, a live one if there is one. 0 or 1 row. Index: auctions_open_listing.
+SELECT auction_id, status FROM auctions WHERE listing_id = $1 AND status IN ('scheduled', 'live')
+ORDER BY status, auction_id LIMIT 1;
 
 -- read_auction_facts --
 -- What other domains may know of one auction. 0 or 1 row. Index: auctions_pkey.

@@ -66,9 +66,10 @@ SELECT auction_id, user_id FROM noted;
 
 -- list_watched --
 -- The auctions a user watches after a position in this order, at most $5: open ones by their end, then those that are over,
--- the latest first. $6: only open ones (true), only others (false), or all (null).
+-- the latest first. $6: only open ones (true), only others (false), or all (null); $7: only those of a status, or all (null).
+-- Each comes with title and first photo of its goods.
 -- Index: auction_watches_user, all watches of the user, and auctions_pkey, or auctions_status_ends for a crowd of them; whole
--- rows are read for the page alone.
+-- rows and listings_pkey are read for the page alone.
 WITH page AS MATERIALIZED (
     SELECT w.auction_id, position.is_over, position.rank
     FROM auction_watches AS w
@@ -80,12 +81,14 @@ WITH page AS MATERIALIZED (
     WHERE w.user_id = $1 AND w.watching
       AND (position.is_over, position.rank, w.auction_id) > ($2::boolean, $3::bigint, $4::uuid)
       AND ($6::boolean IS NULL OR position.is_over <> $6)
+      AND ($7::text IS NULL OR a.status = $7)
     ORDER BY position.is_over, position.rank, w.auction_id
     LIMIT $5
 )
 SELECT a.auction_id, a.listing_id, a.seller_id, a.format, a.currency, a.starting_price, a.reserve_price, a.buy_now_price,
        a.starts_at_ms, a.status, a.event_number, a.price, a.minimum_bid, a.leader_id, a.leader_max, a.bid_count, a.ends_at_ms,
-       a.extensions, a.leader_mask, a.fall, a.group_id, a.quantity, w.has_bid, w.remind_before_s, (
+       a.extensions, a.leader_mask, a.fall, a.group_id, a.quantity, w.has_bid, w.remind_before_s,
+       (SELECT json_build_array(l.title, l.photos -> 0) FROM listings AS l WHERE l.listing_id = a.listing_id) AS goods, (
     SELECT p.amount FROM auction_places AS p
     WHERE a.quantity > 1 AND p.auction_id = a.auction_id AND p.bidder_id = w.user_id
 ) AS your_maximum

@@ -101,13 +101,13 @@ async def watch_for_bidders(
 
 
 async def list_watched(
-    db: Connection, user_id: UUID, after: Position, limit: int, *, only_open: bool | None
+    db: Connection, user_id: UUID, after: Position, limit: int, *, only_open: bool | None, status: str | None
 ) -> list[WatchedRow]:
-    """Return up to `limit` auctions that a user watches, in the order of `Position`.
+    """Return up to `limit` auctions that a user watches, in the order of `Position`; of a status, if one is given.
 
     Cost: one round trip, reads all watches of the user, a thousand and those by bids.
     """
-    rows = await db.fetch(_sql.list_watched, user_id, *after, limit, only_open)
+    rows = await db.fetch(_sql.list_watched, user_id, *after, limit, only_open, status)
     return [WatchedRow(**row) for row in rows]
 
 

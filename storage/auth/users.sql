@@ -15,6 +15,10 @@ FROM users WHERE email = $1;
 SELECT user_id, email, display_name, roles, access_version, banned_at_ms, password_hash
 FROM users WHERE user_id = $1;
 
+-- find_existing --
+-- Which of these ids are users'. One row each. Index: users_pkey.
+SELECT user_id FROM users WHERE user_id = ANY($1::uuid[]);
+
 -- share_user --
 -- A user by id, who cannot be banned or change before we commit. At most one row. Index: users_pkey. Locks: row, shared.
 SELECT user_id, email, display_name, roles, access_version, banned_at_ms, password_hash
@@ -34,3 +38,7 @@ UPDATE users
 SET banned_at_ms = $2, ban_reason = $3
 WHERE user_id = $1
 RETURNING user_id, email, display_name, roles, access_version, banned_at_ms, password_hash;
+
+-- replace_password_hash --
+-- Another hash ($3) in place of one ($2). 0 or 1 row. Index: users_pkey. Locks: the row until commit.
+UPDATE users SET password_hash = $3 WHERE user_id = $1 AND password_hash = $2 RETURNING 1;

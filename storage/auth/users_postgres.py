@@ -1,5 +1,6 @@
 """Users: who may sign in, and as what."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -55,6 +56,16 @@ async def read_user_by_email(db: Connection, email: str) -> StoredUser | None:
 async def read_user(db: Connection, user_id: UUID) -> StoredUser | None:
     """Return a user. Cost: one round trip."""
     return _user(await db.fetchrow(_sql.read_user, user_id))
+
+
+async def find_existing(db: Connection, user_ids: Sequence[UUID]) -> list[UUID]:
+    """Return those of these ids that are users'. Cost: one round trip."""
+    return [row["user_id"] for row in await db.fetch(_sql.find_existing, user_ids)]
+
+
+async def replace_password_hash(db: Connection, user_id: UUID, old: str, new: str) -> bool:
+    """Write a new hash of the same password; False when the old one is there no more. Cost: one round trip."""
+    return await db.fetchval(_sql.replace_password_hash, user_id, old, new) is not None
 
 
 async def share_user(db: Connection, user_id: UUID) -> StoredUser | None:

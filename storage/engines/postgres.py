@@ -5,6 +5,7 @@ A fault leaves within `ACQUIRE_TIMEOUT_S + COMMAND_TIMEOUT_S`, so a caller hears
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeAlias
@@ -31,6 +32,9 @@ COMMAND_TIMEOUT_S = 1.5
 RETRIES = 3
 """How often a transaction that lost a serialisation or deadlock race is run again."""
 
+SPACE_SHOWN_S = 10.0
+"""How long a write that found no space is shown as degraded: who writes meanwhile finds out anew."""
+
 OUTAGE = (
     OSError,
     TimeoutError,
@@ -38,6 +42,7 @@ OUTAGE = (
     asyncpg.PostgresConnectionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
+    asyncpg.PostgresSystemError,
     asyncpg.exceptions.InternalClientError,
 )
 """What the driver raises when the server is away, full, or shutting down."""
@@ -54,6 +59,7 @@ class Database:
     def __init__(self, pool: "asyncpg.Pool[Record]") -> None:
         """Wrap an open pool; `open_database` makes one."""
         self.pool = pool
+        self._refused_space_at = -SPACE_SHOWN_S
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -68,6 +74,8 @@ class Database:
             # asking a server that stands still to cancel would take as long again
             with contextlib.suppress(asyncpg.InterfaceError):  # a connection that was lost has left the pool
                 connection.terminate()
+            if isinstance(error, asyncpg.DiskFullError):
+                self._refused_space_at = time.monotonic()
             raise unavailable(error) from error
         finally:
             await self.pool.release(connection)
@@ -96,6 +104,11 @@ class Database:
         """Raises TemporarilyUnavailable unless the server answers."""
         async with self.connection() as connection:
             await connection.fetchval("SELECT 1")
+
+    async def check_space(self) -> None:
+        """Raises TemporarilyUnavailable while PostgreSQL has refused a write for want of space a moment ago."""
+        if time.monotonic() - self._refused_space_at < SPACE_SHOWN_S:
+            raise TemporarilyUnavailable("The database's disk is full")
 
     async def close(self) -> None:
         """Give the connections back; at most five seconds."""

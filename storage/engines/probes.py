@@ -10,6 +10,10 @@ from storage.engines.redis import open_redis
 CONNECT_TIMEOUT_S = 5.0
 
 
+_MAY_PASS = ("MISCONF", "OOM", "READONLY", "LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN")
+"""How refusals of Redis begin that are about its state: a full disk, a start or a failover under way."""
+
+
 class NotReadyError(Exception):
     """The engine cannot be used now, and may be later; the message holds the driver's words."""
 
@@ -44,7 +48,10 @@ async def probe_redis(url: str) -> None:
         await client.execute_command("PING")
     except (*REDIS_OUTAGE, ResponseError) as error:
         told = error.__cause__ or error  # the driver wraps what the server answers to its greeting
-        kind = RefusedError if isinstance(told, AuthenticationError | ResponseError) else NotReadyError
+        is_refused = isinstance(told, AuthenticationError | ResponseError) and not str(told).startswith(
+            _MAY_PASS
+        )
+        kind = RefusedError if is_refused else NotReadyError
         raise kind(f"{type(told).__name__}: {told}") from error
     finally:
         await client.aclose()

@@ -4,6 +4,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from protocols.errors import TemporarilyUnavailable
@@ -17,8 +18,9 @@ CONNECTIONS_MAX = 64
 """Connections per process. More commands at a time wait for one: a burst must not look like an outage, for a limit
 that is lifted when Redis is away would then be lifted by whoever sends enough at once."""
 
-OUTAGE = (RedisConnectionError, RedisTimeoutError, OSError)
-"""What the driver raises when the server is away."""
+OUTAGE = (RedisConnectionError, RedisTimeoutError, ResponseError, OSError)
+"""What the driver raises when the server is away or refuses to work: its disk or memory is full (MISCONF, OOM), it is a
+replica by now (READONLY). Nothing in Redis is needed, so every refusal is met like an outage."""
 
 
 def open_redis(redis_url: str) -> Redis:

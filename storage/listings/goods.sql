@@ -1,12 +1,12 @@
 -- read_matching_rules --
--- Rules of these countries ($1) that goods of a category ($2, null for none) with a text ($3) fall under, prohibitions
--- first, at most $4. Index: goods_rules_country.
+-- Rules of these countries ($1) that goods of a category ($2, null for none) with a folded text ($3, another reading of
+-- it $5) fall under, prohibitions first, at most $4. Index: goods_rules_country.
 WITH RECURSIVE above AS (
     SELECT slug, parent_slug FROM categories WHERE slug = $2
     UNION ALL
     SELECT c.slug, c.parent_slug FROM categories AS c JOIN above ON c.slug = above.parent_slug
 ), goods AS (
-    SELECT to_tsvector('simple', folded) || to_tsvector('english', folded) AS words FROM fold_text($3) AS folded
+    SELECT text_words($3) || text_words($5) AS words
 )
 SELECT rule_id, kind, country, reason, source FROM goods_rules, goods
 WHERE is_newest AND NOT removed AND country = ANY ($1::text[])
@@ -38,5 +38,16 @@ UPDATE goods_rules SET is_newest = false WHERE rule_id = $1 AND is_newest;
 -- insert_version --
 -- The newest version of a rule.
 INSERT INTO goods_rules (
-    rule_id, version, removed, country, category, words, kind, reason, source, set_at_ms, set_by
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
+    rule_id, version, removed, country, category, words, kind, reason, source, set_at_ms, set_by, query, fold_version
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, words_query($12), $13);
+
+-- list_unfolded --
+-- Versions of rules that were folded by another version of the spelling than $1, at most $2. No index: few rows.
+-- Locks: the rows until commit.
+SELECT rule_id, version, words FROM goods_rules WHERE fold_version <> $1 LIMIT $2 FOR NO KEY UPDATE;
+
+-- write_folded --
+-- What locked versions of rules look for: ids, versions and folded words ($3), by version $4. Index: goods_rules_pkey.
+UPDATE goods_rules SET query = words_query(f.words), fold_version = $4
+FROM unnest($1::uuid[], $2::int[], $3::text[]) AS f (rule_id, version, words)
+WHERE goods_rules.rule_id = f.rule_id AND goods_rules.version = f.version;

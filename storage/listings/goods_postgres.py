@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from protocols.listings.goods import RuleKind
+from protocols.texts import FOLD_VERSION, fold, fold_query, unmask
 from storage.engines.postgres import Connection
 from storage.platform.sql import load
 
@@ -36,9 +37,13 @@ async def read_matching_rules(
 ) -> "list[Record]":
     """Return (rule_id, kind, country, reason, source) of rules that goods fall under, prohibitions first.
 
-    Cost: one round trip, one look at each rule of the countries.
+    Words of letters that look like Latin ones are judged as they are and as they look. Cost: one round trip, one
+    look at each rule of the countries.
     """
-    return await db.fetch(_sql.read_matching_rules, list(countries), category, text, limit)
+    folded = fold(text)
+    looks = unmask(folded)
+    unmasked = "" if looks == folded else looks
+    return await db.fetch(_sql.read_matching_rules, list(countries), category, folded, limit, unmasked)
 
 
 async def list_rules(db: Connection, after: UUID, country: str | None, limit: int) -> list[RuleRow]:
@@ -77,4 +82,16 @@ async def insert_version(db: Connection, row: RuleRow, set_by: UUID) -> None:
         row.source,
         row.set_at_ms,
         set_by,
+        fold_query(row.words),
+        FOLD_VERSION,
     )
+
+
+async def fold_rules(db: Connection, limit: int) -> int:
+    """Fold versions of rules that another version of the spelling folded; return how many. Cost: two round trips."""
+    rows = await db.fetch(_sql.list_unfolded, FOLD_VERSION, limit)
+    ids, versions = [row["rule_id"] for row in rows], [row["version"] for row in rows]
+    await db.execute(
+        _sql.write_folded, ids, versions, [fold_query(row["words"]) for row in rows], FOLD_VERSION
+    )
+    return len(rows)

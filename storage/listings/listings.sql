@@ -3,9 +3,10 @@
 -- Locks: its category FOR KEY SHARE.
 INSERT INTO listings (
     listing_id, seller_id, title, description, category, condition, price_minor, currency, location, weight_g,
-    volume_cm3, quantity, attributes, created_at_ms, updated_at_ms, status
+    volume_cm3, quantity, attributes, created_at_ms, updated_at_ms, status, title_folded, words, fold_version
 ) VALUES (
-    $1, $2, $3, $4, $5, $6, $7, $8, ST_SetSRID(ST_MakePoint($9, $10), 4326)::geography, $11, $12, $13, $14, $15, $15, $16
+    $1, $2, $3, $4, $5, $6, $7, $8, ST_SetSRID(ST_MakePoint($9, $10), 4326)::geography, $11, $12, $13, $14, $15, $15, $16,
+    $17, listing_words($17, $18), $19
 )
 ON CONFLICT (listing_id) DO NOTHING
 RETURNING 1;
@@ -30,7 +31,7 @@ UPDATE listings SET
     status = $2, version = $3, title = $4, description = $5, category = $6, condition = $7, price_minor = $8,
     currency = $9, location = ST_SetSRID(ST_MakePoint($10, $11), 4326)::geography, weight_g = $12, volume_cm3 = $13,
     quantity = $14, attributes = $15, updated_at_ms = $16, terms_version = $17,
-    photos = $18
+    photos = $18, title_folded = $19, words = listing_words($19, $20), fold_version = $21
 WHERE listing_id = $1;
 
 -- delete_listing --
@@ -74,3 +75,15 @@ SELECT slug FROM branch;
 -- count_listings --
 -- How many listings each seller has made, drafts included. At most one row a seller. Index: listings_seller.
 SELECT seller_id, count(*) AS made FROM listings WHERE seller_id = ANY($1::uuid[]) GROUP BY seller_id;
+
+-- list_unfolded --
+-- Listings above an id that were folded by another version than $2, ascending, at most $3. Index: listings_pkey.
+-- Locks: the rows until commit.
+SELECT listing_id, title, description FROM listings
+WHERE listing_id > $1 AND fold_version <> $2 ORDER BY listing_id LIMIT $3 FOR NO KEY UPDATE;
+
+-- write_folded --
+-- The words of locked listings: ids, titles and descriptions as they are folded by version $4. Index: listings_pkey.
+UPDATE listings SET title_folded = f.title, words = listing_words(f.title, f.description), fold_version = $4
+FROM unnest($1::uuid[], $2::text[], $3::text[]) AS f (listing_id, title, description)
+WHERE listings.listing_id = f.listing_id;

@@ -7,9 +7,10 @@ from uuid import UUID
 
 import msgspec
 
+from protocols.goods import Condition
 from protocols.listings.commands import ListingStatus
-from protocols.listings.saved_searches import Condition
 from protocols.listings.stock_levels import StockLevel
+from protocols.texts import FOLD_VERSION, fold
 from protocols.values import to_json
 from storage.engines.postgres import Connection
 from storage.listings.photos_postgres import PhotoRow
@@ -71,6 +72,9 @@ async def insert_listing(db: Connection, row: ListingRow) -> bool:
         to_json(row.attributes).decode(),
         row.created_at_ms,
         row.status,
+        fold(row.title),
+        fold(row.description),
+        FOLD_VERSION,
     )
     return added is not None
 
@@ -109,6 +113,9 @@ async def update_listing_row(db: Connection, row: ListingRow) -> None:
         row.updated_at_ms,
         row.terms_version,
         to_json(row.photos).decode(),
+        fold(row.title),
+        fold(row.description),
+        FOLD_VERSION,
     )
 
 
@@ -144,3 +151,12 @@ def _to_row(record: "Record") -> ListingRow:
 async def count_listings(db: Connection, seller_ids: Sequence[UUID]) -> dict[UUID, int]:
     """Return how many listings each seller has made, without those who made none. Cost: one index range a seller."""
     return {row["seller_id"]: row["made"] for row in await db.fetch(_sql.count_listings, list(seller_ids))}
+
+
+async def fold_listings(db: Connection, after: UUID, limit: int) -> list[UUID]:
+    """Fold listings above an id that another version folded; return their ids, ascending. Cost: two round trips."""
+    rows = await db.fetch(_sql.list_unfolded, after, FOLD_VERSION, limit)
+    ids = [row["listing_id"] for row in rows]
+    titles, descriptions = [fold(row["title"]) for row in rows], [fold(row["description"]) for row in rows]
+    await db.execute(_sql.write_folded, ids, titles, descriptions, FOLD_VERSION)
+    return ids

@@ -8,6 +8,7 @@ from protocols.listings.stock import Stock
 from protocols.listings.stock_levels import StockLevel, StockRow
 from storage.engines.postgres import Connection
 from storage.listings.listings_postgres import read_branch
+from storage.listings.search_postgres import read_words
 from storage.platform.sql import load
 
 _sql = load(__file__, "lookups.sql")
@@ -47,3 +48,12 @@ async def read_stock(db: Connection, listing_id: UUID) -> tuple[int, Stock] | No
 async def read_category_branch(db: Connection, slug: str) -> list[str]:
     """Return a category and all its descendants; empty when there is none. Cost: one round trip."""
     return await read_branch(db, slug)
+
+
+async def read_search_words(db: Connection, text: str) -> str | None:
+    """Return a person's text as the query that listings are searched by; None when nothing in it can be searched for.
+
+    Cost: one round trip.
+    """
+    found = await read_words(db, text)
+    return None if found is None else found.words

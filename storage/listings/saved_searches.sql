@@ -10,10 +10,11 @@ SELECT count(*) FROM saved_searches WHERE user_id = $1;
 -- Add a saved search.
 INSERT INTO saved_searches (
     search_id, user_id, name, notify, filters, created_at_ms, updated_at_ms, asked_words, asked_category,
-    asked_condition, asked_min_price, asked_max_price, asked_currency, asked_seller_id, asked_point, asked_radius_m
+    asked_condition, asked_min_price, asked_max_price, asked_currency, asked_seller_id, asked_point, asked_radius_m,
+    fold_version
 ) VALUES (
     $1, $2, $3, $4, $5, $6, $7, $8::text::tsquery, $9, $10, $11, $12, $13, $14,
-    ST_SetSRID(ST_MakePoint($15, $16), 4326)::geography, $17
+    ST_SetSRID(ST_MakePoint($15, $16), 4326)::geography, $17, $18
 );
 
 -- update_search --
@@ -21,7 +22,8 @@ INSERT INTO saved_searches (
 UPDATE saved_searches SET
     name = $3, notify = $4, filters = $5, created_at_ms = $6, updated_at_ms = $7, asked_words = $8::text::tsquery, asked_category = $9,
     asked_condition = $10, asked_min_price = $11, asked_max_price = $12, asked_currency = $13, asked_seller_id = $14,
-    asked_point = ST_SetSRID(ST_MakePoint($15, $16), 4326)::geography, asked_radius_m = $17
+    asked_point = ST_SetSRID(ST_MakePoint($15, $16), 4326)::geography, asked_radius_m = $17,
+    fold_version = $18
 WHERE search_id = $1 AND user_id = $2;
 
 -- lock_search --
@@ -74,3 +76,13 @@ RETURNING m.search_id, m.user_id, s.name;
 -- delete_unnotified --
 -- Forget who has not been told of a listing. Index: saved_search_matches_untold.
 DELETE FROM saved_search_matches WHERE listing_id = $1 AND NOT told;
+
+-- list_unfolded --
+-- Saved searches above an id that were folded by another version than $2, ascending, at most $3.
+-- Index: saved_searches_pkey. Locks: the rows until commit.
+SELECT search_id, user_id, name, notify, filters, created_at_ms, updated_at_ms FROM saved_searches
+WHERE search_id > $1 AND fold_version <> $2 ORDER BY search_id LIMIT $3 FOR UPDATE;
+
+-- write_folded --
+-- What a locked saved search looks for, by version $3. Index: saved_searches_pkey.
+UPDATE saved_searches SET asked_words = $2::text::tsquery, fold_version = $3 WHERE search_id = $1;

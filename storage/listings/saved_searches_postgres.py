@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from protocols.listings.saved_searches import SearchFilters
+from protocols.texts import FOLD_VERSION
 from protocols.values import to_json
 from storage.engines.postgres import Connection
 from storage.listings.search_postgres import Filters, pieces_over
@@ -125,6 +126,7 @@ def _arguments(row: SearchRow, filters: Filters, words: str | None) -> list[Any]
         lon,
         lat,
         filters.radius_m if filters.near else None,
+        FOLD_VERSION,
     ]
 
 
@@ -132,6 +134,18 @@ async def lock_search(db: Connection, search_id: UUID, user_id: UUID) -> SearchR
     """Return a user's saved search, or None; nobody else changes it until commit. Cost: one round trip."""
     record = await db.fetchrow(_sql.lock_search, search_id, user_id)
     return None if record is None else _to_row(record)
+
+
+async def lock_unfolded(db: Connection, after: UUID, limit: int) -> list[SearchRow]:
+    """Return saved searches above an id that another version of the spelling folded, locked. Cost: one round trip."""
+    return [_to_row(row) for row in await db.fetch(_sql.list_unfolded, after, FOLD_VERSION, limit)]
+
+
+async def write_folded(db: Connection, search_id: UUID, words: str | None, anchors: Sequence[str]) -> None:
+    """Write what a locked saved search looks for, filed anew. Cost: three round trips."""
+    await db.execute(_sql.write_folded, search_id, words, FOLD_VERSION)
+    await db.execute(_sql.delete_anchors, search_id)
+    await db.execute(_sql.insert_anchors, search_id, list(anchors))
 
 
 async def delete_search_row(db: Connection, search_id: UUID, user_id: UUID) -> bool:

@@ -7,20 +7,18 @@ SELECT set_config('plan_cache_mode', 'force_custom_plan', true),
        set_config('pg_trgm.word_similarity_threshold', '0.4', true);
 
 -- read_words --
--- What a person typed, folded as titles are, and as searches: `ranked` for stems or plain words, `words` for the stems alone
--- where that finds the same. It does without `or` and `-`: a text that has the words has their stems, since titles and
+-- A folded query ($1) as searches: `ranked` for stems or plain words, `words` for the stems alone where that finds the same. It does without `or` and `-`: a text that has the words has their stems, since titles and
 -- descriptions are stored as both. One row; `words` is null when nothing in the text can be searched for.
 WITH parsed AS (
-    SELECT folded, websearch_to_tsquery('english', folded) AS stems, websearch_to_tsquery('simple', folded) AS plain
-    FROM fold_text($1) AS folded
+    SELECT websearch_to_tsquery('english', $1) AS stems, websearch_to_tsquery('simple', $1) AS plain
 ), joined AS (
-    SELECT folded, stems, plain,
+    SELECT stems, plain,
            CASE WHEN numnode(plain) = 0 THEN NULL
                 WHEN numnode(stems) = 0 OR stems = plain THEN plain
                 ELSE stems || plain END AS ranked
     FROM parsed
 )
-SELECT folded, ranked::text,
+SELECT ranked::text,
        CASE WHEN numnode(stems) = 0 OR plain::text ~ '[|!]' THEN ranked::text ELSE stems::text END AS words
 FROM joined;
 

@@ -16,8 +16,9 @@ from uuid import UUID
 
 import msgspec
 
-from protocols.listings.saved_searches import Condition
+from protocols.goods import Condition
 from protocols.listings.stock_levels import StockLevel
+from protocols.texts import fold, fold_query
 from storage.engines.postgres import Connection
 from storage.listings.photos_postgres import PhotoRow
 from storage.platform.sql import load, read_statements
@@ -69,7 +70,6 @@ _PIECES: dict[str, str] = {
     name: re.sub(r"^--.*\n", "", text, flags=re.MULTILINE).strip().removesuffix(";")
     for name, text in read_statements(Path(__file__).with_name("search_pieces.sqlt")).items()
 }
-_IDEOGRAPHS = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]{2,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,14 +223,11 @@ async def search_page(
 
 async def read_words(db: Connection, text: str) -> Words | None:
     """Return a text as tsqueries' texts and folded; None when nothing in it can be searched for. Cost: one trip."""
-    phrased = text if '"' in text else _IDEOGRAPHS.sub(r'"\g<0>"', text)
-    row = await db.fetchrow(_sql.read_words, phrased)
+    row = await db.fetchrow(_sql.read_words, fold_query(text))
     assert row is not None
-    return (
-        None
-        if row["words"] is None
-        else Words(words=row["words"], ranked=row["ranked"], folded=row["folded"])
-    )
+    if row["words"] is None:
+        return None
+    return Words(words=row["words"], ranked=row["ranked"], folded=fold(text))
 
 
 async def _choose_words(db: Connection, text: str, after: After | None) -> Words | None:

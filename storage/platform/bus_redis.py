@@ -25,14 +25,22 @@ from storage.engines.tasks import end_tasks
 SUBSCRIBE_TIMEOUT_S = 1.0
 """How long a subscriber waits for Redis; after that the channel works through gap repair until Redis is back."""
 
+LISTEN_TIMEOUT_S = 2.0
+"""How long connecting and subscribing to everything may take."""
+
 OUTBOX_MAX = 20_000
 """Publications kept while Redis is slow; older ones are dropped, their readers repair the gap from the database."""
 
 RECONNECT_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 """Waits between attempts to reach Redis again; the last one repeats."""
 
-PING_EVERY_S = 2.0
-"""A listening connection that is silent for twice this long is taken for dead."""
+PING_EVERY_S = 0.25
+
+SILENT_S = 0.75
+"""After so long without an answer to a PING the log stands in for the bus: no socket tells that Redis stands still."""
+
+DEAD_S = 4.0
+"""A listening connection that is silent for so long is given up for a new one."""
 
 _log = structlog.get_logger()
 _encode = msgspec.msgpack.Encoder().encode
@@ -84,6 +92,10 @@ class RedisBus:
         self.dropped = 0
         """Publications that left no further than this process because Redis was away."""
 
+    def is_silent(self) -> bool:
+        """Whether nothing was heard for longer than answers take: publications of others may not arrive."""
+        return not self.connected or time.monotonic() - self._heard_at > SILENT_S
+
     async def start(
         self, deliver: Callable[[str, Sequence[Entry]], None], on_reconnected: Callable[[], None]
     ) -> None:
@@ -112,7 +124,7 @@ class RedisBus:
                 self._change(channel, "SUBSCRIBE")
             if not confirmed.done():
                 unconfirmed.append(confirmed)
-        if self.connected and unconfirmed:
+        if unconfirmed and not self.is_silent():
             await asyncio.wait(unconfirmed, timeout=SUBSCRIBE_TIMEOUT_S)
 
     def unsubscribe(self, channel: str) -> None:
@@ -146,7 +158,7 @@ class RedisBus:
                         await self._publishing.connect()
                         await self._publishing.send_command("CLIENT", "REPLY", "OFF")
                     await self._publishing.send_packed_command(b"".join(batch), check_health=False)
-            except (TimeoutError, ResponseError, *OUTAGE) as error:
+            except (TimeoutError, *OUTAGE) as error:
                 self.dropped += len(batch)
                 _log.warning("bus_send_failed", publications=len(batch), error=str(error))
                 with contextlib.suppress(*OUTAGE):
@@ -176,9 +188,12 @@ class RedisBus:
     async def _listen(self) -> None:
         """Open the listening connection and subscribe to everything wanted."""
         self._listening = self._pool.make_connection()
-        await self._listening.connect()
-        # a channel nobody publishes on: PING answers differently before the first subscription
-        await self._listening.send_command("SUBSCRIBE", "mnbara:bus", *self._confirmations)
+        async with asyncio.timeout(
+            LISTEN_TIMEOUT_S
+        ):  # the driver's greeting waits for answers without an end
+            await self._listening.connect()
+            # a channel nobody publishes on: PING answers differently before the first subscription
+            await self._listening.send_command("SUBSCRIBE", "mnbara:bus", *self._confirmations)
         self._heard_at = time.monotonic()
         self.connected = True
 
@@ -194,7 +209,7 @@ class RedisBus:
                     self._on_reconnected()
                     _log.info("bus_reconnected", channels=len(self._confirmations))
                 await self._receive_until_lost()
-            except (ResponseError, *OUTAGE) as error:
+            except OUTAGE as error:
                 if self.connected:
                     _log.warning("bus_lost", error=str(error))
                 self.connected = False
@@ -205,8 +220,14 @@ class RedisBus:
 
     async def _receive_until_lost(self) -> None:
         origin, read = self._origin, self._listening.read_response
+        refused = ""
         while True:
-            kind, channel, payload = (*(await read(disconnect_on_error=False)), b"")[:3]
+            try:
+                kind, channel, payload = (*(await read(disconnect_on_error=False)), b"")[:3]
+            except ResponseError as error:  # with a full disk Redis refuses PING, and goes on publishing
+                if str(error) != refused:
+                    _log.warning("bus_refused", error=str(error))
+                refused, kind = str(error), b""
             self._heard_at = time.monotonic()
             if kind == b"message":
                 if not payload.startswith(origin):
@@ -223,7 +244,8 @@ class RedisBus:
             if not self.connected:
                 continue
             with contextlib.suppress(*OUTAGE):
-                if time.monotonic() - self._heard_at > 2 * PING_EVERY_S:
+                if time.monotonic() - self._heard_at > DEAD_S:
                     await self._listening.disconnect()
                 else:
-                    await self._listening.send_command("PING")
+                    async with asyncio.timeout(PING_EVERY_S):  # a full socket takes nothing more
+                        await self._listening.send_command("PING")

@@ -36,18 +36,37 @@ async def list_failures(db: Connection, after: int, limit: int) -> list[Failure]
     return [Failure(*row) for row in await db.fetch(_sql.list_failures, after, limit)]
 
 
-async def restore_failure(db: Connection, failure_id: int, now_ms: int) -> str | None:
-    """Put a reaction back into its queue, at its place, or a job with its id; return its name.
+class TakenFailure(Struct, frozen=True):
+    """A failure that this transaction has removed, to be put back; a reaction has a fact, a job has an id."""
 
-    None when there is no such failure. Call it in a transaction. Cost: two or three round trips.
-    """
+    name: str
+    at_ms: int
+    aggregate: str | None
+    number: int | None
+    fact: str | None
+    data: str | None
+    job_id: UUID | None
+    ref: UUID | None
+
+
+async def take_failure(db: Connection, failure_id: int) -> TakenFailure | None:
+    """Remove a failure, None when there is no such. Call it in a transaction. Cost: one round trip."""
     row = await db.fetchrow(_sql.take_failure, failure_id)
-    if row is None:
-        return None
-    name: str = row["name"]
-    if row["job_id"] is not None:
-        await db.execute(_sql.restore_job, row["job_id"], name, row["ref"], row["at_ms"], now_ms)
-    else:
-        reaction = NewReaction(name, row["aggregate"], row["number"], row["fact"], row["data"], row["at_ms"])
-        await insert_reactions(db, [reaction], now_ms)
-    return name
+    return None if row is None else TakenFailure(*row)
+
+
+async def restore(db: Connection, failure: TakenFailure, now_ms: int) -> None:
+    """Put a reaction back into its queue, at its place, or a job with its id. Cost: one or two round trips.
+
+    Raises the driver's error when the place or the id is taken.
+    """
+    if failure.job_id is not None:
+        known = (failure.job_id, failure.name, failure.ref, failure.at_ms)
+        await db.execute(_sql.restore_job, *known, now_ms)
+        return
+    assert failure.aggregate is not None
+    assert failure.number is not None
+    assert failure.fact is not None
+    assert failure.data is not None
+    place = (failure.aggregate, failure.number, failure.fact, failure.data, failure.at_ms)
+    await insert_reactions(db, [NewReaction(failure.name, *place)], now_ms)

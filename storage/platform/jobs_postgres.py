@@ -24,6 +24,8 @@ class LeasedJob(Struct, frozen=True, gc=False):
     ref: UUID
     at_ms: int
     attempts: int
+    mistakes: int
+    """Attempts before this one that failed by a mistake, not because a machine was away."""
     unreported: int
     """Leases in a row, with this one, that ended without a word."""
 
@@ -45,9 +47,9 @@ async def delete_job(db: Connection, job: LeasedJob) -> bool:
     return await db.fetchval(_sql.delete_job, job.job_id, job.attempts) is not None
 
 
-async def postpone_job(db: Connection, job: LeasedJob, until_ms: int) -> None:
+async def postpone_job(db: Connection, job: LeasedJob, until_ms: int, *, is_mistake: bool = False) -> None:
     """Let a job wait, unless somebody else has it. Cost: one round trip."""
-    await db.execute(_sql.postpone_job, job.job_id, job.attempts, until_ms)
+    await db.execute(_sql.postpone_job, job.job_id, job.attempts, until_ms, int(is_mistake))
 
 
 async def give_up_job(db: Connection, job: LeasedJob, error: str, now_ms: int) -> None:

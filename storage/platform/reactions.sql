@@ -24,10 +24,33 @@ ORDER BY q.reaction, q.aggregate
 FOR KEY SHARE OF q;
 
 -- claim_queues --
--- Take queues of a reaction that are due, at most $3, longest due first. Rows: aggregate, attempts.
+-- Take queues of a reaction that are due, at most $3, longest due first. Rows: aggregate, attempts, mistakes, unreported.
 -- Index: reaction_queues_due. Locks: the rows, skipping those of other workers.
-SELECT aggregate, attempts FROM reaction_queues WHERE reaction = $1 AND due_at_ms <= $2
+SELECT aggregate, attempts, mistakes, unreported FROM reaction_queues WHERE reaction = $1 AND due_at_ms <= $2
 ORDER BY due_at_ms LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED;
+
+-- lease_queue --
+-- Note that a worker is about to run the queue of a reaction that is due for the longest time. Returns its aggregate, if
+-- there is one. The commit waits for no disk: the note must outlive the worker, not PostgreSQL.
+-- Index: reaction_queues_due. Locks: the row, skipping those of other workers.
+WITH relaxed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS is_set)
+UPDATE reaction_queues AS q SET unreported = least(q.unreported, 1000000) + 1
+FROM relaxed, (
+    SELECT aggregate FROM reaction_queues WHERE reaction = $1 AND due_at_ms <= $2
+    ORDER BY due_at_ms LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
+) AS due
+WHERE q.reaction = $1 AND q.aggregate = due.aggregate AND relaxed.is_set IS NOT NULL
+RETURNING q.aggregate;
+
+-- release_queue --
+-- Take such a note back: the worker lives. Index: reaction_queues_pkey. Locks: the row.
+UPDATE reaction_queues SET unreported = unreported - 1 WHERE reaction = $1 AND aggregate = $2 AND unreported > 0;
+
+-- claim_queue --
+-- Take one queue that is due, unless another worker has it. Rows as of claim_queues, at most one.
+-- Index: reaction_queues_pkey. Locks: the row.
+SELECT aggregate, attempts, mistakes, unreported FROM reaction_queues
+WHERE reaction = $1 AND aggregate = $2 AND due_at_ms <= $3 FOR NO KEY UPDATE SKIP LOCKED;
 
 -- read_first --
 -- The first rows of claimed queues, at most $3 of each, ascending. Index: reactions_pkey, one probe per queue.
@@ -59,7 +82,7 @@ WITH closed AS (
     )
     RETURNING aggregate
 )
-UPDATE reaction_queues SET due_at_ms = $4, attempts = 0
+UPDATE reaction_queues SET due_at_ms = $4, attempts = 0, mistakes = 0, unreported = 0
 WHERE reaction = $1 AND aggregate = ANY ($2::text[]) AND aggregate NOT IN (SELECT aggregate FROM closed);
 
 -- lock_queue --
@@ -67,9 +90,10 @@ WHERE reaction = $1 AND aggregate = ANY ($2::text[]) AND aggregate NOT IN (SELEC
 SELECT FROM reaction_queues WHERE reaction = $1 AND aggregate = $2 FOR NO KEY UPDATE;
 
 -- postpone_reaction --
--- Let the first reaction of a locked queue wait until $5, if it is still this one after as many attempts. Returns the
--- number of attempts, if so. Index: reaction_queues_pkey.
-UPDATE reaction_queues AS q SET due_at_ms = $5, attempts = attempts + 1
+-- Let the first reaction of a locked queue wait until $5, if it is still this one after as many attempts; $6 mistakes more.
+-- Returns the number of attempts, if so. Index: reaction_queues_pkey.
+UPDATE reaction_queues AS q
+SET due_at_ms = $5, attempts = attempts + 1, mistakes = least(mistakes, 1000000) + $6, unreported = 0
 WHERE reaction = $1 AND aggregate = $2 AND attempts = $4 AND EXISTS (
     SELECT FROM reactions AS r WHERE r.reaction = $1 AND r.aggregate = $2 AND r.number = $3
 )
@@ -81,7 +105,7 @@ WITH gone AS (
     DELETE FROM reactions WHERE reaction = $1 AND aggregate = $2 AND number = $3
     RETURNING reaction, at_ms, aggregate, number, fact, data
 ), queue AS (
-    UPDATE reaction_queues SET due_at_ms = $4, attempts = 0 WHERE reaction = $1 AND aggregate = $2
+    UPDATE reaction_queues SET due_at_ms = $4, attempts = 0, mistakes = 0 WHERE reaction = $1 AND aggregate = $2
 )
 INSERT INTO failures (name, at_ms, failed_at_ms, attempts, error, aggregate, number, fact, data)
 SELECT reaction, at_ms, $4, $5, $6, aggregate, number, fact, data FROM gone;

@@ -7,6 +7,7 @@ after a lock was taken is newer than the lock.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -40,12 +41,23 @@ class WaitingReaction(Struct, frozen=True, gc=False):
     data: str
 
 
+class Tries(Struct, frozen=True, gc=False):
+    """What happened to the first row of a queue until now."""
+
+    attempts: int
+    """How often it has failed."""
+    mistakes: int
+    """How often by a mistake, and not because a machine was away."""
+    unreported: int
+    """How many workers in a row noted that they run it alone, and were not heard of again."""
+
+
 class ClaimedQueues(Struct, frozen=True):
     """Queues of one reaction that this transaction holds, and their first rows."""
 
     reaction: str
-    attempts: dict[str, int]
-    """By aggregate, how often the first row has failed."""
+    tries: dict[str, Tries]
+    """By aggregate."""
     rows: list[WaitingReaction]
 
 
@@ -81,12 +93,34 @@ async def claim_queues(db: Connection, reaction: str, now_ms: int, limit: int) -
 
     Cost: two round trips, one index probe per queue; queues that others hold are skipped.
     """
-    found = await db.fetch(_sql.claim_queues, reaction, now_ms, limit)
-    attempts: dict[str, int] = {row["aggregate"]: row["attempts"] for row in found}
-    if not attempts:
+    return await _read_first(db, reaction, await db.fetch(_sql.claim_queues, reaction, now_ms, limit), limit)
+
+
+async def lease_queue(db: Connection, reaction: str, now_ms: int) -> str | None:
+    """Note durably that a worker is about to run a due queue; return its aggregate. Cost: one round trip, no fsync."""
+    aggregate: str | None = await db.fetchval(_sql.lease_queue, reaction, now_ms)
+    return aggregate
+
+
+async def release_queue(db: Connection, reaction: str, aggregate: str) -> None:
+    """Take the note of `lease_queue` back. Cost: one round trip."""
+    await db.execute(_sql.release_queue, reaction, aggregate)
+
+
+async def claim_queue(db: Connection, reaction: str, aggregate: str, now_ms: int) -> ClaimedQueues:
+    """Lock one due queue until commit and read its first row; nothing when another worker holds it.
+
+    Cost: two round trips.
+    """
+    return await _read_first(db, reaction, await db.fetch(_sql.claim_queue, reaction, aggregate, now_ms), 1)
+
+
+async def _read_first(db: Connection, reaction: str, found: Sequence[Any], limit: int) -> ClaimedQueues:
+    tries = {aggregate: Tries(*counts) for aggregate, *counts in found}
+    if not tries:
         return ClaimedQueues(reaction, {}, [])
-    rows = await db.fetch(_sql.read_first, reaction, list(attempts), limit // len(attempts))
-    return ClaimedQueues(reaction, attempts, [WaitingReaction(*row) for row in rows])
+    rows = await db.fetch(_sql.read_first, reaction, list(tries), limit // len(tries))
+    return ClaimedQueues(reaction, tries, [WaitingReaction(*row) for row in rows])
 
 
 async def leave_queues(db: Connection, claimed: ClaimedQueues, now_ms: int) -> None:
@@ -95,7 +129,7 @@ async def leave_queues(db: Connection, claimed: ClaimedQueues, now_ms: int) -> N
     Call it last before the commit: it waits for nobody, and who adds to a closed queue waits for the commit. Cost:
     three round trips.
     """
-    aggregates = list(claimed.attempts)
+    aggregates = list(claimed.tries)
     await db.execute(
         _sql.delete_done,
         claimed.reaction,
@@ -108,11 +142,11 @@ async def leave_queues(db: Connection, claimed: ClaimedQueues, now_ms: int) -> N
 
 
 async def postpone_reaction(
-    db: Connection, reaction: str, row: WaitingReaction, attempts: int, until_ms: int
+    db: Connection, reaction: str, row: WaitingReaction, attempts: int, until_ms: int, *, is_mistake: bool
 ) -> bool:
     """Let the first reaction of a queue wait, if nobody ran or postponed it since. Cost: two round trips."""
     await db.execute(_sql.lock_queue, reaction, row.aggregate)
-    known = (reaction, row.aggregate, row.number, attempts, until_ms)
+    known = (reaction, row.aggregate, row.number, attempts, until_ms, int(is_mistake))
     return await db.fetchval(_sql.postpone_reaction, *known) is not None
 
 

@@ -38,7 +38,13 @@ MAX_AGE_S = 7 * 24 * 3600
 """How long JetStream keeps events; the events table keeps them for good."""
 
 MAX_BYTES = 2 * 1024**3
-"""Disk the stream may take; the oldest messages leave first."""
+"""Disk the stream may take; the oldest messages leave first. NATS reserves it, and refuses what is not there."""
+
+MAX_BYTES_LEAST = 4 * 1024**2
+"""The least that is asked of a disk that has no more."""
+
+NO_STORAGE = 10047
+"""NATS's number for "insufficient storage resources available"."""
 
 DEDUPLICATE_S = 120
 """A repeated message is recognised for this long."""
@@ -54,8 +60,8 @@ UNACKNOWLEDGED_MAX = 4_000
 """Messages on their way at a time: the driver's own limit, said here because a batch has more."""
 
 
-def settings() -> StreamConfig:
-    """Return what the stream shall be."""
+def settings(max_bytes: int | None = None) -> StreamConfig:
+    """Return what the stream shall be; without a number it gets all that it may take."""
     return StreamConfig(
         name=STREAM,
         subjects=["events.>", "facts.>"],
@@ -63,7 +69,7 @@ def settings() -> StreamConfig:
         discard=DiscardPolicy.OLD,
         storage=StorageType.FILE,
         max_age=MAX_AGE_S,
-        max_bytes=MAX_BYTES,
+        max_bytes=MAX_BYTES if max_bytes is None else max_bytes,
         duplicate_window=DEDUPLICATE_S,
     )
 
@@ -78,21 +84,45 @@ class EventStream:
             timeout=ACK_TIMEOUT_S, publish_async_max_pending=UNACKNOWLEDGED_MAX
         )
 
-    async def prepare(self) -> str:
-        """Create the stream, or bring its settings up to date; return NATS's words when it refuses them, else "".
+    async def prepare(self) -> "Prepared":
+        """Create the stream, or bring its settings up to date.
 
-        A stream whose settings are refused takes messages as before. Raises TemporarilyUnavailable.
+        A disk that has too little gets a smaller stream. A stream whose settings are refused takes messages as before.
+        Raises TemporarilyUnavailable.
         """
         try:
-            try:
-                await self._stream.update_stream(settings())
-            except NotFoundError:
-                await self._stream.add_stream(settings())
+            return await self._update()
         except APIError as error:
-            return in_words(error)
+            return Prepared(0, in_words(error))
         except (NatsError, TimeoutError, OSError) as error:
             raise TemporarilyUnavailable(in_words(error)) from error
-        return ""
+
+    async def _update(self) -> "Prepared":
+        try:
+            held = (await self._stream.stream_info(STREAM)).config.max_bytes
+        except NotFoundError:
+            return await self._add()
+        try:
+            await self._stream.update_stream(settings())
+        except APIError as error:
+            if error.err_code != NO_STORAGE:
+                raise
+            await self._stream.update_stream(settings(held))
+            return Prepared(held or 0, in_words(error))
+        return Prepared(MAX_BYTES, "")
+
+    async def _add(self) -> "Prepared":
+        """Create the stream with as much disk as there is: all, half, a quarter and so on."""
+        asked, refused = MAX_BYTES, ""
+        while True:
+            try:
+                await self._stream.add_stream(settings(asked))
+            except APIError as error:
+                if error.err_code != NO_STORAGE or asked <= MAX_BYTES_LEAST:
+                    raise
+                asked, refused = max(asked // 2, MAX_BYTES_LEAST), in_words(error)
+            else:
+                return Prepared(asked, refused)
 
     async def publish(self, batch: CommittedBatch) -> None:
         """Store a batch. Raises TemporarilyUnavailable, in NATS's words, unless every message was acknowledged."""
@@ -113,6 +143,25 @@ class EventStream:
                 await asyncio.gather(*acks)
         except (NatsError, TimeoutError, OSError) as error:
             raise TemporarilyUnavailable(in_words(error)) from error
+
+
+class Prepared(NamedTuple):
+    """What NATS made of the settings."""
+
+    max_bytes: int
+    """The disk that the stream may take; 0 when its settings were refused."""
+    refused: str
+    """NATS's words about what it refused, "" when it took everything."""
+
+
+async def check_stream(client: Client) -> None:
+    """Raises TemporarilyUnavailable unless the stream is there with all the disk it shall have."""
+    try:
+        info = await client.jetstream(timeout=1.0).stream_info(STREAM)
+    except (NatsError, TimeoutError, OSError) as error:
+        raise TemporarilyUnavailable(in_words(error)) from error
+    if (info.config.max_bytes or 0) < MAX_BYTES:
+        raise TemporarilyUnavailable("The stream of events has less disk than it shall have")
 
 
 class Message(NamedTuple):

@@ -15,7 +15,7 @@ RETURNING timer_id, ref, due_at_ms;
 -- Move a timer that is due by the wait for its attempts, in ms ($3, the last one repeats). Index: timers_pkey. Locks: its
 -- row.
 UPDATE timers
-SET due_at_ms = $2 + ($3::bigint[])[least(attempts + 1, cardinality($3::bigint[]))], attempts = attempts + 1
+SET due_at_ms = $2 + ($3::bigint[])[least(least(attempts, 1000000) + 1, cardinality($3::bigint[]))], attempts = least(attempts, 1000000) + 1
 WHERE timer_id = $1 AND due_at_ms <= $2;
 
 -- next_due --

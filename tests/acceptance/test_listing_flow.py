@@ -65,7 +65,10 @@ async def test_watchers_see_price_and_stock_within_half_a_second(shared_http, ur
 
 async def test_a_publication_tells_savers_of_searches_within_a_second(shared_http, url):
     seller, saver = await sign_up(shared_http, "seller"), await sign_up(shared_http, "saver")
-    wish = {"name": "Bags", "filters": {"q": "wombat bags", "category": "fashion", "max_price": 3_000}}
+    wish = {
+        "name": "Bags",
+        "filters": {"q": "wombat bags", "category": "fashion", "max_price": 3_000, "currency": "EUR"},
+    }
     saved = await saver.post("/v1/saved-searches", wish)
     assert saved.status_code == 201, saved.text
     draft = await create(seller, draft=True)

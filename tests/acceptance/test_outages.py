@@ -136,7 +136,9 @@ async def test_while_nats_stands_still_bidding_goes_on(system, http):
         with Frozen(system, "nats"):
             placed = await socket.rpc("auctions.place_bid", auction_id=auction["id"], amount=2000, key="n")
             await watcher.until(placed["offset"], timeout_s=5)
-            await until_ready(http, degraded=("nats",))  # each process keeps what it learned for a moment
+            await until_ready(
+                http, degraded=("nats", "nats_stream")
+            )  # each process keeps what it learned for a moment
             await bid_over_rest(bidder, auction["id"], 20_000, "rest")
     await until_ready(http)
 

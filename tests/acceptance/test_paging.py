@@ -1,9 +1,11 @@
 """Lists page by page: cursors that were tampered with, and rows that come and go between two pages."""
 
+import asyncio
 import base64
 import itertools
 import json
 from collections.abc import Iterator
+from uuid import UUID
 
 import httpx
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from protocols.values import new_id
 from server.domains import ROUTES
+from tests.support.money import give_money
 from tests.support.system import System, running_system, scratch_home
 from tests.support.test_data import TestData
 from tests.support.users import TestUsers, open_auction, register_users
@@ -42,9 +45,10 @@ def shop(system, database, redis_url) -> Iterator["Shop"]:
 
 
 @pytest.fixture(scope="module")
-def full_shop(shop) -> "Shop":
+def full_shop(shop, database) -> "Shop":
     """The shop with things in every list."""
     TestData(shop.http, shop.users).make_all()
+    asyncio.run(give_money(database, UUID(shop.users.people["owner"].user_id)))
     return shop
 
 

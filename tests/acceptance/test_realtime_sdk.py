@@ -1,6 +1,7 @@
 """The official Python SDK, unmodified, in both formats, against the running server."""
 
 import asyncio
+import json
 
 import pytest
 import pytest_asyncio
@@ -214,6 +215,8 @@ async def test_rpc_answers_at_once_later_and_with_errors(app, protobuf):
         with pytest.raises(ReplyError) as caught:
             await client.rpc(method, data)
         assert caught.value.code == code
+    told = (await client.rpc("refuse.reply", data)).data
+    assert (json.loads(told) if protobuf else told) == {"refusal": {"minimum_bid": 1250}}
     answers = await asyncio.gather(*(client.rpc("later", data) for _ in range(300)))
     assert len(answers) == 300
     await client.disconnect()

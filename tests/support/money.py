@@ -7,7 +7,7 @@ import asyncpg
 
 from protocols.payments.postings import LIMITED, PLATFORM, Account, Reason, Step, Transfer
 from protocols.values import new_id, now_instant
-from storage.engines.postgres import Database
+from storage.engines.postgres import Database, open_database
 from storage.payments.posting import post
 from storage.payments.posting_rules import Answer, available
 
@@ -33,6 +33,13 @@ async def book(database: Database, *chains: Sequence[Step], now_ms: int = 0) -> 
     """Post chains in one transaction of their own."""
     async with database.transaction() as db:
         return await post(db, chains, now_ms or now_instant())
+
+
+async def give_money(postgres_url: str, user_id: UUID) -> None:
+    """Let money come in twice, on a database that a running system uses."""
+    database = await open_database(postgres_url)
+    await book(database, [top_up(user_id, 1_000)], [top_up(user_id, 500)])
+    await database.close()
 
 
 async def assert_books_are_right(pool: asyncpg.Pool) -> None:

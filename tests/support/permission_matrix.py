@@ -59,6 +59,8 @@ OBJECTS: dict[str, frozenset[str]] = {
     "auctions.retract_bid": frozenset({"party"}),
     "auctions.cancel_auction": OWNER,
     "auctions.end_early": OWNER,
+    "auctions.set_seller_notices": OWNER,
+    "auctions.get_seller_notices": OWNER,
     "auctions.get_exposure": EVERYBODY,
     "auctions.set_exposure_limit": EVERYBODY,
     "auctions.request_approval": NOT_OWNER,

@@ -1,6 +1,8 @@
 """A domain of tests that states facts and reacts to them: every effect is a row in `effects`."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from uuid import UUID
@@ -44,6 +46,8 @@ async def _note(reaction, record, stores) -> Outcome:
         record.number,
         record.fact.label,
     )
+    if record.fact.label == "kills":
+        os.kill(os.getpid(), signal.SIGKILL)
     if record.fact.label == "broken":
         raise ValueError("token eyJhbGciOiJFZERTQSJ9.eyJhIjoxfQ.c2lnbmF0dXJl is broken\nDETAIL: a row")
     if record.fact.label == "away":

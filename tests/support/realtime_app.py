@@ -92,6 +92,10 @@ class MemoryBus:
         self.subscribed: set[str] = set()
         self.delay_s = 0.0
         self.failing = False
+        self.silent = False
+
+    def is_silent(self) -> bool:
+        return self.silent
 
     async def start(self, deliver: Deliver, on_reconnected: Callable[[], None]) -> None:
         self.deliver, self.on_reconnected = deliver, on_reconnected
@@ -198,6 +202,9 @@ class SmallApplication:
             raise ProtocolError(602, "bid_too_low: too low", temporary=False)
         if method == "busy":
             raise ProtocolError(411, "rate_limited: wait", temporary=True)
+        if method in {"refuse.reply", "busy.reply"}:
+            number = 602 if method == "refuse.reply" else 411
+            raise ProtocolError(number, "in words", reply=b'{"refusal":{"minimum_bid":1250}}')
         if method == "break":
             raise ZeroDivisionError
         if method == "big":

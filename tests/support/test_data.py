@@ -208,6 +208,8 @@ class TestData:
         "auctions.buy_now",
         "auctions.place_bid",
         "auctions.end_early",
+        "auctions.set_seller_notices",
+        "auctions.get_seller_notices",
     )
     def _auctions(self) -> None:
         fit = self._users.fit
@@ -217,6 +219,7 @@ class TestData:
             bid = self._post(who, f"/v1/auctions/{bid_on}/bids", {"amount": amount})
         self._http.put(f"/v1/auctions/{bid_on}/watch", json={}, headers=self._users.headers("user"))
         fit(*(f"auctions.{name}" for name in queries), auction_id=bid_on)
+        fit("auctions.set_seller_notices", "auctions.get_seller_notices", auction_id=self._auction())
         fit("auctions.retract_bid", auction_id=bid_on, bid_id=bid["bid_id"])
         fit("auctions.cancel_auction", auction_id=self._auction())
         fit("auctions.buy_now", auction_id=self._auction(buy_now_price=900_000))

@@ -20,11 +20,14 @@ from uvicorn.server import ServerState
 from websockets.server import ServerProtocol
 from websockets.speedups import apply_mask
 
+from handlers.auth import devices
 from handlers.auth import rules as auth_rules
 from handlers.auth.keys import decode as decode_base64
 from handlers.auth.tokens import RefreshTokens, SignedClaims, TokenReader
-from handlers.listings import cursors, photo_names, rules
+from handlers.listings import cursors, rules
 from handlers.listings.searches import anchor_rules
+from protocols import goods
+from protocols import texts as folding
 from protocols.auth.commands import Login, ScopeChannel
 from protocols.cursors import read_cursor
 from protocols.listings.commands import Attributes, CreateListing
@@ -41,9 +44,9 @@ from realtime.transport import fast_handshake as upgrade
 from realtime.transport.frames import FrameReader
 from server.commands import decoding
 from server.http import arguments, callers, compression, conditional, outer_layer
+from server.http.outer_layer import read_trace_id
 from server.http.protocol import BoundedHttp
 from server.process import logs
-from storage.listings import search_postgres
 from tests.support.growth import HEADS, RATIO_MAX, growth, shapes
 
 ROOT = Path(__file__).parents[2]
@@ -120,6 +123,12 @@ login, strict, create = (decoding.StructDecoder(kind).decode for kind in (Login,
 TOKEN_HEADS = ("", "eyJaaaaaaaaa", "://a:")
 
 TEXT_ROWS = [
+    TextRow(
+        "the trace of a caller",
+        over_bytes(read_trace_id),
+        ("outer_layer._TRACE_PARENT",),
+        ("", f"01-{'a' * 32}-{'b' * 16}-01-"),
+    ),
     TextRow("check_text", over_bytes(decoding.check_text), (), HEADS),
     TextRow("the login body as bytes", over_bytes(login), (), HEADS),
     TextRow("a body of any shape", over_bytes(decoding.decode_object), (), HEADS),
@@ -156,12 +165,19 @@ TEXT_ROWS = [
     TextRow(
         "Content-Type", arguments._CONTENT_TYPE.fullmatch, ("arguments._CONTENT_TYPE",), ("application/json",)
     ),
+    TextRow("a cookie header", arguments._COOKIE.search, ("arguments._COOKIE",), ("; ", "mnbara_device=")),
+    TextRow("a device's markers", devices.hash_markers, ("devices._MARKERS",), ("", "." + "x" * 43)),
     TextRow("a quoted header", arguments._QUOTED.fullmatch, ("arguments._QUOTED",), ("", '"')),
     TextRow("a query", over_bytes(arguments.parse_query)),
     TextRow("If-None-Match", conditional._TAGS.findall, ("conditional._TAGS",), ("", '"')),
     TextRow("Authorization", callers._BEARER.fullmatch, ("callers._BEARER",), ("", "Bearer ", "Bearer a")),
     TextRow("a mail address", auth_rules.normalise_email, ("rules._EMAIL",)),
-    TextRow("a display name", auth_rules.check_display_name),
+    TextRow(
+        "a display name",
+        auth_rules.check_display_name,
+        ("labels._REFUSED", "labels._SEQUENCES", "labels._HIDDEN"),
+        ("", "\U0001f3f4\U000e0067"),
+    ),
     TextRow("a password", lambda text: auth_rules.check_password(text, text, text)),
     TextRow("an access token", TOKENS.read),
     TextRow("a refresh token", RefreshTokens([b"key"]).read),
@@ -170,14 +186,21 @@ TEXT_ROWS = [
         "a query of words", anchor_rules.word_cover, ("anchor_rules._TOKEN", "anchor_rules._one"), ("", "'")
     ),
     TextRow(
-        "ideographs", lambda text: search_postgres._IDEOGRAPHS.sub("", text), ("search_postgres._IDEOGRAPHS",)
+        "a folded text",
+        lambda text: folding.unmask(folding.fold(text)),
+        tuple(
+            f"texts._{name}"
+            for name in ["DROPPED_MARKS", "VOICING", "IDEOGRAPH", "MARKS", "OTHER_SCRIPT", "LATIN"]
+        ),
+        ("\u043e",),
     ),
+    TextRow("a folded query", folding.fold_query, ("texts._QUOTE", "texts._BETWEEN")),
     TextRow("a title", rules.check_title),
     TextRow("a description", rules.check_description),
     TextRow(
         "an attribute's name", lambda text: rules.check_attributes({text: text}), ("rules._ATTRIBUTE_NAME",)
     ),
-    TextRow("a photo's name", photo_names.parse_name, ("photo_names._NAME",)),
+    TextRow("a photo's name", goods.parse_name, ("goods._NAME",)),
     TextRow("a place", parse_near, ("places._POINT",), ("", "1", "1,", "1,1")),
     TextRow("a cursor of listings", cursors.read_id),
     TextRow("a cursor", lambda text: read_cursor(text, UUID, None)),
@@ -206,6 +229,7 @@ OURS = {
     "migrate._STATEMENT": "our migrations",
     "migrate._COMMENT": "our migrations",
     "migrate._apply_outside": "our migrations",
+    "settings._is_host": "an operator's setting",
     "sql._HEADER": "our SQL files",
     "search_postgres._PIECES": "our SQL files",
     "skeleton_names._PATH": "a developer's command line",
@@ -395,6 +419,7 @@ ROWS = [
         lambda data: JSON.decode_commands(data, len(data)),
         lambda size: b"{}\n" * (size // 3),
     ),
+    Row("many marks out of order", folding.fold, lambda size: "a" + "\u094d\u3099" * (size // 2)),
     Row("many words", anchor_rules.word_cover, word_query),
     Row("a delta of equal bytes", lambda pair: make_delta(*pair), texts(b"a", b"a")),
     Row("a delta of near blocks", lambda pair: make_delta(*pair), texts(b"a" * 16 + b"b", b"a" * 17 + b"c")),

@@ -2,7 +2,8 @@
 
 Rules: `apply_bid` in the auction's row of formats/table.py, dutch_rules.py `accept`, sealed_rules.py `seal`.
 Channels: auctions:<id> gets every bid, ticker:<id> the last state of the batch. The personal channel of a bidder gets
-`outbid` when the bidder led, or had more units, before or during the batch and does not after it.
+`outbid` when the bidder led, or had more units, before or during the batch and does not after it, that of the seller
+what the seller chose to be told.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +17,7 @@ from handlers.auctions.bidding.dutch_bids import BidRow, accept_price
 from handlers.auctions.formats.dutch_rules import price_at
 from handlers.auctions.guards.admission import Guards, read_guards
 from handlers.auctions.locking import LockedAuction, lock_auctions_with_groups, save_auctions
+from handlers.auctions.notices.seller_notices import seller_events
 from handlers.auctions.rules import AuctionState, follow_group, reserve_met, units_of
 from handlers.auctions.sales import movement_event, movement_latest, settle_ended
 from handlers.auctions.sealed_bids import SealedBidBatch, read_sealed_batch
@@ -72,11 +74,14 @@ class _AuctionBids:
         for moved in movements:
             last.events.append(movement_event(moved))
             last.latest.append(movement_latest(moved))
+        last.events += seller_events(auction)
         for user_id, before in self.units_before.items():
             units = units_of(state, user_id)
             if units < before:
                 outbid = Outbid(
                     auction_id=auction.terms.auction_id,
+                    title=auction.terms.title,
+                    currency=auction.terms.currency,
                     price=state.price,
                     minimum_bid=state.minimum_bid,
                     units=units,

@@ -29,7 +29,13 @@ async def notify_losers(refs: Sequence[UUID], stores: Stores, now_ms: int) -> li
     events = []
     for auction_id, bidder_ids in bidders.items():
         outcome = cast("Literal['sold', 'unsold', 'cancelled']", statuses[auction_id])
-        lost = AuctionLost(auction_id=auction_id, listing_id=terms[auction_id].listing_id, outcome=outcome)
+        lost = AuctionLost(
+            auction_id=auction_id,
+            title=terms[auction_id].title,
+            currency=terms[auction_id].currency,
+            listing_id=terms[auction_id].listing_id,
+            outcome=outcome,
+        )
         events += [Event(personal_channel(bidder_id), "auction_lost", lost) for bidder_id in bidder_ids]
     timers = []
     if len(pairs) == LOSERS_CHUNK:

@@ -53,6 +53,12 @@ async def decide(
     events = []
     if check_decision(None if row is None else row.status, decision):
         await guards_postgres.decide_bidder(stores.db, terms.auction_id, bidder_id, decision, reason, now_ms)
-        changed = ApprovalChanged(auction_id=terms.auction_id, status=decision, reason=reason)
+        changed = ApprovalChanged(
+            auction_id=terms.auction_id,
+            title=terms.title,
+            currency=terms.currency,
+            status=decision,
+            reason=reason,
+        )
         events.append(Event(personal_channel(bidder_id), "approval_changed", changed))
     return Outcome(await read_approval(stores, terms, bidder_id), events)

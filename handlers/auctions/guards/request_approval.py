@@ -28,6 +28,12 @@ async def request_approval(command: RequestApproval, caller: Caller, stores: Sto
     check_standing(needs_approval=False, status=standing.status, blocked=standing.blocked)
     events = []
     if await insert_request(stores.db, terms.auction_id, caller.id, command.message, now_ms):
-        asked = ApprovalRequested(auction_id=terms.auction_id, bidder_id=caller.id, message=command.message)
+        asked = ApprovalRequested(
+            auction_id=terms.auction_id,
+            title=terms.title,
+            currency=terms.currency,
+            bidder_id=caller.id,
+            message=command.message,
+        )
         events.append(Event(personal_channel(seller_id), "approval_requested", asked))
     return Outcome(await read_approval(stores, terms, caller.id), events)

@@ -52,7 +52,13 @@ async def take_back(
         numbers = [row.number for row in above]
         events += await _take(db, auction, who, above[-1].bid_id, numbers, "not_covered", exposures)
     for user_id, units in _who_gained(before, auction.state):
-        notice = LeadingAgain(auction_id=auction.terms.auction_id, price=auction.state.price, units=units)
+        notice = LeadingAgain(
+            auction_id=auction.terms.auction_id,
+            title=auction.terms.title,
+            currency=auction.terms.currency,
+            price=auction.state.price,
+            units=units,
+        )
         events.append(Event(personal_channel(user_id), "leading_again", notice))
     return events
 
@@ -101,7 +107,13 @@ async def _take(
     )
     events = [auction.event("bid_retracted", retracted)]
     if reason != "retracted":
-        taken_back = BidsTakenBack(auction_id=terms.auction_id, reason=reason, retracted=len(gone))
+        taken_back = BidsTakenBack(
+            auction_id=terms.auction_id,
+            title=terms.title,
+            currency=terms.currency,
+            reason=reason,
+            retracted=len(gone),
+        )
         events.append(Event(personal_channel(bidder), "bids_taken_back", taken_back))
     return events
 

@@ -121,6 +121,7 @@ def _to_you(row: PageRow, caller: Caller, auction: Auction) -> You | None:
     state = state_of(caller.user_id, row, has_bid=row.has_bid, has_units=row.allocated_units is not None)
     return You(
         state=state,
+        mask=mask_bidder(row.mask_salt, caller.user_id),
         maximum=auction.your_maximum if state == "leading" else None,
         is_seller=row.seller_id == caller.user_id,
         watching=row.watching,

@@ -53,6 +53,7 @@ async def offer_second_chance(
     )
     offered = SecondChanceOffered(
         offer_id=offer_id,
+        title=terms.title,
         auction_id=terms.auction_id,
         listing_id=terms.listing_id,
         price=chosen.amount,

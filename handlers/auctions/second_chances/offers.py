@@ -108,6 +108,7 @@ async def end_offers(
         terms, accepted = terms_by_id[row.auction_id], status == "accepted"
         changed = SecondChanceChanged(
             offer_id=row.offer_id,
+            title=terms.title,
             auction_id=terms.auction_id,
             listing_id=terms.listing_id,
             status=status,

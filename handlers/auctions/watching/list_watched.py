@@ -34,7 +34,7 @@ async def list_watched(command: ListWatched, caller: Caller, stores: Stores, now
     after = read_cursor(command.cursor, _Cursor, _FIRST)
     place = (after.is_over, after.rank, after.auction_id)
     rows = await watches_postgres.list_watched(
-        stores.db, caller.id, place, command.limit + 1, only_open=_SHOW[command.show]
+        stores.db, caller.id, place, command.limit + 1, only_open=_SHOW[command.show], status=command.status
     )
     page = rows[: command.limit]
     items = [_show(row, caller.id, now_ms) for row in page]

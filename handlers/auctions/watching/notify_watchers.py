@@ -73,6 +73,7 @@ async def notify_ending_soon(
         view = to_summary(due[auction_id], now_ms)
         return EndingSoon(
             auction_id=view.id,
+            title=view.title,
             listing_id=view.listing_id,
             lead_s=lead_s,
             ends_at=view.ends_at,
@@ -101,6 +102,7 @@ async def notify_started(refs: Sequence[UUID], stores: Stores, now_ms: int) -> l
         view = to_summary(live[auction_id], now_ms)
         return WatchedAuctionStarted(
             auction_id=view.id,
+            title=view.title,
             listing_id=view.listing_id,
             ends_at=view.ends_at,
             price=view.price,

@@ -1,7 +1,8 @@
 """Rules of goods as they are asked, checked and shown."""
 
-from handlers.listings.rules import has_controls, refuse
+from handlers.listings.rules import refuse
 from protocols.countries import COUNTRIES
+from protocols.labels import check_lines
 from protocols.listings.goods import GoodsProhibited, GoodsReason, GoodsRule, RuleTerms
 from protocols.listings.refusals import CategoryNotFound
 from protocols.values import to_timestamp
@@ -46,11 +47,8 @@ async def check_terms(db: Connection, terms: RuleTerms) -> None:
     if not terms.category and not terms.words:
         refuse("/words", "A rule names a category, words, or both")
     for name in ("words", "reason", "source"):
-        text = getattr(terms, name)
-        if has_controls(text) or (text and not text.strip()):
-            refuse(
-                f"/{name}", "This has visible characters, and no control characters but line breaks and tabs"
-            )
+        if text := getattr(terms, name):
+            check_lines(text, f"/{name}", "This text")
     if terms.words and await read_words(db, terms.words) is None:
         refuse("/words", "There is nothing to look for in these words")
     if terms.category and not await read_branch(db, terms.category):

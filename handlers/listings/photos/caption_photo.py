@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from handlers.contract import Caller, Outcome, Stores
 from handlers.listings.photos.changes import Photos, change_photos
-from handlers.listings.rules import has_controls, refuse
+from protocols.labels import check_lines
 from protocols.listings.photos import CaptionPhoto, PhotoNotFound
 
 
@@ -13,9 +13,7 @@ async def caption_photo(command: CaptionPhoto, caller: Caller, stores: Stores, n
 
     Raises: ListingNotFound, NotAllowed, ListingNotActive, ListingInAuction, PhotoNotFound, InvalidInput.
     """
-    caption = command.caption.strip()
-    if has_controls(caption):
-        refuse("/caption", "A caption has no control characters but line breaks and tabs")
+    caption = check_lines(command.caption, "/caption", "A caption") if command.caption.strip() else ""
 
     def write(photos: Photos) -> Photos:
         if all(photo.photo_id != command.photo_id for photo in photos):

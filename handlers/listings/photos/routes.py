@@ -25,7 +25,14 @@ ROUTES: tuple[Route, ...] = (
         prepare=prepare_photo,
         upload=Upload(words.MEDIA_TYPES, words.PHOTO_BYTES_MAX),
         rpc=False,
-        refusals=(*_OWN, words.TooManyPhotos, words.PhotoUnreadable, words.PhotoTooLarge),
+        refusals=(
+            *_OWN,
+            words.TooManyPhotos,
+            words.PhotoUnreadable,
+            words.PhotoTooLarge,
+            words.PhotoFormatUnknown,
+            words.PhotoTooDemanding,
+        ),
     ),
     Route(
         domain="listings",

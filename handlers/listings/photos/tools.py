@@ -1,10 +1,12 @@
 """What photos need beside the database: the renderer, a process per picture within bounds, and the store of files."""
 
 import asyncio
+import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -13,12 +15,18 @@ import structlog
 from msgspec import Struct
 
 from handlers.domain import ToolContext
-from handlers.listings.photo_names import SIZES, file_name
 from handlers.listings.photos import render_photo
 from handlers.listings.photos.render_photo import REFUSED
 from handlers.settings import Settings, SettingsError
-from protocols.errors import TemporarilyUnavailable
-from protocols.listings.photos import PhotoTooLarge, PhotoUnreadable
+from protocols.errors import Refusal, TemporarilyUnavailable
+from protocols.goods import SIZES, file_name
+from protocols.listings.photos import (
+    PHOTO_PIXELS_MAX,
+    PhotoFormatUnknown,
+    PhotoTooDemanding,
+    PhotoTooLarge,
+    PhotoUnreadable,
+)
 from storage.engines.objects import Objects, open_objects
 
 RENDERING_MAX = 2
@@ -31,6 +39,14 @@ RENDER_TIMEOUT_S = 6.0
 """Longer than the slowest honest picture takes on a busy machine; then the renderer is killed."""
 
 JPEG = "image/jpeg"
+
+_REFUSALS: dict[bytes, Callable[[], Refusal]] = {
+    b"unknown": PhotoFormatUnknown,
+    b"broken": PhotoUnreadable,
+    b"too_many_pixels": partial(PhotoTooLarge, maximum=PHOTO_PIXELS_MAX),
+    b"too_demanding": PhotoTooDemanding,
+}
+_OUT_OF_TIME = {-signal.SIGXCPU, -signal.SIGKILL}
 
 _PROGRAM = str(Path(render_photo.__file__))
 _log = structlog.get_logger()
@@ -64,7 +80,7 @@ class PhotoTools:
     async def render(self, content: bytes) -> RenderedPhoto:
         """Return the three sizes of a picture, without its metadata.
 
-        Raises: PhotoUnreadable, PhotoTooLarge, TemporarilyUnavailable.
+        Raises: PhotoFormatUnknown, PhotoUnreadable, PhotoTooLarge, PhotoTooDemanding, TemporarilyUnavailable.
         """
         if self._taken >= RENDERING_MAX + WAITING_MAX:
             raise TemporarilyUnavailable("Too many photos are being taken in; try again in a few seconds")
@@ -96,10 +112,11 @@ class PhotoTools:
                 process.kill()
                 await asyncio.shield(process.wait())
         if process.returncode == REFUSED:
-            raise PhotoTooLarge if out == b"too_large" else PhotoUnreadable
+            refusal = _REFUSALS[out]()
+            raise refusal
         if process.returncode != 0:  # out of memory or time, or the decoder fell over
             _log.warning("photo_renderer_died", returncode=process.returncode, bytes=len(content))
-            raise PhotoUnreadable
+            raise PhotoTooDemanding if process.returncode in _OUT_OF_TIME else PhotoUnreadable
         line, _, rest = out.partition(b"\n")
         head = msgspec.json.decode(line, type=_Head)
         files, at = {}, 0

@@ -37,8 +37,8 @@ class StoredPhoto(Struct, frozen=True):
 async def prepare_photo(command: UploadPhoto, caller: Caller, before: Preparation) -> StoredPhoto:
     """Render the picture and store its files.
 
-    Raises: ListingNotFound, NotAllowed, ListingNotActive, TooManyPhotos, PhotoUnreadable, PhotoTooLarge,
-    TemporarilyUnavailable.
+    Raises: ListingNotFound, NotAllowed, ListingNotActive, TooManyPhotos, PhotoFormatUnknown,
+    PhotoUnreadable, PhotoTooLarge, PhotoTooDemanding, TemporarilyUnavailable.
     """
     async with before.connection() as db:
         listing = changeable(await read_listing_row(db, command.listing_id), caller.id)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from handlers.contract import Event, Outcome, Stores, Timer
-from handlers.listings.photo_names import file_path
+from protocols.goods import file_path
 from protocols.listings.saved_searches import ListingMatched, MatchedSearch
 from protocols.topics import personal_channel
 from protocols.values import Money

@@ -3,8 +3,9 @@
 from msgspec import Struct
 
 from handlers.listings.filters import read_filters
-from handlers.listings.rules import has_controls, refuse
+from handlers.listings.rules import refuse
 from handlers.listings.searches.anchor_rules import search_anchors
+from protocols.labels import check_label
 from protocols.listings.saved_searches import SavedSearch, SearchFilters
 from protocols.values import to_timestamp
 from storage.engines.postgres import Connection
@@ -37,10 +38,7 @@ async def file_search(db: Connection, asked: SearchFilters) -> Filed:
 
 def check_name(name: str) -> str:
     """Return the name without outer white space. Raises InvalidInput."""
-    stripped = name.strip()
-    if not stripped or has_controls(stripped) or len(stripped.splitlines()) > 1:
-        refuse("/name", "A name is one line with at least one visible character")
-    return stripped
+    return check_label(name, "/name", "A name")
 
 
 def to_saved_search(row: SearchRow) -> SavedSearch:

@@ -1,12 +1,10 @@
 """`grant`: roles for an account, on the engines of the running system."""
 
-import asyncio
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
 from handlers.settings import Settings
 from protocols.errors import Refusal
 from server.cli.verb import Verb
-from server.local.engines import LocalEngines
 from server.local.up import UpError
 
 ROLES = ("admin", "support", "user")
@@ -14,15 +12,12 @@ ROLES = ("admin", "support", "user")
 
 def _grant(chosen: Namespace) -> int:
     from server.cli.grant import grant  # every handler is behind it: other verbs need not wait for them
+    from server.cli.running import find_postgres, find_redis, run_on_engines
 
     settings = Settings.from_environment()
-    private = LocalEngines(settings.home)
-    if not settings.postgres_url and not private.postgres_answers():
-        raise UpError("nothing runs here; start the system with ./mnbara up first")
-    postgres_url = settings.postgres_url or private.postgres_url("mnbara")
-    redis_url = settings.redis_url or private.redis_url()
+    postgres_url, redis_url = find_postgres(settings), find_redis(settings)
     try:
-        print(asyncio.run(grant(postgres_url, redis_url, chosen.email, chosen.roles)))
+        print(run_on_engines(grant(postgres_url, redis_url, chosen.email, chosen.roles)))
     except Refusal as refusal:
         raise UpError(refusal.detail) from None
     return 0

@@ -4,7 +4,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from handlers.settings import Settings
-from server.cli.verb import Verb
+from server.cli.verb import UsageError, Verb
 from server.local.home import Home
 from server.local.up import up
 
@@ -21,7 +21,11 @@ def _down(_chosen: Namespace) -> int:
 
 def _reset(chosen: Namespace) -> int:
     home = Home(Settings.from_environment().home.resolve())
-    if not home.is_held() and sys.stdin.isatty() and not chosen.yes:
+    if not home.is_held() and not chosen.yes:
+        if not sys.stdin.isatty():
+            raise UsageError(
+                "nobody can be asked here; `./mnbara reset --yes` deletes all data without asking"
+            )
         answer = input(f"Delete all data in {home.folder}? Type yes: ")
         if answer.strip() != "yes":
             print("nothing deleted")

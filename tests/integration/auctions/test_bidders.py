@@ -266,10 +266,14 @@ async def test_a_blocked_bidder_is_kept_out_of_open_and_later_auctions(market, s
     assert (await market.row(before))["leader_id"] == ann.id
     await market.bid_now(other_sellers, ann, 20_00)
     await market.bid_now(before, bob, 30_00)
-    assert await kinds_of(market, seller) == ["bidder_blocked"]
+    assert await kinds_of(market, seller) == ["first_bid_placed", "bidder_blocked"]
     assert "bidder_blocked" not in await kinds_of(market, ann)
     await market.call("unblock_bidder", seller, block_id=block.id)
-    assert await kinds_of(market, seller) == ["bidder_blocked", "bidder_unblocked"]
+    assert await kinds_of(market, seller) == [
+        "first_bid_placed",
+        "bidder_blocked",
+        "bidder_unblocked",
+    ]
     await market.bid_now(before, ann, 50_00)
 
 

@@ -63,7 +63,7 @@ async def test_prepared_auctions_close_as_others_do_but_without_being_read_again
         "auction_lost",
     ]
     kinds = sorted(event["type"] for event in await market.personal_events(seller))
-    assert kinds == ["auction_sold", "auction_unsold", "auction_unsold"]
+    assert kinds == ["auction_sold", "auction_unsold", "auction_unsold", *["first_bid_placed"] * 2]
     assert await assert_replays(market.pool, [sold, unsold, below]) == 3
     await assert_audited(market, [sold, unsold, below])
 

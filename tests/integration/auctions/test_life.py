@@ -119,7 +119,7 @@ async def test_only_the_owner_of_an_active_listing_opens_an_auction(market, sell
             await market.open(seller, absent)
 
 
-async def test_a_listing_is_in_one_open_auction_even_when_opened_twice_at_once(market, seller):
+async def test_one_piece_is_in_one_open_auction_even_when_opened_twice_at_once(market, seller):
     (listing,) = await market.new_listings(seller, 1)
     results = await asyncio.gather(*(market.open(seller, listing) for _ in range(6)), return_exceptions=True)
     kinds = sorted(type(result).__name__ for result in results)
@@ -196,7 +196,8 @@ async def test_closing_is_never_early_and_tells_winner_losers_and_seller(market,
     }
     assert [event["type"] for event in await market.personal_events(bob)] == ["auction_won"]
     assert [event["type"] for event in await market.personal_events(ann)] == ["outbid", "auction_lost"]
-    (sold,) = await market.personal_events(seller)
+    first, sold = await market.personal_events(seller)
+    assert first["type"] == "first_bid_placed"
     assert (sold["type"], sold["buyer_id"], sold["price"]) == ("auction_sold", str(bob.id), 20_50)
     assert await market.personal_events(gone) == []
     assert await market.timers_of(auction) == ["review_auction"]
@@ -267,7 +268,10 @@ async def test_an_auction_whose_reserve_was_not_met_is_unsold(market, seller, an
     closed = (await market.auction_events(auction))[-1]
     assert (closed["outcome"], closed["winner"]) == ("unsold", None)
     assert [event["type"] for event in await market.personal_events(ann)] == ["auction_lost"]
-    assert [event["type"] for event in await market.personal_events(seller)] == ["auction_unsold"]
+    assert [event["type"] for event in await market.personal_events(seller)] == [
+        "first_bid_placed",
+        "auction_unsold",
+    ]
     with pytest.raises(AuctionNotLive):
         await market.bid_now(auction, ann, 60_00)
 
@@ -467,18 +471,22 @@ async def test_filters_find_what_fits_all_of_them(market, seller, ann):
     assert await found() == everything
     assert await found(format="sealed_first_price") == {sealed}
     assert await found(currency="JPY") == {yen}
-    assert await found(min_price=10_01) == {dear}
-    assert await found(max_price=499_99) == everything - {dear}
-    assert await found(min_price=10_00, max_price=10_00, has_bids=True) == {cheap}
+    assert await found(min_price=10_01, currency="EUR") == {dear}
+    assert await found(max_price=499_99, currency="EUR") == everything - {dear, yen}
+    assert await found(min_price=10_00, max_price=10_00, currency="EUR", has_bids=True) == {cheap}
     assert await found(has_bids=False) == everything - {cheap}
     assert await found(ends_within_s=3 * 86_400) == everything - {late}
     assert await found(category="electronics") == {bike}, "descendants count"
     assert await found(category="other", has_bids=True) == {cheap}
     await market.call("cancel_auction", seller, auction_id=made[dear])
-    assert await found(min_price=10_01) == set(), "with a filter live ones are meant"
-    assert await found(min_price=10_01, status="cancelled") == {dear}
+    assert await found(min_price=10_01, currency="EUR") == set(), "with a filter live ones are meant"
+    assert await found(min_price=10_01, currency="EUR", status="cancelled") == {dear}
     with pytest.raises(CategoryNotFound):
         await found(category="nowhere")
+    for unclear in ({"min_price": 1}, {"max_price": 1}, {"currency": "XYZ"}):
+        with pytest.raises(InvalidInput) as refused:
+            await found(**unclear)
+        assert refused.value.facts["errors"][0]["pointer"] == "/currency"
     for bad in ({"min_price": 0}, {"ends_within_s": 0}, {"format": "silent"}, {"has_bids": "perhaps"}):
         with pytest.raises(msgspec.ValidationError):
             await found(**bad)

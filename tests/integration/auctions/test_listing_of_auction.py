@@ -18,7 +18,7 @@ from protocols.auctions.refusals import (
     ListingNotAuctionable,
 )
 from protocols.auctions.second_chances import SecondChanceUnavailable
-from protocols.errors import NotAllowed
+from protocols.errors import InvalidInput, NotAllowed
 from protocols.listings.commands import EVENTS, ListingInAuction, ListingNotActive
 from protocols.listings.stock import InsufficientStock, StockHeld
 from protocols.values import new_id, now_instant
@@ -349,7 +349,10 @@ async def test_ending_early_tells_everyone_and_is_checked_by_the_auditor(market,
     await market.run_timers()
     assert [e["type"] for e in await market.personal_events(bob)] == ["auction_won"]
     assert [e["type"] for e in await market.personal_events(ann)] == ["outbid", "auction_lost"]
-    assert [e["type"] for e in await market.personal_events(seller)] == ["auction_sold"]
+    assert [e["type"] for e in await market.personal_events(seller)] == [
+        "first_bid_placed",
+        "auction_sold",
+    ]
     market.clock_ms = end + CLOSE_GRACE_MS
     await market.run_timers()
     assert len(await market.auction_events(auction)) == 4
@@ -443,3 +446,49 @@ async def test_more_sales_than_one_statement_takes_are_all_made(market, seller, 
     assert await market.pool.fetchval(sold, listings) == 60
     told = "SELECT count(*) FROM events WHERE data::json ->> 'kind' = 'sale' AND stream = ANY($1)"
     assert await market.pool.fetchval(told, [f"listings:{listing}" for listing in listings]) == 60
+
+
+async def test_a_listing_is_in_as_many_auctions_as_it_has_pieces_even_when_opened_at_once(
+    market, second_market, seller, ann
+):
+    (listing,) = await market.new_listings(seller, 1)
+    await market.pool.execute("UPDATE listings SET quantity = 5 WHERE listing_id = $1", listing)
+    end = now_instant() + HOUR_MS
+    results = await asyncio.gather(
+        *(process.open(seller, listing, ends_at=moment(end)) for process in (market, second_market) * 4),
+        return_exceptions=True,
+    )
+    made = [result for result in results if not isinstance(result, Exception)]
+    refused = [result for result in results if isinstance(result, Exception)]
+    assert (len(made), {type(one) for one in refused}) == (5, {ListingAlreadyInAuction})
+    assert refused[0].facts == {"saleable": 0}
+    assert (await on_listing(market, "get_listing", ann, listing))["auctioned"] == 5
+    await market.bid_now(made[0].id, ann, 20_00)
+    await market.call("cancel_auction", seller, auction_id=made[1].id)
+    assert (await on_listing(market, "get_listing", ann, listing))["saleable"] == 1
+    with pytest.raises(InvalidInput, match="has 1 to sell"):
+        await market.open(seller, listing, quantity=2)
+    market.clock_ms = end + CLOSE_GRACE_MS
+    await market.run_timers()
+    assert tuple(await listing_row(market, listing))[:2] == ("active", 4)
+    assert (await on_listing(market, "get_listing", ann, listing))["saleable"] == 4
+
+
+async def test_a_listing_in_one_live_and_one_planned_auction_counts_as_live(market, seller):
+    (listing,) = await market.new_listings(seller, 1)
+    await market.pool.execute("UPDATE listings SET quantity = 2 WHERE listing_id = $1", listing)
+    await market.open(seller, listing, starts_at=moment(now_instant() + HOUR_MS))
+    live = (await market.open(seller, listing)).id
+    with pytest.raises(ListingInAuction) as refused:
+        await on_listing(market, "update_listing", seller, listing, title="Another")
+    assert refused.value.facts == {"auction_id": str(live)}
+
+
+@pytest.mark.parametrize("first", ["reverse", "english"])
+async def test_a_reverse_auction_is_the_only_one_of_its_listing(market, seller, first):
+    (listing,) = await market.new_listings(seller, 1)
+    await market.pool.execute("UPDATE listings SET quantity = 9 WHERE listing_id = $1", listing)
+    await market.open(seller, listing, format=first)
+    for second in {"reverse", "english"} - ({"english"} if first == "english" else set()):
+        with pytest.raises(ListingAlreadyInAuction, match="only one"):
+            await market.open(seller, listing, format=second)

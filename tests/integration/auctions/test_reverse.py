@@ -45,6 +45,8 @@ async def test_travellers_bid_down_and_the_lowest_gets_the_job(market, seller, a
             "type": "outbid",
             "at": (await market.personal_events(ann))[0]["at"],
             "auction_id": str(auction),
+            "title": "A thing",
+            "currency": "EUR",
             "price": 40_00,
             "minimum_bid": 39_00,
         }

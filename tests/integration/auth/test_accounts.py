@@ -11,7 +11,7 @@ import argon2
 import pytest
 
 from handlers.auth import ROUTES
-from handlers.auth.rules import ACCOUNT_ATTEMPTS_MAX, IP_ATTEMPTS_MAX, SESSIONS_MAX
+from handlers.auth.rules import IP_ATTEMPTS_MAX, PAIR_ATTEMPTS_MAX, SESSIONS_MAX
 from handlers.auth.tools import AuthTools
 from handlers.contract import ANONYMOUS, Caller, Permission
 from protocols.auth.commands import (
@@ -186,10 +186,10 @@ async def test_guessing_is_limited_per_account_whether_it_exists_or_not(system: 
     for email in (member.email, "ghost@example.org"):
         guesses = [
             system.run("login", Login(email=email, password=f"guess {number}"))
-            for number in range(ACCOUNT_ATTEMPTS_MAX + 15)
+            for number in range(PAIR_ATTEMPTS_MAX + 15)
         ]
         results = await asyncio.gather(*guesses, return_exceptions=True)
-        assert sum(isinstance(result, BadCredentials) for result in results) == ACCOUNT_ATTEMPTS_MAX
+        assert sum(isinstance(result, BadCredentials) for result in results) == PAIR_ATTEMPTS_MAX
         limited = [result for result in results if isinstance(result, RateLimited)]
         assert len(limited) == 15
         assert all(0 < result.facts["retry_after_s"] <= 900 for result in limited)
@@ -200,7 +200,7 @@ async def test_guessing_is_limited_per_account_whether_it_exists_or_not(system: 
 
 async def test_right_passwords_are_not_counted(system: AuthTestSystem) -> None:
     member = await system.join()
-    for _ in range(ACCOUNT_ATTEMPTS_MAX + 5):
+    for _ in range(PAIR_ATTEMPTS_MAX + 5):
         await login(system, member, Caller(remote_ip="192.0.2.99"))
     assert int(await system.redis.get("auth:attempts:ip:192.0.2.99")) == 0
     assert 0 < await system.redis.ttl("auth:attempts:ip:192.0.2.99") <= 900
@@ -250,7 +250,7 @@ async def test_full_hasher_gives_the_attempt_back(
 ) -> None:
     member = await system.join()
     monkeypatch.setattr(system.tools.hasher, "_taken", system.tools.hasher._places)
-    for _ in range(ACCOUNT_ATTEMPTS_MAX + 1):
+    for _ in range(PAIR_ATTEMPTS_MAX + 1):
         with pytest.raises(TemporarilyUnavailable):
             await login(system, member)
     monkeypatch.setattr(system.tools.hasher, "_taken", 0)
@@ -416,3 +416,37 @@ def test_routes_for_the_signed_in_refuse_the_anonymous(verb: str) -> None:
 async def test_me_of_a_deleted_user_is_not_found(system: AuthTestSystem) -> None:
     with pytest.raises(UserNotFound):
         await system.run("get_me", GetMe(), Caller(new_id(), new_id()))
+
+
+async def test_a_password_is_one_however_its_accents_are_sent(system: AuthTestSystem) -> None:
+    composed, apart = "caf\u00e9 noir lantern", "cafe\u0301 noir lantern"
+    await system.run("register", Register(email="accent@example.org", password=apart, display_name="A"))
+    for sent in (composed, apart):
+        await system.run("login", Login(email="accent@example.org", password=sent))
+    with pytest.raises(BadCredentials):
+        await system.run("login", Login(email="accent@example.org", password="cafe noir lantern"))
+
+
+async def test_a_hash_from_before_normalisation_fits_and_is_replaced(
+    system: AuthTestSystem, pool: Pool
+) -> None:
+    composed, apart = "caf\u00e9 noir lantern", "cafe\u0301 noir lantern"
+    await system.run("register", Register(email="old@example.org", password=composed, display_name="A"))
+    old = await system.tools.hasher.hash(apart)
+    await pool.execute("UPDATE users SET password_hash = $1 WHERE email = 'old@example.org'", old)
+    for sent in (apart, composed, apart):
+        await system.run("login", Login(email="old@example.org", password=sent))
+    assert await pool.fetchval("SELECT password_hash FROM users WHERE email = 'old@example.org'") != old
+
+
+async def test_a_password_of_two_spellings_costs_the_same_for_known_and_unknown(
+    system: AuthTestSystem,
+) -> None:
+    await system.run("register", Register(email="known@example.org", password=PASSWORD, display_name="A"))
+    spent = []
+    for email in ("known@example.org", "unknown@example.org"):
+        before = system.tools.hasher.checks
+        with pytest.raises(BadCredentials):
+            await system.run("login", Login(email=email, password="wrong cafe\u0301"))
+        spent.append(system.tools.hasher.checks - before)
+    assert spent == [2, 2]

@@ -7,6 +7,8 @@ from uuid import UUID
 
 import httpx
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from protocols.errors import CATALOGUE
 from tests.integration.http.conftest import OPS_TOKEN, running_system
@@ -57,6 +59,70 @@ async def test_a_sane_request_id_is_echoed(http):
 async def test_another_request_id_is_replaced(http, given):
     answer = await http.get("/health/live", headers={"X-Request-Id": given})
     assert UUID(answer.headers["x-request-id"]).version == 7
+
+
+TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
+@pytest.mark.parametrize("given", [f"00-{TRACE}-{PARENT}-01", f"cc-{TRACE}-{PARENT}-01-what-comes-later"])
+async def test_a_trace_of_the_caller_goes_on_under_the_request_id_of_the_answer(http, given):
+    answer = await http.get("/nope", headers={"traceparent": given, "X-Request-Id": "request-1"})
+    assert answer.json()["trace_id"] == TRACE
+    assert answer.headers["x-request-id"] == "request-1"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [""],
+        [f"00-{TRACE}-{PARENT}"],
+        [f"00-{TRACE}-{PARENT}-01-more"],
+        [f"ff-{TRACE}-{PARENT}-01"],
+        [f"00-{'0' * 32}-{PARENT}-01"],
+        [f"00-{TRACE}-{'0' * 16}-01"],
+        [f"00-{TRACE.upper()}-{PARENT}-01"],
+        [f"cc-{TRACE}-{PARENT}-01-" + "x" * 5000],
+        [f"00-{TRACE}-{PARENT}-01"] * 2,
+    ],
+)
+async def test_what_is_no_trace_is_passed_over(http, given):
+    answer = await http.get("/nope", headers=[("traceparent", text) for text in given])
+    assert answer.json()["trace_id"] == answer.headers["x-request-id"]
+
+
+async def test_an_outage_is_logged_with_its_cause_under_the_trace_that_the_client_was_told(http):
+    with capture_logs() as logs:
+        answer = await http.get(
+            "/v1/notes", headers={"traceparent": f"00-{TRACE}-{PARENT}-01", "Authorization": "Bearer away"}
+        )
+    assert (answer.status_code, answer.json()["trace_id"]) == (503, TRACE)
+    (line,) = [line for line in logs if line["event"] == "request_unavailable"]
+    assert (line["trace_id"], line["route"], line["code"]) == (TRACE, "/v1/notes", "temporarily_unavailable")
+    assert line["cause"] == "ConnectionRefusedError: nobody listens at db"
+
+
+async def test_with_an_access_log_each_request_is_a_line_without_what_is_personal(database, redis_url, pool):
+    async with (
+        running_system(database, redis_url, pool, access_log=True) as made,
+        httpx.AsyncClient(base_url=made.url) as http,
+    ):
+        with capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logs:
+            await http.get(
+                "/v1/notes?secret=1", headers={"X-Request-Id": "request-2", "Authorization": "Bearer x"}
+            )
+    (line,) = [line for line in logs if line["event"] == "http_request"]
+    assert (line["method"], line["route"], line["status"]) == ("GET", "/v1/notes", 401)
+    assert (line["trace_id"], line["request_id"]) == ("request-2", "request-2")
+    assert line["bytes"] > 0
+    assert line["ms"] > 0
+    assert "secret" not in str(line)
+    assert "Bearer" not in str(line)
+
+
+async def test_without_the_setting_requests_are_not_logged(http):
+    with capture_logs() as logs:
+        await http.get("/health/live")
+    assert logs == []
 
 
 # -- CORS -------------------------------------------------------------------------------------------------------------

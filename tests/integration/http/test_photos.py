@@ -136,7 +136,7 @@ async def test_what_may_not_be_uploaded_is_refused(http, seller, stranger):
 
     assert await code({}) == (401, "unauthenticated")
     assert await code(stranger) == (403, "not_allowed")
-    assert await code(seller) == (422, "photo_unreadable")
+    assert await code(seller) == (422, "photo_format_unknown")
     assert await code(seller, **{"Content-Type": "application/json"}) == (415, "unsupported_media_type")
     assert await code(seller, **{"Content-Type": "image/svg+xml"}) == (415, "unsupported_media_type")
     assert await code(seller, b"x" * (PHOTO_BYTES_MAX + 1)) == (413, "payload_too_large")

@@ -9,6 +9,7 @@ import pytest_asyncio
 from handlers.settings import Settings
 from protocols.values import new_id
 from server.domains import ROUTES
+from server.http.routes import device_cookie
 from server.wiring import open_server
 from tests.integration.http.conftest import serving
 
@@ -57,7 +58,10 @@ async def test_the_authorisation_scheme_has_no_case(http, me, scheme):
 
 async def test_the_whole_server_is_ready_and_described(http):
     ready = await http.get("/health/ready")
-    assert (ready.status_code, set(ready.json()["parts"])) == (200, {"postgres", "redis", "nats"})
+    assert (ready.status_code, set(ready.json()["parts"])) == (
+        200,
+        {"postgres", "redis", "nats", "postgres_space", "nats_stream"},
+    )
     document = (await http.get("/schema/openapi.json")).json()
     named = {op.get("operationId") for item in document["paths"].values() for op in item.values()}
     assert {route.name for route in ROUTES} <= named
@@ -107,3 +111,52 @@ async def test_a_personal_channel_is_polled_with_what_happened(http, me):
     answer = (await asyncio.wait_for(waiting, 10)).json()
     assert [event["offset"] for event in answer["events"]] == [events["offset"] + 1]
     assert (await http.get(path)).status_code == 403
+
+
+async def test_a_browser_keeps_what_it_shows_at_later_sign_ins_in_a_cookie_that_no_script_reads(http):
+    mail = {"email": f"{new_id().hex}@example.org", "password": "correct horse battery"}
+    async with httpx.AsyncClient(base_url=http.base_url, timeout=20) as browser:
+        first = await browser.post("/v1/auth/register", json={**mail, "display_name": "Web"})
+        token = first.json()["device_token"]
+        value, *attributes = first.headers["set-cookie"].split("; ")
+        assert value == f"mnbara_device={token}"
+        assert attributes == ["Path=/v1/auth", "Max-Age=34560000", "HttpOnly", "SameSite=Lax"]
+        again = await browser.post("/v1/auth/login", json=mail)
+        assert again.json()["device_token"] == token, "the cookie was shown and is known"
+        assert "set-cookie" not in (await browser.get("/v1/auth/me")).headers
+    shown_by_an_app = await http.post("/v1/auth/login", json={**mail, "device_token": token})
+    assert shown_by_an_app.json()["device_token"] == token
+    elsewhere = await http.post(
+        "/v1/auth/login", json=mail, headers={"Cookie": "a=1; mnbara_device=<b>; mnbara_devices=" + token}
+    )
+    assert elsewhere.json()["device_token"] != token
+
+
+@pytest.mark.parametrize("shown", [None, 0, False, []])
+async def test_what_is_no_text_is_not_taken_for_a_device_that_shows_nothing(http, shown):
+    body = {"email": "amina@example.org", "password": "correct horse battery", "device_token": shown}
+    answer = await http.post("/v1/auth/login", json=body)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/device_token")
+
+
+def test_the_cookie_of_an_encrypted_connection_stays_on_encrypted_ones():
+    body = b'{"device_token":"abc"}'
+    assert device_cookie(body, is_secure=True) == device_cookie(body, is_secure=False) + b"; Secure"
+
+
+@pytest.mark.parametrize(
+    ("address", "pointer", "named"),
+    [
+        ("/v1/auctions?seler=1", "/seler", {"q", "status", "seller_id", "condition", "sort"}),
+        ("/v1/listings?colour=red", "/colour", {"q", "seller_id", "condition", "sort"}),
+        ("/v1/auctions?sort=price", "/sort", {"ends_at"}),
+        ("/v1/auctions?status=open", "/status", {"scheduled", "live", "sold"}),
+        ("/v1/listings?sort=cheapest", "/sort", {"price_asc", "newest"}),
+        ("/v1/auctions?condition=old", "/condition", {"used", "like_new"}),
+    ],
+)
+async def test_a_refused_filter_or_order_names_those_that_there_are(http, address, pointer, named):
+    answer = await http.get(address)
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["pointer"]) == (400, pointer)
+    assert named <= set(error["detail"].partition("choose ")[2].split(", "))

@@ -10,6 +10,8 @@ from protocols.values import new_id
 from realtime.ports import ProtocolError
 from server.commands import pipeline, table
 from server.commands.pipeline import check_permission
+from server.commands.table import OR_REFUSAL
+from server.domains import ROUTES
 
 
 async def refused(door, method, data, caller):
@@ -117,3 +119,44 @@ async def test_a_stranger_cannot_keep_a_key(door):
         ANONYMOUS,
     )
     assert error.code == 401
+
+
+@pytest.mark.parametrize("method", ["counters.add_up", "counters.add_up_together"])
+async def test_a_method_that_takes_a_refusal_answers_it_as_the_problem_document(door, method):
+    caller, _ = door.sign_in()
+    data = '{{"counter_id":"{}","amount":5,"key":"{}"}}'
+    error = await refused(door, method + OR_REFUSAL, data.format(new_id(), new_id()).encode(), caller)
+    told = msgspec.json.decode(error.reply)["refusal"]
+    assert (told["code"], told["number"], told["status"], told["temporary"]) == ("not_found", 403, 404, False)
+    counter_id = await door.counter()
+    answer = await door.table.call(method + OR_REFUSAL, data.format(counter_id, new_id()).encode(), caller)
+    assert msgspec.json.decode(answer) == {"value": 5}
+
+
+async def test_facts_of_a_refusal_are_members_and_the_error_stays_as_it_is(door):
+    caller, _ = door.sign_in()
+    data = b'{"text":"dull","key":"k"}'
+    plain = await refused(door, "notes.write_note", data, caller)
+    asked = await refused(door, "notes.write_note.or_refusal", data, caller)
+    assert plain.reply == b""
+    assert (asked.code, asked.message, asked.temporary) == (plain.code, plain.message, plain.temporary)
+    told = msgspec.json.decode(asked.reply)["refusal"]
+    assert (told["code"], told["detail"], told["dullness"]) == ("note_too_dull", "Nobody would read it", 9)
+    assert "trace_id" not in told
+    malformed = await refused(door, "notes.write_note.or_refusal", b"[", caller)
+    assert msgspec.json.decode(malformed.reply)["refusal"]["errors"][0]["pointer"] == ""
+    bug = await refused(door, "notes.write_note.or_refusal", b'{"text":"bug","key":"k2"}', caller)
+    told = msgspec.json.decode(bug.reply)["refusal"]
+    assert (told["code"], told["temporary"], len(told["trace_id"])) == ("internal", True, 36)
+    assert "secret" not in bug.reply.decode()
+
+
+async def test_an_unknown_method_is_no_refusal(door):
+    error = await refused(door, "nope.none.or_refusal", b"{}", ANONYMOUS)
+    assert (error.code, error.reply) == (104, b"")
+
+
+def test_no_answer_has_a_member_that_looks_like_a_refusal():
+    assert [
+        route.name for route in ROUTES if "refusal" in getattr(route.reply, "__struct_fields__", ())
+    ] == []

@@ -14,8 +14,8 @@ from redis.asyncio import Redis
 
 import handlers.listings.photos.sweep_photos as sweeping
 from handlers.listings import DOMAIN
-from handlers.listings.photo_names import SIZES, file_name
 from handlers.listings.photos.tools import PhotoTools
+from protocols.goods import SIZES, file_name
 from server.commands.pipeline import Pipeline
 from server.domains import jobs_of
 from server.worker.jobs import Jobs

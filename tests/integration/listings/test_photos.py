@@ -9,12 +9,20 @@ from uuid import UUID
 import pytest
 
 from handlers.listings import DOMAIN
-from handlers.listings.photo_names import SIZES, file_name
 from handlers.listings.photos.tools import RENDERING_MAX, WAITING_MAX, PhotoTools
 from handlers.listings.photos.upload_photo import HELD_FOR_MS
 from protocols.errors import InvalidInput, NotAllowed, TemporarilyUnavailable
+from protocols.goods import SIZES, file_name
 from protocols.listings.commands import ListingNotActive, ListingNotFound
-from protocols.listings.photos import PHOTOS_MAX, PhotoNotFound, PhotoTooLarge, PhotoUnreadable, TooManyPhotos
+from protocols.listings.photos import (
+    PHOTOS_MAX,
+    PhotoFormatUnknown,
+    PhotoNotFound,
+    PhotoTooDemanding,
+    PhotoTooLarge,
+    PhotoUnreadable,
+    TooManyPhotos,
+)
 from protocols.values import new_id, now_instant
 from server.domains import jobs_of
 from server.worker.jobs import Jobs
@@ -128,8 +136,12 @@ async def test_only_the_owner_changes_photos_and_only_on_the_market(shop, seller
 
 @pytest.mark.parametrize(
     ("content", "why"),
-    [(b"", PhotoUnreadable), (b"<svg/>", PhotoUnreadable), (bomb_png(50_000, 50_000), PhotoTooLarge)],
-    ids=["empty", "svg", "bomb"],
+    [
+        (b"", PhotoFormatUnknown),
+        (picture(0)[:200], PhotoUnreadable),
+        (bomb_png(50_000, 50_000), PhotoTooLarge),
+    ],
+    ids=["empty", "cut", "bomb"],
 )
 async def test_a_bad_picture_is_refused_and_leaves_nothing(shop, seller, content, why):
     listing = await shop.create(seller)
@@ -255,11 +267,19 @@ async def test_more_pictures_than_may_wait_are_refused_at_once(shop, tmp_path):
     assert len(results) - len(refused) == RENDERING_MAX + WAITING_MAX
 
 
-async def test_a_renderer_without_memory_refuses_the_picture(shop, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("end", "why"),
+    [
+        ("os.kill(os.getpid(), signal.SIGSEGV)", PhotoUnreadable),
+        ("os.kill(os.getpid(), signal.SIGXCPU)", PhotoTooDemanding),
+        ("print('too_demanding', end=''), sys.exit(3)", PhotoTooDemanding),
+    ],
+)
+async def test_how_a_renderer_ends_tells_what_is_wrong(shop, tmp_path, monkeypatch, end, why):
     program = tmp_path / "die.py"
-    program.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
+    program.write_text(f"import os, signal, sys\n{end}\n")
     monkeypatch.setattr("handlers.listings.photos.tools._PROGRAM", str(program))
-    with pytest.raises(PhotoUnreadable):
+    with pytest.raises(why):
         await shop.photos.render(picture(1))
 
 

@@ -5,6 +5,7 @@ import json
 import random
 import sys
 from collections import Counter
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -20,6 +21,7 @@ from protocols.values import new_id
 from tests.support.domains import timer_handlers
 
 TIMERS = timer_handlers(DOMAIN)
+MIGRATIONS = Path(__file__).parents[3] / "storage" / "migrations"
 
 matching, telling = (sys.modules[verb.__module__] for verb in (match_searches, notify_matches))
 
@@ -97,7 +99,9 @@ async def test_searches_are_kept_listed_changed_and_deleted(shop, fan, stranger)
         ({"filters": {"q": "🧳"}}, "/filters/q"),
         ({"filters": {"q": "bell\u0007"}}, "/filters/q"),
         ({"filters": {"near": "91,0"}}, "/filters/near"),
-        ({"filters": {"min_price": 2, "max_price": 1}}, "/filters/max_price"),
+        ({"filters": {"min_price": 2, "max_price": 1, "currency": "EUR"}}, "/filters/max_price"),
+        ({"filters": {"min_price": 2}}, "/filters/currency"),
+        ({"filters": {"currency": "XYZ"}}, "/filters/currency"),
         ({"filters": {"condition": "broken"}}, "/filters/condition"),
         ({"filters": {"q": "x"}, "name": " "}, "/name"),
         ({"filters": {"q": "x"}, "name": "a\nb"}, "/name"),
@@ -129,8 +133,10 @@ async def test_a_user_keeps_at_most_so_many(shop, fan):
 
 
 async def test_a_published_listing_tells_those_whose_search_it_fits(empty_shop, seller, fan):
-    fits = await save(empty_shop, fan, "bags", q="leather bags", category="fashion", max_price=3_000)
-    also = await save(empty_shop, fan, "cheap", max_price=3_000)
+    fits = await save(
+        empty_shop, fan, "bags", q="leather bags", category="fashion", max_price=3_000, currency="EUR"
+    )
+    also = await save(empty_shop, fan, "cheap", max_price=3_000, currency="EUR")
     await save(empty_shop, fan, "silent", q="leather", notify=False)
     await save(empty_shop, fan, "other", q="leather -bag")
     await save(empty_shop, seller, "own", q="leather")
@@ -163,7 +169,7 @@ async def test_a_draft_tells_nobody_until_it_is_published(empty_shop, seller, fa
 
 async def test_a_price_drop_tells_those_it_newly_fits_and_nobody_twice(empty_shop, seller, fan):
     await save(empty_shop, fan, "any price", q="leather")
-    await save(empty_shop, fan, "cheap", q="leather", max_price=1_000)
+    await save(empty_shop, fan, "cheap", q="leather", max_price=1_000, currency="EUR")
     listing = await empty_shop.create(seller, price={"amount": 2_000, "currency": "EUR"})
     await tell(empty_shop)
     for amount in (3_000, 1_000, 900, 2_000, 800):
@@ -266,7 +272,8 @@ def some_filters(rng: random.Random, seller_ids: list[str]) -> dict[str, object]
         filters["condition"] = rng.choice(["new", "used"])
     if rng.random() < 0.3:
         filters[rng.choice(["min_price", "max_price"])] = rng.choice([0, 100, 1_000, 5_000])
-    if rng.random() < 0.2:
+        filters["currency"] = rng.choice(["EUR", "USD"])
+    elif rng.random() < 0.2:
         filters["currency"] = rng.choice(["EUR", "USD"])
     if rng.random() < 0.2:
         filters["seller_id"] = rng.choice(seller_ids)
@@ -321,3 +328,23 @@ async def test_matching_finds_exactly_what_searching_finds(empty_shop):
         assert {event["listing_id"] for event in await told(shop, fan)} == wanted, filters
         hits += len(wanted)
     assert hits > 500
+
+
+async def test_a_kept_price_without_a_currency_is_dropped_by_the_migration(empty_shop, fan):
+    shop = empty_shop
+    worded = await save(shop, fan, q="leather", max_price=500, currency="EUR")
+    bare = await save(shop, fan, max_price=500, currency="EUR")
+    clear = await save(shop, fan, q="lamp", max_price=500, currency="EUR")
+    await shop.pool.execute(
+        "UPDATE saved_searches SET asked_currency = NULL, filters = (filters::jsonb - 'currency')::json"
+        " WHERE search_id <> $1",
+        UUID(clear["id"]),
+    )
+    (migration,) = MIGRATIONS.glob("*_price_searches_in_a_currency.sql")
+    await shop.pool.execute(migration.read_text())
+    kept = {item["id"]: item for item in (await shop.call("list_searches", fan))["items"]}
+    assert kept[clear["id"]] == clear
+    assert [kept[each["id"]]["filters"]["max_price"] for each in (worded, bare)] == [None, None]
+    assert [kept[each["id"]]["notify"] for each in (worded, bare)] == [True, False]
+    renamed = await shop.call("update_search", fan, search_id=worded["id"], name="Leather")
+    assert renamed["name"] == "Leather"

@@ -111,7 +111,7 @@ class TestWords:
         found = []
         for often_from in (0.0, 2.0):
             monkeypatch.setattr(search_postgres, "OFTEN_FROM", often_from)
-            found.append(await empty_shop.walk(q="bicylce", sort=sort, limit=2))
+            found.append(await empty_shop.walk(q="bicylce", sort=sort, currency="EUR", limit=2))
         assert len(found[0]) == 9
         assert found[0] == found[1]
 
@@ -240,7 +240,7 @@ class TestBadInput:
 
     async def test_a_price_range_upside_down_is_refused(self, shop):
         with pytest.raises(InvalidInput):
-            await shop.search(min_price=2, max_price=1)
+            await shop.search(min_price=2, max_price=1, currency="EUR")
 
     async def test_an_unknown_category_is_refused(self, shop):
         with pytest.raises(CategoryNotFound):
@@ -257,9 +257,12 @@ class TestBadInput:
 
     @pytest.mark.parametrize("sort", ["relevance", "newest", "price_asc", "distance"])
     async def test_a_forged_cursor_is_refused_or_harmless(self, empty_shop, seller, sort):
-        asked = {"q": "bag", "near": "0,0", "sort": sort, "limit": 1}
+        asked = {"q": "bag", "near": "0,0", "sort": sort, "currency": "EUR", "limit": 1}
         for n in range(3):
-            await empty_shop.create(seller, title=f"Bag {n}", location={"lat": 0, "lon": n / 100})
+            price = {"amount": n + 1, "currency": "EUR"}
+            await empty_shop.create(
+                seller, title=f"Bag {n}", price=price, location={"lat": 0, "lon": n / 100}
+            )
         cursor = (await empty_shop.search(**asked))["next_cursor"]
         place = json.loads(base64.urlsafe_b64decode(cursor + "=="))
         for key in ("1; DROP TABLE listings", True, 10**30, [1], {}, "", 1e308):
@@ -289,14 +292,38 @@ class TestFiltersAndOrder:
             await empty_shop.create(seller, title=str(amount), price=price)
         await empty_shop.create(seller, title="USD 150", price={"amount": 150, "currency": "USD"})
         search = empty_shop.search
-        assert titles(await search(sort="price_asc")) == ["100", "USD 150", "200", "300", "None"]
-        assert titles(await search(sort="price_desc")) == ["300", "200", "USD 150", "100", "None"]
+        assert titles(await search(sort="price_asc", currency="EUR")) == ["100", "200", "300"]
+        assert titles(await search(sort="price_desc", currency="EUR")) == ["300", "200", "100"]
+        assert titles(await search(sort="price_desc", currency="USD")) == ["USD 150"]
         assert titles(await search(sort="price_asc", min_price=100, max_price=200, currency="EUR")) == [
             "100",
             "200",
         ]
-        assert titles(await search(sort="price_asc", min_price=0)) == ["100", "USD 150", "200", "300"]
-        assert titles(await search(sort="price_asc", max_price=100)) == ["100"]
+        assert titles(await search(min_price=0, currency="USD")) == ["USD 150"]
+        assert titles(await search(max_price=100, currency="EUR")) == ["100"]
+
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            {"min_price": 0},
+            {"max_price": 9},
+            {"sort": "price_asc"},
+            {"sort": "price_desc", "q": "bag"},
+            {"currency": "XYZ"},
+            {"currency": "HRK"},
+            {"currency": "XAU"},
+        ],
+    )
+    async def test_amounts_are_compared_in_one_active_currency(self, shop, asked):
+        with pytest.raises(InvalidInput) as refused:
+            await shop.search(**asked)
+        assert refused.value.facts["errors"][0]["pointer"] == "/currency"
+
+    @pytest.mark.parametrize("currency", ["XYZ", "DEM", "BGN", "XDR"])
+    async def test_a_price_is_in_an_active_currency(self, shop, seller, currency):
+        with pytest.raises(InvalidInput) as refused:
+            await shop.create(seller, price={"amount": 1, "currency": currency})
+        assert refused.value.facts["errors"][0]["pointer"] == "/price/currency"
 
     async def test_condition_and_seller_filter(self, empty_shop, seller, stranger):
         await empty_shop.create(seller, title="a", condition="new")
@@ -363,13 +390,13 @@ async def stock(shop, seller, count: int, seed: int) -> None:
 
 SEARCHES = [
     {"sort": "newest"},
-    {"sort": "price_asc"},
-    {"sort": "price_desc"},
+    {"sort": "price_asc", "currency": "EUR"},
+    {"sort": "price_desc", "currency": "EUR"},
     {"sort": "distance", "near": "0,0", "radius_m": 1_000_000},
     {"q": "bag"},
     {"q": "bag", "near": "0,0", "radius_m": 60_000},
     {"q": "lamq"},
-    {"q": "red", "sort": "price_asc", "min_price": 100},
+    {"q": "red", "sort": "price_asc", "min_price": 100, "currency": "EUR"},
     {"q": "bag or lamp", "sort": "distance", "near": "0,0", "radius_m": 20_000_000},
 ]
 
@@ -452,7 +479,8 @@ class TestFacets:
         await empty_shop.create(seller, title="Many bags")
         await empty_shop.pool.execute(
             "INSERT INTO listings (listing_id, seller_id, title, description, category, condition, created_at_ms,"
-            " updated_at_ms) SELECT gen_random_uuid(), $1, 'bag', '', 'other', 'new', 0, 0"
+            " updated_at_ms, words)"
+            " SELECT gen_random_uuid(), $1, 'bag', '', 'other', 'new', 0, 0, listing_words('bag', '')"
             " FROM generate_series(1, 10100)",
             seller.id,
         )

@@ -30,11 +30,11 @@ async def large_shop(shop):
     """Five thousand listings of one seller, of which half were sold, one in fifty is a bag and half cost something."""
     await shop.pool.execute(
         "INSERT INTO listings (listing_id, seller_id, status, title, description, category, condition, price_minor,"
-        " currency, location, created_at_ms, updated_at_ms)"
+        " currency, location, created_at_ms, updated_at_ms, title_folded, words)"
         " SELECT gen_random_uuid(), $1, CASE WHEN n % 2 = 0 THEN 'active' ELSE 'sold' END, 'Lantern', '',"
         " CASE WHEN n % 100 = 0 THEN 'bags' ELSE 'other' END, CASE WHEN n % 4 = 0 THEN 'new' ELSE 'used' END,"
         " CASE WHEN n % 8 < 4 THEN n * 100 END, CASE WHEN n % 8 < 4 THEN 'EUR' END,"
-        " ST_MakePoint(n % 360 - 180, n % 140 - 70)::geography, 0, 0"
+        " ST_MakePoint(n % 360 - 180, n % 140 - 70)::geography, 0, 0, 'lantern', listing_words('lantern', '')"
         " FROM generate_series(1, 5000) AS n",
         SELLER_ID,
     )

@@ -103,7 +103,7 @@ async def test_client_that_goes_on_flooding_is_sent_away_to_come_back_later(app)
     assert await talker.goodbye() == 3013
 
 
-@pytest.mark.parametrize("method", ["no.such", "busy"])
+@pytest.mark.parametrize("method", ["no.such", "busy", "busy.reply"])
 async def test_calls_that_are_refused_for_ever_end_the_connection_too(app, method):
     talker = await arrive(app)
     for n in range(2, 102):

@@ -13,7 +13,6 @@ from handlers.domain import JobKind
 from protocols.errors import TemporarilyUnavailable
 from protocols.values import new_id
 from server.commands.pipeline import Pipeline
-from server.worker import jobs as jobs_module
 from server.worker import retries
 from server.worker.jobs import Jobs
 from storage.engines.postgres import Database, open_database
@@ -177,9 +176,25 @@ async def test_a_call_that_fails_waits_and_only_a_mistake_is_given_up(pool, pipe
     assert await pool.fetchval("SELECT count(*) FROM jobs") == (not is_given_up)
 
 
+async def test_a_mistake_after_many_outages_is_the_first_one_of_a_job(pool, pipeline, jobs, callee):
+    async def fail(_job, _context):
+        raise ValueError("wrong")
+
+    callee.act = fail
+    await ask(pipeline, new_id())
+    await pool.execute("UPDATE jobs SET attempts = 2147483647")
+    for mistakes in range(1, len(retries.WAITS_S) + 1):
+        await end_lease(pool)
+        await jobs.turn(NAME)
+        assert await pool.fetchval("SELECT mistakes FROM jobs") == mistakes
+    await end_lease(pool)
+    await jobs.turn(NAME)
+    assert await pool.fetchval("SELECT attempts FROM failures") == 2147483652
+
+
 async def test_a_job_under_which_worker_after_worker_ends_is_given_up(pool, pipeline, jobs, callee):
     await ask(pipeline, new_id())
-    await pool.execute("UPDATE jobs SET unreported = $1, attempts = 9", jobs_module.UNREPORTED_MAX)
+    await pool.execute("UPDATE jobs SET unreported = $1, attempts = 9", retries.UNREPORTED_MAX)
     await jobs.turn(NAME)
     assert callee.calls == []
     assert "workers ended" in await pool.fetchval("SELECT error FROM failures")

@@ -196,6 +196,41 @@ async def test_kills_in_turn_leave_every_effect_once_and_in_order(home):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_a_reaction_that_kills_every_worker_is_given_up_and_all_others_run(
+    database, redis_url, nats_url, pool
+):
+    await pool.execute(EFFECTS)
+    opened = await open_database(database, size_max=1)
+    pipeline = pipeline_of(opened, Redis.from_url(redis_url))
+    killer, others = new_id(), [new_id() for _ in range(40)]
+    workers = Workers(EngineUrls(database, redis_url, nats_url))
+    await workers.start()
+    await state(pipeline, *map(thing, others[:20]), thing(killer, "kills"), *map(thing, others[20:]))
+    await state(pipeline, thing(killer))
+    lives = 1
+    try:
+        while await pool.fetchval("SELECT count(*) FROM reactions"):
+            (worker,) = workers.running
+            if worker.returncode is not None:
+                workers.running.clear()
+                await workers.start()
+                lives += 1
+            await asyncio.sleep(0.05)
+    finally:
+        for worker in workers.running:
+            with suppress(ProcessLookupError):
+                worker.kill()
+            await worker.wait()
+        await opened.close()
+    given_up = await pool.fetch("SELECT number, error FROM failures")
+    assert [row["number"] for row in given_up] == [1, 1], "one for each of the two reactions"
+    assert all("5 workers ended while they ran this" in row["error"] for row in given_up)
+    assert await pool.fetchval("SELECT count(*) FROM effects") == 2 * (len(others) + 1)
+    assert lives <= 2 * 6 + 1
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_ten_thousand_facts_survive_kills_and_are_done_within_a_minute_after_the_last(home):
     kills = [kill_worker, kill_nats, kill_worker, kill_postgres] * 5

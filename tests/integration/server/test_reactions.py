@@ -12,9 +12,10 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from handlers.contract import Event, Outcome
+from handlers.domain import ReactionKind
 from protocols.errors import Fault
 from protocols.values import new_id, now_instant
-from server.cli.replay import replay
+from server.cli.replay import Replay, UnfitFailureError
 from server.commands.outcomes import OutcomeWriter
 from server.commands.pipeline import Pipeline
 from server.process.metrics import Metrics
@@ -27,11 +28,12 @@ from storage.platform import reactions_postgres
 from storage.platform.events_postgres import read_events
 from storage.platform.failures_postgres import count_failures
 from storage.platform.jobs_postgres import claim_job, give_up_job, insert_jobs
-from storage.platform.reactions_postgres import WaitingReaction, give_up_reaction
+from storage.platform.reactions_postgres import WaitingReaction, give_up_reaction, lease_queue
 from storage.platform.wakes_nats import Wakes, follow_wakes
 from tests.support.reacting import (
     EFFECTS,
     KINDS,
+    ThingHappened,
     effects_of,
     pipeline_of,
     running,
@@ -63,7 +65,9 @@ async def emptied(pool, pipeline) -> None:
 
 
 @pytest.fixture
-def reactions(opened, pipeline) -> Reactions:
+def reactions(opened, pipeline, monkeypatch) -> Reactions:
+    """The reactions of a worker that has run for a while."""
+    monkeypatch.setattr("server.worker.reactions.ALONE_AT_FIRST", 0)
     return Reactions(opened, pipeline, KINDS)
 
 
@@ -173,6 +177,76 @@ async def test_a_machine_that_is_away_is_waited_for_without_end(pool, pipeline, 
     await make_due(pool)
     await drain(reactions)
     assert await effects_of(pool, "things", f"things:{thing_id}") == [1]
+
+
+async def test_a_mistake_after_many_outages_is_the_first_one(pool, pipeline, reactions):
+    thing_id = new_id()
+    await state(pipeline, thing(thing_id, "away"))
+    for _ in range(6):
+        await make_due(pool)
+        await drain(reactions)
+    await pool.execute("UPDATE reactions SET data = jsonb_set(data::jsonb, '{label}', '\"broken\"')")
+    await make_due(pool)
+    await drain(reactions)
+    assert await pool.fetchval("SELECT count(*) FROM failures") == 0
+    counted = await pool.fetchrow("SELECT attempts, mistakes FROM reaction_queues WHERE reaction = $1", NAME)
+    assert tuple(counted) == (7, 1)
+
+
+async def test_counts_at_the_end_of_their_type_stop_nothing(pool, pipeline, reactions):
+    thing_id = new_id()
+    await state(pipeline, thing(thing_id, "broken"))
+    await pool.execute(
+        "UPDATE reaction_queues SET attempts = 2147483647, mistakes = 2147483647, unreported = 1"
+    )
+    assert await reactions.turn(NAME)
+    row = await pool.fetchrow("SELECT attempts, error FROM failures")
+    assert (row["attempts"], row["error"]) == (2147483648, "ValueError: token [redacted] is broken")
+
+
+async def test_a_new_worker_runs_rows_alone_and_notes_it_before(pool, pipeline, opened):
+    first, second = new_id(), new_id()
+    await state(pipeline, thing(first), thing(second))
+    noted = []
+
+    async def look(_record, _stores, _now_ms):
+        found = await pool.fetch("SELECT unreported FROM reaction_queues WHERE reaction = $1", NAME)
+        noted.append(sorted(row["unreported"] for row in found))
+        return Outcome(None)
+
+    kind = ReactionKind(name="on_thing_happened", fact=ThingHappened, handler=look)
+    await drain(Reactions(opened, pipeline, {NAME: kind}))
+    assert noted == [[0, 1], [1]]
+    assert await pool.fetchval("SELECT count(*) FROM reaction_queues WHERE reaction = $1", NAME) == 0
+
+
+async def test_a_row_under_which_worker_after_worker_ends_is_given_up_and_the_next_one_runs(
+    pool, pipeline, opened
+):
+    killer = new_id()
+    await state(pipeline, thing(killer, "broken"), thing(killer))
+    async with opened.connection() as db:
+        for _ in range(retries.UNREPORTED_MAX):
+            assert await lease_queue(db, NAME, now_instant()) == f"things:{killer}"
+    assert await effects_of(pool, "things", f"things:{killer}") == []
+    await drain(Reactions(opened, pipeline, KINDS))
+    assert "5 workers ended while they ran this" in await pool.fetchval("SELECT error FROM failures")
+    assert await effects_of(pool, "things", f"things:{killer}") == [2]
+
+
+@pytest.mark.parametrize("label", ["away", "ends"])
+async def test_a_worker_that_lives_takes_its_note_back(pool, pipeline, opened, label):
+    await state(pipeline, thing(new_id(), label, wait_s=3600 if label == "ends" else 0))
+    turn = asyncio.create_task(Reactions(opened, pipeline, KINDS).turn(NAME))
+    if label == "ends":
+
+        async def is_noted() -> bool:
+            return await pool.fetchval("SELECT count(*) FROM reaction_queues WHERE unreported = 1") == 1
+
+        await until(is_noted)
+        turn.cancel()
+    await asyncio.gather(turn, return_exceptions=True)
+    assert await pool.fetchval("SELECT max(unreported) FROM reaction_queues") == 0
 
 
 async def test_new_fields_are_tolerated_and_a_fact_of_another_type_is_not(pool, pipeline, reactions):
@@ -338,18 +412,56 @@ async def test_what_was_given_up_is_listed_and_replayed_in_its_place(pool, pipel
         await give_up_job(db, leased, "ValueError: no", 7)
     assert await count_given_up(opened) == {NAME: 1, "things.call": 1}
     out: list[str] = []
-    assert await replay(opened, None, replay_all=False, say=out.append)
+    replay = Replay(opened, KINDS, ["things.call"], out.append)
+    assert await replay.run(None, replay_all=False)
     assert len(out) == 2
     assert f"things:{thing_id} #1" in out[0]
-    assert not await replay(opened, 10**6, replay_all=False, say=out.append)
+    assert not await replay.run(10**6, replay_all=False)
     first_id = int(out[0].split()[0])
-    assert await replay(opened, first_id, replay_all=False, say=out.append)
+    assert await replay.run(first_id, replay_all=False)
     await drain(reactions)
     assert await effects_of(pool, "things", f"things:{thing_id}") == [1, 2]
-    assert await replay(opened, None, replay_all=True, say=out.append)
+    assert await replay.run(None, replay_all=True)
     assert await pool.fetchval("SELECT job_id FROM jobs") == job_id
     assert await count_given_up(opened) == {}
     await pool.execute("TRUNCATE jobs")
+
+
+UNFIT = {
+    "this version has no such reaction": "name = 'gone.on_thing'",
+    "it reacts to thing_happened, this is other": "fact = 'other'",
+    "its data are no thing_happened": "data = '[1]'",
+    "its place is taken": "number = 2",
+}
+
+
+@pytest.mark.parametrize("reason", UNFIT)
+async def test_a_failure_that_was_edited_is_told_stays_and_holds_up_no_other(
+    pool, pipeline, opened, reactions, reason
+):
+    ids = [new_id() for _ in range(3)]
+    for thing_id in ids:
+        await state(pipeline, thing(thing_id), thing(thing_id))
+        async with opened.transaction() as db:
+            row = WaitingReaction(f"things:{thing_id}", 1, "thing_happened", 5, "{}")
+            await give_up_reaction(db, NAME, row, 5, "ValueError: no", 7)
+    await pool.execute(
+        f"UPDATE failures SET {UNFIT[reason]}, failed_at_ms = 9223372036854775807"  # noqa: S608 - our own words
+        " WHERE aggregate = $1",
+        f"things:{ids[1]}",
+    )
+    out: list[str] = []
+    replay = Replay(opened, KINDS, [], out.append)
+    assert await replay.run(None, replay_all=False)
+    assert "9223372036854775807 ms after 5 attempts" in out[1]
+    del out[:]
+    assert await replay.run(None, replay_all=True)
+    assert ["put back" in line for line in out] == [True, True, True]
+    assert [": NOT put back: " in line for line in out] == [False, True, False]
+    assert reason in out[1]
+    with pytest.raises(UnfitFailureError, match=reason):
+        await replay.run(int(out[1].split()[0]), replay_all=False)
+    assert await pool.fetchval("SELECT count(*) FROM failures") == 1
 
 
 async def count_given_up(opened) -> dict[str, int]:

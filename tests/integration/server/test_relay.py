@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from nats.aio.client import Client
+from structlog.testing import capture_logs
 
 from protocols.errors import Fault, TemporarilyUnavailable
 from server.worker.relay import Relay
@@ -15,7 +16,7 @@ from storage.engines.nats import NatsLink, open_nats
 from storage.engines.postgres import Database, open_database
 from storage.platform import relay_postgres, streams_nats
 from storage.platform.events_postgres import NewEvent, StoredEvent, append_events
-from storage.platform.streams_nats import STREAM, EventStream, follow_heads
+from storage.platform.streams_nats import STREAM, EventStream, check_stream, follow_heads
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -28,7 +29,7 @@ async def opened(database: str) -> AsyncIterator[Database]:
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def client(nats_url: str) -> AsyncIterator[Client]:
     made = await open_nats(nats_url, "tests")
-    assert await EventStream(made).prepare() == ""
+    assert await EventStream(made).prepare() == (streams_nats.MAX_BYTES, "")
     yield made
     await made.close()
 
@@ -270,12 +271,39 @@ async def test_changed_settings_are_applied_and_refused_ones_stop_nobody(
     assert config.max_age == 3 * 24 * 3600
     assert config.subjects == ["events.>", "facts.>"]
     monkeypatch.setattr(streams_nats, "DEDUPLICATE_S", 30 * 24 * 3600)  # longer than the age: NATS refuses
-    refused = await EventStream(client).prepare()
+    _, refused = await EventStream(client).prepare()
     assert refused.startswith("NATS refuses: ")
     assert "window" in refused
     await append(opened, "auctions:settings", 2)
     await drain(Relay(opened, link))
     assert await stored_numbers(client, "auctions:settings") == [1, 2, 3]
+
+
+async def test_a_disk_with_too_little_gets_a_smaller_stream_and_later_the_full_one(
+    opened, client, link, pool, monkeypatch
+):
+    """NATS gives JetStream three quarters of the free disk, at most: nobody has a tebibyte of that."""
+    await client.jetstream().delete_stream(STREAM)
+    with monkeypatch.context() as patch:
+        patch.setattr(streams_nats, "MAX_BYTES", 2**60)
+        relay = Relay(opened, link)
+        await append(opened, "auctions:small", 1)
+        with capture_logs() as logs:
+            await drain(relay)
+            relay._prepare_again_at = 0.0
+            await append(opened, "auctions:small", 1)
+            await drain(relay)
+        (line,) = [line for line in logs if line["event"] == "stream_settings_refused"]
+        assert "10047" in line["reason"]
+        assert 2**20 < relay.stream_bytes_max == line["max_bytes"] < 2**60
+        with pytest.raises(TemporarilyUnavailable, match="less disk"):
+            await check_stream(client)
+    relay._prepare_again_at = 0.0
+    await append(opened, "auctions:small", 1)
+    await drain(relay)
+    assert relay.stream_bytes_max == streams_nats.MAX_BYTES
+    await check_stream(client)
+    assert await stored_numbers(client, "auctions:small") == [1, 2, 3]
 
 
 async def test_a_message_that_nats_refuses_is_reported_in_its_words(opened, client, link, pool):

@@ -115,6 +115,17 @@ async def test_a_poisoned_timer_in_a_crowd_is_postponed_and_stops_nobody(
     left = await pool.fetch("SELECT ref, due_at_ms, attempts FROM timers WHERE kind = 'bell'")
     assert [(row["ref"], row["attempts"]) for row in left] == [(poison, 1)]
     assert left[0]["due_at_ms"] > now_instant() - 5_000
+    timer_id = await pool.fetchval(
+        "UPDATE timers SET attempts = 2147483647, due_at_ms = 0 WHERE kind = 'bell' RETURNING timer_id"
+    )
+    await pipeline.postpone_timer(
+        timer_id, timers_module.POSTPONE_S
+    )  # the last wait repeats, and nothing overflows
+    waits_until_ms, attempts = await pool.fetchrow(
+        "SELECT due_at_ms, attempts FROM timers WHERE kind = 'bell'"
+    )
+    assert waits_until_ms - now_instant() > 3_500_000
+    assert attempts <= 2147483647
     await pool.execute("DELETE FROM timers")
 
 

@@ -1,6 +1,8 @@
 """The bus on real Redis: delivered everywhere, own publications at once, back after an outage."""
 
 import asyncio
+import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 
 from protocols.topics import Entry
 from server.local.engines import LocalEngines
-from storage.platform.bus_redis import RedisBus
+from storage.platform.bus_redis import SUBSCRIBE_TIMEOUT_S, RedisBus
 from tests.support.engines import ROOT, free_home
 from tests.support.waiting import until
 
@@ -95,6 +97,25 @@ async def test_after_an_outage_it_subscribes_again_and_says_so(own_engines):
     assert ear_b.heard == [("x", 2), ("later", 1)]
     assert a.dropped == 1
     await asyncio.gather(a.close(), b.close())
+
+
+@pytest.mark.slow
+async def test_redis_that_stands_still_is_silent_soon_and_holds_up_nobody(own_engines):
+    bus, ear = await open_bus(own_engines.urls().redis_url)
+    await bus.subscribe(["x"])
+    assert not bus.is_silent()
+    redis = own_engines.children["redis"]
+    redis.send_signal(signal.SIGSTOP)
+    try:
+        await until(bus.is_silent)
+        began = time.monotonic()
+        await bus.subscribe(["y"])
+        assert time.monotonic() - began < SUBSCRIBE_TIMEOUT_S
+        await until(lambda: not bus.connected)  # the connection is given up
+    finally:
+        redis.send_signal(signal.SIGCONT)
+    await until(lambda: ear.reconnected > 0 and not bus.is_silent())
+    await bus.close()
 
 
 async def test_tags_publishers_and_signs_travel_between_processes(redis_url):

@@ -42,6 +42,19 @@ async def test_first_value_goes_at_once_then_the_newest_once_an_interval():
     await hub.stop()
 
 
+async def test_while_the_bus_is_silent_values_are_read_anew():
+    hub = quiet_hub(silent_sweep_s=0.01)
+    channel = await opened(hub)
+    reader = Reader(hub)
+    channel.add(reader, 0)
+    hub.log.values[NAME] = {"": value(7)}
+    hub.bus.silent = True
+    await until(lambda: reader.numbers() == [7])
+    hub.log.values[NAME] = {"": value(8)}
+    await until(lambda: reader.numbers() == [7, 8])
+    await hub.stop()
+
+
 async def test_an_older_value_whose_timer_is_late_never_follows_a_newer_one():
     hub = quiet_hub()
     channel = await opened(hub)

@@ -223,6 +223,20 @@ async def test_sweep_finds_what_nobody_announced():
     await hub.stop()
 
 
+async def test_while_the_bus_is_silent_nothing_waits_for_the_sweep():
+    hub = quiet_hub(silent_sweep_s=0.01)
+    channel = await opened(hub)
+    hub.log.append(NAME, b"{}")
+    hub.bus.silent = True
+    await until(lambda: channel.head == 1)
+    hub.log.failing = True
+    await until(lambda: hub.log.calls["heads"] > 3)
+    hub.log.append(NAME, b"{}")
+    hub.log.failing = False
+    await until(lambda: channel.head == 2)
+    await hub.stop()
+
+
 async def test_late_publication_of_another_process_is_not_asked_of_the_log():
     hub = quiet_hub(gap_wait_s=0.05)
     channel = await opened(hub)

@@ -1,6 +1,7 @@
 """The verbs: what each tells, takes and refuses, and that the shell knows the same ones."""
 
 import importlib
+import io
 import os
 import re
 import shutil
@@ -209,6 +210,8 @@ def test_shell_works_from_another_folder_through_a_link_with_spaces(tmp_path):
         ["grant", "ada@example.org", "emperor"],
         ["audit-auction", "7"],
         ["replay", "x"],
+        ["replay", "99999999999999999999999"],
+        ["replay", "-3"],
         ["replay", "3", "--all"],
         ["lock", "--help-me"],
     ],
@@ -240,7 +243,8 @@ def test_where_lists_the_files_of_a_domain_in_the_order_in_which_a_command_trave
 
 
 @pytest.mark.parametrize(
-    "url", ["postgresql://u@127.0.0.1:1/d", "postgresql://u:secret@[::/d", "postgresql:///d?host=/nowhere"]
+    "url",
+    ["postgresql://u@127.0.0.1:1/d", "postgresql://u:secret@127.0.0.1:1/d", "postgresql:///d?host=/nowhere"],
 )
 @pytest.mark.parametrize("verb", ["migrate", "up"])
 def test_database_out_of_reach_is_told_in_one_line_without_the_password(verb, url, capsys, monkeypatch):
@@ -252,6 +256,45 @@ def test_database_out_of_reach_is_told_in_one_line_without_the_password(verb, ur
     told = capsys.readouterr().err
     assert told.startswith("mnbara: cannot migrate the database")
     assert "secret" not in told
+
+
+@pytest.mark.parametrize(
+    "words", [["replay"], ["replay", "3"], ["replay", "--all"], ["grant", "a@b.example", "admin"]]
+)
+def test_verbs_on_engines_that_are_away_say_which_setting_leads_there(words, capsys, monkeypatch):
+    monkeypatch.setenv("MNBARA_POSTGRES_URL", "postgresql://u:secret@127.0.0.1:1/d")
+    assert main(words) == 1
+    told = capsys.readouterr().err
+    assert re.fullmatch(
+        r"mnbara: PostgreSQL cannot be used \(.*\); start it, or set MNBARA_POSTGRES_URL\n", told
+    )
+    assert "secret" not in told
+
+
+@pytest.mark.parametrize(
+    "verb", ["up", "reset", "down", "migrate", "replay", "grant", "demo", "audit-auction"]
+)
+def test_a_home_that_is_a_file_is_refused_in_one_line(verb, tmp_path, capsys, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MNBARA_HOME", str(tmp_path / "file"))
+    words = {"grant": ["a@b.example", "admin"], "audit-auction": ["018f6f00-0000-7000-8000-000000000001"]}
+    assert main([verb, *words.get(verb, [])]) == 2
+    assert capsys.readouterr().err == f"mnbara: MNBARA_HOME must be a folder; {tmp_path / 'file'} is a file\n"
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_one_line(capsys, monkeypatch):
+    monkeypatch.setenv("MNBARA_HOME", "/proc/mnbara")
+    assert main(["up"]) == 1
+    assert re.fullmatch(r"mnbara: .*\(/proc/mnbara\)\n", capsys.readouterr().err)
+
+
+def test_reset_that_can_ask_nobody_deletes_nothing(tmp_path, capsys, monkeypatch):
+    photos = tmp_path / "home" / "photos"
+    photos.mkdir(parents=True)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("yes\n"))
+    assert main(["reset"]) == 2
+    assert "reset --yes" in capsys.readouterr().err
+    assert photos.exists()
 
 
 def test_down_without_a_running_up_says_so(capsys):

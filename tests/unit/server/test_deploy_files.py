@@ -32,6 +32,11 @@ def test_containers_replace_a_process_that_hangs(name, kind):
     assert SERVICES[name]["restart"] == "unless-stopped"
 
 
+@pytest.mark.parametrize("name", ["server", "worker"])
+def test_logs_of_containers_are_bounded(name):
+    assert set(SERVICES[name]["logging"]["options"]) == {"max-size", "max-file"}
+
+
 def test_named_volumes_configs_and_dependencies_exist():
     for service in SERVICES.values():
         for volume in service.get("volumes", []):

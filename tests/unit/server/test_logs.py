@@ -36,7 +36,9 @@ def test_lines_are_json_with_instant_level_event_and_trace_id():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     assert done.stdout == ""
     lines = [json.loads(line) for line in done.stderr.splitlines()]
-    assert [line["event"] for line in lines] == ["bid_placed", "failed", f"from the library {BLANK}", "odd"]
+    assert [line["event"] for line in lines] == ["bid_placed", "failed", "uvicorn_error", "odd"]
+    assert lines[2]["message"] == f"from the library {BLANK}"
+    assert lines[2]["trace_id"] == "t-1"
     first = lines[0]
     assert first["at"].endswith("Z")
     assert len(first["at"]) == 24

@@ -60,6 +60,20 @@ def test_values_are_read_in_their_type():
         ("MNBARA_POSTGRES_URL", "http://h/d"),
         ("MNBARA_NATS_URL", "redis://h"),
         ("MNBARA_PUBLIC_URL", "ftp://h"),
+        ("MNBARA_PUBLIC_URL", "http://"),
+        ("MNBARA_PUBLIC_URL", "http://h:99999"),
+        ("MNBARA_NATS_URL", "nats://"),
+        ("MNBARA_NATS_URL", "nats://h,"),
+        ("MNBARA_REDIS_URL", "redis://a:b:c"),
+        ("MNBARA_REDIS_URL", "redis://h:0"),
+        ("MNBARA_REDIS_URL", "unix://"),
+        ("MNBARA_POSTGRES_URL", "postgresql://h:x/d"),
+        ("MNBARA_POSTGRES_URL", "postgresql://u@[::/d"),
+        ("MNBARA_HOST", "256.1.1.1"),
+        ("MNBARA_HOST", "a..b"),
+        ("MNBARA_HOST", "::x"),
+        ("MNBARA_HOME", __file__),
+        ("MNBARA_SECRETS", f"{__file__}/below"),
         ("MNBARA_PROT", "80"),
         ("MNBARA_", "x"),
     ],
@@ -67,6 +81,23 @@ def test_values_are_read_in_their_type():
 def test_bad_or_unknown_setting_is_refused_by_name(name, text):
     with pytest.raises(SettingsError, match=rf"{name}\b"):
         Settings.from_environment({name: text})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("MNBARA_POSTGRES_URL", "postgresql://mnbara@/mnbara?host=/run/x"),
+        ("MNBARA_POSTGRES_URL", "postgresql:///d?host=/nowhere"),
+        ("MNBARA_POSTGRES_URL", "postgresql://u:p@a:5432,b:5433/d"),
+        ("MNBARA_REDIS_URL", "unix:///run/redis.sock?db=1"),
+        ("MNBARA_REDIS_URL", "rediss://:secret@h:6379/0"),
+        ("MNBARA_NATS_URL", "nats://u:p@a:4222,nats://b"),
+        ("MNBARA_HOST", "::1"),
+        ("MNBARA_HOST", "db-1.internal."),
+    ],
+)
+def test_addresses_that_drivers_take_are_taken(name, text):
+    Settings.from_environment({name: text})
 
 
 def test_empty_url_means_a_private_engine():

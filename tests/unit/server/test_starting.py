@@ -42,7 +42,7 @@ def test_an_engine_is_tried_again_until_it_is_there(monkeypatch, capsys):
         if len(attempts) < 3:
             raise starting.NotReadyError("not yet")
 
-    async def serve(_settings, _heartbeat_fd):
+    async def serve(_settings, _heartbeat_fd, _number):
         attempts.append("process")
 
     monkeypatch.setattr(starting, "RETRY_S", 0.0)
@@ -76,7 +76,7 @@ def test_a_url_that_nobody_can_use_is_a_bad_setting(name, url, monkeypatch, caps
     monkeypatch.setenv(f"MNBARA_{name}_URL", url)
     assert entry.main(["worker"]) == 2
     told = capsys.readouterr()
-    assert told.err.startswith(f"mnbara: MNBARA_{name}_URL does not open ")
+    assert told.err.startswith(f"mnbara: MNBARA_{name}_URL must name a host, and a port ")
     assert "secret" not in told.err + told.out
 
 

@@ -11,7 +11,7 @@ SALE = SaleTerms(UUID(int=9), 1, None, None, 0, 1, default_steps(2), None)
 
 
 def auction_terms(number: int, salt: bytes = b"s" * 16) -> AuctionTerms:
-    return AuctionTerms(UUID(int=number), UUID(int=number), "EUR", salt, SALE)
+    return AuctionTerms(UUID(int=number), UUID(int=number), "EUR", salt, SALE, "A thing")
 
 
 def test_masks_are_bounded_over_all_auctions_and_stay_the_same(monkeypatch):

@@ -121,7 +121,9 @@ def test_any_text_is_judged_as_an_address_without_an_accident(text: str) -> None
     assert len(email) <= 254
 
 
-@pytest.mark.parametrize("name", ["Amina", "Łukasz Ó Briain", "阿明", "👩‍🚀 Ana", "محمد", "O'Neil-Smith 3rd"])
+@pytest.mark.parametrize(
+    "name", ["Amina", "Łukasz Ó Briain", "阿明", "👩‍🚀 Ana", "محمد", "O'Neil-Smith", "\U0001fae8"]
+)
 def test_names_of_the_world_are_accepted(name: str) -> None:
     assert check_display_name(f"  {name} ") == name
 
