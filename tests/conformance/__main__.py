@@ -116,7 +116,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="./mnbara conformance",
         description="Run the official SDKs' suites; exit code 1: one failed, 3: one could not be had.",
-        epilog="example: ./mnbara conformance go --java ../centrifuge-java",
+        epilog="example: ./mnbara conformance python go",
     )
     names = [suite.name for suite in suites(None)]
     parser.add_argument("suite", nargs="*", help=f"only these: {', '.join(names)}")

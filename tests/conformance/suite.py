@@ -84,7 +84,7 @@ def fetch(words: Sequence[str], cwd: Path, environment: Mapping[str, str] | None
     except subprocess.TimeoutExpired:
         raise NoSuiteError(f"{words[0]} did not end in {TIMEOUT_S} s") from None
     if done.returncode != 0:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if any(map(str.isalpha, line))]
         raise NoSuiteError(
             f"{words[0]} could not fetch it: {lines[-1].strip()[:300] if lines else 'no word'}"
         )

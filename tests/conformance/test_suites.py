@@ -111,7 +111,7 @@ def test_missing_toolchain_and_failed_download_are_one_line_each(tmp_path):
     with pytest.raises(NoSuiteError, match=r"^no-such-tool is not here$"):
         fetch(["no-such-tool"], tmp_path)
     with pytest.raises(NoSuiteError, match=r"could not fetch it: last$"):
-        fetch([sys.executable, "-c", "print('first\\nlast\\n'); raise SystemExit(1)"], tmp_path)
+        fetch([sys.executable, "-c", "print('first\\nlast\\n}'); raise SystemExit(1)"], tmp_path)
 
 
 def test_other_archive_than_the_pinned_one_is_refused(tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ def _conformance_server(chosen: Namespace) -> int:
 CONFORMANCE = Verb(
     name="conformance",
     meaning="run the official SDKs' suites against the realtime core: [SUITE...] [--java FOLDER]",
-    example="./mnbara conformance",
+    example="./mnbara conformance python go",
     run=_conformance,
     hands_on_to="tests.conformance",
     needs_dev=True,
