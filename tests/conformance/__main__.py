@@ -21,6 +21,8 @@ from tests.conformance.suite import CACHE, ROOT, NoSuiteError, Outcome, Unpublis
 
 PORT = 8000
 """The suites dial it; it cannot be another one."""
+PORT_WAIT_S = 20.0
+"""How long another run on this machine may keep the port."""
 
 
 @dataclass(frozen=True)
@@ -51,30 +53,38 @@ def suites(java_checkout: Path | None) -> list[Suite]:
 
 
 @contextlib.contextmanager
-def serving(flags: Sequence[str] | None) -> Iterator[None]:
+def serving(flags: Sequence[str] | None) -> Iterator[subprocess.Popen | None]:
     """Run the conformance server with these flags; it takes connections. Raises NoSuiteError."""
     if flags is None:
-        yield
+        yield None
         return
-    with socket.socket() as probe:
-        if probe.connect_ex(("127.0.0.1", PORT)) == 0:
+    give_up_at_s = time.monotonic() + PORT_WAIT_S
+    while _answers():
+        if time.monotonic() >= give_up_at_s:
             raise NoSuiteError(f"port {PORT} is taken, and the suite knows no other")
+        time.sleep(0.05)
     command = [sys.executable, "-m", "tests.conformance.server", "--port", str(PORT), *flags]
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     try:
         _wait_for(server)
-        yield
+        yield server
+        if server.poll() is not None:  # whom the suite talked to is unknown
+            raise NoSuiteError("the conformance server ended before the suite")
     finally:
         server.terminate()
         server.wait(10)
 
 
+def _answers() -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", PORT)) == 0
+
+
 def _wait_for(server: subprocess.Popen) -> None:
     give_up_at_s = time.monotonic() + 60
     while time.monotonic() < give_up_at_s and server.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", PORT)) == 0:
-                return
+        if _answers():
+            return
         time.sleep(0.05)
     raise NoSuiteError("the conformance server did not start")
 

@@ -1,6 +1,7 @@
 """How `./mnbara conformance` judges: what each runner's output says, and which exit code follows."""
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -135,3 +136,19 @@ def test_unknown_suite_is_an_error_of_the_command_line():
     command = [sys.executable, "-m", "tests.conformance", "cobol"]
     told = subprocess.run(command, capture_output=True, text=True, check=False, cwd=conformance.ROOT)
     assert (told.returncode, "no such suite: cobol" in told.stderr) == (2, True)
+
+
+def test_taken_port_is_a_reason_not_to_run(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        monkeypatch.setattr(conformance, "PORT", other.getsockname()[1])
+        monkeypatch.setattr(conformance, "PORT_WAIT_S", 0)
+        with pytest.raises(NoSuiteError, match="is taken"), conformance.serving([]):
+            pass
+
+
+def test_suite_that_outlived_its_server_proves_nothing(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        monkeypatch.setattr(conformance, "PORT", free.getsockname()[1])
+    with pytest.raises(NoSuiteError, match="ended before"), conformance.serving([]) as server:
+        server.terminate()
+        server.wait(10)
