@@ -50,6 +50,8 @@ class ChannelKind:
     """LATEST: the least time between two values of one key to one reader."""
     delta: bool = False
     """Clients that ask get each publication as its difference from the one before."""
+    ping_s: float = 0.0
+    """How often a connection that follows it is pinged at least, in seconds; 0: as often as any, every 25 s."""
     shareable: bool = False
     """A scope token may open it for others."""
     counted: bool = False

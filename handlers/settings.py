@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from handlers.origins import check_origin
 from storage.engines.objects import Place, parse_place
 
 PREFIX = "MNBARA_"
@@ -169,13 +170,22 @@ def _parse_text(name: str, spec: "Field[object]", text: str) -> str:
             parse_place(text, Path())
         except ValueError as error:
             raise SettingsError(f"{name} {error}") from None
-    if spec.name == "trusted_proxies":
-        try:
-            for network in filter(None, map(str.strip, text.split(","))):
-                ipaddress.ip_network(network)
-        except ValueError as error:
-            raise SettingsError(f"{name} must be addresses or networks such as 10.0.0.0/8: {error}") from None
+    if spec.name in {"allowed_origins", "trusted_proxies"}:
+        _check_entries(name, spec.name, text)
     return text
+
+
+def _check_entries(name: str, kind: str, text: str) -> None:
+    """Raise SettingsError for the first of several entries that is no origin, or no network."""
+    for entry in filter(None, map(str.strip, text.split(","))):
+        try:
+            if kind == "allowed_origins":
+                check_origin(entry)
+            else:
+                ipaddress.ip_network(entry)
+        except ValueError as error:
+            wanted = "" if kind == "allowed_origins" else " must be addresses or networks such as 10.0.0.0/8"
+            raise SettingsError(f"{name}{wanted}: {error}") from None
 
 
 def _is_whole(url: str) -> bool:

@@ -102,6 +102,9 @@ class ChannelRule:
     """Clients may ask for publications with certain tags only."""
     compaction: bool = False
     """Pushes to JSON clients that offer it name the channel by a number."""
+    ping_s: float = 0.0
+    """While a connection holds the channel it is pinged at least this often; 0 means as often as any. It belongs to the
+    channel: the rule of every identity has the same."""
     expires_at_s: int = 0
     """Unix seconds when the subscription's own token expires; 0 means with the connection."""
     info: bytes = b""

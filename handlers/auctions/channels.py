@@ -13,6 +13,9 @@ from storage.platform.events_postgres import read_heads
 TICKER_INTERVAL_MS = 100
 """A ticker shows at most ten values a second to each reader."""
 
+PING_S = 10.0
+"""Who bids in the last minute has to be found gone within a fraction of it."""
+
 
 async def has_auction(db: Connection, auction_id: UUID) -> bool:
     """Return whether there is such an auction; it stays."""
@@ -26,6 +29,7 @@ CHANNELS = (
         lane=Lane.REPLAYED,
         readers="anyone",
         delta=True,
+        ping_s=PING_S,
         shareable=True,
         counted=True,
         exists=has_auction,

@@ -35,7 +35,7 @@ class HubContext:
 class Channel:
     """One channel of this process."""
 
-    __slots__ = ("audience", "context", "idle_at_s", "name", "pins", "push_id", "ready")
+    __slots__ = ("audience", "context", "idle_at_s", "name", "ping_s", "pins", "push_id", "ready")
 
     lane: Lane
 
@@ -49,6 +49,8 @@ class Channel:
         """Subscribers wait for it; None once the channel is open. It holds the error when opening failed."""
         self.pins = 0
         """Subscribes under way: the channel must not close."""
+        self.ping_s = 0.0
+        """How often its readers are pinged at least; 0 when they need no more than others."""
         self.idle_at_s = 0.0
         """Loop time at which it had no readers and no pins any more."""
 

@@ -327,6 +327,9 @@ class Connection(Member):
 
     def on_subscribed(self, name: str, rule: ChannelRule) -> None:
         """Keep the rule if it is needed later, publish the join, call the observers; after the answer."""
+        if rule.ping_s:
+            self.channels[name].ping_s = rule.ping_s
+            self._ping_sooner(rule.ping_s)
         if rule.remembered:
             self.remember(name, rule)
             self.hub.on_subscribed(name, rule, self.client, self.user, self.describe(rule))
@@ -385,6 +388,24 @@ class Connection(Member):
         self.identity = identity
         self._schedule_deadline()
 
+    def _ping_sooner(self, ping_s: float) -> None:
+        """Bring the next ping forward for a channel that needs more of them."""
+        at_s = self.hub.loop.time() + ping_s * random.uniform(0.5, 1.0)
+        if at_s < self._ping_at_s:
+            self._ping_at_s = at_s
+            self._schedule_deadline()
+
+    def _ping_rhythm(self) -> tuple[float, float]:
+        """Return the interval of pings and the time for a pong, by what the channels of the connection need.
+
+        Called once per ping, so that nothing is kept for it. A dead network is found within one and a half intervals.
+        """
+        limits = self.hub.limits
+        needed_s = min((channel.ping_s for channel in self.channels.values() if channel.ping_s), default=0.0)
+        if not 0 < needed_s < limits.ping_s:
+            return limits.ping_s, limits.pong_timeout_s
+        return needed_s, min(limits.pong_timeout_s, needed_s / 2)
+
     def _schedule_deadline(self) -> None:
         delay_s = self.due(self.hub.loop.time())
         if delay_s >= 0:
@@ -413,8 +434,9 @@ class Connection(Member):
             )  # the socket was not read: the pong may be in its buffer
         if now_s >= self._ping_at_s:
             self.send_frame(self.codec.ping)
-            self._ping_at_s = now_s + limits.ping_s
-            self._pong_by_s = now_s + limits.pong_timeout_s
+            ping_s, pong_timeout_s = self._ping_rhythm()
+            self._ping_at_s = now_s + ping_s
+            self._pong_by_s = now_s + pong_timeout_s
         delay_s = self._ping_at_s - now_s
         if self._pong_by_s:
             delay_s = min(delay_s, self._pong_by_s - now_s)

@@ -7,6 +7,7 @@ catalogue before they answer.
 """
 
 import asyncio
+import logging
 import re
 import secrets
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from urllib.parse import parse_qs
 from protocols.errors import (
     InvalidInput,
     MethodNotAllowed,
-    NotAllowed,
     NotFound,
     PayloadTooLarge,
     TemporarilyUnavailable,
@@ -26,7 +26,7 @@ from protocols.errors import (
 from protocols.wire.centrifuge import CodecError, DisconnectCode
 from realtime.codecs import JSON, PROTOBUF, Codec
 from realtime.connection.connection import Connection
-from realtime.endpoints.socket_endpoint import SocketEndpoint
+from realtime.endpoints.socket_endpoint import SocketEndpoint, foreign
 from realtime.limits import MESSAGE_BYTES_MAX
 from realtime.ports import ConnectRequestContext
 from realtime.transport.sockets import Receive, Scope, Send
@@ -38,6 +38,8 @@ from realtime.transport.streams import (
     frame_events,
     frame_lines,
 )
+
+_log = logging.getLogger(__name__)
 
 HTTP_STREAM_PATH = "/connection/http_stream"
 SSE_PATH = "/connection/sse"
@@ -136,7 +138,8 @@ class Emulation:
     def _check_origin(self, headers: dict[bytes, bytes]) -> None:
         origin, host = (headers.get(name, b"").decode("latin-1") for name in (b"origin", b"host"))
         if not self._endpoint.origin_allowed(origin, host):
-            raise NotAllowed("Browsers of this origin may not connect")
+            _log.info("a stream was refused: foreign origin %.200r", origin)
+            raise foreign(origin)
 
     def _context(self, scope: Scope, headers: dict[bytes, bytes], transport: str) -> ConnectRequestContext:
         return ConnectRequestContext(

@@ -8,12 +8,13 @@ handshakes are answered by `realtime.endpoints.handshake_sniffer` and never reac
 from collections.abc import Iterable, Sequence
 from urllib.parse import parse_qs, urlsplit
 
+from protocols.errors import NotAllowed, Refusal
 from realtime.codecs import JSON, PROTOBUF, Codec
 from realtime.connection.connection import Connection
 from realtime.connection.dispatch import CommandDispatcher
 from realtime.hub import Hub
 from realtime.ports import ApplicationPort, ConnectRequestContext
-from realtime.transport.admission import RefusedConnection
+from realtime.transport.refusals import refuse_with
 from realtime.transport.sockets import EXTENSION, AsgiSocket, Receive, Scope, Send, Socket
 
 _SUBPROTOCOLS: dict[str, Codec] = {"centrifuge-json": JSON, "centrifuge-protobuf": PROTOBUF}
@@ -39,10 +40,10 @@ class SocketEndpoint:
         origin = headers.get(b"origin", b"").decode("latin-1")
         host = headers.get(b"host", b"").decode("latin-1")
         if not self.origin_allowed(origin, host):
-            await send({"type": "websocket.close", "code": 1008, "reason": "not allowed"})
+            await _refuse(scope, send, foreign(origin), origin)
             return
         if (refused := self.hub.admission.check()) is not None:
-            await _refuse(scope, send, refused)
+            await _refuse(scope, send, refused.refusal)
             return
         query = scope.get("query_string", b"").decode("latin-1")
         codec, subprotocol = self.negotiate(scope.get("subprotocols") or (), query)
@@ -83,15 +84,20 @@ class SocketEndpoint:
         return bool(host) and urlsplit(origin).netloc.lower() == host.lower()
 
 
-async def _refuse(scope: Scope, send: Send, refused: RefusedConnection) -> None:
-    """Answer the handshake with 503 if the server supports that, else with its own refusal (403)."""
+def foreign(origin: str) -> NotAllowed:
+    """Return the refusal of a browser page of another origin."""
+    return NotAllowed(
+        f"Browser pages of the origin {origin[:200]!r} may not connect: the operator has not allowed it"
+    )
+
+
+async def _refuse(scope: Scope, send: Send, refusal: Refusal, origin: str = "") -> None:
+    """Answer the handshake with the refusal if the server supports that, else with its own (403)."""
+    status, headers, body = refuse_with(refusal, origin)
     if _DENIAL not in scope.get("extensions", {}):
-        await send({"type": "websocket.close", "code": 1013, "reason": "try again later"})
+        code, reason = (1013, "try again later") if refusal.temporary else (1008, "not allowed")
+        await send({"type": "websocket.close", "code": code, "reason": reason})
         return
-    headers = [
-        (b"retry-after", b"%d" % refused.retry_after_s),
-        (b"content-type", b"text/plain; charset=utf-8"),
-        (b"connection", b"close"),
-    ]
-    await send({"type": f"{_DENIAL}.start", "status": 503, "headers": headers})
-    await send({"type": f"{_DENIAL}.body", "body": refused.text.encode()})
+    kept = [header for header in headers if header[0] != b"content-length"]
+    await send({"type": f"{_DENIAL}.start", "status": status, "headers": kept})
+    await send({"type": f"{_DENIAL}.body", "body": body})

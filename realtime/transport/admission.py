@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
+from protocols.errors import TemporarilyUnavailable
 from realtime.limits import Limits
 from realtime.transport.writer import Counters, Writer
 
@@ -41,9 +42,10 @@ class RefusedConnection(NamedTuple):
     retry_after_s: int
 
     @property
-    def text(self) -> str:
-        """The body of the answer."""
-        return f"This process takes no new connections now ({self.reason}); connect again.\n"
+    def refusal(self) -> TemporarilyUnavailable:
+        """What the answer says."""
+        text = f"This process takes no new connections now ({self.reason}); connect again"
+        return TemporarilyUnavailable(text, retry_after_s=self.retry_after_s)
 
 
 class Admission:

@@ -23,6 +23,9 @@ _FIELD = re.compile(rb"([^:\r\n]+): ?([^\r\n]*)\r\n")
 _KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")
 _SUBPROTOCOLS = re.compile(rb"[A-Za-z0-9.-]+(?:, ?[A-Za-z0-9.-]+)*")
 
+_HOST = re.compile(rb"[!$%&'()*+,\-.:;=\[\]_~0-9A-Za-z]+")
+"""What a host and a port are written with: the HTTP parser refuses others. Source: RFC 3986 section 3.2.2."""
+
 _CONNECTION = frozenset({b"upgrade", b"keep-alive, upgrade"})
 _UNUSUAL = frozenset(
     {b"content-length", b"transfer-encoding", b"expect", b"x-forwarded-for", b"x-forwarded-proto"}
@@ -52,7 +55,7 @@ def read_upgrade(data: bytes) -> Upgrade | None:
     key, offered = fields.get(b"sec-websocket-key", b""), fields.get(b"sec-websocket-protocol")
     if (
         len(fields) < len(lines)
-        or not fields.get(b"host")
+        or not _HOST.fullmatch(fields.get(b"host", b""))
         or fields.get(b"upgrade", b"").lower() != b"websocket"
         or fields.get(b"connection", b"").lower() not in _CONNECTION
         or fields.get(b"sec-websocket-version") != b"13"

@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from realtime.limits import TURN_FRAMES_MAX, Limits
 from realtime.transport.admission import Admission, RefusedConnection
 from realtime.transport.frames import NO_STATUS, split_frames
+from realtime.transport.refusals import refusal_bytes
 from realtime.transport.sockets import Receive, Send, SocketUser
 
 TRANSPORT_EXTENSION = "mnbara.transport"
@@ -119,12 +120,7 @@ class StreamingHttp(HttpToolsProtocol):
 
 def refuse_upgrade(transport: asyncio.Transport, refused: RefusedConnection) -> None:
     """Answer a handshake with 503 and close."""
-    body = refused.text.encode()
-    transport.write(
-        b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: %d\r\nConnection: close\r\n"
-        b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n\r\n%b"
-        % (refused.retry_after_s, len(body), body)
-    )
+    transport.write(refusal_bytes(refused.refusal))
     transport.close()
 
 

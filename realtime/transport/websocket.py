@@ -23,6 +23,14 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
 from protocols.budgets import decide
+from protocols.errors import (
+    Internal,
+    InvalidInput,
+    MethodNotAllowed,
+    NotAllowed,
+    Refusal,
+    TemporarilyUnavailable,
+)
 from realtime.limits import DISCARDED_BYTES_MAX, FRAMES_RULE, Limits
 from realtime.transport.frames import (
     ABNORMAL,
@@ -39,6 +47,7 @@ from realtime.transport.frames import (
     build_frame,
     parse_close,
 )
+from realtime.transport.refusals import refuse_with
 from realtime.transport.sockets import EXTENSION, Message, Scope, SocketUser
 
 _log = logging.getLogger(__name__)
@@ -67,6 +76,21 @@ class _Handshake:
         """Return the bytes to send; close the parser, which breaks a reference cycle."""
         self.protocol.parser.close()
         return b"".join(self.protocol.data_to_send())
+
+
+def _read_request(head: bytes) -> Request | None:
+    """Return the handshake in a head that the HTTP parser has read, checked and written anew; None unless it is a GET.
+
+    A second parser would have limits of its own, and refuse what the first has accepted.
+    """
+    first, *lines = head.decode("latin-1").split("\r\n")[:-2]
+    method, _, rest = first.partition(" ")
+    if method != "GET":
+        return None
+    fields = (line.partition(": ") for line in lines)
+    return Request(
+        rest.rpartition(" ")[0], Headers([(name, value.strip(" \t")) for name, _, value in fields])
+    )
 
 
 class _Inbox:
@@ -196,7 +220,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
     def shutdown(self) -> None:
         """Close because the server stops: an attached user does so itself, others get 1012."""
         if self._handshake is not None:
-            self._refuse(500)
+            self._refuse(TemporarilyUnavailable("This process ends; connect again"))
         elif self._user is not None and not self._close_sent:
             self._user.server_stopping()
         else:
@@ -354,24 +378,25 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
 
     def _receive_handshake(self, handshake: _Handshake, data: bytes) -> None:
         """Check the request; start the application when it is a valid websocket handshake."""
-        protocol = handshake.protocol
-        protocol.receive_data(data)
-        for event in protocol.events_received():
-            if not isinstance(event, Request) or handshake.response is not None:
-                continue
-            handshake.response = protocol.accept(event)
-            if handshake.response.status_code != 101:
-                self._send_response(handshake, handshake.response)
-                return
-            self.pause_reading()  # no message may be parsed before the answer
-            self._inbox = _Inbox()
-            self._put({"type": "websocket.connect"})
-            scope = self._scope(handshake, event)
-            task = asyncio.get_running_loop().create_task(self._run(handshake.config.loaded_app, scope))
-            self._state.tasks.add(task)
-            task.add_done_callback(self._state.tasks.discard)
-        if protocol.parser_exc is not None:
-            self._finish()
+        if handshake.response is not None:
+            return  # the client has to wait for the answer
+        request = _read_request(data)
+        if request is None:
+            self._refuse(MethodNotAllowed("A websocket is opened with GET"))
+            return
+        origin = request.headers.get_all("Origin")
+        handshake.response = handshake.protocol.accept(request)
+        if handshake.response.status_code != 101:
+            why = (handshake.response.body or b"").decode(errors="replace").strip()
+            self._refuse(InvalidInput(why or "This is not a websocket handshake"), ", ".join(origin))
+            return
+        self.pause_reading()  # no message may be parsed before the answer
+        self._inbox = _Inbox()
+        self._put({"type": "websocket.connect"})
+        scope = self._scope(handshake, request)
+        task = asyncio.get_running_loop().create_task(self._run(handshake.config.loaded_app, scope))
+        self._state.tasks.add(task)
+        task.add_done_callback(self._state.tasks.discard)
 
     def _scope(self, handshake: _Handshake, request: Request) -> Scope:
         path, _, query = request.path.partition("?")
@@ -406,7 +431,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
                 self._user = None
                 self.close(1011, "internal error")
         if self._handshake is not None:
-            self._refuse(500)
+            self._refuse(Internal())
         elif self._user is None:
             self.close(1000, "")
 
@@ -444,7 +469,7 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         response = handshake.response
         assert response is not None
         if kind == "websocket.close":
-            self._refuse(403)
+            self._refuse(NotAllowed(message.get("reason") or "There is no websocket at this address"))
             return
         if kind.startswith(_DENIAL):
             self._deny(handshake, kind, message)
@@ -474,10 +499,13 @@ class LeanWebSocket(FrameReader, asyncio.Protocol):
         else:
             raise RuntimeError(f"unexpected ASGI message {kind}")
 
-    def _refuse(self, status: int) -> None:
-        handshake = self._handshake
-        if handshake is not None:
-            self._send_response(handshake, handshake.protocol.reject(status, "The websocket was refused.\n"))
+    def _refuse(self, refusal: Refusal, origin: str = "") -> None:
+        """Answer the handshake with a problem document and close."""
+        if self._handshake is not None:
+            status, headers, body = refuse_with(refusal, origin)
+            fields = [(name.decode(), value.decode()) for name, value in headers]
+            response = Response(status, http.HTTPStatus(status).phrase, Headers(fields), body)
+            self._send_response(self._handshake, response)
 
     def _send_response(self, handshake: _Handshake, response: Response) -> None:
         """Answer with an HTTP error and close."""

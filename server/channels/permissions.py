@@ -18,7 +18,7 @@ KNOWN_MAX = 100_000
 
 def rule_of(kind: ChannelKind) -> ChannelRule:
     """Return how channels of a kind behave."""
-    return ChannelRule(kind.lane, kind.interval_ms, delta=kind.delta)
+    return ChannelRule(kind.lane, kind.interval_ms, delta=kind.delta, ping_s=kind.ping_s)
 
 
 class ChannelPermissions:

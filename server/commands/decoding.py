@@ -24,6 +24,7 @@ _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
 _MISSING = re.compile(r"Object (?:missing required|contains unknown) field `(.+)`", re.DOTALL)
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 """One level down, one level up, as signed bytes."""
+_DIGITS = re.compile(r"-?[0-9]+")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
@@ -149,6 +150,7 @@ class StructDecoder:
         self.command = command
         self._decode = msgspec.json.Decoder(command).decode
         fields = msgspec.structs.fields(command)
+        self._numbers = [f.encode_name for f in fields if _is_whole(inspect.type_info(f.type))]
         self._required = sum(field.required for field in fields)
         """Members that are surely there."""
         self._with_key = self._required + any(f.name == "key" and not f.required for f in fields)
@@ -172,10 +174,25 @@ class StructDecoder:
 
         Raises: InvalidInput.
         """
+        if not strict:
+            for name in self._numbers:
+                check_digits(values.get(name), "/" + name)
         try:
             return msgspec.convert(values, self.command, strict=strict)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise refusal_of(error, self.command) from None
+
+
+def check_digits(text: object, pointer: str) -> None:
+    """Refuse text for a whole number that is more than digits: the decoder takes 1e3 and 1000.0 for 1000."""
+    if isinstance(text, str) and not _DIGITS.fullmatch(text):
+        raise invalid("Expected `int`", pointer)
+
+
+def _is_whole(place: inspect.Type) -> bool:
+    """Whether a place takes a whole number and no text."""
+    kinds = [type(option) for option in _options(place) if not isinstance(option, inspect.NoneType)]
+    return bool(kinds) and all(kind is inspect.IntType for kind in kinds)
 
 
 def decode_object(data: bytes) -> dict[str, Any]:
@@ -198,6 +215,8 @@ def convert_text(text: str, kind: Any, pointer: str) -> Any:  # noqa: ANN401 - a
     """Return the value of a path parameter's text. Raises InvalidInput at `pointer`."""
     if "\x00" in text:
         raise invalid("Text may not contain the character U+0000", pointer)
+    if _is_whole(inspect.type_info(kind)):
+        check_digits(text, pointer)
     try:
         return msgspec.convert(text, kind, strict=False)
     except (msgspec.MsgspecError, ValueError) as error:

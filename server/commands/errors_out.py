@@ -4,18 +4,12 @@ What is not a refusal is a bug: logged with its traceback under a trace id, answ
 Source: RFC 9457.
 """
 
-from typing import Any
-
 import structlog
 
 from protocols.errors import CATALOGUE, Internal, Refusal, TemporarilyUnavailable
+from protocols.problems import problem_members, title_of
 from protocols.values import to_json
 from realtime.ports import ProtocolError
-
-PROBLEM_MEDIA_TYPE = b"application/problem+json"
-
-MEMBERS = frozenset({"type", "title", "status", "detail", "code", "number", "trace_id"})
-"""Members of a problem that a refusal's facts may not replace."""
 
 _log = structlog.get_logger()
 
@@ -28,32 +22,6 @@ def as_refusal(error: BaseException, trace_id: str, **where: str) -> Refusal:
         return TemporarilyUnavailable("The command took too long; try again with the same key")
     _log.error("internal_error", trace_id=trace_id, exc_info=error, **where)
     return Internal()
-
-
-def title_of(refusal: type[Refusal]) -> str:
-    """Return the sentence of the catalogue: the first line of the class's docstring."""
-    return (refusal.__doc__ or refusal.code).splitlines()[0]
-
-
-def problem_members(refusal: Refusal, trace_id: str) -> dict[str, Any]:
-    """Return the members of a refusal's problem document; its facts are extension members."""
-    kind = type(refusal)
-    document: dict[str, Any] = {
-        "type": f"/v1/errors#{kind.code}",
-        "title": title_of(kind),
-        "status": kind.status,
-        "detail": refusal.detail,
-        "code": kind.code,
-        "number": kind.number,
-        "trace_id": trace_id,
-    }
-    document.update((name, value) for name, value in refusal.facts.items() if name not in MEMBERS)
-    return document
-
-
-def problem_body(refusal: Refusal, trace_id: str) -> bytes:
-    """Return the problem+json document of a refusal."""
-    return to_json(problem_members(refusal, trace_id))
 
 
 def rpc_error(refusal: Refusal, trace_id: str = "", *, as_reply: bool = False) -> ProtocolError:

@@ -24,8 +24,9 @@ from protocols.errors import (
     PayloadTooLarge,
     RequestTimeout,
 )
+from protocols.problems import PROBLEM_MEDIA_TYPE, problem_body
 from server.commands.decoding import DATA_BYTES_MAX, invalid
-from server.commands.errors_out import PROBLEM_MEDIA_TYPE, as_refusal, problem_body
+from server.commands.errors_out import as_refusal
 from server.process.logs import redact_text
 from server.process.metrics import Metrics
 

@@ -47,6 +47,12 @@ _HOST_BYTES = b"!$%&'()*+,-.:;=[]_~" + (string.ascii_letters + string.digits).en
 TURN_BYTES_MAX = 64 * 1024
 """Bytes of one connection after which the others have their turn of the event loop."""
 
+UNREAD_S = 30.0
+"""How long a client may take nothing of an answer that waits for it."""
+
+HALF_CLOSED_S = 30.0
+"""How long a client that has closed its sending side waits for the answer to its whole request."""
+
 TURN_CHUNKS_MAX = 1024
 """Likewise, pieces of a body: a chunk of one byte costs as much as one of a KiB, about a microsecond."""
 
@@ -87,6 +93,10 @@ class BoundedHttp(StreamingHttp):
     """Pieces of bodies in this turn."""
     _go_on_scheduled = False
     _upgrading = False
+    _upgrade_waits = False
+    """Requests before the handshake are not answered yet."""
+    _unread: asyncio.TimerHandle | None = None
+    _unread_bytes = 0
     _deadline: asyncio.TimerHandle | None = None
     _requests = 0
     _in_head = False
@@ -106,8 +116,9 @@ class BoundedHttp(StreamingHttp):
         self._expect(HEAD_TIMEOUT_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer, and what was not parsed."""
+        """Forget the timers, and what was not parsed."""
         self._expect(None)
+        self._forget_reader()
         self._waiting = b""
         self.flow.end()
         super().connection_lost(exc)
@@ -199,10 +210,61 @@ class BoundedHttp(StreamingHttp):
                 self._refuse(HeadTooLarge)
 
     def handle_websocket_upgrade(self) -> None:
-        """Leave the connection to the websocket."""
+        """Leave the connection to the websocket, once the requests before its handshake are answered."""
         self._upgrading = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._upgrade_waits = True
+            return
+        self._unset_keepalive_if_required()
         self.flow.end()
         super().handle_websocket_upgrade()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer a client that has sent its whole request and closes its sending side; then the connection ends.
+
+        A stream ends at once: its client is gone, and says so in no other way.
+        """
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or self._is_over():
+            return False
+        if (cycle.more_body and not self._waiting) or cycle.chunked_encoding:
+            return False
+        cycle.keep_alive = False
+        self._expect(HALF_CLOSED_S)
+        return True
+
+    def pause_writing(self) -> None:
+        """Much of an answer waits for the client to read."""
+        super().pause_writing()
+        self._watch_reader()
+
+    def resume_writing(self) -> None:
+        """The client has read much of it."""
+        super().resume_writing()
+        self._forget_reader()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection without a new request; also one whose client has not read the last answer."""
+        super().timeout_keep_alive_handler()
+        self._watch_reader()
+
+    def _watch_reader(self) -> None:
+        """Cut the connection when the client takes nothing of what waits for it for `UNREAD_S`."""
+        self._unread_bytes = self.transport.get_write_buffer_size()
+        if self._unread is None and self._unread_bytes:
+            self._unread = self.loop.call_later(UNREAD_S, self._check_reader)
+
+    def _check_reader(self) -> None:
+        self._unread, before = None, self._unread_bytes
+        if self.transport.get_write_buffer_size() >= before:
+            self.transport.abort()
+        else:
+            self._watch_reader()
+
+    def _forget_reader(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -266,7 +328,13 @@ class BoundedHttp(StreamingHttp):
     def on_response_complete(self) -> None:
         """End the connection soon when the client has more to say on a request that is answered."""
         super().on_response_complete()
+        if self.transport.is_closing():
+            self._watch_reader()
         if not self.cycle.response_complete:
+            return
+        if self._upgrade_waits and not self.transport.is_closing():
+            self._upgrade_waits = False
+            self.handle_websocket_upgrade()
             return
         if self._to_answer is not None:
             self._end_with(self._to_answer)
@@ -294,6 +362,7 @@ class BoundedHttp(StreamingHttp):
             self._refuse(RequestTimeout)
         else:
             self.transport.close()
+            self._watch_reader()
 
     def _refuse(self, kind: type[Refusal]) -> None:
         """Write an answer past the application and end the connection; after the answers under way, if there are any.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from protocols.errors import Refusal
-from server.commands.errors_out import problem_members
+from protocols.problems import problem_members
 from server.schemas.components import Components, Schema
 
 ID = "019ab3c0-7a00-7000-8000-000000000001"

@@ -23,7 +23,7 @@ from protocols.errors import (
     UnsupportedMediaType,
     UriTooLong,
 )
-from server.commands.errors_out import title_of
+from protocols.problems import title_of
 from server.http.arguments import reads_query, reads_token
 from server.schemas.components import Schema
 from server.schemas.examples import ID, problem_example

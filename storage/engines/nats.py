@@ -36,6 +36,12 @@ _AWAY = (
 )
 """What the driver raises when the server does not answer; everything else is an answer."""
 
+PING_S = 1.0
+"""How long an answer to a ping may take."""
+
+_PONG_LATEST_S = 60
+"""After this the driver has given up the connection by its own pings, and a late answer is impossible."""
+
 _log = structlog.get_logger()
 
 
@@ -73,6 +79,12 @@ def in_words(error: BaseException) -> str:
     return f"NATS refuses: {type(error).__name__}: {error}"
 
 
+def _retrieve(pinging: "asyncio.Task[None]") -> None:
+    """Mark a failure as seen: who asked has been told, or has gone."""
+    if not pinging.cancelled():
+        pinging.exception()
+
+
 class NatsLink:
     """The connection of one process; the process starts and serves without it."""
 
@@ -81,6 +93,7 @@ class NatsLink:
         self._client: Client | None = None
         self._on_connected: list[Callable[[Client], Awaitable[None]]] = []
         self._beginning: list[asyncio.Future[None]] = []
+        self._pinging: asyncio.Task[None] | None = None
         self._task = asyncio.create_task(self._connect(nats_url, name), name="nats-connect")
 
     @property
@@ -98,15 +111,23 @@ class NatsLink:
             self._beginning.append(asyncio.ensure_future(begin(self._client)))
 
     async def ping(self) -> None:
-        """Raises TemporarilyUnavailable unless the server answers within a second."""
+        """Raises TemporarilyUnavailable unless the server answers within a second.
+
+        The driver's own wait goes on after that: a late answer to a wait that was given up ends its reading, with a
+        traceback and without a reconnection.
+        """
+        client = self.client
+        if self._pinging is None or self._pinging.done():
+            self._pinging = asyncio.create_task(client.flush(timeout=_PONG_LATEST_S), name="nats-ping")
+            self._pinging.add_done_callback(_retrieve)
         try:
-            await self.client.flush(timeout=1)
+            await asyncio.wait_for(asyncio.shield(self._pinging), PING_S)
         except (NatsError, OSError, TimeoutError) as error:
             raise TemporarilyUnavailable("NATS is out of reach") from error
 
     async def close(self) -> None:
         """Leave."""
-        await end_tasks([self._task])
+        await end_tasks([self._task] if self._pinging is None else [self._task, self._pinging])
         await asyncio.gather(*self._beginning, return_exceptions=True)
         if self._client is not None:
             with contextlib.suppress(NatsError, OSError, TimeoutError):

@@ -88,3 +88,50 @@ async def test_who_leaves_while_waiting_in_line_leaves_nothing_behind(app, monke
     for step in waiting:
         step()
     await until(lambda: not app.hub.connections)
+
+
+async def answer_to(app, *pieces):
+    """The head of the answer to what is sent, and the streams."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
+    for piece in pieces:
+        writer.write(piece)
+    return await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5), reader, writer
+
+
+@pytest.mark.parametrize("length", [3_000, 8_300, 30_000])
+async def test_a_handshake_with_long_cookies_is_accepted(app, length):
+    head, _, writer = await answer_to(app, UPGRADE[:-2] + b"Cookie: a=" + b"b" * length + b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101 ")
+    writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("handshake", "status"),
+    [
+        (UPGRADE[:-2] + b"Cookie: a=" + b"b" * 33_000 + b"\r\n\r\n", 431),
+        (UPGRADE.replace(b"GET ", b"POST "), 405),
+        (UPGRADE.replace(b"Host: x", b"Host: a/b"), 400),
+        (UPGRADE.replace(b"Host: x", b"Host: a b"), 400),
+        (UPGRADE.replace(b"Version: 13", b"Version: 12"), 400),
+        (UPGRADE.replace(b"Key: dGhl", b"Key: ?"), 400),
+        (UPGRADE.replace(b"Host: x", b"X:"), 400),
+    ],
+)
+async def test_a_handshake_that_is_refused_is_answered_and_ends(app, handshake, status):
+    head, reader, writer = await answer_to(app, handshake)
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+
+
+async def test_a_request_and_a_handshake_in_one_segment_are_answered_in_order(app):
+    request = b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"
+    head, reader, writer = await answer_to(app, request + UPGRADE)
+    assert head.startswith(b"HTTP/1.1 404 ")
+    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
+    assert (await reader.readexactly(length)).startswith(b"{")
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    assert head.startswith(b"HTTP/1.1 101 ")
+    await until(lambda: app.hub.connections)
+    writer.transport.abort()
+    await until(lambda: not app.hub.connections)

@@ -254,6 +254,38 @@ async def test_client_that_does_not_pong_is_disconnected(app):
     assert asyncio.get_running_loop().time() - started < 2
 
 
+async def test_a_channel_that_needs_it_is_pinged_sooner_and_a_missing_pong_ends_it_sooner():
+    async with running_app() as app:
+        one = await joined(app)
+        [connection] = app.hub.connections
+        now_s = asyncio.get_running_loop().time()
+        assert (
+            connection.due(now_s + 6) > 6
+        )  # the first ping of any connection comes after 12.5 s at the earliest
+        assert "subscribe" in await one.ask(2, subscribe={"channel": "lively:1"})
+        now_s = asyncio.get_running_loop().time()
+        assert connection.due(now_s + 5) < 2.6
+        assert await one.ws.recv() == "{}"
+        await one.send({})
+        await one.ask(3, rpc={"method": "echo"})
+        assert 2 < connection.due(now_s + 7.6) < 2.6  # the pong has come, and the next ping is due after 10 s
+        assert connection.due(now_s + 10.1) < 2.6
+        assert connection.due(now_s + 12.7) < 0
+        assert await one.goodbye() == 3012
+
+
+async def test_who_leaves_such_a_channel_is_pinged_as_any_other():
+    async with running_app() as app:
+        one = await joined(app)
+        [connection] = app.hub.connections
+        await one.ask(2, subscribe={"channel": "lively:1"})
+        await one.ask(3, unsubscribe={"channel": "lively:1"})
+        assert (
+            connection.due(asyncio.get_running_loop().time() + 5) == 10.0
+        )  # a pong may take its ordinary time
+        await one.ws.close()
+
+
 async def test_expired_token_ends_the_connection_after_the_grace():
     limits = Limits(tick_s=0.02, expiry_grace_s=0.2)  # pings far off: this client does not pong
     async with running_app(limits) as app, connect(app.url, compression=None) as ws:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import os
 import random
 
@@ -202,9 +203,33 @@ async def test_handshake_is_judged_the_same_everywhere(judging, headers, answer)
     client.close()
 
 
+async def test_a_refused_handshake_says_why_to_its_client_and_in_the_log(judging, caplog):
+    caplog.set_level("INFO", "realtime.transport.refusals")
+    for headers, code, word in (
+        ({"Origin": "https://evil.example"}, "not_allowed", "https://evil.example"),
+        ({"Sec_WebSocket_Key": "short"}, "invalid_input", "Sec-WebSocket-Key"),
+    ):
+        client = await RawClient.open(judging, **headers)
+        assert "content-type: application/problem+json" in client.handshake.lower()
+        problem = json.loads(await asyncio.wait_for(client.reader.read(), 5))
+        assert (problem["code"], word in problem["detail"]) == (code, True)
+        assert client.handshake.startswith(f"HTTP/1.1 {problem['status']} ")
+        [line] = [line for line in caplog.messages if problem["trace_id"] in line]
+        assert problem["detail"] in line
+        client.close()
+
+
 async def test_browser_of_the_same_host_is_let_in(judging):
     client = await RawClient.open(judging, Origin=f"http://127.0.0.1:{judging.port}")
     assert " 101 " in client.handshake
+    client.close()
+
+
+@pytest.mark.parametrize("order", [("json", "protobuf"), ("protobuf", "json")])
+async def test_of_several_subprotocols_the_first_of_the_client_counts(judging, order):
+    first, second = (f"centrifuge-{word}" for word in order)
+    client = await RawClient.open(judging, Sec_WebSocket_Protocol=f"{first}, {second}")
+    assert f"Sec-WebSocket-Protocol: {first}\r\n" in client.handshake
     client.close()
 
 

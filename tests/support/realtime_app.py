@@ -34,6 +34,7 @@ from realtime.ports import (
 )
 from realtime.transport.streams import StreamingHttp
 from realtime.transport.websocket import LeanWebSocket
+from server.http.protocol import BoundedHttp
 from tests.support.presence import MemoryPresence
 
 
@@ -172,6 +173,8 @@ class SmallApplication:
             return replace(ROOM_RULE, expires_at_s=int(time.time()) + ttl_s if ttl_s else 0)
         if kind in {"auctions", "personal"}:
             return ChannelRule(Lane.REPLAYED)
+        if kind == "lively":
+            return ChannelRule(Lane.REPLAYED, ping_s=5.0)
         if kind == "ticker":
             return ChannelRule(Lane.LATEST, 100)
         if kind == "cells":
@@ -343,7 +346,7 @@ def _http(app, handshake):
     """What uvicorn makes for a new connection."""
     if handshake == HANDSHAKES[2]:
         return StreamingHttp
-    http = partial(StreamingHttp, admission=app.hub.admission)
+    http = partial(BoundedHttp, admission=app.hub.admission)
     if handshake == HANDSHAKES[1]:
         return http
 

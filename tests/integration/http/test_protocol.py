@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import time
 from urllib.parse import urlsplit
 
@@ -234,3 +235,38 @@ async def test_a_trailer_is_no_header(connection, door):
     trailer = b"0\r\nAuthorization: %b\r\n\r\n" % headers["Authorization"].encode()
     writer.write(POST + CHUNKED + trailer)
     assert (await answer_of(reader))[2]["code"] == "unauthenticated"
+
+
+async def test_a_request_whose_client_closes_its_sending_side_is_answered(connection, door):
+    reader, writer = connection
+    note = b'{"text":"half closed"}'
+    writer.write(post(door, len(note)).replace(b"Key: k", b"Key: half") + note)
+    writer.write_eof()
+    assert (await answer_of(reader))[0] == 201
+    assert await asyncio.wait_for(reader.read(), 10) == b""
+
+
+async def test_a_body_that_ends_early_ends_the_connection(connection, door):
+    reader, writer = connection
+    writer.write(post(door, 100) + b'{"text":')
+    writer.write_eof()
+    assert await asyncio.wait_for(reader.read(), 10) == b""
+
+
+async def test_a_client_that_never_reads_is_cut(door, monkeypatch):
+    monkeypatch.setattr(protocol, "UNREAD_S", 0.2)
+    parts = urlsplit(door.url)
+    silent = socket.socket()
+    silent.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    silent.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(silent, (parts.hostname, parts.port))
+    asked = loop.create_task(ask_for_ever(loop, silent))
+    await asyncio.wait([asked], timeout=20)
+    silent.close()
+    assert isinstance(asked.exception(), ConnectionError)
+
+
+async def ask_for_ever(loop, silent):
+    while True:
+        await loop.sock_sendall(silent, b"GET /v1/errors HTTP/1.1\r\nHost: x\r\n\r\n" * 20)

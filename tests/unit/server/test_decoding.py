@@ -219,3 +219,28 @@ def test_path_parameters_become_their_types():
     with pytest.raises(InvalidInput) as raised:
         convert_text("x", int, "/n")
     assert raised.value.facts["errors"][0]["pointer"] == "/n"
+
+
+class Page(Struct):
+    after: Annotated[int, Meta(ge=0)] = 0
+    limit: int | None = None
+    far: float = 0.0
+    word: int | str = ""
+
+
+@pytest.mark.parametrize("text", ["1e3", "1E3", "1000.0", "+5", " 5", "", "5 ", "0x10", "\u0663"])
+def test_a_whole_number_in_a_query_is_digits_and_nothing_else(text):
+    for name in ("after", "limit"):
+        with pytest.raises(InvalidInput) as refused:
+            StructDecoder(Page).convert({name: text}, strict=False)
+        assert refused.value.facts["errors"][0]["pointer"] == f"/{name}"
+    with pytest.raises(InvalidInput):
+        convert_text(text, Annotated[int, Meta(ge=0)], "/number")
+
+
+def test_numbers_of_a_query_are_read():
+    page = StructDecoder(Page).convert(
+        {"after": "12", "limit": "-3", "far": "1e3", "word": "1e3"}, strict=False
+    )
+    assert (page.after, page.limit, page.far) == (12, -3, 1000.0)
+    assert convert_text("12", int, "/number") == 12

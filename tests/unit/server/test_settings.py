@@ -84,6 +84,39 @@ def test_bad_or_unknown_setting_is_refused_by_name(name, text):
 
 
 @pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("https://app.example/", "write https://app.example"),
+        ("https://app.example/shop", "write https://app.example"),
+        ("https://app.example?a=1", "write https://app.example"),
+        ("https://app.example:443", "write https://app.example"),
+        ("http://app.example:80", "write http://app.example"),
+        ("app.example", "write https://app.example"),
+        ("HTTPS://App.Example", "write https://app.example"),
+        ("https://me@app.example", "write https://app.example"),
+        ("https://bücher.example", "write https://xn--bcher-kva.example"),
+        ("https://ok.example, https://*.app.example", "write each origin, or * alone for any"),
+        ("https://", "write one as https://app.example"),
+        ("https://a b", "write one as https://app.example"),
+        ("https://a.example https://b.example", "write one as https://app.example"),
+        ("https://app.example:port", "write one as https://app.example"),
+    ],
+)
+def test_an_origin_that_can_never_match_is_refused_with_what_to_write(text, told):
+    with pytest.raises(SettingsError, match=r"^MNBARA_ALLOWED_ORIGINS: ") as refused:
+        Settings.from_environment({"MNBARA_ALLOWED_ORIGINS": text})
+    assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "*", "https://app.example,http://localhost:3000", "capacitor://localhost", "http://[::1]:8080"],
+)
+def test_an_origin_that_browsers_send_is_taken(text):
+    assert Settings.from_environment({"MNBARA_ALLOWED_ORIGINS": text}).allowed_origins == text
+
+
+@pytest.mark.parametrize(
     ("name", "text"),
     [
         ("MNBARA_POSTGRES_URL", "postgresql://mnbara@/mnbara?host=/run/x"),

@@ -12,9 +12,9 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from handlers.domain import ChannelKind, Domain
 from protocols.errors import CATALOGUE
+from protocols.problems import problem_body
 from protocols.topics import Lane
 from protocols.values import to_json
-from server.commands.errors_out import problem_body
 from server.domains import DOMAINS
 from server.domains import ROUTES as REAL_ROUTES
 from server.schemas.asyncapi import build_asyncapi
