@@ -150,5 +150,9 @@ def test_suite_that_outlived_its_server_proves_nothing(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as free:
         monkeypatch.setattr(conformance, "PORT", free.getsockname()[1])
     with pytest.raises(NoSuiteError, match="ended before"), conformance.serving([]) as server:
-        server.terminate()
-        server.wait(10)
+        end(server)
+
+
+def end(server):
+    server.terminate()
+    server.wait(10)
