@@ -84,6 +84,8 @@ class ChannelRule:
     """LATEST only: the least time between two values of one key to one reader; 0 means every value."""
     publish: bool = False
     """The client may publish into the channel, through `ApplicationPort.publish`."""
+    any_bytes: bool = False
+    """What the client publishes need not be JSON: only for channels that every reader reads with Protobuf."""
     history_size: int = 0
     """Newest publications that recovery and history reach back to; 0 means all the log and the limits allow."""
     history_ttl_s: int = 0

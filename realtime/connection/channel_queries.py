@@ -53,7 +53,7 @@ class ChannelQueries:
             raise ProtocolError(ErrorCode.PERMISSION_DENIED, "permission denied")
         if len(data) > self._hub.limits.publish_bytes_max:
             raise ProtocolError(ErrorCode.LIMIT_EXCEEDED, "limit exceeded")
-        if not _is_json(data):
+        if not (rule.any_bytes or is_json(data)):
             raise ProtocolError(ErrorCode.BAD_REQUEST, "bad request")
         await self._application.publish(connection.identity, name, data, connection.describe(rule))
         if connection.state == OPEN:
@@ -145,7 +145,8 @@ def _kept(entries: Sequence[Entry], rule: ChannelRule, floor: int) -> Sequence[E
     return [entry for entry in entries if entry.number > floor and entry.at_ms >= oldest_ms]
 
 
-def _is_json(data: bytes) -> bool:
+def is_json(data: bytes) -> bool:
+    """Return whether bytes are JSON text; linear in their number."""
     try:
         msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,111 +1,144 @@
-"""`./mnbara conformance`: the official Python SDK's own suite, whole, against the conformance server.
+"""`./mnbara conformance`: the official SDKs' suites, whole, against the conformance server.
 
-The suite comes with the SDK's source distribution, fetched by pip into `.local/conformance`. Exit code 0 means that
-every test passed, 3 that the suite could not be had.
+Sources come from the registries of the machine, pinned, into `.local/conformance`. Exit code 1 means that a suite
+failed, 3 that none failed but one could not be had (its toolchain or its registry is not here), 0 that all passed; a
+suite that no registry has counts only when somebody names a checkout of it.
 """
 
 import argparse
-import os
-import re
+import contextlib
 import socket
 import subprocess
 import sys
-import tarfile
 import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-CACHE = ROOT / ".local" / "conformance"
-VERSION = "0.7.0"
-NAME = f"centrifuge_python-{VERSION}"
+from tests.conformance import go_suite, java_suite, javascript_suite, python_suite
+from tests.conformance.suite import CACHE, ROOT, NoSuiteError, Outcome, UnpublishedSuiteError
+
 PORT = 8000
-"""The suite dials it; it cannot be another one."""
-TIMEOUT_S = 600
+"""The suites dial it; it cannot be another one."""
+PORT_WAIT_S = 20.0
+"""How long another run on this machine may keep the port."""
 
 
-class NoSuiteError(Exception):
-    pass
+@dataclass(frozen=True)
+class Suite:
+    """A suite of one SDK."""
+
+    name: str
+    title: str
+    server_flags: Sequence[str] | None
+    """Of the conformance server it needs; None: it starts its own."""
+    prepare: Callable[[], Path]
+    """Fetch and compile. Raises NoSuiteError."""
+    play: Callable[[Path], Outcome]
+    not_applying: Sequence[str] = ()
+    """Tests that are not run, each kind with the reason."""
 
 
-def fetch_suite() -> Path:
-    """Return the folder of the unpacked source distribution; download it when it is not there."""
-    folder = CACHE / NAME
-    if (folder / "tests").is_dir():
-        return folder
-    CACHE.mkdir(parents=True, exist_ok=True)
-    archive = CACHE / f"{NAME}.tar.gz"
-    if not archive.is_file():
-        words = ["download", "--quiet", "--no-binary", ":all:", "--no-deps", f"centrifuge-python=={VERSION}"]
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", *words]
-        done = subprocess.run(pip, check=False, cwd=CACHE, capture_output=True, text=True)
-        if done.returncode != 0 or not archive.is_file():
-            raise NoSuiteError(done.stderr.strip()[-500:])
-    with tarfile.open(archive) as opened:
-        # plain files below the one folder only: Debian 12's Python has no extraction filters yet
-        safe = [m for m in opened if m.isfile() and m.name.startswith(f"{NAME}/") and ".." not in m.name]
-        opened.extractall(CACHE, members=safe)  # noqa: S202 - the list above is the check
-    return folder
+def suites(java_checkout: Path | None) -> list[Suite]:
+    """Return every suite in the order in which they run."""
+    python, go, java, js = python_suite, go_suite, java_suite, javascript_suite
+    prepare_java = partial(java.prepare, java_checkout)
+    return [
+        Suite("python", python.TITLE, python.SERVER_FLAGS, python.prepare, python.play),
+        Suite("javascript", js.TITLE, js.SERVER_FLAGS, js.prepare, js.play, js.NOT_APPLYING),
+        Suite("go", go.TITLE, go.SERVER_FLAGS, go.prepare, go.play),
+        Suite("java", java.TITLE, java.SERVER_FLAGS, prepare_java, java.play),
+    ]
 
 
-def start_server() -> subprocess.Popen:
-    """Start the conformance server and wait until it takes connections."""
-    with socket.socket() as probe:
-        if probe.connect_ex(("127.0.0.1", PORT)) == 0:
+@contextlib.contextmanager
+def serving(flags: Sequence[str] | None) -> Iterator[subprocess.Popen | None]:
+    """Run the conformance server with these flags; it takes connections. Raises NoSuiteError."""
+    if flags is None:
+        yield None
+        return
+    give_up_at_s = time.monotonic() + PORT_WAIT_S
+    while _answers():
+        if time.monotonic() >= give_up_at_s:
             raise NoSuiteError(f"port {PORT} is taken, and the suite knows no other")
-    command = [sys.executable, "-m", "tests.conformance.server", "--port", str(PORT)]
-    server = subprocess.Popen(command, cwd=ROOT)
-    give_up_at_s = time.monotonic() + 20
-    while time.monotonic() < give_up_at_s and server.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", PORT)) == 0:
-                return server
         time.sleep(0.05)
-    server.terminate()
-    raise NoSuiteError("the conformance server did not start")
-
-
-def run_suite(folder: Path) -> int:
-    """Run the suite as its makers do and print its verdict; return the exit code."""
-    environment = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
-    environment["PYTHONPATH"] = str(folder)  # the SDK of the same release, not another installed one
-    command = [sys.executable, "-m", "unittest", "discover", "-v", "-s", "tests", "-t", "."]
-    log = CACHE / "suite.log"
-    with log.open("w") as out:
-        done = subprocess.run(
-            command, check=False, cwd=folder, env=environment, stdout=out, stderr=out, timeout=TIMEOUT_S
-        )
-    text = log.read_text()
-    total = int(found[1]) if (found := re.search(r"^Ran (\d+) tests? in", text, re.MULTILINE)) else 0
-    failed = dict.fromkeys(re.findall(r"^(?:FAIL|ERROR): (\w+ \([\w.]+\))", text, re.MULTILINE))
-    skipped = re.findall(r"skipped ['\"](.*)['\"]$", text, re.MULTILINE)
-    for name in failed:
-        print(f"  failed: {name}")
-    for reason in skipped:
-        print(f"  skipped by the suite itself: {reason}")
-    passed = total - len(failed) - len(skipped)
-    print(f"centrifuge-python {VERSION}, JSON and Protobuf: {total} tests, {passed} passed, ", end="")
-    print(f"{len(failed)} failed, {len(skipped)} skipped; log: {log.relative_to(ROOT)}")
-    return 0 if done.returncode == 0 and total and not failed else 1
-
-
-def main(arguments) -> int:
-    parser = argparse.ArgumentParser(
-        prog="./mnbara conformance",
-        description="Run the official SDK's suite; exit code 3 when it cannot be had.",
-        epilog="example: ./mnbara conformance",
-    )
-    parser.parse_args(arguments)
+    command = [sys.executable, "-m", "tests.conformance.server", "--port", str(PORT), *flags]
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     try:
-        folder = fetch_suite()
-        server = start_server()
-    except NoSuiteError as error:
-        print(f"mnbara: the conformance suite cannot run: {error}", file=sys.stderr)
-        return 3
-    try:
-        return run_suite(folder)
+        _wait_for(server)
+        yield server
+        if server.poll() is not None:  # whom the suite talked to is unknown
+            raise NoSuiteError("the conformance server ended before the suite")
     finally:
         server.terminate()
         server.wait(10)
+
+
+def _answers() -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", PORT)) == 0
+
+
+def _wait_for(server: subprocess.Popen) -> None:
+    give_up_at_s = time.monotonic() + 60
+    while time.monotonic() < give_up_at_s and server.poll() is None:
+        if _answers():
+            return
+        time.sleep(0.05)
+    raise NoSuiteError("the conformance server did not start")
+
+
+def show(suite: Suite, outcome: Outcome) -> None:
+    """Print the counts of a suite, and what failed or was left out."""
+    for name in outcome.failed:
+        print(f"  failed: {name}")
+    for reason in outcome.skipped:
+        print(f"  skipped by the suite itself: {reason}")
+    for reason in suite.not_applying:
+        print(f"  does not apply: {reason}")
+    if not outcome.ended_well and not outcome.failed:
+        print("  the runner itself ended with an error")
+    counts = f"{outcome.ran} run, {outcome.passed} passed, {len(outcome.failed)} failed"
+    log = outcome.log.relative_to(ROOT) if outcome.log.is_relative_to(ROOT) else outcome.log
+    print(f"{suite.title}: {counts}, {len(outcome.skipped)} skipped; log: {log}", flush=True)
+
+
+def play_all(chosen: Sequence[Suite]) -> int:
+    """Run suites one after another, print their counts, return the exit code."""
+    failed = lacking = False
+    for suite in chosen:
+        try:
+            folder = suite.prepare()
+            with serving(suite.server_flags):
+                outcome = suite.play(folder)
+        except NoSuiteError as error:
+            print(f"{suite.title}: not run: {error}", flush=True)
+            lacking = lacking or not isinstance(error, UnpublishedSuiteError)
+            continue
+        show(suite, outcome)
+        failed = failed or not outcome.good
+    return 1 if failed else 3 if lacking else 0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the suites that are asked for."""
+    parser = argparse.ArgumentParser(
+        prog="./mnbara conformance",
+        description="Run the official SDKs' suites; exit code 1: one failed, 3: one could not be had.",
+        epilog="example: ./mnbara conformance python go",
+    )
+    names = [suite.name for suite in suites(None)]
+    parser.add_argument("suite", nargs="*", help=f"only these: {', '.join(names)}")
+    parser.add_argument(
+        "--java", type=Path, metavar="FOLDER", help="a checkout of centrifuge-java, for its tests"
+    )
+    wanted = parser.parse_args(arguments)
+    if unknown := set(wanted.suite) - set(names):
+        parser.error(f"no such suite: {', '.join(sorted(unknown))}")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    java_checkout = wanted.java.resolve() if wanted.java else None
+    return play_all([one for one in suites(java_checkout) if one.name in (wanted.suite or names)])
 
 
 if __name__ == "__main__":

@@ -29,6 +29,8 @@ NAMESPACES = {
     "example": replace(DEFAULT, recovery=False, delta=False, history_size=300),
     "smallhistory": replace(DEFAULT, presence=False, join_leave=False, delta=False, history_size=2),
 }
+BYTES = "bytes"
+"""The role of Protobuf connections: their payloads need not be JSON when everything is open."""
 OPEN = frozenset({"recovery", "delta"})
 """Namespaces any client may subscribe to, without a token of the channel."""
 
@@ -42,16 +44,19 @@ class BadTokenError(Exception):
 
 
 def read_token(token: str) -> dict:
-    """Return the claims. Raises ExpiredTokenError, BadTokenError."""
-    options = {"verify_sub": False, "verify_aud": False, "verify_iat": False}
+    """Return the claims; their times are whole numbers. Raises ExpiredTokenError, BadTokenError."""
+    options = {"verify_sub": False, "verify_aud": False, "verify_iat": False, "verify_exp": False}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the suites' secret is short
-            return jwt.decode(token, SECRET, ["HS256"], options=options)
-    except jwt.ExpiredSignatureError as error:
-        raise ExpiredTokenError from error
+            claims = jwt.decode(token, SECRET, ["HS256"], options=options)
     except jwt.InvalidTokenError as error:
         raise BadTokenError from error
+    if any(type(claims.get(name, 0)) is not int for name in ("exp", "expire_at")):
+        raise BadTokenError
+    if "exp" in claims and claims["exp"] <= time.time():
+        raise ExpiredTokenError
+    return claims
 
 
 def identify(token: str, *, insecure: bool) -> Identity:
@@ -72,8 +77,13 @@ def identify(token: str, *, insecure: bool) -> Identity:
     return Identity(user=claims.get("sub", ""), expires_at_s=claims.get("exp", 0), info=info)
 
 
-def judge(user: str, channel: str, token: str, *, insecure: bool) -> ChannelRule:
+def judge(user: str, channel: str, token: str, *, insecure: bool, presence: bool = True) -> ChannelRule:
     """Return how a channel behaves for a user. Raises ProtocolError 102, 103, 109."""
+    rule = _judge(user, channel, token, insecure=insecure)
+    return rule if presence else replace(rule, presence=False, join_leave=False)
+
+
+def _judge(user: str, channel: str, token: str, *, insecure: bool) -> ChannelRule:
     namespace, colon, rest = channel.partition(":")
     rule = NAMESPACES.get(namespace if colon else "")
     if rule is None:

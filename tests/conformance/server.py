@@ -1,11 +1,13 @@
 """The realtime core with the rules the official SDKs' suites expect, for `./mnbara conformance-server`.
 
-Run: `python -m tests.conformance.server [--insecure] [--port 8000]`. Channels live in memory; never for production.
+Run: `python -m tests.conformance.server [--insecure] [--no-presence] [--port 8000]`. Channels
+live in memory; never for production.
 """
 
 import argparse
 import contextlib
 import sys
+from dataclasses import replace
 
 import msgspec
 import uvicorn
@@ -13,6 +15,7 @@ import uvloop
 from litestar import Litestar, Request, post
 
 from protocols.topics import Entry
+from realtime.connection.channel_queries import is_json
 from realtime.endpoints.emulation import Emulation, new_node
 from realtime.endpoints.socket_endpoint import SocketEndpoint
 from realtime.hub import Hub
@@ -21,34 +24,52 @@ from realtime.ports import ProtocolError
 from realtime.transport.streams import StreamingHttp
 from realtime.transport.websocket import LeanWebSocket
 from server.http.sockets import mount_sockets
-from tests.conformance.rules import identify, judge
+from tests.conformance.rules import BYTES, identify, judge
 from tests.support.presence import MemoryPresence
 from tests.support.realtime_app import REFUSALS, MemoryBus, MemoryLog, MemoryMailbox, routes
 
 API_KEY = "test-api-key"
 
 
+OPEN_LIMITS = Limits(commands=None, refusals=None)
+"""Without budgets: the suites that expect an open server send as fast as they can."""
+
+
+class ConformanceEndpoint(SocketEndpoint):
+    """Tells the application which connections speak Protobuf."""
+
+    def connect(self, socket, codec, context):
+        if codec.binary:
+            context = replace(context, transport=f"{context.transport} {BYTES}")
+        return super().connect(socket, codec, context)
+
+
 class ConformanceApplication:
     """Tokens of the suites; who may publish does; no RPC."""
 
-    def __init__(self, app, *, insecure):
-        self._app, self._insecure = app, insecure
+    def __init__(self, app, *, insecure, presence):
+        self._app, self._insecure, self._presence = app, insecure, presence
 
     def recognise(self, token, context):
-        return identify(token, insecure=self._insecure)
+        identity = identify(token, insecure=self._insecure)
+        return replace(identity, roles=frozenset(context.transport.split()) & {BYTES})
 
     async def authenticate(self, token, context):
-        return identify(token, insecure=self._insecure)
+        return self.recognise(token, context)
 
     def confirm(self, identity):
         pass
 
     async def authorize(self, identity, channel, token=""):
-        return judge(identity.user, channel, token, insecure=self._insecure)
+        rule = self.rule(identity.user, channel, token)
+        return replace(rule, any_bytes=self._insecure and BYTES in identity.roles)
+
+    def rule(self, user, channel, token=""):
+        return judge(user, channel, token, insecure=self._insecure, presence=self._presence)
 
     def personal_channels(self, identity):
         names = [f"#{identity.user}"] if identity.user else []
-        return [(name, judge(identity.user, name, "", insecure=self._insecure)) for name in names]
+        return [(name, self.rule(identity.user, name)) for name in names]
 
     def call(self, identity, method, data):
         raise ProtocolError(108, "not available")
@@ -66,28 +87,46 @@ class PublishCommand(msgspec.Struct):
 class ChannelCommand(msgspec.Struct):
     channel: str
     limit: int = 0
+    reverse: bool = False
+
+
+class Ending(msgspec.Struct):
+    code: int = 3503
+    reason: str = "force disconnect"
 
 
 class UserCommand(msgspec.Struct):
     user: str
     channel: str = ""
+    client: str = ""
+    disconnect: Ending = msgspec.field(default_factory=Ending)
 
 
 class ConformanceApp:
     """Hub, endpoints and the small HTTP interface of the suites."""
 
-    def __init__(self, *, insecure=False, limits=None):
+    def __init__(self, *, insecure=False, presence=True, limits=None):
         self.bus, self.log, self.presence = MemoryBus(), MemoryLog(), MemoryPresence()
-        self.hub = Hub(self.bus, self.log, limits or Limits(), self.presence)
-        self.application = ConformanceApplication(self, insecure=insecure)
-        self.endpoint = SocketEndpoint(self.hub, self.application, ["*"])
+        self.insecure = insecure
+        limits = limits or (OPEN_LIMITS if insecure else Limits())
+        self.hub = Hub(self.bus, self.log, limits, self.presence)
+        self.application = ConformanceApplication(self, insecure=insecure, presence=presence)
+        self.endpoint = ConformanceEndpoint(self.hub, self.application, ["*"])
         self.emulation = Emulation(self.endpoint, MemoryMailbox(), new_node())
         self.port = 0
 
     def publish(self, channel, data, *, tags=None, info=b""):
+        if not is_json(data):
+            self._end_json_readers(channel)
         entry = self.log.append(channel, data, tags=tags, info=info)
         self.bus.publish([(channel, [entry])])
         return entry
+
+    def _end_json_readers(self, channel):
+        """End those that are there; one that asks for the channel's history later cannot parse such a row."""
+        for connection in list(self.hub.connections):
+            if not connection.codec.binary and channel in connection.channels:
+                connection.disconnect(3506, "inappropriate protocol")
 
     def litestar(self):
         return Litestar(
@@ -115,7 +154,7 @@ class ConformanceApp:
         @post("/api/{verb:str}", status_code=200)
         async def api(request: Request) -> dict:
             verb = request.path_params["verb"]
-            if request.headers.get("X-API-Key") != API_KEY:
+            if not self.insecure and request.headers.get("X-API-Key") != API_KEY:
                 return {"error": {"code": 101, "message": "unauthorized"}}
             if verb not in verbs:
                 return {"error": {"code": 104, "message": "method not found"}}
@@ -140,7 +179,8 @@ class ConformanceApp:
         rule = judge("", command.channel, "", insecure=True)
         entries = self.log.streams.get(command.channel, [])
         limit = rule.history_size if command.limit < 0 else min(command.limit, rule.history_size)
-        kept = entries[-rule.history_size :][:limit]
+        kept = entries[-rule.history_size :]
+        kept = kept[::-1][:limit] if command.reverse else kept[:limit]
         publications = [_publication(entry) for entry in kept]
         return {"publications": publications, "offset": len(entries), "epoch": self.log.epoch}
 
@@ -153,7 +193,9 @@ class ConformanceApp:
         return {"num_clients": clients, "num_users": users}
 
     async def _disconnect(self, command):
-        self.hub.disconnect_user(command.user, 3503, "force disconnect")
+        for member in list(self.hub.connections_of(command.user)):
+            if command.client in {"", member.client}:
+                member.disconnect(command.disconnect.code, command.disconnect.reason)
         return {}
 
     async def _unsubscribe(self, command):
@@ -176,8 +218,8 @@ def _publication(entry: Entry) -> dict:
     return found
 
 
-async def serve(port, *, insecure):
-    app = ConformanceApp(insecure=insecure)
+async def serve(port, *, insecure, presence):
+    app = ConformanceApp(insecure=insecure, presence=presence)
     await app.hub.start()
     config = uvicorn.Config(
         app.litestar(),
@@ -202,10 +244,11 @@ def main(arguments):
         epilog="example: ./mnbara conformance-server --insecure --port 8001",
     )
     parser.add_argument("--insecure", action="store_true", help="no token is needed for anything")
+    parser.add_argument("--no-presence", action="store_true", help="presence is not available in any channel")
     parser.add_argument("--port", type=int, default=8000)
     wanted = parser.parse_args(arguments)
     with contextlib.suppress(KeyboardInterrupt):
-        uvloop.run(serve(wanted.port, insecure=wanted.insecure))
+        uvloop.run(serve(wanted.port, insecure=wanted.insecure, presence=not wanted.no_presence))
 
 
 if __name__ == "__main__":

@@ -68,8 +68,10 @@ class MemoryLog:
 
     async def read_backward(self, channel: str, before: int, limit: int) -> list[Entry]:
         await self._asked("read_backward")
-        first = max(0, before - 1 - limit, self.archived.get(channel, 0))
-        return self.streams.get(channel, [])[first : before - 1][::-1]
+        stream = self.streams.get(channel, [])
+        end = min(max(before - 1, 0), len(stream))
+        first = max(0, end - limit, self.archived.get(channel, 0))
+        return stream[first:end][::-1]
 
     async def newest(self, channel: str) -> list[Entry]:
         await self._asked("newest")

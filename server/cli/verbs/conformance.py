@@ -15,15 +15,15 @@ def _conformance_server(chosen: Namespace) -> int:
 
 CONFORMANCE = Verb(
     name="conformance",
-    meaning="run the official SDK's suite against the realtime core",
-    example="./mnbara conformance",
+    meaning="run the official SDKs' suites against the realtime core: [SUITE...] [--java FOLDER]",
+    example="./mnbara conformance python go",
     run=_conformance,
     hands_on_to="tests.conformance",
     needs_dev=True,
 )
 CONFORMANCE_SERVER = Verb(
     name="conformance-server",
-    meaning="serve the rules such suites expect: [--insecure] [--port 8000]",
+    meaning="serve the rules such suites expect: [--insecure] [--no-presence] [--port 8000]",
     example="./mnbara conformance-server --insecure --port 8001",
     run=_conformance_server,
     hands_on_to="tests.conformance.server",
