@@ -124,6 +124,12 @@ TOKEN_HEADS = ("", "eyJaaaaaaaaa", "://a:")
 
 TEXT_ROWS = [
     TextRow(
+        "a whole number",
+        lambda text: decoding.check_digits(text, "/n"),
+        ("decoding._DIGITS",),
+        ("", "-", "1"),
+    ),
+    TextRow(
         "the trace of a caller",
         over_bytes(read_trace_id),
         ("outer_layer._TRACE_PARENT",),
@@ -230,6 +236,7 @@ OURS = {
     "migrate._COMMENT": "our migrations",
     "migrate._apply_outside": "our migrations",
     "settings._is_host": "an operator's setting",
+    "origins._ORIGIN": "an operator's setting",
     "sql._HEADER": "our SQL files",
     "search_postgres._PIECES": "our SQL files",
     "skeleton_names._PATH": "a developer's command line",
