@@ -33,6 +33,9 @@ UPLOADS_MAX = 16
 DEVICE_COOKIE = "mnbara_device"
 """The cookie in which browsers keep and show `device_token`."""
 
+LENIENT_BYTES_MAX = 16 * 1024
+"""Larger bodies are read strictly, whatever the client prefers."""
+
 _CONTENT_TYPE = re.compile(r'application/json(\s*;\s*charset="?utf-8"?)?', re.IGNORECASE)
 _COOKIE = re.compile(rf"(?:^|;)[ \t]*{DEVICE_COOKIE}=([\w.-]{{1,256}})[ \t]*(?:;|$)", re.ASCII)
 _QUOTED = re.compile(r'"([\x21\x23-\x7e]*)"')
@@ -124,7 +127,11 @@ class Arguments:
             raise UnsupportedMediaType("Send `application/json`")
         if request.header(b"content-encoding").lower() not in {"", "identity"}:
             raise UnsupportedMediaType("Send the body as it is: no content coding is taken")
-        return decode_object(data)
+        values = decode_object(data)
+        if len(data) > LENIENT_BYTES_MAX or not prefers_lenient(request):
+            return values
+        request.answer_headers.append((b"preference-applied", b"handling=lenient"))
+        return self._decoder.without_unknown(values)
 
     async def _read_upload(self, request: Incoming, upload: Upload) -> dict[str, Any]:
         media_type = request.header(b"content-type").partition(";")[0].strip().lower()
@@ -153,6 +160,18 @@ def parse_query(query: bytes) -> list[tuple[str, str]]:
         if "\x00" in text:
             raise invalid("Text may not contain the character U+0000", f"/{name}")
     return pairs
+
+
+def prefers_lenient(request: Incoming) -> bool:
+    """Whether the client wants unknown members ignored. Source: RFC 7240 section 4.4; the first preference counts."""
+    if b"prefer" not in request.headers:
+        return False
+    texts = [value.decode("latin-1") for name, value in request.scope["headers"] if name == b"prefer"]
+    for preference in ",".join(texts).split(","):
+        name, _, value = preference.partition(";")[0].partition("=")
+        if name.strip().lower() == "handling":
+            return value.strip().strip('"').lower() == "lenient"
+    return False
 
 
 def read_key(request: Incoming) -> str | None:
