@@ -217,6 +217,10 @@ class Command(Struct):
     sub_refresh: SubRefreshRequest | None = None
 
 
+class AmbiguousCommand(Command):
+    """What stands for a command that named a member twice: its id alone. It is refused and never run."""
+
+
 class EmulationRequest(Struct, gc=False):
     """Commands of a client whose connection is a stream: they travel beside it, in a request of their own."""
 

@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from msgspec import DecodeError, Raw, Struct
 from msgspec.json import Decoder, Encoder
 
+from protocols.repetition import repeats, repeats_at_top
 from protocols.wire.centrifuge import (
+    AmbiguousCommand,
     CodecError,
     Command,
     ConnectResult,
@@ -35,6 +37,7 @@ class _Posted(Struct, gc=False):
 
 
 _decoder = Decoder(Command)
+_members = Decoder(dict[str, Raw])
 _posted_decoder = Decoder(_Posted)
 _encoder = Encoder()
 
@@ -51,6 +54,10 @@ _FIELD: dict[type[Struct], bytes] = {
 }
 
 
+_RPC_MEMBERS = 4
+"""`id`, `rpc`, `method` and `data`."""
+
+
 class JsonCodec:
     """The codec of clients that speak JSON; stateless."""
 
@@ -60,16 +67,20 @@ class JsonCodec:
     """The one-object frame that asks a client whether it lives."""
 
     def decode_commands(self, data: bytes, commands_max: int) -> list[Command]:
-        """Return the commands of one frame, at least one. Raises CodecError."""
+        """Return the commands of one frame, at least one; `AmbiguousCommand` for one that names a member twice.
+
+        The data of an RPC is not looked into: its own decoder refuses. Raises: CodecError.
+        """
         try:
             if not data.isascii():
                 data.decode()  # embedded payloads are not looked into otherwise
             if b"\n" not in data:
-                return [_decoder.decode(data)]
+                return [_once(_decoder.decode(data), data)]
             if data.count(b"\n") >= commands_max + 1:  # one trailing newline is harmless
                 raise CodecError("too many commands in a frame")
-            commands = _decoder.decode_lines(data)
-        except (DecodeError, UnicodeDecodeError, RecursionError) as error:
+            lines = [line for line in data.split(b"\n") if line and not line.isspace()]
+            commands = [_once(_decoder.decode(line), line) for line in lines]
+        except (DecodeError, ValueError, RecursionError) as error:
             raise CodecError("malformed command") from error
         if not 1 <= len(commands) <= commands_max:
             raise CodecError("no command, or too many in a frame")
@@ -164,6 +175,22 @@ class JsonCodec:
     def push_disconnect(self, code: int, reason: str) -> bytes:
         """Return the push that tells why the connection is about to close."""
         return _encoder.encode({"push": {"disconnect": {"code": code, "reason": reason}}})
+
+
+def _once(command: Command, text: bytes) -> Command:
+    """Return a command that was decoded from this text, or what stands for it when the text names a member twice.
+
+    An object has a colon for each member, so an RPC with no more colons than it has members and data repeats none.
+    """
+    rpc = command.rpc
+    if rpc is None:
+        repeated = text.count(b":") > 1 and repeats(text)
+    else:
+        data = bytes(rpc.data)
+        if data and rpc.method and command.id and text.count(b":") - data.count(b":") == _RPC_MEMBERS:
+            return command
+        repeated = repeats_at_top(text) or repeats_at_top(bytes(_members.decode(text)["rpc"]))
+    return AmbiguousCommand(command.id) if repeated else command
 
 
 def _push_head(channel: str, push_id: int) -> bytes:

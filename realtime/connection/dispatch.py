@@ -17,8 +17,10 @@ import msgspec
 
 from protocols.channels import REPORT_OFFSET, OffsetReported, ReportOffset
 from protocols.errors import Fault, RateLimited
+from protocols.repetition import repeats_at_top
 from protocols.values import to_json
 from protocols.wire.centrifuge import (
+    AmbiguousCommand,
     Command,
     DisconnectCode,
     ErrorCode,
@@ -71,6 +73,11 @@ class CommandDispatcher:
             return True
         if connection.state == NEW and command.connect is not None and command.id and command.ping is None:
             return False
+        if isinstance(command, AmbiguousCommand) and command.id and connection.state == OPEN:
+            with self._answering(connection, command):
+                _charge(connection, command)
+                raise ProtocolError(ErrorCode.BAD_REQUEST, "bad request")
+            return True
         if self._breaks_protocol(connection, command):
             return True
         if command.subscribe:
@@ -227,7 +234,10 @@ class CommandDispatcher:
         if offset_reports is None:
             raise ProtocolError(ErrorCode.NOT_AVAILABLE, "not available")
         try:
-            report = msgspec.json.decode(bytes(rpc.data), type=ReportOffset)
+            data = bytes(rpc.data)
+            report = msgspec.json.decode(data, type=ReportOffset)
+            if repeats_at_top(data):
+                raise ProtocolError(ErrorCode.BAD_REQUEST, "bad request")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ProtocolError(ErrorCode.BAD_REQUEST, "bad request") from error
         channel = connection.channels.get(report.channel)

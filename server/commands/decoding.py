@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from protocols.errors import InvalidInput, PayloadTooLarge
-from server.commands.repeated_members import find_repeated, repeats
+from protocols.repetition import repeats
+from server.commands.repeated_members import find_repeated
 from server.commands.shapes import (
     NAME_CHARS_MAX,
     choices,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from msgspec import Meta, Struct, json
 
 from protocols.errors import InvalidInput, PayloadTooLarge
+from protocols.repetition import repeats
 from server.commands.decoding import (
     DEPTH_MAX,
     StructDecoder,
@@ -17,7 +18,7 @@ from server.commands.decoding import (
     decode_object,
     pointer_of,
 )
-from server.commands.repeated_members import PLACED_BYTES_MAX, repeats
+from server.commands.repeated_members import PLACED_BYTES_MAX
 
 
 class Point(Struct, forbid_unknown_fields=True):
