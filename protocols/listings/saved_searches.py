@@ -16,7 +16,7 @@ SEARCHES_MAX = 100
 """Saved searches of one user."""
 
 
-class SearchFilters(Struct, frozen=True, kw_only=True):
+class SearchFilters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a listing must have to be found; words and filters combine freely."""
 
     q: Annotated[str, Meta(max_length=200)] = ""
