@@ -29,14 +29,14 @@ class PollChannel(Struct, frozen=True, forbid_unknown_fields=True):
     wait_s: Annotated[float, Meta(ge=0, le=25)] = 0
 
 
-class ReportOffset(Struct, frozen=True):
+class ReportOffset(Struct, frozen=True, forbid_unknown_fields=True):
     """Say how far the client has processed a channel it follows; older reports than the newest count for nothing."""
 
     channel: ChannelName
     offset: Offset
 
 
-class GetLag(Struct, frozen=True, kw_only=True):
+class GetLag(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Ask who is behind in a channel, of those clients that report."""
 
     channel: ChannelName

@@ -47,7 +47,7 @@ class Money(Struct, frozen=True):
     currency: Currency
 
 
-class GeoPoint(Struct, frozen=True):
+class GeoPoint(Struct, frozen=True, forbid_unknown_fields=True):
     """A WGS 84 position in degrees."""
 
     lat: Annotated[float, Meta(ge=-90, le=90, examples=[52.52])]

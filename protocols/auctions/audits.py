@@ -10,7 +10,7 @@ from protocols.auctions.terms import DutchTerms, Format, IncrementRow, SoftClose
 from protocols.values import Currency, Timestamp
 
 
-class GetAudit(Struct, frozen=True, kw_only=True):
+class GetAudit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Read all that is needed to check an auction's result, its events page by page."""
 
     auction_id: UUID

@@ -18,7 +18,7 @@ from protocols.values import AmountMinor, Currency, Cursor, InputTime, Key, Page
 # -- Commands and queries ------------------------------------------------------------------------------------
 
 
-class OpenAuction(Struct, frozen=True, kw_only=True):
+class OpenAuction(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Put an own listing up for auction. Amounts are minor units of `currency`.
 
     Reverse: you ask for what the listing wants (a carriage, say) and pay the price; the lowest bid wins.
@@ -55,13 +55,13 @@ class OpenAuction(Struct, frozen=True, kw_only=True):
     ] = 1
 
 
-class GetAuction(Struct, frozen=True, kw_only=True):
+class GetAuction(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Read one auction."""
 
     auction_id: UUID
 
 
-class PlaceBid(Struct, frozen=True, kw_only=True):
+class PlaceBid(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bid up to `amount`, in a reverse auction down to it.
 
     English: kept secret, the server bids for you as little as it takes. Reverse: the least you would do it for, kept
@@ -83,7 +83,7 @@ class PlaceBid(Struct, frozen=True, kw_only=True):
     ] = 1
 
 
-class ListBids(Struct, frozen=True, kw_only=True):
+class ListBids(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Read the bids of an auction, newest first."""
 
     auction_id: UUID
@@ -91,27 +91,27 @@ class ListBids(Struct, frozen=True, kw_only=True):
     cursor: Cursor | None = None
 
 
-class BuyNow(Struct, frozen=True, kw_only=True):
+class BuyNow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Buy at the buy-now price, a Dutch auction at the current price; the auction ends."""
 
     auction_id: UUID
     key: Key = ""
 
 
-class RetractBid(Struct, frozen=True, kw_only=True):
+class RetractBid(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Take a bid back: all own bids while more than twelve hours are left, later only the last one within an hour."""
 
     auction_id: UUID
     bid_id: UUID
 
 
-class CancelAuction(Struct, frozen=True, kw_only=True):
+class CancelAuction(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """End an own auction without a sale: at any time without bids, else while at least twelve hours are left."""
 
     auction_id: UUID
 
 
-class ListAuctions(Struct, frozen=True, kw_only=True):
+class ListAuctions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Read auctions, the soonest to end first. Filters combine; with one of them, and no status, live ones are read."""
 
     q: Annotated[str, Meta(max_length=200, examples=["brass lamp"])] = ""

@@ -23,13 +23,13 @@ LimitMinor = Annotated[int, Meta(ge=0, le=9_007_199_254_740_991)]
 # -- Commands and queries ------------------------------------------------------------------------------------
 
 
-class GetExposure(Struct, frozen=True, kw_only=True):
+class GetExposure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Read how much you lead with in guarded auctions of a currency, and how much you may."""
 
     currency: Currency
 
 
-class SetExposureLimit(Struct, frozen=True, kw_only=True):
+class SetExposureLimit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Give a user a limit in a currency; without one the default holds again.
 
     A limit below what is used takes no bid away: nothing is free until enough of them have ended or were outbid.
@@ -40,21 +40,21 @@ class SetExposureLimit(Struct, frozen=True, kw_only=True):
     limit: LimitMinor | None = None
 
 
-class RequestApproval(Struct, frozen=True, kw_only=True):
+class RequestApproval(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Ask the seller of an auction of approved bidders to let you bid; asking again changes nothing."""
 
     auction_id: UUID
     message: Note = ""
 
 
-class ApproveBidder(Struct, frozen=True, kw_only=True):
+class ApproveBidder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Let one who asked bid in your auction; also after a rejection or revocation."""
 
     auction_id: UUID
     bidder_id: UUID
 
 
-class RejectBidder(Struct, frozen=True, kw_only=True):
+class RejectBidder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Do not let one who asked bid in your auction; you may approve later."""
 
     auction_id: UUID
@@ -62,7 +62,7 @@ class RejectBidder(Struct, frozen=True, kw_only=True):
     reason: Reason
 
 
-class RevokeBidder(Struct, frozen=True, kw_only=True):
+class RevokeBidder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Take an approval back. The bidder's standing bids go with it, while at least twelve hours are left."""
 
     auction_id: UUID
@@ -70,7 +70,7 @@ class RevokeBidder(Struct, frozen=True, kw_only=True):
     reason: Reason
 
 
-class ListBidders(Struct, frozen=True, kw_only=True):
+class ListBidders(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Read who asked to bid in your auction, in the order they asked."""
 
     auction_id: UUID
@@ -79,7 +79,7 @@ class ListBidders(Struct, frozen=True, kw_only=True):
     cursor: Cursor | None = None
 
 
-class BlockBidder(Struct, frozen=True, kw_only=True):
+class BlockBidder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Keep somebody out of all your auctions, now and later: a user you know, or a mask you see in an auction of yours.
 
     Standing bids stay; no new ones are taken.
@@ -93,20 +93,20 @@ class BlockBidder(Struct, frozen=True, kw_only=True):
     """For yourself; the bidder is not told."""
 
 
-class ListBlocks(Struct, frozen=True, kw_only=True):
+class ListBlocks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Read whom you keep out, in the order you did it."""
 
     limit: PageLimit = 50
     cursor: Cursor | None = None
 
 
-class UnblockBidder(Struct, frozen=True, kw_only=True):
+class UnblockBidder(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Let somebody bid in your auctions again."""
 
     block_id: UUID
 
 
-class EndEarly(Struct, frozen=True, kw_only=True):
+class EndEarly(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """End an own English or reverse auction at once by a sale to who leads, at the price of now, reserve or not.
 
     Of several units, to everybody who gets some as things stand.

@@ -8,14 +8,14 @@ from protocols.auctions.terms import IncrementRow
 from protocols.values import Currency, PageLimit, Timestamp
 
 
-class SetIncrements(Struct, frozen=True, kw_only=True):
+class SetIncrements(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Replace a currency's increment table; open auctions keep the one they started with."""
 
     currency: Currency
     increments: Annotated[list[IncrementRow], Meta(min_length=1, max_length=64)]
 
 
-class GetIncrements(Struct, frozen=True, kw_only=True):
+class GetIncrements(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Read a currency's increment table and the ones before it."""
 
     currency: Currency

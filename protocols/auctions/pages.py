@@ -11,7 +11,7 @@ from protocols.values import Position, Timestamp
 # -- Queries -------------------------------------------------------------------------------------------------
 
 
-class GetPage(Struct, frozen=True, kw_only=True):
+class GetPage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Read all that an auction's page shows, as it was at one instant."""
 
     auction_id: UUID

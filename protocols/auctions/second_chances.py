@@ -15,7 +15,7 @@ Units = Annotated[int, Meta(ge=1, le=100)]
 # -- Commands and queries ------------------------------------------------------------------------------------
 
 
-class OfferSecondChance(Struct, frozen=True, kw_only=True):
+class OfferSecondChance(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Offer to a bidder who did not get your closed auction, at that bidder's own best bid.
 
     Name the bidder by a bid, or by the place among those who did not get it (1: the runner-up). Best is the highest
@@ -35,26 +35,26 @@ class OfferSecondChance(Struct, frozen=True, kw_only=True):
     """Units offered; unless given as many as there are and the bidder still lacks."""
 
 
-class AcceptSecondChance(Struct, frozen=True, kw_only=True):
+class AcceptSecondChance(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Buy at the price of an offer made to you, of a reverse auction do the job for it; all of its units or none."""
 
     offer_id: UUID
     key: Key = ""
 
 
-class DeclineSecondChance(Struct, frozen=True, kw_only=True):
+class DeclineSecondChance(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Turn down an offer made to you."""
 
     offer_id: UUID
 
 
-class WithdrawSecondChance(Struct, frozen=True, kw_only=True):
+class WithdrawSecondChance(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Take back an offer you made that was not accepted yet."""
 
     offer_id: UUID
 
 
-class ListSecondChances(Struct, frozen=True, kw_only=True):
+class ListSecondChances(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Read offers made to you, or those you made, newest first."""
 
     role: Literal["bidder", "seller"] = "bidder"

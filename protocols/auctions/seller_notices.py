@@ -12,7 +12,7 @@ PRICES_MAX = 20
 # -- Commands and queries ------------------------------------------------------------------------------------
 
 
-class SetSellerNotices(Struct, frozen=True, kw_only=True):
+class SetSellerNotices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Choose what you are told of an own open auction while bids come; what is left out is as at the opening."""
 
     auction_id: UUID
@@ -29,7 +29,7 @@ class SetSellerNotices(Struct, frozen=True, kw_only=True):
     ] = []
 
 
-class GetSellerNotices(Struct, frozen=True, kw_only=True):
+class GetSellerNotices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Read what you are told of an own auction."""
 
     auction_id: UUID

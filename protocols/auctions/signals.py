@@ -12,7 +12,7 @@ SignalKind = Literal["shielding", "one_seller", "never_wins", "shared_address"]
 SignalStatus = Literal["open", "confirmed", "dismissed"]
 
 
-class ListSignals(Struct, frozen=True, kw_only=True):
+class ListSignals(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Read signals of one status, newest first."""
 
     status: SignalStatus = "open"
@@ -21,7 +21,7 @@ class ListSignals(Struct, frozen=True, kw_only=True):
     cursor: Cursor | None = None
 
 
-class ResolveSignal(Struct, frozen=True, kw_only=True):
+class ResolveSignal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Say what looking into a signal found."""
 
     signal_id: UUID

@@ -20,7 +20,7 @@ NextBid = Annotated[
 ]
 
 
-class SoftClose(Struct, frozen=True, kw_only=True):
+class SoftClose(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A bid in the last `window_s` moves the end to `extend_s` from now, at most `max_extensions` times."""
 
     window_s: Annotated[int, Meta(ge=30, le=1800)] = 120
@@ -28,7 +28,7 @@ class SoftClose(Struct, frozen=True, kw_only=True):
     max_extensions: Annotated[int, Meta(ge=1, le=1000)] = 10
 
 
-class DutchTerms(Struct, frozen=True, kw_only=True):
+class DutchTerms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a Dutch auction's price falls: by `step` every `tick_s` from the start, never below `floor_price`."""
 
     floor_price: AmountMinor

@@ -21,7 +21,7 @@ YourState = Literal["none", "leading", "outbid", "sealed", "won", "lost"]
 # -- Commands and queries ------------------------------------------------------------------------------------
 
 
-class WatchAuction(Struct, frozen=True, kw_only=True):
+class WatchAuction(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Have an auction in your watch list and be reminded before its end; repeating it changes what is given."""
 
     auction_id: UUID
@@ -29,13 +29,13 @@ class WatchAuction(Struct, frozen=True, kw_only=True):
     """None keeps what was chosen, at first ten minutes before the end."""
 
 
-class UnwatchAuction(Struct, frozen=True, kw_only=True):
+class UnwatchAuction(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Have an auction out of your watch list; repeating it changes nothing."""
 
     auction_id: UUID
 
 
-class ListWatched(Struct, frozen=True, kw_only=True):
+class ListWatched(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Read what you watch: open auctions, the soonest to end first, then those that are over, the latest first."""
 
     show: Literal["all", "open", "over"] = "all"

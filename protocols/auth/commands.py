@@ -43,7 +43,7 @@ EndReason = Literal["logout", "ended_elsewhere", "refresh_reused", "banned", "to
 # -- Commands ---------------------------------------------------------------------------------------------------------
 
 
-class Register(Struct, frozen=True, kw_only=True):
+class Register(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Make an account and sign in."""
 
     email: Email
@@ -52,7 +52,7 @@ class Register(Struct, frozen=True, kw_only=True):
     device_token: DeviceToken = ""
 
 
-class Login(Struct, frozen=True, kw_only=True):
+class Login(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Sign in."""
 
     email: Email
@@ -60,45 +60,45 @@ class Login(Struct, frozen=True, kw_only=True):
     device_token: DeviceToken = ""
 
 
-class Refresh(Struct, frozen=True, kw_only=True):
+class Refresh(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Exchange a refresh token for a new access token."""
 
     refresh_token: Annotated[str, Meta(max_length=512)]
 
 
-class Logout(Struct, frozen=True, kw_only=True):
+class Logout(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """End the session of the access token that is shown."""
 
 
-class GetMe(Struct, frozen=True, kw_only=True):
+class GetMe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Ask who is signed in."""
 
 
-class ListSessions(Struct, frozen=True, kw_only=True):
+class ListSessions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Ask where the caller is signed in."""
 
 
-class EndSession(Struct, frozen=True, kw_only=True):
+class EndSession(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Sign out one of the caller's sessions."""
 
     session_id: UUID
 
 
-class SetRoles(Struct, frozen=True, kw_only=True):
+class SetRoles(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Give an account exactly these roles; `user` is always among them."""
 
     user_id: UUID
     roles: Annotated[list[Role], Meta(max_length=8)]
 
 
-class BanUser(Struct, frozen=True, kw_only=True):
+class BanUser(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """End all sessions of an account and let it sign in no more."""
 
     user_id: UUID
     reason: Annotated[str, Meta(max_length=500)] = ""
 
 
-class UnbanUser(Struct, frozen=True, kw_only=True):
+class UnbanUser(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Let a banned account sign in again."""
 
     user_id: UUID
@@ -115,7 +115,7 @@ ScopeChannel = Annotated[
 """A channel by name, or `<kind>:*` for all of its kind."""
 
 
-class CreateScopeToken(Struct, frozen=True, kw_only=True):
+class CreateScopeToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Make a token by which whoever holds it may follow some of the channels that the caller may follow."""
 
     channels: Annotated[list[ScopeChannel], Meta(min_length=1, max_length=32)]
@@ -125,11 +125,11 @@ class CreateScopeToken(Struct, frozen=True, kw_only=True):
     """For yourself: whom it is for."""
 
 
-class ListScopeTokens(Struct, frozen=True, kw_only=True):
+class ListScopeTokens(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Ask which of the caller's scope tokens are good."""
 
 
-class RevokeScopeToken(Struct, frozen=True, kw_only=True):
+class RevokeScopeToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Take one of the caller's scope tokens back; who follows channels by it stops within a second."""
 
     token_id: UUID

@@ -47,7 +47,7 @@ Attributes = Annotated[dict[AttributeName, AttributeValue], Meta(max_length=50)]
 """Facts that only some goods have, such as `{"frame_cm": 56, "colour": "red"}`."""
 
 
-class Price(Struct, frozen=True, kw_only=True):
+class Price(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one piece costs, in minor units of one currency."""
 
     amount: AmountMinor
@@ -57,7 +57,7 @@ class Price(Struct, frozen=True, kw_only=True):
 # -- Commands ----------------------------------------------------------------------------------------------------------
 
 
-class CreateListing(Struct, frozen=True, kw_only=True):
+class CreateListing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Offer something."""
 
     title: Title
@@ -75,13 +75,13 @@ class CreateListing(Struct, frozen=True, kw_only=True):
     key: Key = ""
 
 
-class GetListing(Struct, frozen=True, kw_only=True):
+class GetListing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Read one listing, whatever its status; a draft is its owner's alone."""
 
     listing_id: UUID
 
 
-class UpdateListing(Struct, frozen=True, kw_only=True):
+class UpdateListing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Change the given fields of a draft or active listing; null clears price, location, weight, volume, attributes."""
 
     listing_id: UUID
@@ -99,27 +99,27 @@ class UpdateListing(Struct, frozen=True, kw_only=True):
     key: Key = ""
 
 
-class WithdrawListing(Struct, frozen=True, kw_only=True):
+class WithdrawListing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Take a listing off the market; repeating it changes nothing."""
 
     listing_id: UUID
     key: Key = ""
 
 
-class PublishListing(Struct, frozen=True, kw_only=True):
+class PublishListing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Put a draft on the market, or a withdrawn listing back on it; repeating it changes nothing."""
 
     listing_id: UUID
     key: Key = ""
 
 
-class DeleteDraft(Struct, frozen=True, kw_only=True):
+class DeleteDraft(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Throw a draft away; what was on the market once can only be withdrawn."""
 
     listing_id: UUID
 
 
-class ListOwnListings(Struct, frozen=True, kw_only=True):
+class ListOwnListings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Read own listings of any status, newest first."""
 
     status: ListingStatus | None = None
@@ -127,7 +127,7 @@ class ListOwnListings(Struct, frozen=True, kw_only=True):
     cursor: Cursor = ""
 
 
-class SearchListings(SearchFilters, frozen=True, kw_only=True):
+class SearchListings(SearchFilters, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Find active listings. Words, filters and order combine freely; `distance` needs `near`."""
 
     sort: Sort | None = None
@@ -136,7 +136,7 @@ class SearchListings(SearchFilters, frozen=True, kw_only=True):
     cursor: Cursor = ""
 
 
-class ListCategories(Struct, frozen=True, kw_only=True):
+class ListCategories(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Read the whole category tree."""
 
 

@@ -35,7 +35,7 @@ class RuleTerms(Struct, frozen=True, kw_only=True):
 # -- Commands ----------------------------------------------------------------------------------------------------------
 
 
-class CheckGoods(Struct, frozen=True, kw_only=True):
+class CheckGoods(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Ask whether goods may be brought to a country: a listing, or a category with title and description."""
 
     destination: Country
@@ -46,7 +46,7 @@ class CheckGoods(Struct, frozen=True, kw_only=True):
     """Its beginning: percent-encoded it travels in the address, which has a limit."""
 
 
-class ListGoodsRules(Struct, frozen=True, kw_only=True):
+class ListGoodsRules(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Read the rules that hold, all or those of one country."""
 
     country: RuleCountry | None = None
@@ -54,26 +54,26 @@ class ListGoodsRules(Struct, frozen=True, kw_only=True):
     cursor: Cursor = ""
 
 
-class GetGoodsRule(Struct, frozen=True, kw_only=True):
+class GetGoodsRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Read a rule and its newest versions."""
 
     rule_id: UUID
 
 
-class AddGoodsRule(RuleTerms, frozen=True, kw_only=True):
+class AddGoodsRule(RuleTerms, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Add a rule."""
 
     key: Key = ""
 
 
-class ChangeGoodsRule(RuleTerms, frozen=True, kw_only=True):
+class ChangeGoodsRule(RuleTerms, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Replace a rule, or bring a removed one back; the versions before stay readable."""
 
     rule_id: UUID
     key: Key = ""
 
 
-class RemoveGoodsRule(Struct, frozen=True, kw_only=True):
+class RemoveGoodsRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """End a rule; repeating it changes nothing."""
 
     rule_id: UUID

@@ -30,7 +30,7 @@ Caption = Annotated[str, Meta(max_length=200)]
 # -- Commands ----------------------------------------------------------------------------------------------------------
 
 
-class UploadPhoto(Struct, frozen=True, kw_only=True):
+class UploadPhoto(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Add a picture to an own listing, as its last photo; the body is the picture itself.
 
     JPEG, PNG or WebP, at most 10 MiB and 50 million pixels, whatever the format and its channels.
@@ -40,7 +40,7 @@ class UploadPhoto(Struct, frozen=True, kw_only=True):
     content: bytes
 
 
-class ArrangePhotos(Struct, frozen=True, kw_only=True):
+class ArrangePhotos(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Put the photos of an own listing into an order; the first one stands for the listing in lists."""
 
     listing_id: UUID
@@ -48,7 +48,7 @@ class ArrangePhotos(Struct, frozen=True, kw_only=True):
     key: Key = ""
 
 
-class CaptionPhoto(Struct, frozen=True, kw_only=True):
+class CaptionPhoto(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Write under a photo what it shows; an empty caption takes it away."""
 
     listing_id: UUID
@@ -57,7 +57,7 @@ class CaptionPhoto(Struct, frozen=True, kw_only=True):
     key: Key = ""
 
 
-class DeletePhoto(Struct, frozen=True, kw_only=True):
+class DeletePhoto(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Take a photo off an own listing."""
 
     listing_id: UUID

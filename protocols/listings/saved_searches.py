@@ -16,7 +16,7 @@ SEARCHES_MAX = 100
 """Saved searches of one user."""
 
 
-class SearchFilters(Struct, frozen=True, kw_only=True):
+class SearchFilters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a listing must have to be found; words and filters combine freely."""
 
     q: Annotated[str, Meta(max_length=200)] = ""
@@ -36,7 +36,7 @@ class SearchFilters(Struct, frozen=True, kw_only=True):
 # -- Commands ----------------------------------------------------------------------------------------------------------
 
 
-class SaveSearch(Struct, frozen=True, kw_only=True):
+class SaveSearch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Keep a search, and hear of listings that come to fit it."""
 
     name: SearchName
@@ -46,7 +46,7 @@ class SaveSearch(Struct, frozen=True, kw_only=True):
     key: Key = ""
 
 
-class UpdateSearch(Struct, frozen=True, kw_only=True):
+class UpdateSearch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Change a saved search; filters are replaced as a whole."""
 
     search_id: UUID
@@ -56,13 +56,13 @@ class UpdateSearch(Struct, frozen=True, kw_only=True):
     key: Key = ""
 
 
-class DeleteSearch(Struct, frozen=True, kw_only=True):
+class DeleteSearch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Forget a saved search."""
 
     search_id: UUID
 
 
-class ListSearches(Struct, frozen=True, kw_only=True):
+class ListSearches(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Read own saved searches, newest first."""
 
     limit: PageLimit = 20

@@ -23,7 +23,7 @@ MovementKind = Literal["reserve", "release", "sale", "adjust", "auction", "retur
 # -- Commands ----------------------------------------------------------------------------------------------------------
 
 
-class ReserveStock(Struct, frozen=True, kw_only=True):
+class ReserveStock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Hold pieces of a listing for a while, at today's price."""
 
     listing_id: UUID
@@ -33,20 +33,20 @@ class ReserveStock(Struct, frozen=True, kw_only=True):
     key: Key = ""
 
 
-class ReleaseReservation(Struct, frozen=True, kw_only=True):
+class ReleaseReservation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Give reserved pieces back; repeating it changes nothing."""
 
     reservation_id: UUID
     key: Key = ""
 
 
-class GetReservation(Struct, frozen=True, kw_only=True):
+class GetReservation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Read an own reservation."""
 
     reservation_id: UUID
 
 
-class ListReservations(Struct, frozen=True, kw_only=True):
+class ListReservations(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Read own reservations, newest first."""
 
     status: ReservationStatus | None = None
@@ -54,7 +54,7 @@ class ListReservations(Struct, frozen=True, kw_only=True):
     cursor: Cursor = ""
 
 
-class ListMovements(Struct, frozen=True, kw_only=True):
+class ListMovements(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Read the movements of an own listing's stock, newest first."""
 
     listing_id: UUID

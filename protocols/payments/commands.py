@@ -15,7 +15,7 @@ Total = Annotated[int, Meta(examples=[-1_250_000])]
 """Minor units over many accounts: it may exceed what one amount may have."""
 
 
-class ListWallets(Struct, frozen=True, kw_only=True):
+class ListWallets(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the caller has."""
 
 
@@ -42,7 +42,7 @@ class Wallets(Struct, frozen=True, kw_only=True):
     next_cursor: str | None = None
 
 
-class ListEntries(Struct, frozen=True, kw_only=True):
+class ListEntries(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The movements of what the caller could spend of a currency, newest first."""
 
     currency: Currency
@@ -73,7 +73,7 @@ class Entries(Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
-class GetTreasury(Struct, frozen=True, kw_only=True):
+class GetTreasury(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whether the books add up."""
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import DecodeError, Raw, Struct
 from msgspec.json import Decoder, Encoder
 
+from protocols.repetition import repeats, repeats_at_top
 from protocols.wire.centrifuge import (
     SURPLUS_FACTOR,
     CodecError,
@@ -40,6 +41,7 @@ class _Posted(Struct, gc=False):
 
 
 _decoder = Decoder(Command)
+_members = Decoder(dict[str, Raw])
 _posted_decoder = Decoder(_Posted)
 _encoder = Encoder()
 
@@ -49,7 +51,7 @@ _ID_BYTES = 128
 """Where the id of a command that cannot be decoded is looked for at its end. Every SDK writes the id as the first or as
 the last member."""
 _ID_MAX = 0xFFFF_FFFF
-_UNREADABLE = (DecodeError, UnicodeDecodeError, RecursionError)
+_UNREADABLE = (DecodeError, ValueError, RecursionError)
 
 _FIELD: dict[type[Struct], bytes] = {
     ConnectResult: b"connect",
@@ -64,6 +66,10 @@ _FIELD: dict[type[Struct], bytes] = {
 }
 
 
+_RPC_MEMBERS = 4
+"""`id`, `rpc`, `method` and `data`."""
+
+
 class JsonCodec:
     """The codec of clients that speak JSON; stateless."""
 
@@ -75,18 +81,19 @@ class JsonCodec:
     def decode_commands(self, data: bytes, commands_max: int) -> list[Command]:
         """Return the commands of one frame, at least one.
 
-        A command that cannot be decoded, and each above `commands_max`, is a `RefusedCommand`. Raises CodecError when a
-        part of the frame is no command, TooManyCommandsError when it has too many to answer them all.
+        A command that cannot be decoded or names a member twice, and each above `commands_max`, is a `RefusedCommand`.
+        The data of an RPC is not looked into: its own decoder refuses. Raises CodecError when a part of the frame is no
+        command, TooManyCommandsError when it has too many to answer them all.
         """
         try:
             if not data.isascii():
                 data.decode()  # embedded payloads are not looked into otherwise
             if b"\n" not in data:
-                return [_decoder.decode(data)]
+                return [_once(_decoder.decode(data), data)]
             if data.count(b"\n") < commands_max:
-                commands = _decoder.decode_lines(data)
-                if commands:
-                    return commands
+                lines = [line for line in data.split(b"\n") if line and not line.isspace()]
+                if lines:
+                    return [_once(_decoder.decode(line), line) for line in lines]
         except _UNREADABLE:
             pass  # which command is to blame is found below
         return _decode_each(data, commands_max)
@@ -204,13 +211,33 @@ def _decode_or_refuse(line: bytes) -> Command:
     try:
         if not line.isascii():
             line.decode()
-        return _decoder.decode(line)
+        return _once(_decoder.decode(line), line)
     except _UNREADABLE as error:
         found = _FIRST_ID.match(line) or _LAST_ID.search(line[-_ID_BYTES:])
         number = int(found[1]) if found is not None and line.rstrip().endswith(b"}") else 0
         if not 0 < number <= _ID_MAX:
             raise CodecError("malformed command") from error
         return RefusedCommand(number)
+
+
+def _once(command: Command, text: bytes) -> Command:
+    """Return a command that was decoded from this text, or its refusal when the text names a member twice.
+
+    An object has a colon for each member, so an RPC with no more colons than it has members and data repeats none.
+    """
+    rpc = command.rpc
+    if rpc is None:
+        repeated = text.count(b":") > 1 and repeats(text)
+    else:
+        data = bytes(rpc.data)
+        if data and rpc.method and command.id and text.count(b":") - data.count(b":") == _RPC_MEMBERS:
+            return command
+        repeated = repeats_at_top(text) or repeats_at_top(bytes(_members.decode(text)["rpc"]))
+    if not repeated:
+        return command
+    if not command.id:
+        raise CodecError("a member twice")
+    return RefusedCommand(command.id)
 
 
 def _push_head(channel: str, push_id: int) -> bytes:

@@ -17,6 +17,7 @@ import msgspec
 
 from protocols.channels import REPORT_OFFSET, OffsetReported, ReportOffset
 from protocols.errors import Fault, RateLimited
+from protocols.repetition import repeats_at_top
 from protocols.values import to_json
 from protocols.wire.centrifuge import (
     Command,
@@ -244,7 +245,10 @@ class CommandDispatcher:
         if offset_reports is None:
             raise ProtocolError(ErrorCode.NOT_AVAILABLE, "not available")
         try:
-            report = msgspec.json.decode(bytes(rpc.data), type=ReportOffset)
+            data = bytes(rpc.data)
+            report = msgspec.json.decode(data, type=ReportOffset)
+            if repeats_at_top(data):
+                raise ProtocolError(ErrorCode.BAD_REQUEST, "bad request")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ProtocolError(ErrorCode.BAD_REQUEST, "bad request") from error
         channel = connection.channels.get(report.channel)

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 STRUCT = Template('''
 
-class $struct(Struct, frozen=True, kw_only=True):
+class $struct(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Say here what a client asks for."""
 $fields''')
 

@@ -13,11 +13,12 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from handlers.contract import Permission, Route, Upload
-from protocols.errors import Stale, TemporarilyUnavailable, UnsupportedMediaType
+from handlers.contract import Caller, Permission, Route, Upload
+from protocols.errors import Stale, UnsupportedMediaType
 from server.commands.decoding import convert_text, decode_object, invalid
 from server.commands.table import Command
 from server.http.exchange import Incoming
+from server.http.shares import Shares
 
 QUERY_BYTES_MAX = 8 * 1024
 """Longer query strings are refused before they are parsed."""
@@ -32,6 +33,15 @@ UPLOADS_MAX = 16
 
 DEVICE_COOKIE = "mnbara_device"
 """The cookie in which browsers keep and show `device_token`."""
+
+UPLOADS_PER_CALLER_MAX = 3
+"""Uploads of one account, or of one network without one, at a time: the others find room."""
+
+UPLOAD_RATE_MIN = 32 * 1024
+"""Bytes a second that an upload brings at least, after its first ten seconds: a place is not held for nothing."""
+
+LENIENT_BYTES_MAX = 16 * 1024
+"""Larger bodies are read strictly, whatever the client prefers."""
 
 _CONTENT_TYPE = re.compile(r'application/json(\s*;\s*charset="?utf-8"?)?', re.IGNORECASE)
 _COOKIE = re.compile(rf"(?:^|;)[ \t]*{DEVICE_COOKIE}=([\w.-]{{1,256}})[ \t]*(?:;|$)", re.ASCII)
@@ -69,7 +79,7 @@ class Arguments:
         route = command.route
         self._decoder = command.decoder
         self._upload = route.upload
-        self._uploads = 0
+        self._uploads = Shares("uploads")
         self._from_query = reads_query(route)
         fields = {f.encode_name: f.type for f in msgspec.structs.fields(route.command)}
         hints = get_type_hints(route.command, include_extras=True)
@@ -88,11 +98,14 @@ class Arguments:
             else "There is no such query parameter: none is taken here"
         )
 
-    async def read(self, request: Incoming) -> Struct:
-        """Return the command. Raises InvalidInput, PayloadTooLarge, RequestTimeout, UnsupportedMediaType, Stale."""
+    async def read(self, request: Incoming, caller: Caller) -> Struct:
+        """Return the command. Raises InvalidInput, PayloadTooLarge, RequestTimeout, UnsupportedMediaType, Stale.
+
+        For an upload also RateLimited and TemporarilyUnavailable.
+        """
         values: dict[str, Any] = self._read_query(request)
         if not self._from_query:
-            values = await self._read_body(request)
+            values = await self._read_body(request, caller)
         given = request.path_values
         for name, kind in self._path.items():
             _merge(values, name, convert_text(given[name], kind, f"/{name}"), "path")
@@ -116,27 +129,26 @@ class Arguments:
             values[name] = text
         return values
 
-    async def _read_body(self, request: Incoming) -> dict[str, Any]:
+    async def _read_body(self, request: Incoming, caller: Caller) -> dict[str, Any]:
         if self._upload is not None:
-            return await self._read_upload(request, self._upload)
+            return await self._read_upload(request, caller, self._upload)
         data = await request.body()
         if data and not _CONTENT_TYPE.fullmatch(request.header(b"content-type")):
             raise UnsupportedMediaType("Send `application/json`")
         if request.header(b"content-encoding").lower() not in {"", "identity"}:
             raise UnsupportedMediaType("Send the body as it is: no content coding is taken")
-        return decode_object(data)
+        values = decode_object(data)
+        if len(data) > LENIENT_BYTES_MAX or not prefers_lenient(request):
+            return values
+        request.answer_headers.append((b"preference-applied", b"handling=lenient"))
+        return self._decoder.without_unknown(values)
 
-    async def _read_upload(self, request: Incoming, upload: Upload) -> dict[str, Any]:
+    async def _read_upload(self, request: Incoming, caller: Caller, upload: Upload) -> dict[str, Any]:
         media_type = request.header(b"content-type").partition(";")[0].strip().lower()
         if media_type not in upload.media_types:
             raise UnsupportedMediaType(f"Send {', '.join(upload.media_types)}")
-        if self._uploads >= UPLOADS_MAX:
-            raise TemporarilyUnavailable("Too many uploads are arriving; try again in a few seconds")
-        self._uploads += 1
-        try:
-            return {"content": await request.body(upload.bytes_max, UPLOAD_TIMEOUT_S)}
-        finally:
-            self._uploads -= 1
+        with self._uploads.one_of(caller, UPLOADS_MAX, UPLOADS_PER_CALLER_MAX):
+            return {"content": await request.body(upload.bytes_max, UPLOAD_TIMEOUT_S, UPLOAD_RATE_MIN)}
 
 
 def parse_query(query: bytes) -> list[tuple[str, str]]:
@@ -153,6 +165,18 @@ def parse_query(query: bytes) -> list[tuple[str, str]]:
         if "\x00" in text:
             raise invalid("Text may not contain the character U+0000", f"/{name}")
     return pairs
+
+
+def prefers_lenient(request: Incoming) -> bool:
+    """Whether the client wants unknown members ignored. Source: RFC 7240 section 4.4; the first preference counts."""
+    if b"prefer" not in request.headers:
+        return False
+    texts = [value.decode("latin-1") for name, value in request.scope["headers"] if name == b"prefer"]
+    for preference in ",".join(texts).split(","):
+        name, _, value = preference.partition(";")[0].partition("=")
+        if name.strip().lower() == "handling":
+            return value.strip().strip('"').lower() == "lenient"
+    return False
 
 
 def read_key(request: Incoming) -> str | None:

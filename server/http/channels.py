@@ -5,7 +5,7 @@ few seconds, so that a publication lost on the way costs a delay and never an ev
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +13,8 @@ from typing import Any
 import msgspec
 
 from handlers.contract import Caller
-from protocols.addresses import networks_of
 from protocols.channels import PollChannel
-from protocols.errors import RateLimited, TemporarilyUnavailable, UnknownChannel
+from protocols.errors import UnknownChannel
 from protocols.topics import Entry
 from protocols.values import to_json, to_timestamp
 from realtime.ports import ChannelRule, Lane
@@ -23,6 +22,7 @@ from server.commands.decoding import StructDecoder, invalid
 from server.http.arguments import parse_query
 from server.http.callers import Callers
 from server.http.exchange import Incoming, Reply
+from server.http.shares import Shares
 from server.process.metrics import Metrics
 
 PATH = "/v1/channels/{channel}/events"
@@ -35,9 +35,6 @@ WAITING_MAX = 2_000
 
 WAITING_PER_CALLER_MAX = 16
 """Polls of one user, or one address (of IPv6 one /64), that may wait in one process: an app follows a few channels."""
-
-SITE_FACTOR = 8
-"""How many times as many may wait of an IPv6 /48 without a token."""
 
 LOOK_AGAIN_S = 3.0
 """How long a lost publication can delay a waiting poll."""
@@ -70,8 +67,7 @@ class ChannelPolls:
         self._callers = callers
         self._metrics = metrics
         self._decoder = StructDecoder(PollChannel)
-        self._waiting: dict[Hashable, int] = {}
-        self._waiting_all = 0
+        self._waiting = Shares("polls that wait")
 
     async def __call__(self, request: Incoming) -> Reply:
         """Answer with the events after an offset, at once or when there are some, at latest after `wait_s`.
@@ -117,22 +113,18 @@ class ChannelPolls:
         return entries if poll.after <= heads[poll.channel] else None
 
     async def _wait(self, request: Incoming, caller: Caller, poll: PollChannel) -> Sequence[Entry]:
-        waiters = _waiters_of(caller)
-        if self._waiting_all >= WAITING_MAX:
-            raise TemporarilyUnavailable("Too many polls wait already; ask again without waiting")
-        if any(self._waiting.get(waiter, 0) >= most for waiter, most in waiters):
-            raise RateLimited("Too many of your polls wait already", retry_after_s=1)
-        self._count(waiters, 1)
-        gone = asyncio.ensure_future(request.disconnected())
-        waiting = asyncio.ensure_future(self._next_entries(poll))
-        try:
-            await asyncio.wait({gone, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            return waiting.result() if waiting.done() else ()
-        finally:
-            gone.cancel()
-            waiting.cancel()
-            await asyncio.gather(gone, waiting, return_exceptions=True)
-            self._count(waiters, -1)
+        with self._waiting.one_of(caller, WAITING_MAX, WAITING_PER_CALLER_MAX):
+            self._metrics.waiting_polls.inc()
+            gone = asyncio.ensure_future(request.disconnected())
+            waiting = asyncio.ensure_future(self._next_entries(poll))
+            try:
+                await asyncio.wait({gone, waiting}, return_when=asyncio.FIRST_COMPLETED)
+                return waiting.result() if waiting.done() else ()
+            finally:
+                gone.cancel()
+                waiting.cancel()
+                await asyncio.gather(gone, waiting, return_exceptions=True)
+                self._metrics.waiting_polls.dec()
 
     async def _next_entries(self, poll: PollChannel) -> Sequence[Entry]:
         loop = asyncio.get_running_loop()
@@ -150,16 +142,6 @@ class ChannelPolls:
                     continue
                 published.clear()
 
-    def _count(self, waiters: Sequence[tuple[Hashable, int]], change: int) -> None:
-        self._waiting_all += change
-        for waiter, _ in waiters:
-            count = self._waiting.get(waiter, 0) + change
-            if count:
-                self._waiting[waiter] = count
-            else:
-                del self._waiting[waiter]
-        self._metrics.waiting_polls.inc(change)
-
     def _render(self, entries: Sequence[Entry], position: int, *, recovered: bool) -> bytes:
         return to_json(
             {
@@ -172,12 +154,3 @@ class ChannelPolls:
                 "offset": entries[-1].number if entries else position,
             }
         )
-
-
-def _waiters_of(caller: Caller) -> list[tuple[Hashable, int]]:
-    """Return whom a waiting poll counts against, and how many of theirs may wait."""
-    if caller.user_id is not None:
-        return [(caller.user_id, WAITING_PER_CALLER_MAX)]
-    own, site = networks_of(caller.remote_ip)
-    waiters: list[tuple[Hashable, int]] = [(own, WAITING_PER_CALLER_MAX)]
-    return [*waiters, (site, SITE_FACTOR * WAITING_PER_CALLER_MAX)] if site else waiters

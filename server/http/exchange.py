@@ -122,20 +122,29 @@ class Incoming:
             if len(names) != len(set(names)):
                 raise invalid("A header that may come once came twice")
 
-    async def body(self, bytes_max: int = DATA_BYTES_MAX, timeout_s: float = BODY_TIMEOUT_S) -> bytes:
-        """Return the whole body. Raises PayloadTooLarge, InvalidInput, RequestTimeout when it stalls."""
+    async def body(
+        self, bytes_max: int = DATA_BYTES_MAX, timeout_s: float = BODY_TIMEOUT_S, rate: int = 0
+    ) -> bytes:
+        """Return the whole body. It may be `BODY_TIMEOUT_S` behind `rate`, in bytes a second; 0 asks for none.
+
+        Raises: PayloadTooLarge, InvalidInput, RequestTimeout when it stalls.
+        """
         announced = self.headers.get(b"content-length", b"0")
         if not announced.isdigit() or int(announced[:12]) > bytes_max:
             raise PayloadTooLarge(f"A body may have {bytes_max} bytes", maximum_bytes=bytes_max)
         try:
-            async with asyncio.timeout(timeout_s):
-                return await self._read(bytes_max)
+            async with asyncio.timeout(timeout_s) as timeout:
+                return await self._read(bytes_max, timeout, rate)
         except TimeoutError:
             raise RequestTimeout("The body did not arrive in time") from None
 
-    async def _read(self, bytes_max: int) -> bytes:
+    async def _read(self, bytes_max: int, timeout: asyncio.Timeout, rate: int) -> bytes:
         data = bytearray()
+        started, end = asyncio.get_running_loop().time(), timeout.when()
+        assert end is not None, "a body has a time to arrive"
         while True:
+            if rate:
+                timeout.reschedule(min(end, started + BODY_TIMEOUT_S + len(data) / rate))
             message: Any = await self._receive()
             if message["type"] == "http.disconnect":
                 raise invalid("The body ended early")

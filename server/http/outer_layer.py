@@ -38,12 +38,12 @@ _UNLESS_SET: list[Header] = [
 ]
 _TRANSPORT: Header = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 _EXPOSED = (
-    b"Deprecation, ETag, Idempotent-Replay, Link, Location, RateLimit, RateLimit-Policy, Retry-After, Sunset, "
-    b"WWW-Authenticate, X-Request-Id"
+    b"Deprecation, ETag, Idempotent-Replay, Link, Location, Preference-Applied, RateLimit, RateLimit-Policy, "
+    b"Retry-After, Sunset, WWW-Authenticate, X-Request-Id"
 )
 _REQUEST_HEADERS = (
-    b"Authorization, Channel-Token, Content-Type, Idempotency-Key, If-Match, If-None-Match, Traceparent, "
-    b"X-Request-Id"
+    b"Authorization, Channel-Token, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, "
+    b"Traceparent, X-Request-Id"
 )
 
 

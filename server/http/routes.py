@@ -51,7 +51,7 @@ class RouteHandler:
         try:
             caller = await self._admit(request, self._command.route.cost)
             check_permission(self._command.route, caller)  # before a stranger's body is even read
-            value = await self._arguments.read(request)
+            value = await self._arguments.read(request, caller)
             answer = await self._table.run(self._command, value, caller)
         except Exception as error:
             refusal = as_refusal(error, request.trace_id, command=self._command.route.name)

@@ -17,7 +17,7 @@ from protocols.values import Key
 TABLE = "CREATE TABLE IF NOT EXISTS counters (counter_id uuid PRIMARY KEY, value bigint NOT NULL DEFAULT 0)"
 
 
-class AddUp(Struct):
+class AddUp(Struct, forbid_unknown_fields=True):
     """Add to a counter."""
 
     counter_id: UUID
@@ -96,7 +96,7 @@ async def take_once_together(
     return results
 
 
-class ReadSum(Struct):
+class ReadSum(Struct, forbid_unknown_fields=True):
     """Ask for a counter."""
 
     counter_id: UUID

@@ -31,7 +31,7 @@ class WriteNote(Struct, forbid_unknown_fields=True):
     key: Key = ""
 
 
-class ChangeNote(Struct):
+class ChangeNote(Struct, forbid_unknown_fields=True):
     """Change a note's text."""
 
     note_id: UUID
@@ -39,13 +39,13 @@ class ChangeNote(Struct):
     if_match: int | None = None
 
 
-class ReadNote(Struct):
+class ReadNote(Struct, forbid_unknown_fields=True):
     """Ask for a note."""
 
     note_id: UUID
 
 
-class FindNotes(Struct):
+class FindNotes(Struct, forbid_unknown_fields=True):
     """Ask for notes with a text."""
 
     q: Annotated[str, Meta(max_length=50)] = ""
@@ -69,7 +69,7 @@ class Notes(Struct):
     next_cursor: str | None = None
 
 
-class Nothing(Struct):
+class Nothing(Struct, forbid_unknown_fields=True):
     """No input."""
 
 

@@ -139,9 +139,15 @@ TEXT_ROWS = [
     TextRow("the login body as bytes", over_bytes(login), (), HEADS),
     TextRow("a body of any shape", over_bytes(decoding.decode_object), (), HEADS),
     TextRow("a text field", in_json(login, '{"email":?,"password":""}')),
-    TextRow("an unknown field", in_json(strict, '{"inner":{?:1}}'), ("decoding._MISSING",)),
+    TextRow("an unknown field", in_json(strict, '{"inner":{?:1}}'), ("decoding._UNKNOWN",)),
+    TextRow("a text beside a repeated member", in_json(decoding.decode_object, '{"a":[?],"b":1,"b":2}')),
     TextRow("an attribute", in_json(create, '{"title":"a","attributes":{?:1}}')),
-    TextRow("a refusal's message", refuse_message, ("decoding._MISSING", "decoding._STEP"), HEADS),
+    TextRow(
+        "a refusal's message",
+        refuse_message,
+        ("decoding._MISSING", "decoding._UNKNOWN", "decoding._STEP"),
+        HEADS,
+    ),
     TextRow("pointer_of", decoding.pointer_of, ("decoding._STEP",)),
     TextRow("JSON commands", over_bytes(lambda data: JSON.decode_commands(data, 64)), (), HEADS),
     TextRow(

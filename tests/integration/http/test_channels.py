@@ -9,6 +9,7 @@ import pytest
 from handlers.contract import Caller
 from protocols.values import new_id
 from server.http import channels as polls
+from server.http.shares import holders_of
 from tests.support.waiting import until
 
 
@@ -133,7 +134,7 @@ async def test_one_caller_may_not_hold_all_places(http, door, channel, monkeypat
 
 
 async def test_polls_of_one_ipv6_network_are_counted_together():
-    networks = [polls._waiters_of(Caller(remote_ip=f"2001:db8:1:2::{last}")) for last in (1, 2)]
+    networks = [holders_of(Caller(remote_ip=f"2001:db8:1:2::{last}"), 16) for last in (1, 2)]
     assert networks[0] == networks[1] == [("2001:db8:1:2::/64", 16), ("2001:db8:1::/48", 128)]
 
 

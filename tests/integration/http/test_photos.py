@@ -1,5 +1,6 @@
 """Photos over HTTP: the first body that is no JSON, and files served with the right headers to the right people."""
 
+import asyncio
 import os
 import re
 
@@ -11,7 +12,7 @@ from PIL import Image
 from handlers.settings import Settings
 from protocols.listings.photos import PHOTO_BYTES_MAX
 from protocols.values import new_id
-from server.http.arguments import UPLOADS_MAX
+from server.http.arguments import UPLOADS_MAX, UPLOADS_PER_CALLER_MAX
 from server.wiring import open_server
 from tests.integration.http.conftest import serving
 from tests.support.pictures import encode, telling_jpeg, two_halves
@@ -169,6 +170,31 @@ async def test_a_picture_of_the_largest_size_is_taken(http, seller):
     assert 0.98 * PHOTO_BYTES_MAX < len(content) <= PHOTO_BYTES_MAX
     answer = await upload(http, seller, await create(http, seller), content)
     assert answer.status_code == 201
+
+
+async def test_one_account_has_a_few_uploads_at_a_time_and_others_find_room(http, seller, stranger):
+    listing_id, other = await create(http, seller), await create(http, stranger)
+    begun, end = asyncio.Semaphore(0), asyncio.Event()
+
+    async def held():
+        yield b"\xff"
+        begun.release()
+        await end.wait()
+
+    uploads = [
+        asyncio.create_task(upload(http, seller, listing_id, held())) for _ in range(UPLOADS_PER_CALLER_MAX)
+    ]
+    for _ in uploads:
+        await begun.acquire()
+    answers = []
+    while not answers or answers[-1].status_code != 429:  # once the server has all heads
+        answers.append(await upload(http, seller, listing_id, b"\xff"))
+    assert answers[-1].json()["code"] == "rate_limited"
+    assert answers[-1].headers["retry-after"] == "1"
+    assert (await upload(http, stranger, other)).status_code == 201
+    end.set()
+    assert {answer.status_code for answer in await asyncio.gather(*uploads)} == {422}
+    assert (await upload(http, seller, listing_id)).status_code == 201
 
 
 def test_uploads_in_memory_are_bounded():

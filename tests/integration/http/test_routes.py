@@ -8,6 +8,7 @@ import pytest
 
 from protocols.values import new_id
 from realtime.ports import ProtocolError
+from server.http.arguments import LENIENT_BYTES_MAX
 
 
 async def write(http, who, key_header, text="hello", **fields):
@@ -124,6 +125,46 @@ async def test_a_member_that_comes_twice_is_refused_by_both_doors(http, door, ke
     with pytest.raises(ProtocolError, match="names this member twice"):
         await door.table.call("notes.write_note", body[:-1] + b',"key":"other"}', caller)
     assert await door.pool.fetchval("SELECT count(*) FROM notes") == before
+
+
+@pytest.mark.parametrize(
+    ("prefer", "status"),
+    [
+        (["handling=lenient"], 201),
+        (['respond-async; wait=5, Handling = "lenient"'], 201),
+        (["respond-async", "handling=lenient"], 201),
+        (["handling=strict, handling=lenient"], 400),
+        (["x=handling=lenient"], 400),
+        (["handling"], 400),
+    ],
+)
+async def test_an_unknown_member_is_ignored_when_the_client_prefers_that(http, door, prefer, status):
+    _, me = door.sign_in()
+    headers = [*me.items(), ("Idempotency-Key", str(new_id())), *(("Prefer", text) for text in prefer)]
+    answer = await http.post("/v1/notes", json={"text": "a", "nope": 7}, headers=headers)
+    assert answer.status_code == status
+    assert answer.headers.get("preference-applied") == ("handling=lenient" if status == 201 else None)
+
+
+async def test_a_large_body_is_read_strictly_whatever_is_preferred(http, door, key):
+    _, me = door.sign_in()
+    body = {"text": "a", "nope": "x" * LENIENT_BYTES_MAX}
+    answer = await http.post("/v1/notes", json=body, headers={**me, **key, "Prefer": "handling=lenient"})
+    assert code(answer) == (400, "invalid_input")
+
+
+async def test_what_is_known_stays_wrong_for_a_lenient_reader(http, door, key):
+    _, me = door.sign_in()
+    body = {"text": 1, "nope": 7}
+    answer = await http.post("/v1/notes", json=body, headers={**me, **key, "Prefer": "handling=lenient"})
+    assert answer.json()["errors"][0]["pointer"] == "/text"
+
+
+async def test_an_unknown_member_is_refused_over_rpc(door):
+    caller, _ = door.sign_in()
+    with pytest.raises(ProtocolError, match="did you mean `stars`") as refused:
+        await door.table.call("notes.write_note", b'{"text":"a","star":1,"key":"k"}', caller)
+    assert refused.value.code == 400
 
 
 async def test_a_body_that_lies_about_its_length_is_still_bounded(http, door, key):

@@ -108,6 +108,23 @@ async def test_bad_report_is_refused_and_changes_nothing(app, data, code):
     await reader.ws.close()
 
 
+async def test_what_names_a_member_twice_is_refused_and_the_connection_stays(app):
+    reader, _ = await arrive(app)
+    for text in (
+        '{"id":8,"rpc":{"method":"realtime.report_offset","data":{"channel":"%s","offset":0,"offset":1}}}',
+        '{"id":8,"rpc":{"method":"realtime.report_offset","data":{},"data":{"channel":"%s","offset":1}}}',
+        '{"id":8,"subscribe":{"channel":"ticker:1","channel":"%s"}}',
+        '{"id":8,"rpc":{"method":"realtime.report_offset","data":{"channel":"%s","offset":1,"offsets":1}}}',
+    ):
+        await reader.ws.send(text % CHANNEL)
+        while (answer := await reader.next()).get("id") != 8:
+            pass
+        assert answer["error"]["code"] == 107
+    assert not app.hub.offset_reports._here
+    assert "error" not in await reader.report(1)
+    await reader.ws.close()
+
+
 async def test_report_takes_from_the_connections_budget(app):
     reader, _ = await arrive(app)
     answers = [await reader.report(1) for _ in range(650)]

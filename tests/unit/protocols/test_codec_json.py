@@ -47,6 +47,46 @@ def test_unknown_fields_are_ignored_and_embedded_data_stays_as_it_is():
     assert bytes(command.rpc.data) == b'{"b": [1, 2]}'
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"id":7,"rpc":{"method":"m","data":{"a":1},"data":{"a":2}}}',
+        b'{"id":7,"rpc":{"data":1,"data":2}}',
+        b'{"id":7,"rpc":{"method":"m","method":"n"}}',
+        b'{"id":7,"rpc":{"method":"m"},"rpc":{"method":"m"}}',
+        b'{"id":6,"id":7,"rpc":{"method":"m","data":{}}}',
+        b'{"id":7,"rpc":{"method":"m","data":{},"d\\u0061ta":{":":"\\u003a"}}}',
+        b'{"id":7,"subscribe":{"channel":"a:1","channel":"a:2"}}',
+        b'{"id":7,"subscribe":{"channel":"a"},"subscribe":{"channel":"b"}}',
+        b'{"id":7,"connect":{"subs":{"a":{"offset":1,"offset":2}}}}',
+        b'{"id":7,"x":1,"x":2}',
+    ],
+)
+def test_a_command_that_names_a_member_twice_stands_alone(line):
+    before = b'{"id":1,"rpc":{"method":"m","data":{"a":1,"a":2,"\\u003a":":"}}}'
+    commands = codec.decode_commands(before + b"\n" + line + b"\n" + b'{"id":9,"ping":{}}', 9)
+    assert [(type(command), command.id) for command in commands] == [
+        (Command, 1),
+        (RefusedCommand, 7),
+        (Command, 9),
+    ]
+    assert codec.decode_commands(line, 9) == [RefusedCommand(7)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"id":7,"rpc":{"method":"a:b","data":{"id":1,"rpc":{"data":":"}}}}',
+        b'{"id":0,"rpc":{"method":"","data":{}, "\\u003a":"\\u003a"},":":"rpc","y":{"id":1}}',
+        b'{"id":7,"subscribe":{"channel":"auctions:1","data":{"channel":"auctions:2","id":7}}}',
+        b'{"rpc":null,"id":7,"send":{"data":":"}}',
+    ],
+)
+def test_names_may_come_again_in_other_objects(line):
+    (command,) = codec.decode_commands(line, 9)
+    assert type(command) is Command
+
+
 def test_empty_object_is_a_pong():
     assert codec.decode_commands(b"{}", 9) == [Command()]
 

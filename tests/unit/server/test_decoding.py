@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from msgspec import Meta, Struct, json
 
 from protocols.errors import InvalidInput, PayloadTooLarge
+from protocols.repetition import repeats
 from server.commands.decoding import (
     DEPTH_MAX,
     StructDecoder,
@@ -17,10 +18,10 @@ from server.commands.decoding import (
     decode_object,
     pointer_of,
 )
-from server.commands.repeated_members import find_repeated
+from server.commands.repeated_members import PLACED_BYTES_MAX
 
 
-class Point(Struct):
+class Point(Struct, forbid_unknown_fields=True):
     lat: Annotated[float, Meta(ge=-90, le=90)]
 
 
@@ -38,14 +39,15 @@ class House(Struct, forbid_unknown_fields=True):
     stones: int = 0
 
 
-class Houses(Struct):
+class Houses(Struct, forbid_unknown_fields=True):
     houses: list[House]
 
 
-class Bid(Struct):
+class Bid(Struct, forbid_unknown_fields=True):
     auction: str
     amount: int
     key: str = ""
+    units: int = 1
     tags: dict[str, Any] = {}
     parts: list[House] = []
 
@@ -61,7 +63,6 @@ BID = b'{"auction":"a","amount":1,"key":"k"}'
         (b'{"auction":"a","amount":1,"key":"k","key":""}', "/key"),
         (b'{"auction":"a","amount":1,"key":"","key":"k"}', "/key"),
         (b'{"auction":"a","amount" : 1,"am\\u006funt"\n:\t2}', "/amount"),
-        (b'{"auction":"a","amount":1,"unknown":1,"unknown":2}', "/unknown"),
         (b'{"auction":"a","amount":1,"tags":{"x/y":1,"x/y":2}}', "/tags/x~1y"),
         (b'{"auction":"a","amount":1,"tags":{"deep":[1,{"~":{},"~":1e300}]}}', "/tags/deep/1/~0"),
         (b'{"auction":"a","amount":1,"parts":[{},{"stones":1,"stones":1}]}', "/parts/1/stones"),
@@ -80,7 +81,7 @@ def test_a_member_that_comes_twice_is_refused_at_its_place(data, pointer):
         BID,
         b'{"auction":"\\":::","amount":1,"key":"12:30:00"}',
         b'{"auction":"a","amount":1,"tags":{"amount":1,"tags":{"tags":":"}},"parts":[{"stones":1},{"stones":1}]}',
-        b'{"auction":"a","amount":1,"other":{"NaN":[1e300,-0.0]}}',
+        b'{"auction":"a","amount":1,"tags":{"NaN":[1e300,-0.0],"":"\\u003a\\\\u003a"}}',
     ],
 )
 def test_names_may_come_again_in_other_objects_and_texts(data):
@@ -89,8 +90,9 @@ def test_names_may_come_again_in_other_objects_and_texts(data):
 
 
 def test_an_ordinary_command_is_read_once(monkeypatch):
-    monkeypatch.setattr("server.commands.decoding.find_repeated", None)
+    monkeypatch.setattr("server.commands.decoding.repeats", None)
     assert StructDecoder(Bid).decode(BID).key == "k"
+    assert StructDecoder(Bid).decode(BID[:-1] + b',"units":2}').units == 2
     assert decode_object(BID)["key"] == "k"
 
 
@@ -98,7 +100,7 @@ def test_an_ordinary_command_is_read_once(monkeypatch):
     st.recursive(st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
 )
 def test_what_an_encoder_writes_names_nothing_twice(value):
-    assert find_repeated(json.encode({"value": value})) is None
+    assert not repeats(json.encode({"value": value}))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,21 @@ def test_what_an_encoder_writes_names_nothing_twice(value):
         (b'{"points":[{}]}', "/points/0/lat", "Object missing required field `lat`"),
         (b'{"points":[],"names":{"a":"b"}}', "/names", "Expected `int`, got `str`"),
         (b'{"points":[],"pair":[1,2]}', "/pair/1", "Expected `str`, got `int`"),
-        (b'{"points":[],"a/b~c":1}', "/a~1b~0c", "Object contains unknown field `a/b~c`"),
+        (
+            b'{"points":[],"a/b~c":1}',
+            "/a~1b~0c",
+            "Object contains unknown field `a/b~c`; there are points, names, pair, walk_id, moods, stars, extra",
+        ),
+        (
+            b'{"points":[],"walkid":1}',
+            "/walkid",
+            "Object contains unknown field `walkid`; did you mean `walk_id`?",
+        ),
+        (
+            b'{"points":[{"let":1}]}',
+            "/points/0/let",
+            "Object contains unknown field `let`; did you mean `lat`?",
+        ),
         (b"[]", "", "Expected `object`, got `array`"),
         (b'{"points":[]', "", "JSON is malformed: it ends early"),
         (b'{"points":[],"moods":["sad"]}', "/moods/0", "Invalid enum value 'sad'; choose glad, tired"),
@@ -133,7 +149,7 @@ def test_path_text_becomes_a_json_pointer(path, pointer):
 
 @pytest.mark.parametrize("data", [b"", b"null", b"{}"])
 def test_no_data_is_an_empty_object(data):
-    class Empty(Struct):
+    class Empty(Struct, forbid_unknown_fields=True):
         limit: int = 7
 
     assert StructDecoder(Empty).decode(data) == Empty(7)
@@ -200,6 +216,51 @@ def test_a_field_that_quotes_the_decoder_moves_no_pointer():
     with pytest.raises(InvalidInput) as raised:
         StructDecoder(Houses).decode(json.encode({"houses": [{name: 1}]}))
     assert raised.value.facts["errors"][0]["pointer"] == f"/houses/0/{name}"
+
+
+def test_a_long_unknown_name_is_not_repeated():
+    with pytest.raises(InvalidInput) as raised:
+        StructDecoder(Walk).decode(json.encode({"x" * 100_000: 1}))
+    (error,) = raised.value.facts["errors"]
+    assert error["pointer"] == ""
+    assert len(error["detail"]) < 200
+
+
+def test_a_command_type_that_ignores_members_is_refused_at_the_start():
+    class Open(Struct):
+        stones: int = 0
+
+    class Town(Struct, forbid_unknown_fields=True):
+        houses: list[Open] | None = None
+
+    with pytest.raises(RuntimeError, match="Open would ignore unknown members"):
+        StructDecoder(Town)
+
+
+def test_members_that_nobody_knows_can_be_left_out():
+    known = {
+        "points": [{"lat": 1}],
+        "names": {"free": 1},
+        "pair": [1, "a"],
+        "extra": {"any": [{}]},
+        "moods": 7,
+    }
+    given = {**known, "points": [{"lat": 1, "lon": 2}], "more": {"lat": 1}}
+    assert StructDecoder(Walk).without_unknown(given) == known
+
+
+def test_a_member_that_comes_twice_in_a_long_text_has_no_place():
+    data = b'{"auction":"a","amount":1,"tags":{"a":"%b","b":1,"b":2}}' % (b"x" * PLACED_BYTES_MAX)
+    with pytest.raises(InvalidInput) as refused:
+        StructDecoder(Bid).decode(data)
+    assert refused.value.facts["errors"] == [{"pointer": "", "detail": "An object names a member twice"}]
+
+
+def test_a_number_out_of_range_is_refused_and_a_large_one_is_not():
+    assert decode_object(b'{"a":1.5e300}') == {"a": 1.5e300}
+    for decode in (StructDecoder(Walk).decode, decode_object):
+        with pytest.raises(InvalidInput, match="out of range"):
+            decode(b'{"points":[],"extra":1e999}')
 
 
 def test_too_much_data_is_refused():
