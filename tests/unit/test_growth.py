@@ -164,6 +164,13 @@ TEXT_ROWS = [
         "a handshake", handshake, ("fast_handshake._REQUEST", "fast_handshake._FIELD", "fast_handshake._KEY")
     ),
     TextRow("its pattern", over_bytes(upgrade._REQUEST.fullmatch), ("fast_handshake._REQUEST",)),
+    TextRow(
+        "a command that cannot be read",
+        over_bytes(lambda data: JSON.decode_commands(data, 9)),
+        ("codec_json._FIRST_ID", "codec_json._LAST_ID"),
+        ("", '{"id":1,"rpc":{"data":"\\ud83d', '{"id":1,"rpc":{"data":' + "[" * 5_000),
+    ),
+    TextRow("a host", over_bytes(upgrade._HOST.fullmatch), ("fast_handshake._HOST",)),
     TextRow("subprotocols", over_bytes(upgrade._SUBPROTOCOLS.fullmatch), ("fast_handshake._SUBPROTOCOLS",)),
     TextRow("a session", emulation._SESSION.fullmatch, ("emulation._SESSION",)),
     TextRow("a node", emulation._NODE.fullmatch, ("emulation._NODE",)),

@@ -168,7 +168,7 @@ def post(door, length):
 
 
 async def test_a_slow_body_is_given_up_and_its_connection_cut(connection, door, monkeypatch):
-    monkeypatch.setattr(exchange.Incoming.body, "__defaults__", (exchange.DATA_BYTES_MAX, 0.3))
+    monkeypatch.setattr(exchange.Incoming.body, "__defaults__", (exchange.DATA_BYTES_MAX, 0.3, 0))
     monkeypatch.setattr(protocol, "LINGER_S", 0.3)
     reader, writer = connection
     writer.write(post(door, 100) + b'{"text":')

@@ -282,7 +282,7 @@ def test_path_parameters_become_their_types():
     assert raised.value.facts["errors"][0]["pointer"] == "/n"
 
 
-class Page(Struct):
+class Page(Struct, forbid_unknown_fields=True):
     after: Annotated[int, Meta(ge=0)] = 0
     limit: int | None = None
     far: float = 0.0
