@@ -1,6 +1,6 @@
 """Cursors of lists: opaque text for callers, a keyset position for us."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from typing import TypeVar
 
 import msgspec
@@ -25,7 +25,7 @@ def read_cursor(cursor: str | None, shape: type[P], first: F) -> P | F:
     if not cursor:
         return first
     try:
-        text = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+        text = b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
         return msgspec.json.decode(text, type=shape)
     except ValueError as error:  # bad base64, not ASCII, bad JSON and wrong shape are all of them
         detail = "This is not a cursor of this list"

@@ -5,7 +5,7 @@ the market owes somebody is positive, and what others owe the market is negative
 zero at every commit.
 """
 
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 from uuid import UUID
 
 from msgspec import Struct
@@ -47,8 +47,6 @@ Reason = Literal[
     "correction",
 ]
 """Why money moved, as statements show it."""
-
-REASONS: tuple[str, ...] = get_args(Reason)
 
 HoldStatus = Literal["held", "posted", "voided", "expired"]
 

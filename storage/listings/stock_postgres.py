@@ -8,6 +8,7 @@ from uuid import UUID
 from protocols.listings.stock import MovementKind, ReservationStatus, StockMoved
 from protocols.listings.stock_levels import StockLevel, StockRow
 from storage.engines.postgres import Connection
+from storage.platform.copying import copy_rows
 from storage.platform.sql import load
 
 _sql = load(__file__, "stock.sql")
@@ -130,19 +131,12 @@ async def count_held(db: Connection, buyer_ids: Iterable[UUID]) -> dict[UUID, in
 
 async def insert_reservations(db: Connection, rows: Sequence[ReservationRow]) -> None:
     """Write new reservations. Cost: one round trip."""
-    await _copy(db, "stock_reservations", rows, _RESERVATION_COLUMNS)
+    await copy_rows(db, "stock_reservations", rows, _RESERVATION_COLUMNS)
 
 
 async def insert_movements(db: Connection, rows: Sequence[MovementRow]) -> None:
     """Write movements, each of a version of its own. Cost: one round trip."""
-    await _copy(db, "stock_movements", rows, _MOVEMENT_COLUMNS)
-
-
-async def _copy(
-    db: Connection, table: str, rows: Sequence[ReservationRow] | Sequence[MovementRow], columns: Sequence[str]
-) -> None:
-    records = [tuple(getattr(row, name) for name in columns) for row in rows]
-    await db.copy_records_to_table(table, records=records, columns=columns)
+    await copy_rows(db, "stock_movements", rows, _MOVEMENT_COLUMNS)
 
 
 async def read_reservations(db: Connection, reservation_ids: Iterable[UUID]) -> dict[UUID, ReservationRow]:

@@ -12,7 +12,6 @@ from protocols.payments.postings import Step
 from storage.engines.postgres import Connection
 from storage.payments.accounts_postgres import lock_accounts, update_accounts
 from storage.payments.posting_rules import (
-    Answer,
     Books,
     HoldRow,
     TransferRow,
@@ -29,6 +28,9 @@ from storage.payments.transfers_postgres import (
     lock_holds,
     read_transfers,
 )
+
+Answer = Refusal | None
+"""None: the chain is booked, or was before."""
 
 
 async def post(db: Connection, chains: Sequence[Sequence[Step]], now_ms: int) -> list[Answer]:

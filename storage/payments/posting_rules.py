@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from protocols.errors import Refusal
 from protocols.payments.postings import (
     LIMITED,
     Account,
@@ -321,7 +320,3 @@ def _transfer(
         reason=reason,
         ref=ref,
     )
-
-
-Answer = Refusal | None
-"""None: the chain is booked, or was before."""

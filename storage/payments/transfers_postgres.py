@@ -6,6 +6,7 @@ from uuid import UUID
 from protocols.payments.postings import Account, Transfer
 from storage.engines.postgres import Connection
 from storage.payments.posting_rules import HoldRow, TransferRow
+from storage.platform.copying import copy_rows
 from storage.platform.sql import load
 
 _sql = load(__file__, "transfers.sql")
@@ -32,7 +33,7 @@ async def read_transfers(db: Connection, transfer_ids: Iterable[UUID]) -> dict[U
 
 async def insert_transfers(db: Connection, rows: Sequence[TransferRow]) -> None:
     """Write transfers. Cost: one round trip."""
-    await _copy(db, "transfers", rows, _TRANSFER_COLUMNS)
+    await copy_rows(db, "transfers", rows, _TRANSFER_COLUMNS)
 
 
 async def lock_holds(db: Connection, hold_ids: Iterable[UUID]) -> dict[UUID, HoldRow]:
@@ -43,17 +44,10 @@ async def lock_holds(db: Connection, hold_ids: Iterable[UUID]) -> dict[UUID, Hol
 
 async def insert_holds(db: Connection, rows: Sequence[HoldRow]) -> None:
     """Write new holds. Cost: one round trip."""
-    await _copy(db, "holds", rows, _HOLD_COLUMNS)
+    await copy_rows(db, "holds", rows, _HOLD_COLUMNS)
 
 
 async def end_holds(db: Connection, rows: Sequence[HoldRow]) -> None:
     """Write the last status of locked holds. Cost: one round trip."""
     values = ((row.hold_id, row.status, row.posted_minor) for row in rows)
     await db.execute(_sql.end_holds, *map(list, zip(*values, strict=True)))
-
-
-async def _copy(
-    db: Connection, table: str, rows: Sequence[TransferRow] | Sequence[HoldRow], columns: Sequence[str]
-) -> None:
-    records = [tuple(getattr(row, name) for name in columns) for row in rows]
-    await db.copy_records_to_table(table, records=records, columns=columns)

@@ -8,8 +8,8 @@ import asyncpg
 from protocols.payments.postings import LIMITED, PLATFORM, Account, Reason, Step, Transfer
 from protocols.values import new_id, now_instant
 from storage.engines.postgres import Database, open_database
-from storage.payments.posting import post
-from storage.payments.posting_rules import Answer, available
+from storage.payments.posting import Answer, post
+from storage.payments.posting_rules import available
 
 EXTERNAL = Account(PLATFORM, "EUR", "external")
 COMMISSION = Account(PLATFORM, "EUR", "commission")
