@@ -68,6 +68,10 @@ _FIELD: dict[type[Struct], bytes] = {
 
 _RPC_MEMBERS = 4
 """`id`, `rpc`, `method` and `data`."""
+_RPC_BYTES = len('{"id":1,"rpc":{"method":"","data":}}')
+"""What an RPC takes at least beside its method and data."""
+_MEMBER_BYTES = len('"id":1,')
+"""What a second member takes at least: of an RPC's own, or two of another name."""
 
 
 class JsonCodec:
@@ -223,15 +227,19 @@ def _decode_or_refuse(line: bytes) -> Command:
 def _once(command: Command, text: bytes) -> Command:
     """Return a command that was decoded from this text, or its refusal when the text names a member twice.
 
-    An object has a colon for each member, so an RPC with no more colons than it has members and data repeats none.
+    An RPC that has its members repeats none when its text is too short for a second one (as SDKs write it), or has no
+    more colons than members.
     """
     rpc = command.rpc
     if rpc is None:
         repeated = text.count(b":") > 1 and repeats(text)
     else:
         data = bytes(rpc.data)
-        if data and rpc.method and command.id and text.count(b":") - data.count(b":") == _RPC_MEMBERS:
-            return command
+        rpc.data = data  # type: ignore[assignment]  # the same bytes: copied once
+        if data and rpc.method and command.id:
+            rest = len(text) - len(data) - len(rpc.method)
+            if rest < _RPC_BYTES + _MEMBER_BYTES or text.count(b":") - data.count(b":") == _RPC_MEMBERS:
+                return command
         repeated = repeats_at_top(text) or repeats_at_top(bytes(_members.decode(text)["rpc"]))
     if not repeated:
         return command

@@ -16,6 +16,8 @@ from realtime.limits import (
 )
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+WHOLE_TEXT = 0x80 | TEXT
+"""First byte of a text message in one frame."""
 
 PROTOCOL_ERROR, INVALID_PAYLOAD, POLICY_VIOLATION, TOO_BIG = 1002, 1007, 1008, 1009
 NO_STATUS, ABNORMAL = 1005, 1006
@@ -167,7 +169,7 @@ class FrameReader:
                 self.needed = 2 + wide
                 return start
             size = int.from_bytes(data[start + 2 : start + 2 + wide], "big")
-        if first != 0x81:
+        if first != WHOLE_TEXT:
             self._check(first, opcode)
         if opcode < CLOSE and size + len(self.fragments or b"") > MESSAGE_BYTES_MAX:
             raise WireError(TOO_BIG, "message is too big")
@@ -175,7 +177,10 @@ class FrameReader:
             self.needed = body + size - start
             return start
         payload = apply_mask(data[body : body + size], data[body - 4 : body])
-        self._payload(first, opcode, payload)
+        if first == WHOLE_TEXT and self.fragments is None and payload.isascii():  # nearly every frame
+            self.message_received(payload, TEXT)
+        else:
+            self._payload(first, opcode, payload)
         return body + size
 
     def _check(self, first: int, opcode: int) -> None:

@@ -73,6 +73,33 @@ def test_a_command_that_names_a_member_twice_stands_alone(line):
     assert codec.decode_commands(line, 9) == [RefusedCommand(7)]
 
 
+_INNER = st.lists(
+    st.sampled_from(
+        ['"method":"m"', '"method":""', '"data":1', '"data":{}', '"data":{"a":1,"a":2}', '"":1', '"x":":"']
+    ),
+    max_size=4,
+)
+_OUTER = st.lists(
+    st.sampled_from(['"id":7', '"id":77777777', '"id":0', '"":1', '"ping":{}', '"x":1']), max_size=3
+)
+
+
+@given(_OUTER, _INNER, _OUTER, st.booleans())
+def test_an_rpc_repeats_a_member_or_not_whatever_its_length(before, inner, after, spaced):
+    outer = [*before, '"rpc":{' + ",".join(inner) + "}", *after]
+    line = ("{" + ",".join(outer) + "}").encode()
+    if spaced:
+        line = line.replace(b",", b", ")
+    names = [[member.split(":")[0] for member in members] for members in (outer, inner)]
+    repeated = any(len(set(found)) < len(found) for found in names)
+    try:
+        (command,) = codec.decode_commands(line, 9)
+    except CodecError:
+        assert repeated
+    else:
+        assert isinstance(command, RefusedCommand) == repeated
+
+
 @pytest.mark.parametrize(
     "line",
     [
