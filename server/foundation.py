@@ -11,13 +11,15 @@ from handlers.settings import Settings
 from server.commands.outcomes import OutcomeWriter
 from server.commands.pipeline import Pipeline
 from server.domains import DOMAINS, Domains, channels_of, reactions_of, routes_of, tools_of
+from server.http.ops import Ping
 from server.process.metrics import Metrics
 from server.process.sharing import shared_folder
 from storage.engines.nats import NatsLink
 from storage.engines.postgres import Database, open_database
-from storage.engines.redis import Redis, open_redis
+from storage.engines.redis import Redis, open_redis, ping_redis
 from storage.platform.bus_redis import RedisBus
 from storage.platform.events_postgres import read_epoch
+from storage.platform.streams_nats import check_stream
 from storage.platform.vault import Vault
 from storage.platform.wakes_nats import Wakes
 
@@ -40,6 +42,20 @@ class Foundation:
     def need(self, kind: type[T]) -> T:
         """Return a tool by its type."""
         return tool_of(self.tools, kind)
+
+    def pings(self, redis: Redis) -> dict[str, Ping]:
+        """Return how each part is asked whether it works, by the name that readiness shows."""
+
+        async def ping_stream() -> None:
+            await check_stream(self.nats.client)
+
+        return {
+            "postgres": self.database.ping,
+            "redis": lambda: ping_redis(redis),
+            "nats": self.nats.ping,
+            "postgres_space": self.database.check_space,
+            "nats_stream": ping_stream,
+        }
 
 
 def check_settings(settings: Settings, domains: Domains = DOMAINS) -> None:

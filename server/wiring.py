@@ -1,7 +1,6 @@
 """The whole object graph of a server process, by hand; a worker's is in `server/worker_wiring.py`."""
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +9,6 @@ from handlers.auth.revocations import RevocationWatch
 from handlers.auth.scope_tokens import ScopeVerifier
 from handlers.auth.tokens import TokenVerifier
 from handlers.auth.tools import AuthTools
-from handlers.contract import Caller
 from handlers.domain import ChannelKinds
 from handlers.listings.photos.tools import PhotoTools
 from handlers.settings import Settings
@@ -30,20 +28,20 @@ from server.commands.backlog import watch_backlog
 from server.commands.ratelimits import LocalLimits, SharedLimits
 from server.commands.table import CommandTable
 from server.domains import DOMAINS, Domains, routes_of
-from server.foundation import Foundation, open_foundation
+from server.foundation import open_foundation
 from server.http.channels import ChannelSource
-from server.http.ops import Ping
 from server.http.outer_layer import OuterLayer
 from server.http.photos import PhotoPages
 from server.http.sockets import mount_emulation, mount_sockets
 from server.process.metrics import Metrics
 from server.process.socket_figures import socket_figures
-from storage.engines.redis import Redis, open_redis, ping_redis
+from storage.engines.redis import open_redis
+from storage.engines.tasks import run_beside
 from storage.platform.mailbox_redis import RedisMailbox
 from storage.platform.offset_reports_redis import RedisOffsetReports
 from storage.platform.presence_redis import RedisPresence
 from storage.platform.ratelimits_redis import RateLimitStore
-from storage.platform.streams_nats import check_stream, follow_heads
+from storage.platform.streams_nats import follow_heads
 from storage.platform.viewer_counts_redis import RedisViewerCounts
 
 
@@ -71,11 +69,6 @@ async def open_server(
         verifier = TokenVerifier(keys, settings.url, watch)
         scopes = ScopeVerifier(keys, settings.url, watch, base.database, settings.access_token_s)
         rules = DelegatedPermissions(ChannelPermissions(kinds, base.database), scopes)
-
-        async def verify(token: str, peer: str) -> Caller:
-            caller = (await verifier.verify_access_token(token)).caller
-            return Caller(caller.user_id, caller.session_id, caller.roles, peer)
-
         hub = Hub(
             base.bus,
             log,
@@ -85,9 +78,6 @@ async def open_server(
             RedisViewerCounts(redis),
             kinds.viewer_group,
         )
-
-        def leaving() -> bool:
-            return hub.draining
 
         close_on_revocation(hub, watch)
         limits = LocalLimits() if settings.rate_limits else None
@@ -104,12 +94,14 @@ async def open_server(
             table=table,
             metrics=base.metrics,
             settings=settings,
-            verify=verify,
+            verify=verifier.identify,
             limits=shared if settings.rate_limits else None,
             jwks=keys.jwks,
-            channels=ChannelSource(base.epoch, rules.authorize, log.read, log.heads, polls.watch, leaving),
-            pings=_pings(base, redis),
-            leaving=leaving,
+            channels=ChannelSource(
+                base.epoch, rules.authorize, log.read, log.heads, polls.watch, lambda: hub.draining
+            ),
+            pings=base.pings(redis),
+            leaving=lambda: hub.draining,
             photos=partial(PhotoPages, base.database.connection, base.need(PhotoTools)),
             extra_handlers=[mount_sockets(endpoint), *mount_emulation(emulation, base.metrics)],
         )
@@ -123,27 +115,6 @@ async def open_server(
         base.nats.when_connected(lambda client: follow_heads(client, hub.announce_heads))
         base.metrics.follow_hooks(hub.hooks)
         base.metrics.follow_sockets(lambda: socket_figures(hub, emulation))
-        _run_beside(stack, watch_backlog(base.pipeline.groups, routes_of(domains), redis, node), "backlog")
-        _run_beside(stack, base.metrics.run(), "metrics")
+        run_beside(stack, watch_backlog(base.pipeline.groups, routes_of(domains), redis, node), "backlog")
+        run_beside(stack, base.metrics.run(), "metrics")
         yield ServerProcess(app, hub, endpoint, base.metrics)
-
-
-def _pings(base: Foundation, redis: Redis) -> dict[str, Ping]:
-    """Return how each part is asked whether it works, by the name that readiness shows."""
-
-    async def ping_stream() -> None:
-        await check_stream(base.nats.client)
-
-    return {
-        "postgres": base.database.ping,
-        "redis": lambda: ping_redis(redis),
-        "nats": base.nats.ping,
-        "postgres_space": base.database.check_space,
-        "nats_stream": ping_stream,
-    }
-
-
-def _run_beside(stack: AsyncExitStack, work: Coroutine[object, object, None], name: str) -> None:
-    """Run something until the stack closes."""
-    task = asyncio.create_task(work, name=name)
-    stack.callback(task.cancel)

@@ -218,6 +218,11 @@ class TokenVerifier:
         self.confirm(verified)
         return verified
 
+    async def identify(self, token: str, peer: str) -> Caller:
+        """Return the caller a token names, who calls from the address `peer`. Raises as `verify_access_token`."""
+        caller = (await self.verify_access_token(token)).caller
+        return Caller(caller.user_id, caller.session_id, caller.roles, peer)
+
     def confirm(self, verified: Verified) -> None:
         """Judge a verified token again by what this process knows now. Raises TokenExpired, SessionOver."""
         confirm(verified, self._watch)

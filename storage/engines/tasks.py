@@ -1,7 +1,8 @@
-"""Ending background tasks, also those whose driver swallows a cancellation."""
+"""Background tasks and their end, also of those whose driver swallows a cancellation."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
+from contextlib import AsyncExitStack
 from typing import Any
 
 REPEAT_S = 1.0
@@ -20,3 +21,8 @@ async def end_tasks(tasks: Collection[asyncio.Task[Any]]) -> None:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=REPEAT_S)
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def run_beside(stack: AsyncExitStack, work: Coroutine[object, object, None], name: str) -> None:
+    """Run something until the stack closes."""
+    stack.callback(asyncio.create_task(work, name=name).cancel)
