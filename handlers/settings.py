@@ -7,13 +7,14 @@ Every setting is one field of `Settings`; its variable is `MNBARA_` + the upper-
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from handlers.origins import check_origin
+from storage.engines.mail import MailFolder, MailServer, parse_mail_url
 from storage.engines.objects import Place, parse_place
 
 PREFIX = "MNBARA_"
@@ -24,6 +25,12 @@ _SCHEMES = {
     "nats_url": ("nats://", "tls://"),
     "public_url": ("http://", "https://"),
 }
+
+
+_PARSERS: dict[str, Callable[[str, Path], object]] = {"photos_url": parse_place, "mail_url": parse_mail_url}
+"""What raises ValueError for a bad value, without repeating it: it may hold a password."""
+
+_MAIL_ADDRESS = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,253}")
 
 
 class SettingsError(Exception):
@@ -60,6 +67,12 @@ class Settings:
         "URL",
     )
     public_url: str = _setting("how clients reach the server; empty = http://HOST:PORT", "", "URL")
+    mail_url: str = _setting(
+        "the mail server: smtp://[user:password@]host[:port], or smtps://; empty = mails are files in HOME/mail",
+        "",
+        "URL",
+    )
+    mail_from: str = _setting("the address that mails come from; empty = mnbara@ the public host", "", "text")
     allowed_origins: str = _setting(
         "browser origins that may open sockets and call REST, comma-separated; * = any", "", "origins"
     )
@@ -105,6 +118,17 @@ class Settings:
     def photos_place(self) -> Place:
         """Where photos are kept."""
         return parse_place(self.photos_url, self.home / "photos")
+
+    @property
+    def mail_way(self) -> MailServer | MailFolder:
+        """Where mails go."""
+        return parse_mail_url(self.mail_url, self.home / "mail")
+
+    @property
+    def mail_sender(self) -> str:
+        """The address that mails come from."""
+        host = urlsplit(self.url).hostname or "localhost"
+        return self.mail_from or f"mnbara@{'localhost' if ':' in host else host}"
 
     @property
     def origins(self) -> tuple[str, ...]:
@@ -165,11 +189,13 @@ def _parse_text(name: str, spec: "Field[object]", text: str) -> str:
         raise SettingsError(f"{name} must name a host, and a port from 1 to 65535 if any, after its scheme")
     if spec.name == "host" and not _is_host(text):
         raise SettingsError(f"{name} must be a host name or address, not {text!r}")
-    if spec.name == "photos_url":
+    if spec.name in _PARSERS:
         try:
-            parse_place(text, Path())
+            _PARSERS[spec.name](text, Path())
         except ValueError as error:
             raise SettingsError(f"{name} {error}") from None
+    if spec.name == "mail_from" and text and not _MAIL_ADDRESS.fullmatch(text):
+        raise SettingsError(f"{name} must be an address such as market@example.org, not {text!r}")
     if spec.name in {"allowed_origins", "trusted_proxies"}:
         _check_entries(name, spec.name, text)
     return text

@@ -2,7 +2,7 @@
 
 from itertools import chain
 
-from handlers import auctions, auth, listings, payments
+from handlers import auctions, auth, listings, notifications, payments
 from handlers.contract import Route
 from handlers.domain import (
     ChannelKind,
@@ -19,7 +19,14 @@ from storage.platform.vault import Vault
 
 Domains = tuple[Domain, ...]
 
-DOMAINS: Domains = (auth.DOMAIN, listings.DOMAIN, auctions.DOMAIN, lag.DOMAIN, payments.DOMAIN)
+DOMAINS: Domains = (
+    auth.DOMAIN,
+    listings.DOMAIN,
+    auctions.DOMAIN,
+    lag.DOMAIN,
+    payments.DOMAIN,
+    notifications.DOMAIN,
+)
 
 PLATFORM_TOOLS: tuple[type, ...] = (Vault, ChannelKinds)
 """Tools that every process has, whatever domains it serves."""

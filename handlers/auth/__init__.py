@@ -1,5 +1,8 @@
 """Auth: accounts, sessions, tokens, roles. The table of contents of the domain."""
 
+from handlers.auth.accounts.request_reset import SEND_RESETS
+from handlers.auth.accounts.routes import ROUTES as ACCOUNT_ROUTES
+from handlers.auth.accounts.send_resets import send_resets
 from handlers.auth.ban_user import ban_user
 from handlers.auth.create_scope_token import create_scope_token
 from handlers.auth.demo import add_demo_people
@@ -58,9 +61,11 @@ from protocols.auth.commands import (
 from protocols.auth.refusals import UserNotFound
 from protocols.errors import NotAllowed, RateLimited
 from protocols.topics import PERSONAL, Lane
+from storage.auth.account_tokens_postgres import delete_old_tokens
 from storage.auth.devices_postgres import delete_old_devices
 from storage.auth.scope_tokens_postgres import delete_old_scope_tokens
 from storage.auth.sessions_postgres import delete_old_sessions
+from storage.platform.vault import Vault
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -203,6 +208,7 @@ ROUTES: tuple[Route, ...] = (
         permission=Permission.ADMIN,
         refusals=(UserNotFound,),
     ),
+    *ACCOUNT_ROUTES,
 )
 
 PERSONAL_CHANNEL = ChannelKind(
@@ -222,14 +228,18 @@ DOMAIN = Domain(
     name="auth",
     routes=ROUTES,
     channels=(PERSONAL_CHANNEL,),
-    timers=tuple(TimerKind(name=name, handler=handler) for name, handler in NOTICES.items()),
+    timers=(
+        *(TimerKind(name=name, handler=handler) for name, handler in NOTICES.items()),
+        TimerKind(name=SEND_RESETS, handler=send_resets),
+    ),
     retention=(
         Retention(delete=delete_old_devices, kept_ms=DEVICE_KEPT_MS),
         Retention(delete=delete_old_sessions, kept_ms=KEPT_MS),
         Retention(delete=delete_old_scope_tokens, kept_ms=KEPT_MS),
+        Retention(delete=delete_old_tokens, kept_ms=0),
     ),
     tools=(ToolKind(AuthTools, open_auth_tools),),
-    needs=(ChannelKinds,),
+    needs=(ChannelKinds, Vault),
     personal_events=PERSONAL_EVENTS,
     demo=add_demo_people,
 )

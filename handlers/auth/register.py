@@ -2,14 +2,16 @@
 
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from handlers.auth import rules
+from handlers.auth.mailing import mail_token
 from handlers.auth.sessions import start_session
 from handlers.auth.tools import AuthTools
 from handlers.contract import Caller, Outcome, Preparation, Stores
 from protocols.auth.commands import EmailTaken, Register
 from protocols.values import new_id
+from storage.auth.account_tokens_postgres import AccountToken
 from storage.auth.users_postgres import insert_user
 
 
@@ -36,7 +38,7 @@ async def prepare_register(command: Register, _caller: Caller, before: Preparati
 
 
 async def register(command: HashedRegister, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
-    """Make the account and its first session.
+    """Make the account and its first session, and have its address proven by mail.
 
     Raises: EmailTaken.
     """
@@ -45,4 +47,6 @@ async def register(command: HashedRegister, caller: Caller, stores: Stores, now_
     )
     if user is None:
         raise EmailTaken
-    return await start_session(user, caller, stores, now_ms, command.device_token)
+    signed_in = await start_session(user, caller, stores, now_ms, command.device_token)
+    token = AccountToken(user_id=user.user_id, purpose="verify_email", email=user.email)
+    return structs.replace(signed_in, jobs=await mail_token(stores, token, now_ms))

@@ -54,6 +54,18 @@ one."""
 SITE_ATTEMPTS_MAX = 800
 """Likewise from one IPv6 /48, which may be one customer's or that of many."""
 
+RESETS_MAX = 20
+"""Requests for a new password from one network in `WINDOW_S`."""
+
+TOKENS_MAX = 3
+"""Mails with a token of one purpose that an account is sent within the life of one."""
+
+TOKEN_LIFE_MS = {"verify_email": 86_400_000, "change_email": 86_400_000, "reset_password": 600_000}
+"""How long the token of a mail is good. Source: ASVS 5.0, 6.5: at most ten minutes for what replaces a password."""
+
+NOTICE_LIFE_MS = 3 * 86_400_000
+"""How long it is worth sending a mail that only tells of something."""
+
 _EMAIL = re.compile(
     r"(?=.{3,254}\Z)(?=[^@]{1,64}@)[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
     r"@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z"

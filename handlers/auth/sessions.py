@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from handlers.auth.devices import remember_device
+from handlers.auth.mailing import send_notice
 from handlers.auth.rules import SESSION_LIFE_MS, SESSIONS_MAX
 from handlers.auth.tools import AuthTools
-from handlers.contract import Caller, Event, Outcome, Stores
+from handlers.contract import Caller, Event, JobRequest, Outcome, Stores
 from protocols.auth.commands import EndReason, SessionEnded, SessionStarted, SignedIn, Tokens, User
 from protocols.topics import personal_channel
 from protocols.values import new_id
@@ -19,7 +20,8 @@ async def start_session(
 ) -> Outcome:
     """Begin a session of a user whose password was right, on a device that is known from now on.
 
-    The reply carries its first tokens and what the device shall show.
+    The reply carries its first tokens and what the device shall show. The owner gets a mail about a new device, unless
+    the account is new, too.
     """
     session_id = new_id()
     expires_at_ms = now_ms + SESSION_LIFE_MS
@@ -28,14 +30,20 @@ async def start_session(
     owner = Caller(user.user_id, session_id, user.roles)
     tokens = sign_tokens(stores, owner, user.access_version, 0, now_ms, expires_at_ms)
     marked = await remember_device(stores.db, user.user_id, device_token, now_ms)
+    new_device = marked != device_token
+    jobs: list[JobRequest] = []
+    if new_device and user.created_at_ms != now_ms:
+        address = caller.remote_ip or "unknown"
+        jobs = await send_notice(stores, [user.email], "new_device", now_ms, address=address)
     started = Event(
         stream=personal_channel(user.user_id),
         type="session_started",
-        data=SessionStarted(session_id=session_id, remote_ip=caller.remote_ip),
+        data=SessionStarted(session_id=session_id, remote_ip=caller.remote_ip, new_device=new_device),
     )
     return Outcome(
         reply=SignedIn(user=to_user(user), tokens=tokens, device_token=marked),
         events=[*announce_ends(user.user_id, surplus, "too_many"), started],
+        jobs=jobs,
     )
 
 
@@ -64,4 +72,13 @@ def announce_ends(user_id: UUID, session_ids: Iterable[UUID], reason: EndReason)
 
 def to_user(user: StoredUser) -> User:
     """Return the account as its owner sees it."""
-    return User(id=user.user_id, email=user.email, display_name=user.display_name, roles=sorted(user.roles))
+    return User(
+        id=user.user_id,
+        email=user.email,
+        email_verified=user.email_verified_at_ms is not None,
+        display_name=user.display_name,
+        bio=user.bio,
+        locale=user.locale,
+        time_zone=user.time_zone,
+        roles=sorted(user.roles),
+    )

@@ -28,6 +28,8 @@ class AuthTools:
     ) -> None:
         """Read the keys, making them at the very first start. Raises KeyFileError."""
         self.limit_attempts = limit_attempts
+        self.url = issuer
+        """Where people reach the market; also who signs."""
         self.hasher = hasher or PasswordHasher()
         self.keys = KeyRing(folder)
         self._access = TokenSigner(self.keys, issuer, access_token_s)

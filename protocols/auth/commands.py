@@ -36,7 +36,7 @@ DeviceToken = Annotated[
 Role = Literal["user", "support", "admin"]
 """What an account may do; everybody is a `user`."""
 
-EndReason = Literal["logout", "ended_elsewhere", "refresh_reused", "banned", "too_many"]
+EndReason = Literal["logout", "ended_elsewhere", "refresh_reused", "banned", "too_many", "password_changed"]
 """Why a session ended."""
 
 
@@ -135,6 +135,67 @@ class RevokeScopeToken(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     token_id: UUID
 
 
+MailToken = Annotated[str, Meta(max_length=64, examples=["uYx0v2mC8mQ4cY7rT1nqk3Zb9sLw5HfGd6JpXeAoViU"])]
+"""What follows `#token=` in the link of a mail."""
+
+
+class VerifyEmail(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Prove by the token of a mail that its address is yours; for an address to come, take it over."""
+
+    token: MailToken
+
+
+class ResendVerification(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Have the mail that proves your address sent again."""
+
+
+class RequestReset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Have a mail sent by which a new password can be chosen; the answer is the same if nobody has the address."""
+
+    email: Email
+
+
+class ResetPassword(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Choose a new password by the token of a mail; every session of the account ends."""
+
+    token: MailToken
+    new_password: Password
+
+
+class ChangePassword(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Change your password; your other sessions end."""
+
+    current_password: Annotated[str, Meta(max_length=128)]
+    new_password: Password
+
+
+class ChangeEmail(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Ask for another address; it counts once the token that is mailed to it comes back."""
+
+    email: Email
+    password: Annotated[str, Meta(max_length=128)]
+
+
+class DescribeMe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Say who you are; what is left out stays as it is."""
+
+    display_name: DisplayName | None = None
+    bio: Annotated[str, Meta(max_length=500)] | None = None
+    """A few words that everybody sees."""
+    locale: (
+        Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$", examples=["ar-EG"])] | None
+    ) = None
+    """Language of mails and texts, by BCP 47."""
+    time_zone: Annotated[str, Meta(max_length=64, examples=["Africa/Cairo"])] | None = None
+    """By the IANA time zone database."""
+
+
+class GetProfile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Ask what everybody may know of somebody."""
+
+    user_id: UUID
+
+
 # -- Replies ----------------------------------------------------------------------------------------------------------
 
 
@@ -143,8 +204,28 @@ class User(Struct, frozen=True, kw_only=True):
 
     id: UUID
     email: str
+    email_verified: bool
+    """Whether a token that was mailed to the address came back."""
     display_name: str
+    bio: str
+    locale: str
+    time_zone: str
     roles: list[str]
+
+
+Badge = Literal["email_verified"]
+
+
+class Profile(Struct, frozen=True, kw_only=True):
+    """What everybody may know of somebody."""
+
+    id: UUID
+    display_name: str
+    bio: str
+    member_since: Timestamp
+    rating: float | None
+    """Null until somebody has rated them."""
+    badges: list[Badge]
 
 
 class Tokens(Struct, frozen=True, kw_only=True):
@@ -237,6 +318,8 @@ class SessionStarted(Struct, frozen=True, kw_only=True):
 
     session_id: UUID
     remote_ip: str
+    new_device: bool
+    """Whether the account did not know the device; its owner gets a mail then."""
 
 
 class SessionEnded(Struct, frozen=True, kw_only=True):
@@ -277,6 +360,24 @@ class PasswordGuessed(Struct, frozen=True, kw_only=True):
     """Attempts from the network that they came from, or from all devices that the account does not know."""
 
 
+class EmailVerified(Struct, frozen=True, kw_only=True):
+    """The address of this account is proven."""
+
+    email: str
+
+
+class EmailChanged(Struct, frozen=True, kw_only=True):
+    """This account has another address."""
+
+    email: str
+
+
+class PasswordChanged(Struct, frozen=True, kw_only=True):
+    """This account has another password; the sessions that ended because of it are told of before."""
+
+    remote_ip: str
+
+
 PERSONAL_EVENTS: dict[str, type[Struct]] = {
     "scope_token_created": ScopeTokenCreated,
     "scope_token_revoked": ScopeTokenRevoked,
@@ -284,6 +385,9 @@ PERSONAL_EVENTS: dict[str, type[Struct]] = {
     "session_ended": SessionEnded,
     "access_changed": AccessChanged,
     "password_guessed": PasswordGuessed,
+    "email_verified": EmailVerified,
+    "email_changed": EmailChanged,
+    "password_changed": PasswordChanged,
 }
 """Event types on `personal:#<user_id>`, for the interface documents."""
 
@@ -331,6 +435,24 @@ class AccountBanned(Refusal):
     """This account may not sign in; write to support."""
 
     code, number, status = "account_banned", 506, 403
+
+
+class MailTokenInvalid(Refusal):
+    """This link was used, has expired, or is not whole; ask for another mail."""
+
+    code, number, status = "mail_token_invalid", 510, 422
+
+
+class EmailAlreadyVerified(Refusal):
+    """Your address is proven already."""
+
+    code, number, status = "email_already_verified", 511, 409
+
+
+class TooManyMails(Refusal):
+    """You were sent several such mails lately; look for them, or try again later."""
+
+    code, number, status = "too_many_mails", 512, 429
 
 
 class SessionNotFound(Refusal):

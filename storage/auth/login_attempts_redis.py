@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import structlog
 
@@ -49,6 +50,16 @@ def pair_key(network: str, email: str) -> str:
 def device_key(marker_hash: bytes, email: str) -> str:
     """Return the counter of a known device at one account."""
     return f"auth:attempts:device:{marker_hash.hex()[:32]}:{_digest(email)}"
+
+
+def reset_key(network: str) -> str:
+    """Return the counter of a network that asks for new passwords."""
+    return f"auth:attempts:reset:{network}"
+
+
+def confirm_key(user_id: UUID) -> str:
+    """Return the counter of an account whose password is asked again."""
+    return f"auth:attempts:confirm:{user_id}"
 
 
 async def count_attempt(redis: Redis, counters: Sequence[Counter]) -> tuple[int, list[Counter]]:

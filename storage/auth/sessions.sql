@@ -41,10 +41,10 @@ WHERE session_id = $2 AND user_id = $1 AND ended_at_ms IS NULL
 RETURNING session_id;
 
 -- end_all_sessions --
--- End every live session of a user. Returns their ids. Index: sessions_live. Locks: their rows.
+-- End every live session of a user but $4 (null: none). Returns their ids. Index: sessions_live. Locks: their rows.
 UPDATE sessions
 SET ended_at_ms = $2, ended_because = $3, ended_in = pg_current_xact_id()
-WHERE user_id = $1 AND ended_at_ms IS NULL
+WHERE user_id = $1 AND ended_at_ms IS NULL AND session_id IS DISTINCT FROM $4
 RETURNING session_id;
 
 -- list_sessions --

@@ -98,9 +98,11 @@ async def end_session(db: Connection, user_id: UUID, session_id: UUID, at_ms: in
     return await db.fetchrow(_sql.end_session, user_id, session_id, at_ms, reason) is not None
 
 
-async def end_all_sessions(db: Connection, user_id: UUID, at_ms: int, reason: str) -> list[UUID]:
-    """End every live session of a user; return which. Cost: one round trip; locks the rows."""
-    return [row["session_id"] for row in await db.fetch(_sql.end_all_sessions, user_id, at_ms, reason)]
+async def end_all_sessions(
+    db: Connection, user_id: UUID, at_ms: int, reason: str, keep: UUID | None = None
+) -> list[UUID]:
+    """End every live session of a user, but one to keep; return which. Cost: one round trip; locks the rows."""
+    return [row["session_id"] for row in await db.fetch(_sql.end_all_sessions, user_id, at_ms, reason, keep)]
 
 
 async def list_sessions(db: Connection, user_id: UUID, now_ms: int, limit: int) -> list[LiveSession]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from asyncpg import UniqueViolationError
+
 from storage.engines.postgres import Connection
 from storage.platform.sql import load
 
@@ -25,20 +27,19 @@ class StoredUser:
     access_version: int
     banned_at_ms: int | None
     password_hash: str
+    email_verified_at_ms: int | None
+    bio: str
+    locale: str
+    time_zone: str
+    created_at_ms: int
 
 
 def _user(row: "Record | None") -> StoredUser | None:
     if row is None:
         return None
-    return StoredUser(
-        user_id=row["user_id"],
-        email=row["email"],
-        display_name=row["display_name"],
-        roles=frozenset(row["roles"]),
-        access_version=row["access_version"],
-        banned_at_ms=row["banned_at_ms"],
-        password_hash=row["password_hash"],
-    )
+    columns = dict(row)
+    columns["roles"] = frozenset(columns["roles"])
+    return StoredUser(**columns)
 
 
 async def insert_user(
@@ -81,3 +82,47 @@ async def change_roles(db: Connection, user_id: UUID, roles: frozenset[str], at_
 async def change_ban(db: Connection, user_id: UUID, at_ms: int | None, reason: str) -> StoredUser | None:
     """Ban a user at an instant, or lift the ban with None. Cost: one round trip; locks the row."""
     return _user(await db.fetchrow(_sql.change_ban, user_id, at_ms, reason))
+
+
+async def lock_user(db: Connection, user_id: UUID) -> StoredUser | None:
+    """Return a user whom nobody else changes before we commit. Cost: one round trip; locks the row."""
+    return _user(await db.fetchrow(_sql.lock_user, user_id))
+
+
+async def lock_by_email(db: Connection, emails: Sequence[str]) -> list[StoredUser]:
+    """Return the users of normalised addresses. Cost: one round trip; locks their rows."""
+    found = [_user(row) for row in await db.fetch(_sql.list_by_email, emails)]
+    return [user for user in found if user is not None]
+
+
+async def change_password(db: Connection, user_id: UUID, password_hash: str) -> None:
+    """Give a user another password. Cost: one round trip; locks the row."""
+    await db.execute(_sql.change_password, user_id, password_hash)
+
+
+async def verify_email(db: Connection, user_id: UUID, at_ms: int) -> None:
+    """Note that the address is the user's. Cost: one round trip; locks the row."""
+    await db.execute(_sql.verify_email, user_id, at_ms)
+
+
+async def change_email(db: Connection, user_id: UUID, email: str, at_ms: int) -> bool:
+    """Give a user another address, which is known to be theirs; False when it is taken. Cost: three round trips."""
+    try:
+        async with db.transaction():
+            await db.execute(_sql.change_email, user_id, email, at_ms)
+    except UniqueViolationError:
+        return False
+    return True
+
+
+async def describe_user(
+    db: Connection,
+    user_id: UUID,
+    *,
+    display_name: str | None,
+    bio: str | None,
+    locale: str | None,
+    time_zone: str | None,
+) -> StoredUser | None:
+    """Change what a user says of themselves; None stays as it is. Cost: one round trip; locks the row."""
+    return _user(await db.fetchrow(_sql.describe_user, user_id, display_name, bio, locale, time_zone))

@@ -16,6 +16,7 @@ from handlers.auth.tools import AuthTools
 from handlers.contract import ANONYMOUS, Caller
 from handlers.domain import ChannelKind, ChannelKinds
 from protocols.auth.commands import Register
+from protocols.notifications.mails import Mail
 from protocols.topics import Lane
 from protocols.values import new_id
 from realtime.ports import Entry
@@ -23,6 +24,8 @@ from server.commands.pipeline import Pipeline, check_permission
 from server.domains import DOMAINS, channels_of
 from storage.engines.postgres import Database, open_database
 from storage.engines.redis import Redis, open_redis
+from storage.notifications.mailing import context_of
+from storage.platform.vault import Vault
 
 
 async def _is_party(_db, _order_id, _caller) -> bool:
@@ -69,6 +72,7 @@ class AuthTestSystem:
     watch: RevocationWatch
     verifier: TokenVerifier
     pipeline: Pipeline
+    vault: Vault
     published: list[tuple[str, str]] = field(default_factory=list)
     """Channel and JSON text of every publication."""
 
@@ -77,7 +81,23 @@ class AuthTestSystem:
         check_permission(ROUTE[verb], caller)
         answer = await self.pipeline.run(ROUTE[verb], command, caller)
         assert answer.status == ROUTE[verb].status
-        return dict(msgspec.json.decode(answer.body))
+        return dict(msgspec.json.decode(answer.body) or {})
+
+    async def mails(self, to: str) -> list[Mail]:
+        """Return the mails to an address that wait, in their order."""
+        async with self.database.connection() as db:
+            rows = await db.fetch(
+                "SELECT mail_id, closed FROM mails WHERE closed IS NOT NULL ORDER BY mail_id"
+            )
+        found = [
+            msgspec.json.decode(self.vault.decrypt(row["closed"], context_of(row["mail_id"])), type=Mail)
+            for row in rows
+        ]
+        return [mail for mail in found if mail.to == to]
+
+    async def token(self, to: str) -> str:
+        """Return the token in the last mail to an address."""
+        return (await self.mails(to))[-1].facts["token"]
 
     async def join(self, name: str = "Amina") -> Member:
         """Register somebody new."""
@@ -117,8 +137,9 @@ async def open_test_system(
             (channel, entry.data.decode()) for channel, entries in publications for entry in entries
         )
 
-    pipeline = Pipeline(database, redis, "test", publish, ROUTES, {AuthTools: tools, ChannelKinds: KINDS})
+    made = {AuthTools: tools, ChannelKinds: KINDS, Vault: Vault(secrets)}
+    pipeline = Pipeline(database, redis, "test", publish, ROUTES, made)
     pipeline.start()
     await watch.start()
     verifier = TokenVerifier(tools.keys, ISSUER, watch)
-    return AuthTestSystem(database, redis, tools, watch, verifier, pipeline, published)
+    return AuthTestSystem(database, redis, tools, watch, verifier, pipeline, made[Vault], published)

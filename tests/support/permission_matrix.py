@@ -23,6 +23,7 @@ OBJECTS: dict[str, frozenset[str]] = {
     "realtime.get_lag": EVERYBODY,
     "auth.end_session": OWNER,
     "auth.revoke_scope_token": OWNER,
+    "auth.get_profile": EVERYBODY,
     "auth.set_roles": EVERYBODY,
     "auth.ban_user": EVERYBODY,
     "auth.unban_user": EVERYBODY,

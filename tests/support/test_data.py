@@ -65,6 +65,7 @@ class TestData:
         assert set(self._users.fitting) == set(MADE_FOR), "what `makes` declares is what a method makes"
 
     @makes(
+        "auth.get_profile",
         "auth.set_roles",
         "auth.ban_user",
         "auth.unban_user",
@@ -80,7 +81,7 @@ class TestData:
     def _constants(self) -> None:
         """What no call uses up."""
         fit, user_id = self._users.fit, self._users.known["user_id"][0]
-        fit("auth.set_roles", "auth.ban_user", "auth.unban_user", user_id=user_id)
+        fit("auth.get_profile", "auth.set_roles", "auth.ban_user", "auth.unban_user", user_id=user_id)
         fit("auctions.set_exposure_limit", user_id=user_id, currency="EUR")
         fit("auctions.set_increments", "auctions.get_increments", currency="CHF")
         fit("auctions.get_exposure", "payments.list_entries", currency="EUR")

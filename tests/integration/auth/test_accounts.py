@@ -45,6 +45,7 @@ from protocols.errors import (
 from protocols.values import new_id
 from server.commands.pipeline import Pipeline, check_permission
 from storage.engines.redis import open_redis
+from storage.platform.vault import Vault
 from tests.support.auth_system import PASSWORD, ROUTE, AuthTestSystem, Member
 
 Pool = Any
@@ -75,7 +76,16 @@ async def test_registration_gives_an_account_and_working_tokens(system: AuthTest
     command = Register(email="First.One@Example.org", password=PASSWORD, display_name="  First  ")
     reply = await system.run("register", command)
     user = reply["user"]
-    assert set(user) == {"id", "email", "display_name", "roles"}
+    assert set(user) == {
+        "id",
+        "email",
+        "email_verified",
+        "display_name",
+        "bio",
+        "locale",
+        "time_zone",
+        "roles",
+    }
     assert (user["email"], user["display_name"], user["roles"]) == (
         "first.one@example.org",
         "First",
@@ -237,7 +247,14 @@ async def test_guessing_from_many_addresses_of_one_ipv6_network_is_limited(syste
 async def test_sign_in_works_without_redis(system: AuthTestSystem) -> None:
     member = await system.join()
     nowhere = open_redis("unix:///nonexistent/redis.sock")
-    pipeline = Pipeline(system.database, nowhere, "test", lambda _: None, ROUTES, {AuthTools: system.tools})
+    pipeline = Pipeline(
+        system.database,
+        nowhere,
+        "test",
+        lambda _: None,
+        ROUTES,
+        {AuthTools: system.tools, Vault: system.vault},
+    )
     answer = await pipeline.run(ROUTE["login"], Login(email=member.email, password=PASSWORD), ANONYMOUS)
     assert answer.status == 200
     with pytest.raises(BadCredentials):

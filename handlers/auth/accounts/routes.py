@@ -1,0 +1,136 @@
+"""The commands about one's own account."""
+
+from handlers.auth.accounts.change_email import change_email, prepare_email_change
+from handlers.auth.accounts.change_password import change_password, prepare_password_change
+from handlers.auth.accounts.describe_me import describe_me
+from handlers.auth.accounts.get_profile import get_profile
+from handlers.auth.accounts.request_reset import prepare_reset, request_reset
+from handlers.auth.accounts.resend_verification import resend_verification
+from handlers.auth.accounts.reset_password import prepare_password_reset, reset_password
+from handlers.auth.accounts.verify_email import verify_email
+from handlers.contract import Permission, Route
+from protocols.auth.commands import (
+    BadCredentials,
+    ChangeEmail,
+    ChangePassword,
+    DescribeMe,
+    EmailAlreadyVerified,
+    EmailTaken,
+    GetProfile,
+    MailTokenInvalid,
+    PasswordTooCommon,
+    Profile,
+    RequestReset,
+    ResendVerification,
+    ResetPassword,
+    TooManyMails,
+    User,
+    VerifyEmail,
+)
+from protocols.auth.refusals import UserNotFound
+from protocols.errors import InvalidInput, RateLimited
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        domain="auth",
+        command=VerifyEmail,
+        reply=None,
+        function=verify_email,
+        method="POST",
+        path="/v1/auth/verify-email",
+        permission=Permission.ANYONE,
+        status=204,
+        cost=3,
+        rpc=False,
+        refusals=(MailTokenInvalid, EmailTaken),
+    ),
+    Route(
+        domain="auth",
+        command=ResendVerification,
+        reply=None,
+        function=resend_verification,
+        method="POST",
+        path="/v1/auth/verify-email/resend",
+        permission=Permission.SIGNED_IN,
+        status=204,
+        cost=3,
+        rpc=False,
+        refusals=(EmailAlreadyVerified, TooManyMails, UserNotFound),
+    ),
+    Route(
+        domain="auth",
+        command=RequestReset,
+        reply=None,
+        function=request_reset,
+        prepare=prepare_reset,
+        method="POST",
+        path="/v1/auth/password-reset",
+        permission=Permission.ANYONE,
+        status=202,
+        cost=3,
+        rpc=False,
+        refusals=(RateLimited,),
+    ),
+    Route(
+        domain="auth",
+        command=ResetPassword,
+        reply=None,
+        function=reset_password,
+        prepare=prepare_password_reset,
+        method="POST",
+        path="/v1/auth/password-reset/confirm",
+        permission=Permission.ANYONE,
+        status=204,
+        cost=3,
+        rpc=False,
+        refusals=(MailTokenInvalid, PasswordTooCommon),
+    ),
+    Route(
+        domain="auth",
+        command=ChangePassword,
+        reply=None,
+        function=change_password,
+        prepare=prepare_password_change,
+        method="POST",
+        path="/v1/auth/password",
+        permission=Permission.SIGNED_IN,
+        status=204,
+        cost=3,
+        rpc=False,
+        refusals=(BadCredentials, PasswordTooCommon, RateLimited, UserNotFound),
+    ),
+    Route(
+        domain="auth",
+        command=ChangeEmail,
+        reply=None,
+        function=change_email,
+        prepare=prepare_email_change,
+        method="POST",
+        path="/v1/auth/email",
+        permission=Permission.SIGNED_IN,
+        status=202,
+        cost=3,
+        rpc=False,
+        refusals=(BadCredentials, RateLimited, TooManyMails, UserNotFound),
+    ),
+    Route(
+        domain="auth",
+        command=DescribeMe,
+        reply=User,
+        function=describe_me,
+        method="PATCH",
+        path="/v1/auth/me",
+        permission=Permission.SIGNED_IN,
+        refusals=(InvalidInput, UserNotFound),
+    ),
+    Route(
+        domain="auth",
+        command=GetProfile,
+        reply=Profile,
+        function=get_profile,
+        method="GET",
+        path="/v1/users/{user_id}",
+        permission=Permission.ANYONE,
+        refusals=(UserNotFound,),
+    ),
+)
