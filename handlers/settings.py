@@ -73,6 +73,9 @@ class Settings:
         "URL",
     )
     mail_from: str = _setting("the address that mails come from; empty = mnbara@ the public host", "", "text")
+    oauth_providers: str = _setting(
+        "a TOML file of other sign-in providers (docs/identity.md); empty = none", "", "file"
+    )
     allowed_origins: str = _setting(
         "browser origins that may open sockets and call REST, comma-separated; * = any", "", "origins"
     )

@@ -13,6 +13,8 @@ from handlers.auth.list_sessions import list_sessions
 from handlers.auth.login import login, prepare_login
 from handlers.auth.logout import logout
 from handlers.auth.notify_guessed import NOTICES
+from handlers.auth.oauth.routes import ROUTES as OAUTH_ROUTES
+from handlers.auth.oauth.tools import OauthTools, check_oauth_settings, open_oauth_tools
 from handlers.auth.refresh import refresh
 from handlers.auth.register import prepare_register, register
 from handlers.auth.revoke_scope_token import revoke_scope_token
@@ -209,6 +211,7 @@ ROUTES: tuple[Route, ...] = (
         refusals=(UserNotFound,),
     ),
     *ACCOUNT_ROUTES,
+    *OAUTH_ROUTES,
 )
 
 PERSONAL_CHANNEL = ChannelKind(
@@ -238,7 +241,10 @@ DOMAIN = Domain(
         Retention(delete=delete_old_scope_tokens, kept_ms=KEPT_MS),
         Retention(delete=delete_old_tokens, kept_ms=0),
     ),
-    tools=(ToolKind(AuthTools, open_auth_tools),),
+    tools=(
+        ToolKind(AuthTools, open_auth_tools),
+        ToolKind(OauthTools, open_oauth_tools, check_oauth_settings),
+    ),
     needs=(ChannelKinds, Vault),
     personal_events=PERSONAL_EVENTS,
     demo=add_demo_people,

@@ -38,7 +38,7 @@ class PasswordHasher:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
         self._places = threads + waiting_max
         self._taken = 0
-        self._nobody = self._unmatchable_hash()
+        self._nobody = self.unmatchable_hash()
         self.checks = 0
         """Checks made, for known and unknown accounts alike."""
 
@@ -61,7 +61,7 @@ class PasswordHasher:
         except VerifyMismatchError:
             return False
 
-    def _unmatchable_hash(self) -> str:
+    def unmatchable_hash(self) -> str:
         """Return a hash of today's cost whose digest is random, so that no known password leads to it."""
         used = self._argon2
         salt, digest = (

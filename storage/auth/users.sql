@@ -4,18 +4,18 @@ INSERT INTO users (user_id, email, password_hash, display_name, created_at_ms)
 VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (email) DO NOTHING
 RETURNING user_id, email, display_name, roles, access_version, banned_at_ms, password_hash,
-       email_verified_at_ms, bio, locale, time_zone, created_at_ms;
+       email_verified_at_ms, bio, locale, time_zone, created_at_ms, password_set;
 
 -- read_user_by_email --
 -- A user by normalised address. At most one row. Index: users_email_key. Locks: none.
 SELECT user_id, email, display_name, roles, access_version, banned_at_ms, password_hash,
-       email_verified_at_ms, bio, locale, time_zone, created_at_ms
+       email_verified_at_ms, bio, locale, time_zone, created_at_ms, password_set
 FROM users WHERE email = $1;
 
 -- read_user --
 -- A user by id. At most one row. Index: users_pkey. Locks: none.
 SELECT user_id, email, display_name, roles, access_version, banned_at_ms, password_hash,
-       email_verified_at_ms, bio, locale, time_zone, created_at_ms
+       email_verified_at_ms, bio, locale, time_zone, created_at_ms, password_set
 FROM users WHERE user_id = $1;
 
 -- find_existing --
@@ -25,7 +25,7 @@ SELECT user_id FROM users WHERE user_id = ANY($1::uuid[]);
 -- share_user --
 -- A user by id, who cannot be banned or change before we commit. At most one row. Index: users_pkey. Locks: row, shared.
 SELECT user_id, email, display_name, roles, access_version, banned_at_ms, password_hash,
-       email_verified_at_ms, bio, locale, time_zone, created_at_ms
+       email_verified_at_ms, bio, locale, time_zone, created_at_ms, password_set
 FROM users WHERE user_id = $1 FOR SHARE;
 
 -- change_roles --
@@ -35,7 +35,7 @@ SET roles = $2, access_version = access_version + 1,
     access_changed_at_ms = $3, access_changed_in = pg_current_xact_id()
 WHERE user_id = $1
 RETURNING user_id, email, display_name, roles, access_version, banned_at_ms, password_hash,
-       email_verified_at_ms, bio, locale, time_zone, created_at_ms;
+       email_verified_at_ms, bio, locale, time_zone, created_at_ms, password_set;
 
 -- change_ban --
 -- Ban a user ($2 an instant) or lift the ban ($2 null). At most one row. Index: users_pkey. Locks: the row.
@@ -43,7 +43,7 @@ UPDATE users
 SET banned_at_ms = $2, ban_reason = $3
 WHERE user_id = $1
 RETURNING user_id, email, display_name, roles, access_version, banned_at_ms, password_hash,
-       email_verified_at_ms, bio, locale, time_zone, created_at_ms;
+       email_verified_at_ms, bio, locale, time_zone, created_at_ms, password_set;
 
 -- replace_password_hash --
 -- Another hash ($3) in place of one ($2). 0 or 1 row. Index: users_pkey. Locks: the row until commit.
@@ -52,18 +52,18 @@ UPDATE users SET password_hash = $3 WHERE user_id = $1 AND password_hash = $2 RE
 -- lock_user --
 -- A user by id, alone with whoever changes the account. At most one row. Index: users_pkey. Locks: the row.
 SELECT user_id, email, display_name, roles, access_version, banned_at_ms, password_hash,
-       email_verified_at_ms, bio, locale, time_zone, created_at_ms
+       email_verified_at_ms, bio, locale, time_zone, created_at_ms, password_set
 FROM users WHERE user_id = $1 FOR NO KEY UPDATE;
 
 -- list_by_email --
 -- Users by normalised addresses, each locked. One row each. Index: users_email_key. Locks: the rows, in order of ids.
 SELECT user_id, email, display_name, roles, access_version, banned_at_ms, password_hash,
-       email_verified_at_ms, bio, locale, time_zone, created_at_ms
+       email_verified_at_ms, bio, locale, time_zone, created_at_ms, password_set
 FROM users WHERE email = ANY ($1::text[]) ORDER BY user_id FOR NO KEY UPDATE;
 
 -- change_password --
 -- Nothing. Another password. Index: users_pkey. Locks: the row.
-UPDATE users SET password_hash = $2 WHERE user_id = $1;
+UPDATE users SET password_hash = $2, password_set = true WHERE user_id = $1;
 
 -- verify_email --
 -- Nothing. The address is the user's, since $2 unless it was before. Index: users_pkey. Locks: the row.
@@ -80,4 +80,13 @@ SET display_name = coalesce($2, display_name), bio = coalesce($3, bio),
     locale = coalesce($4, locale), time_zone = coalesce($5, time_zone)
 WHERE user_id = $1
 RETURNING user_id, email, display_name, roles, access_version, banned_at_ms, password_hash,
-       email_verified_at_ms, bio, locale, time_zone, created_at_ms;
+       email_verified_at_ms, bio, locale, time_zone, created_at_ms, password_set;
+
+-- insert_member --
+-- Add a user whom a provider brings: no password is known. One row, or none when the address is taken. Index:
+-- users_email_key. Locks: the new row.
+INSERT INTO users (user_id, email, password_hash, display_name, created_at_ms, email_verified_at_ms, password_set)
+VALUES ($1, $2, $3, $4, $5, $6, false)
+ON CONFLICT (email) DO NOTHING
+RETURNING user_id, email, display_name, roles, access_version, banned_at_ms, password_hash,
+       email_verified_at_ms, bio, locale, time_zone, created_at_ms, password_set;

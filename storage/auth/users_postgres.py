@@ -32,6 +32,8 @@ class StoredUser:
     locale: str
     time_zone: str
     created_at_ms: int
+    password_set: bool
+    """False: a provider made the account, and nobody knows its password."""
 
 
 def _user(row: "Record | None") -> StoredUser | None:
@@ -47,6 +49,24 @@ async def insert_user(
 ) -> StoredUser | None:
     """Add a user with the role `user`; None when the address is taken. Cost: one round trip."""
     return _user(await db.fetchrow(_sql.insert_user, user_id, email, password_hash, display_name, at_ms))
+
+
+async def insert_member(
+    db: Connection,
+    user_id: UUID,
+    email: str,
+    unmatchable_hash: str,
+    display_name: str,
+    at_ms: int,
+    *,
+    verified: bool,
+) -> StoredUser | None:
+    """Add a user whom a provider brings, without a password; None when the address is taken. Cost: one round trip."""
+    verified_at_ms = at_ms if verified else None
+    row = await db.fetchrow(
+        _sql.insert_member, user_id, email, unmatchable_hash, display_name, at_ms, verified_at_ms
+    )
+    return _user(row)
 
 
 async def read_user_by_email(db: Connection, email: str) -> StoredUser | None:

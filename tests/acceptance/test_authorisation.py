@@ -20,6 +20,7 @@ from protocols.values import new_id, to_json
 from server.domains import DOMAINS, ROUTES, channels_of
 from server.http.arguments import HEADER_FIELDS, path_fields, reads_query, reads_token
 from server.schemas.openapi import build_openapi
+from tests.support.oidc_server import oidc_environment
 from tests.support.permission_matrix import (
     CHANNELS,
     DENIALS,
@@ -55,8 +56,10 @@ def running(engines, database, redis_url) -> Iterator[System]:
         "MNBARA_RATE_LIMITS": "off",
         "MNBARA_DRAIN_S": "1",
     }
-    with scratch_home() as home, running_system(home, environment=environment) as system:
-        yield system
+    with scratch_home() as home:
+        environment |= oidc_environment(home)
+        with running_system(home, environment=environment) as system:
+            yield system
 
 
 @pytest.fixture(scope="module")

@@ -30,6 +30,7 @@ from protocols.values import new_id, to_json
 from server.domains import ROUTES
 from server.http.arguments import HEADER_FIELDS
 from server.schemas.openapi import build_openapi
+from tests.support.oidc_server import oidc_environment
 from tests.support.pictures import encode, two_halves
 from tests.support.system import System, running_system, scratch_home
 from tests.support.test_data import TestData
@@ -55,7 +56,7 @@ for kind, picture in PICTURES.items():
     schemathesis.openapi.media_type(kind, st.just(picture))
 OPERATIONS = operations_of(read_document())
 DOMAINS = sorted({name.partition(".")[0] for name in OPERATIONS})
-LAST = ("auth.logout", "auth.end_session")
+LAST = ("auth.end_session", "auth.change_password", "auth.logout")
 """They end what the others stand on."""
 
 DEEP = int(os.environ.get("FUZZ_EXAMPLES", "0"))
@@ -203,8 +204,10 @@ def system(engines, database, redis_url) -> Iterator[System]:
         "MNBARA_RATE_LIMITS": "off",
         "MNBARA_DRAIN_S": "1",
     }
-    with scratch_home() as home, running_system(home, environment=environment) as running:
-        yield running
+    with scratch_home() as home:
+        environment |= oidc_environment(home)
+        with running_system(home, environment=environment) as running:
+            yield running
 
 
 @pytest.fixture(scope="module")
@@ -223,10 +226,14 @@ def asker(system, session, database, redis_url) -> Iterator[Asker]:
         yield Asker(system, users, session)
 
 
-def order(name: str) -> tuple[bool, int, str]:
+def order(name: str) -> tuple[int, int, str]:
     """What makes things comes first, what ends sessions last."""
     operation = OPERATIONS[name]
-    return name in LAST, operation.path.count("{") + (operation.method != "post"), name
+    return (
+        LAST.index(name) + 1 if name in LAST else 0,
+        operation.path.count("{") + (operation.method != "post"),
+        name,
+    )
 
 
 def boundary_cases(operation):

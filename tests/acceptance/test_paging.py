@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from protocols.values import new_id
 from server.domains import ROUTES
 from tests.support.money import give_money
+from tests.support.oidc_server import oidc_environment
 from tests.support.system import System, running_system, scratch_home
 from tests.support.test_data import TestData
 from tests.support.users import TestUsers, open_auction, register_users
@@ -34,8 +35,10 @@ def system(engines, database, redis_url) -> Iterator[System]:
         "MNBARA_RATE_LIMITS": "off",
         "MNBARA_DRAIN_S": "1",
     }
-    with scratch_home() as home, running_system(home, environment=environment) as running:
-        yield running
+    with scratch_home() as home:
+        environment |= oidc_environment(home)
+        with running_system(home, environment=environment) as running:
+            yield running
 
 
 @pytest.fixture(scope="module")

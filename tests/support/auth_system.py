@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from handlers.auth import ROUTES
+from handlers.auth.oauth.tools import OauthTools
 from handlers.auth.passwords import PasswordHasher
 from handlers.auth.revocations import RevocationWatch
 from handlers.auth.tokens import TokenVerifier
@@ -73,6 +74,8 @@ class AuthTestSystem:
     verifier: TokenVerifier
     pipeline: Pipeline
     vault: Vault
+    tools_of: dict[type, Any]
+    """What the pipeline lends to handlers."""
     published: list[tuple[str, str]] = field(default_factory=list)
     """Channel and JSON text of every publication."""
 
@@ -137,9 +140,14 @@ async def open_test_system(
             (channel, entry.data.decode()) for channel, entries in publications for entry in entries
         )
 
-    made = {AuthTools: tools, ChannelKinds: KINDS, Vault: Vault(secrets)}
+    made: dict[type, Any] = {
+        AuthTools: tools,
+        OauthTools: OauthTools({}),
+        ChannelKinds: KINDS,
+        Vault: Vault(secrets),
+    }
     pipeline = Pipeline(database, redis, "test", publish, ROUTES, made)
     pipeline.start()
     await watch.start()
     verifier = TokenVerifier(tools.keys, ISSUER, watch)
-    return AuthTestSystem(database, redis, tools, watch, verifier, pipeline, made[Vault], published)
+    return AuthTestSystem(database, redis, tools, watch, verifier, pipeline, made[Vault], made, published)

@@ -5,6 +5,8 @@ them. Every set of fields is named by the operations that it is for; what one op
 """
 
 import asyncio
+import hashlib
+import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +18,7 @@ import httpx
 from protocols.values import new_id, now_instant
 from storage.engines.redis import open_redis
 from storage.platform.offset_reports_redis import RedisOffsetReports
+from tests.support.oidc_server import new_proof
 from tests.support.pictures import encode, two_halves
 from tests.support.players import PASSWORD
 from tests.support.users import Person, TestUsers, list_something, open_auction
@@ -293,6 +296,50 @@ class TestData:
             " raised_at_ms) VALUES ($1, $2, $1, $1, 'shielding', 50, '{}', 0)",
             signal_id,
             auction_id,
+        )
+        await db.close()
+
+    @makes(
+        "auth.sign_in_with_provider",
+        "auth.link_provider",
+        "auth.unlink_identity",
+        "auth.verify_email",
+        "auth.reset_password",
+        "auth.change_password",
+        "auth.change_email",
+    )
+    def _ways_in(self) -> None:
+        """What providers and mails give to people."""
+        fit = self._users.fit
+        fit("auth.sign_in_with_provider", display_name="", device_token="", **new_proof(new_id().hex))
+        fit("auth.link_provider", **new_proof(new_id().hex))
+        proof = new_proof(new_id().hex)
+        provider = proof.pop("provider")
+        fit(
+            "auth.unlink_identity",
+            identity_id=self._post("owner", f"/v1/auth/oauth/{provider}/link", proof)["id"],
+        )
+        guest = Person(self._http, "guest", self._grants)
+        guest.register()
+        for purpose, operation in (
+            ("verify_email", "auth.verify_email"),
+            ("reset_password", "auth.reset_password"),
+        ):
+            token = secrets.token_urlsafe(32)
+            asyncio.run(self._mail(guest, purpose, token))
+            fit(operation, token=token)
+        fit("auth.change_password", current_password=PASSWORD, new_password=PASSWORD)
+        fit("auth.change_email", password=PASSWORD)
+
+    async def _mail(self, person: Person, purpose: str, token: str) -> None:
+        """Have a token of a mail, as the mail would carry it."""
+        db = await asyncpg.connect(self._grants[0])
+        await db.execute(
+            "INSERT INTO account_tokens VALUES ($1, $2, $3, $4, 0, 9000000000000)",
+            hashlib.sha256(token.encode()).digest(),
+            UUID(person.user_id),
+            purpose,
+            person.email,
         )
         await db.close()
 

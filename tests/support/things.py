@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from protocols.values import new_id
+from tests.support.oidc_server import new_proof
 from tests.support.pictures import encode, two_halves
 from tests.support.players import PASSWORD
 from tests.support.test_system import TestSystem
@@ -119,6 +120,17 @@ def make_signal(system: TestSystem) -> dict[str, str]:
     return {"signal_id": str(signal_id)}
 
 
+def make_identity(system: TestSystem) -> dict[str, str]:
+    """A provider that signs the owner in."""
+    headers, proof = system.headers("owner"), new_proof(new_id().hex)
+    made = system.http.post("/v1/auth/oauth/acme/link", json=without(proof, "provider"), headers=headers)
+    return {"identity_id": made.raise_for_status().json()["id"]}
+
+
+def without(fields: dict[str, str], name: str) -> dict[str, str]:
+    return {key: value for key, value in fields.items() if key != name}
+
+
 THINGS: dict[str, Callable[[TestSystem], dict[str, str]]] = {
     "auction_id": make_auction,
     "bid_id": make_auction,
@@ -132,6 +144,8 @@ THINGS: dict[str, Callable[[TestSystem], dict[str, str]]] = {
     "block_id": make_block,
     "offer_id": make_offer,
     "signal_id": make_signal,
+    "identity_id": make_identity,
+    "provider": lambda _: {"provider": "acme"},
     "bidder_id": lambda system: {"bidder_id": system.users.people["ended"].user_id},
     "user_id": lambda system: {"user_id": system.users.known["user_id"][0]},
     "currency": lambda _: {"currency": "EUR"},

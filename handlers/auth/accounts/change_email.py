@@ -5,8 +5,9 @@ from msgspec import Struct
 from handlers.auth import rules
 from handlers.auth.accounts.confirming import confirm_password
 from handlers.auth.mailing import mail_token, send_notice
+from handlers.auth.rules import TOKEN_LIFE_MS
 from handlers.contract import Caller, Outcome, Preparation, Stores
-from protocols.auth.commands import BadCredentials, ChangeEmail, TooManyMails
+from protocols.auth.commands import BadCredentials, ChangeEmail, MailRequested, TooManyMails
 from storage.auth.account_tokens_postgres import AccountToken
 from storage.auth.users_postgres import lock_user
 
@@ -38,4 +39,4 @@ async def change_email(command: ConfirmedChange, caller: Caller, stores: Stores,
     if not jobs:
         raise TooManyMails
     jobs += await send_notice(stores, [user.email], "email_change_begun", now_ms, email=command.email)
-    return Outcome(None, jobs=jobs)
+    return Outcome(MailRequested(valid_s=TOKEN_LIFE_MS["change_email"] // 1000), jobs=jobs)

@@ -8,7 +8,7 @@ from handlers.auth import rules
 from handlers.auth.tools import AuthTools
 from handlers.contract import Caller, Outcome, Preparation, Stores, Timer
 from protocols.addresses import networks_of
-from protocols.auth.commands import RequestReset
+from protocols.auth.commands import MailRequested, RequestReset
 from protocols.errors import RateLimited
 from protocols.values import new_id
 from storage.auth.account_tokens_postgres import insert_reset_request
@@ -45,4 +45,5 @@ async def request_reset(
 ) -> Outcome:
     """Keep the request; the mail leaves a moment later if there is such an account."""
     await insert_reset_request(stores.db, command.request_id, command.email)
-    return Outcome(None, timers=[Timer(SEND_RESETS, command.request_id, now_ms)])
+    reply = MailRequested(valid_s=rules.TOKEN_LIFE_MS["reset_password"] // 1000)
+    return Outcome(reply, timers=[Timer(SEND_RESETS, command.request_id, now_ms)])

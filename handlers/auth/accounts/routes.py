@@ -17,6 +17,7 @@ from protocols.auth.commands import (
     EmailAlreadyVerified,
     EmailTaken,
     GetProfile,
+    MailRequested,
     MailTokenInvalid,
     PasswordTooCommon,
     Profile,
@@ -60,7 +61,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         domain="auth",
         command=RequestReset,
-        reply=None,
+        reply=MailRequested,
         function=request_reset,
         prepare=prepare_reset,
         method="POST",
@@ -102,7 +103,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         domain="auth",
         command=ChangeEmail,
-        reply=None,
+        reply=MailRequested,
         function=change_email,
         prepare=prepare_email_change,
         method="POST",

@@ -1,0 +1,293 @@
+"""Signing in with other providers: through the pipeline, against a provider on loopback, honest and hostile."""
+
+import asyncio
+import secrets
+
+import httpx
+import pytest
+
+from handlers.auth.oauth.providers import read_providers
+from handlers.auth.oauth.tools import OauthTools
+from handlers.settings import SettingsError
+from protocols.auth.commands import (
+    BadCredentials,
+    EmailTaken,
+    IdentityNotFound,
+    IdentityTaken,
+    LastWayIn,
+    LinkProvider,
+    ListIdentities,
+    ListProviders,
+    Login,
+    ProviderEmailMissing,
+    ProviderNotFound,
+    ProviderRefused,
+    SignInWithProvider,
+    UnlinkIdentity,
+)
+from protocols.errors import InvalidInput, TemporarilyUnavailable
+from protocols.values import new_id
+from storage.engines.oidc import OidcClient, OidcProvider
+from tests.support.auth_system import PASSWORD
+from tests.support.oidc_server import CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, start_oidc_server
+
+VERIFIER = "v" * 43
+
+
+@pytest.fixture(scope="module")
+def running():
+    made, server = start_oidc_server()
+    yield made
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+async def provider(running, system):
+    """An honest provider, whose client has nothing in its memory."""
+    running.fault = ""
+    running.calls.clear()
+    acme = OidcProvider(
+        name="acme",
+        issuer=running.url,
+        client_id=CLIENT_ID,
+        audiences=(CLIENT_ID, "mnbara-ios"),
+        client_secret=lambda: CLIENT_SECRET,
+    )
+    async with httpx.AsyncClient(timeout=5) as http:
+        system.tools_of[OauthTools] = OauthTools({"acme": OidcClient(acme, http)})
+        yield running
+    running.fault = ""
+
+
+def proof(server, subject, kind=SignInWithProvider, *, nonce="", code_claims=None, **fields):
+    """A command with a code for somebody."""
+    nonce = nonce or secrets.token_urlsafe(16)
+    code = server.authorize(subject, nonce, VERIFIER, code_claims or {})
+    more = {
+        "provider": "acme",
+        "nonce": nonce,
+        "code": code,
+        "code_verifier": VERIFIER,
+        "redirect_uri": REDIRECT_URI,
+    }
+    return kind(**{**more, **fields})
+
+
+def person(**more):
+    subject = new_id().hex
+    return subject, {"email": f"{subject}@example.org", "email_verified": True, "name": "Amina", **more}
+
+
+async def test_who_is_not_known_gets_an_account_and_is_known_afterwards(system, provider):
+    subject, claims = person()
+    first = await system.run("sign_in_with_provider", proof(provider, subject, code_claims=claims))
+    assert (first["user"]["email"], first["user"]["email_verified"]) == (claims["email"], True)
+    assert first["user"]["display_name"] == "Amina"
+    moved = {**claims, "email": f"{new_id().hex}@example.org"}
+    again = await system.run("sign_in_with_provider", proof(provider, subject, code_claims=moved))
+    assert again["user"] == first["user"]
+    with pytest.raises(BadCredentials):
+        await system.run("login", Login(email=claims["email"], password=PASSWORD))
+
+
+async def test_an_apps_own_id_token_is_taken_once(system, provider):
+    subject, claims = person()
+    nonce = secrets.token_urlsafe(16)
+    token = provider.id_token(subject, nonce, {**claims, "aud": "mnbara-ios"})
+    command = SignInWithProvider(provider="acme", nonce=nonce, id_token=token)
+    answers = await asyncio.gather(
+        *(system.run("sign_in_with_provider", command) for _ in range(5)), return_exceptions=True
+    )
+    assert sorted(type(answer).__name__ for answer in answers) == ["ProviderRefused"] * 4 + ["dict"]
+
+
+async def test_an_address_never_opens_an_account(system, provider):
+    member = await system.join()
+    subject, _ = person()
+    claims = {"email": member.email.upper(), "email_verified": True}
+    with pytest.raises(EmailTaken, match="link"):
+        await system.run("sign_in_with_provider", proof(provider, subject, code_claims=claims))
+
+
+async def test_a_provider_is_linked_once_and_unlinked(system, provider):
+    member, other = await system.join(), await system.join()
+    subject, claims = person()
+    link = proof(provider, subject, LinkProvider, code_claims=claims)
+    identity = await system.run("link_provider", link, member.caller)
+    again = await system.run(
+        "link_provider", proof(provider, subject, LinkProvider, code_claims=claims), member.caller
+    )
+    assert again == identity
+    signed_in = await system.run("sign_in_with_provider", proof(provider, subject, code_claims=claims))
+    assert signed_in["user"]["id"] == str(member.user_id)
+    with pytest.raises(IdentityTaken):
+        await system.run("link_provider", proof(provider, subject, LinkProvider), other.caller)
+    assert (await system.run("list_identities", ListIdentities(), member.caller))["items"] == [identity]
+    for caller in (other.caller, member.caller):
+        command = UnlinkIdentity(identity_id=identity["id"])
+        if caller is other.caller:
+            with pytest.raises(IdentityNotFound):
+                await system.run("unlink_identity", command, caller)
+        else:
+            await system.run("unlink_identity", command, caller)
+    assert (await system.run("list_identities", ListIdentities(), member.caller))["items"] == []
+
+
+async def test_the_last_way_in_stays(system, provider):
+    subject, claims = person()
+    reply = await system.run("sign_in_with_provider", proof(provider, subject, code_claims=claims))
+    member = await system.member(claims["email"], reply)
+    (identity,) = (await system.run("list_identities", ListIdentities(), member.caller))["items"]
+    with pytest.raises(LastWayIn):
+        await system.run("unlink_identity", UnlinkIdentity(identity_id=identity["id"]), member.caller)
+    assert (await system.run("list_identities", ListIdentities(), member.caller))["items"] == [identity]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["unsigned", "shared secret", "stranger's key", "no ID token"],
+)
+async def test_token_that_the_provider_did_not_sign_is_refused(system, provider, fault):
+    provider.fault = fault
+    subject, claims = person()
+    with pytest.raises(ProviderRefused):
+        await system.run("sign_in_with_provider", proof(provider, subject, code_claims=claims))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"nonce": "another nonce, of 20"},
+        {"aud": "somebody-else"},
+        {"aud": [CLIENT_ID, "somebody-else"]},
+        {"aud": [CLIENT_ID, "somebody-else"], "azp": "somebody-else"},
+        {"azp": "somebody-else"},
+        {"iss": "https://other.example"},
+        {"exp": 1},
+        {"iat": 32_503_680_000},
+        {"sub": ""},
+        {"sub": 7},
+        {"sub": "s" * 256},
+        {"exp": "soon"},
+        {"aud": None},
+        {"nonce": None},
+    ],
+)
+async def test_token_that_does_not_hold_is_refused(system, provider, wrong):
+    subject, claims = person()
+    with pytest.raises(ProviderRefused):
+        await system.run("sign_in_with_provider", proof(provider, subject, code_claims={**claims, **wrong}))
+
+
+@pytest.mark.parametrize(
+    ("fields", "refusal"),
+    [
+        ({"code": "no such code"}, ProviderRefused),
+        ({"code_verifier": "w" * 43}, ProviderRefused),
+        ({"redirect_uri": "https://app.example/callback/"}, ProviderRefused),
+        ({"provider": "nobody"}, ProviderNotFound),
+        ({"code": ""}, InvalidInput),
+        ({"id_token": "a.b.c"}, InvalidInput),
+        ({"code_verifier": ""}, InvalidInput),
+        ({"redirect_uri": ""}, InvalidInput),
+        ({"code": "", "id_token": "a.b.c"}, ProviderRefused),
+        ({"code": "", "id_token": "\u00e4" * 9}, ProviderRefused),
+        ({"code": "", "id_token": "." * 16_000}, ProviderRefused),
+    ],
+)
+async def test_what_proves_nothing_is_refused(system, provider, fields, refusal):
+    subject, claims = person()
+    with pytest.raises(refusal):
+        await system.run("sign_in_with_provider", proof(provider, subject, code_claims=claims, **fields))
+
+
+async def test_a_code_is_taken_once(system, provider):
+    subject, claims = person()
+    command = proof(provider, subject, code_claims=claims)
+    await system.run("sign_in_with_provider", command)
+    with pytest.raises(ProviderRefused):
+        await system.run("sign_in_with_provider", command)
+
+
+@pytest.mark.parametrize(
+    "fault", ["down", "mixed-up issuer", "unsafe address", "huge answer", "many keys", "no keys", "redirect"]
+)
+async def test_provider_that_does_not_work_is_a_fault_that_passes(system, provider, fault):
+    provider.fault = fault
+    subject, claims = person()
+    with pytest.raises((TemporarilyUnavailable, ProviderRefused)):
+        await system.run("sign_in_with_provider", proof(provider, subject, code_claims=claims))
+    provider.fault = ""
+    if fault != "no keys":
+        await system.run("sign_in_with_provider", proof(provider, subject, code_claims=claims))
+
+
+async def test_damaged_tokens_do_not_make_us_ask_for_keys_each_time(system, provider):
+    subject, claims = person()
+    await system.run("sign_in_with_provider", proof(provider, subject, code_claims=claims))
+    for _ in range(5):
+        with pytest.raises(ProviderRefused):
+            await system.run("sign_in_with_provider", proof(provider, subject, code="", id_token="a.b.c"))
+    assert provider.calls.count("/jwks") == 1
+
+
+async def test_no_address_is_no_account(system, provider):
+    for email in (None, "", "no address", 7):
+        with pytest.raises(ProviderEmailMissing):
+            await system.run(
+                "sign_in_with_provider", proof(provider, person()[0], code_claims={"email": email})
+            )
+
+
+async def test_an_address_the_provider_did_not_prove_is_proven_by_mail(system, provider):
+    subject, claims = person(email_verified=False, name="\u200d")
+    reply = await system.run("sign_in_with_provider", proof(provider, subject, code_claims=claims))
+    assert (reply["user"]["email_verified"], reply["user"]["display_name"]) == (False, "New member")
+    assert [mail.text for mail in await system.mails(claims["email"])] == ["verify_email"]
+
+
+async def test_apps_learn_where_to_send_people(system, provider):
+    assert await system.run("list_providers", ListProviders()) == {
+        "items": [{"name": "acme", "issuer": provider.url, "client_id": CLIENT_ID}],
+        "next_cursor": None,
+    }
+
+
+def test_providers_of_a_file(tmp_path):
+    place = tmp_path / "providers.toml"
+    place.write_text(
+        '[google]\nclient_id="g"\nclient_secret="s"\naudiences=["ios"]\n[acme]\nissuer="https://a.example"\nclient_id="a"\n'
+    )
+    google, acme = read_providers(str(place))
+    assert (google.issuer, google.audiences, google.client_secret()) == (
+        "https://accounts.google.com",
+        ("g", "ios"),
+        "s",
+    )
+    assert (acme.name, acme.issuer) == ("acme", "https://a.example")
+    assert read_providers("") == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[google",
+        "google = 1",
+        "[google]",
+        '[google]\nclient_id="x"\nclient_sceret="y"',
+        '[acme]\nclient_id="x"',
+        '[acme]\nclient_id="x"\nissuer="http://a.example"',
+        '["Ac me"]\nclient_id="x"\nissuer="https://a.example"',
+        '[apple]\nclient_id="x"\nteam_id="t"\nkey_id="k"\nprivate_key_file="none.p8"',
+    ],
+)
+def test_file_that_names_no_provider_stops_the_start(text, tmp_path):
+    place = tmp_path / "providers.toml"
+    place.write_text(text)
+    with pytest.raises(SettingsError, match="MNBARA_OAUTH_PROVIDERS"):
+        read_providers(str(place))
+
+
+def test_tools_know_no_provider_without_a_file():
+    assert OauthTools({}).providers == []
