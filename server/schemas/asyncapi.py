@@ -20,6 +20,7 @@ from server.schemas.components import Components, Schema
 from server.schemas.examples import Examples
 from server.schemas.openapi import VERSION
 from server.schemas.problems import describe, refusals_of
+from server.schemas.texts import summary
 
 _SOCKET = "/connection/websocket"
 
@@ -106,8 +107,9 @@ class _Document:
         if not names:
             return
         self._open(channel.word, channel.address, f"{how} Readers: {channel.readers}.", names)
-        parameter = channel.parameter
-        self.channels[channel.word]["parameters"] = {parameter: {"description": f"The {parameter}."}}
+        whose = channel.parameter.removesuffix("_id")
+        parameters = {channel.parameter: {"description": f"Id of the {whose}."}}
+        self.channels[channel.word]["parameters"] = parameters
         self.operations[f"publish_{channel.word}"] = {
             "action": "send",
             "channel": {"$ref": f"#/channels/{channel.word}"},
@@ -139,9 +141,8 @@ class _Document:
         self._open("rpc", None, "RPC commands of a connection and their replies.", names)
         for route in routes:
             self.operations[route.name] = _call(route)
-        summary = (ReportOffset.__doc__ or "").splitlines()[0]
         note = "Served by the connection itself, so there is no REST route. Errors: 103, 107, 111."
-        self.operations[REPORT_OFFSET] = _operation(REPORT_OFFSET, summary, note)
+        self.operations[REPORT_OFFSET] = _operation(REPORT_OFFSET, summary(ReportOffset), note)
 
     def _open(self, name: str, address: str | None, text: str, messages: Sequence[str]) -> None:
         self.channels[name] = {
@@ -187,19 +188,18 @@ def _refs(channel: str, messages: Sequence[str]) -> list[dict[str, str]]:
 
 
 def _call(route: Route) -> Schema:
-    doc = (route.function.__doc__ or route.name).strip().splitlines()[0]
     refusals = ", ".join(f"{kind.number} {kind.code}" for kind in refusals_of(route))
     note = (
         f"RPC `{route.name}`. {describe(route)} Refusals: {refusals}. "
         f'RPC `{route.name}{OR_REFUSAL}` answers them as `{{"refusal": …}}`.'
     )
-    return _operation(route.name, doc, note)
+    return _operation(route.name, summary(route.command), note)
 
 
-def _operation(name: str, summary: str, description: str) -> Schema:
+def _operation(name: str, text: str, description: str) -> Schema:
     return {
         "action": "receive",
-        "summary": summary,
+        "summary": text,
         "description": description,
         "channel": {"$ref": "#/channels/rpc"},
         "messages": _refs("rpc", [f"{name}.request"]),

@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from server.schemas.texts import flowing
+
 Schema = dict[str, Any]
 
 _PREFIX = "#/components/schemas/"
@@ -20,6 +22,9 @@ class Components:
             self._types, schema_hook=lambda _kind: {}, ref_template=_PREFIX + "{name}"
         )
         self._schemas = schemas
+        for schema in self.named.values():
+            if "description" in schema:
+                schema["description"] = flowing(schema["description"])
 
     def schema(self, kind: Any) -> Schema:  # noqa: ANN401 - any type
         """Return the schema of one of the types, a reference where it has a name."""
