@@ -17,6 +17,7 @@ from protocols.errors import RateLimited
 from server.commands.errors_out import rpc_error
 from server.commands.table import OR_REFUSAL
 from server.schemas.components import Components, Schema
+from server.schemas.example_values import instant
 from server.schemas.examples import Examples
 from server.schemas.openapi import VERSION
 from server.schemas.problems import describe, refusals_of
@@ -161,7 +162,7 @@ class _Document:
             },
         }
         schema = self.components.schema(kind)
-        example = {**self._examples.answer(head), **self._examples.answer(schema)}
+        example = {"type": word, "at": instant("at", word), **self._examples.answer(schema)}
         return self._add_message(word, {"allOf": [head, schema]}, example)
 
     def _add_request(self, route: Route) -> str:
