@@ -33,7 +33,7 @@ def build_asyncapi(domains: Sequence[Domain], url: str) -> Schema:
         [r.command for r in calls]
         + [r.reply for r in calls if r.reply is not None]
         + [ReportOffset, OffsetReported]
-        + _structs_of(domains)
+        + structs_of(domains)
     )
     document = _Document(Components(types))
     by_name = sorted(domains, key=lambda domain: domain.name)
@@ -75,7 +75,7 @@ def build_asyncapi(domains: Sequence[Domain], url: str) -> Schema:
     }
 
 
-def _structs_of(domains: Sequence[Domain]) -> list[type[Struct]]:
+def structs_of(domains: Sequence[Domain]) -> list[type[Struct]]:
     """Return every struct that the domains' channels and streams carry."""
     found: list[type[Struct]] = []
     for domain in domains:

@@ -9,7 +9,7 @@ from server.schemas.texts import flowing
 
 Schema = dict[str, Any]
 
-_PREFIX = "#/components/schemas/"
+PREFIX = "#/components/schemas/"
 
 
 class Components:
@@ -19,7 +19,7 @@ class Components:
         """Describe the types and all they contain."""
         self._types = list(types)
         schemas, self.named = msgspec.json.schema_components(
-            self._types, schema_hook=lambda _kind: {}, ref_template=_PREFIX + "{name}"
+            self._types, schema_hook=lambda _kind: {}, ref_template=PREFIX + "{name}"
         )
         self._schemas = schemas
         for schema in self.named.values():
@@ -33,6 +33,6 @@ class Components:
     def resolve(self, schema: Schema) -> Schema:
         """Follow a reference."""
         if "$ref" in schema:
-            named: Schema = self.named[schema["$ref"].removeprefix(_PREFIX)]
+            named: Schema = self.named[schema["$ref"].removeprefix(PREFIX)]
             return named
         return schema
