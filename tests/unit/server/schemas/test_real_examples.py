@@ -13,6 +13,7 @@ from server.domains import DOMAINS, ROUTES
 from server.schemas.asyncapi import build_asyncapi
 from server.schemas.openapi import build_openapi
 
+HINT = "give the field a value in server/schemas/example_values.py, or an example in its type"
 MONEY = re.compile(r"(^|_)(price|amount|bid|your_maximum)$|^(reached|used|free)$")
 WORDS = {"string", "text", "example", "foo", "bar", "lorem", "todo", "xxx"}
 OF_CLIENTS = {"key", "client", "Idempotency-Key"}
@@ -89,13 +90,13 @@ def test_no_message_shows_a_placeholder(asyncapi):
     assert len(messages) > 100
     for name, message in messages.items():
         for example in message.get("examples", ()):
-            assert placeholders(example["payload"]) == [], name
+            assert placeholders(example["payload"]) == [], f"{name}: {HINT}"
 
 
 def test_no_operation_shows_a_placeholder(openapi):
     shown = list(examples_of(openapi))
     assert len(shown) > 200
-    assert [(where, found) for where, example in shown if (found := placeholders(example))] == []
+    assert [(where, found) for where, example in shown if (found := placeholders(example))] == [], HINT
 
 
 @pytest.mark.parametrize(
