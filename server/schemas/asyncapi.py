@@ -108,9 +108,8 @@ class _Document:
         if not names:
             return
         self._open(channel.word, channel.address, f"{how} Readers: {channel.readers}.", names)
-        whose = channel.parameter.removesuffix("_id")
-        parameters = {channel.parameter: {"description": f"Id of the {whose}."}}
-        self.channels[channel.word]["parameters"] = parameters
+        parameter = channel.parameter
+        self.channels[channel.word]["parameters"] = {parameter: {"description": f"The {parameter}."}}
         self.operations[f"publish_{channel.word}"] = {
             "action": "send",
             "channel": {"$ref": f"#/channels/{channel.word}"},

@@ -22,6 +22,7 @@ class Components:
             self._types, schema_hook=lambda _kind: {}, ref_template=PREFIX + "{name}"
         )
         self._schemas = schemas
+        self.named = _shortened(self.named, self._schemas)
         for schema in self.named.values():
             if "description" in schema:
                 schema["description"] = flowing(schema["description"])
@@ -36,3 +37,30 @@ class Components:
             named: Schema = self.named[schema["$ref"].removeprefix(PREFIX)]
             return named
         return schema
+
+
+def _shortened(named: dict[str, Schema], schemas: Iterable[Schema]) -> dict[str, Schema]:
+    """Name types that two domains call alike after their domains, not their modules, also where they are used.
+
+    `protocols.payments.commands.ListEntries` is `PaymentsListEntries`.
+    """
+    names = {name: _short(name) for name in named}
+    if len(set(names.values())) < len(names):
+        raise AssertionError("two types of one domain have the same name; give one of them another")
+    left: list[Any] = [*named.values(), *schemas]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            if isinstance(value.get("$ref"), str):
+                value["$ref"] = PREFIX + names.get(value["$ref"].removeprefix(PREFIX), "")
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+    return {names[name]: schema for name, schema in named.items()}
+
+
+def _short(name: str) -> str:
+    module, _, kind = name.rpartition(".")
+    parts = module.split(".")
+    domain = parts[1] if len(parts) > 1 else parts[0]
+    return "".join(word.capitalize() for word in domain.split("_")) + kind

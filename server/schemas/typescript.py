@@ -13,20 +13,13 @@ from msgspec import Struct
 
 from handlers.contract import Route
 from handlers.domain import ChannelKind, Domain
-from protocols.channels import REPORT_OFFSET, ChannelEvents, OffsetReported, PollChannel, ReportOffset
+from protocols.channels import REPORT_OFFSET, OffsetReported, PollChannel, ReportOffset
 from protocols.errors import CATALOGUE
 from server.schemas.asyncapi import structs_of
 from server.schemas.components import PREFIX, Components, Schema
+from server.schemas.examples import Examples
 from server.schemas.openapi import VERSION
-from server.schemas.own_pages import OWN_TYPES, ErrorCatalogue, Liveness, Readiness, SigningKeys
-
-_OWN_OPERATIONS = (
-    ("server.poll_channel", "/v1/channels/{channel}/events", PollChannel, ChannelEvents),
-    ("server.list_errors", "/v1/errors", None, ErrorCatalogue),
-    ("server.list_keys", "/.well-known/jwks.json", None, SigningKeys),
-    ("server.live", "/health/live", None, Liveness),
-    ("server.ready", "/health/ready", None, Readiness),
-)
+from server.schemas.own_pages import OWN_TYPES, own_paths
 
 _HEAD = """\
 // The interface of Mnbara {version}. Written by `./mnbara types`; do not edit.
@@ -107,20 +100,36 @@ class _Writer:
 
     def operations(self, routes: Sequence[Route]) -> str:
         """Return REST: by operation its method, path, command and answer."""
-        lines = [
-            self._operation(route.name, route.method, route.path, route.command, route.reply)
-            for route in routes
+        lines = [self._operation(route) for route in routes]
+        own = own_paths(self._components, Examples(self._components))
+        lines += [
+            self._own(path, method, operation)
+            for path, item in own.items()
+            for method, operation in item.items()
         ]
-        lines += [self._operation(name, "GET", path, *types) for name, path, *types in _OWN_OPERATIONS]
         return _interface(
             "REST, by operationId. A command's members go into path, query, headers or body.",
             "Operations",
             lines,
         )
 
-    def _operation(self, name: str, method: str, path: str, command: Any, reply: Any) -> str:  # noqa: ANN401
-        sent, got = ("null" if kind is None else self._of(kind) for kind in (command, reply))
-        return f'{_quoted(name)}: {{ method: "{method}"; path: {_quoted(path)}; command: {sent}; answer: {got} }}'
+    def _operation(self, route: Route) -> str:
+        answer = "null" if route.reply is None else self._of(route.reply)
+        return _operation(route.name, route.method, route.path, self._of(route.command), answer)
+
+    def _own(self, path: str, method: str, operation: Schema) -> str:
+        """Return an operation that is no command: its parameters, and the JSON or the file that it answers."""
+        members = [
+            f"{_quoted(given['name'])}{'' if given['required'] else '?'}: "
+            + self._type(given["schema"], is_open=True)
+            for given in operation.get("parameters", ())
+        ]
+        content = operation["responses"]["200"].get("content", {})
+        answer = "Blob"
+        if "application/json" in content:
+            answer = self._type(content["application/json"]["schema"], is_open=False)
+        command = f"{{ {'; '.join(members)} }}" if members else "null"
+        return _operation(operation["operationId"], method.upper(), path, command, answer)
 
     def rpc_methods(self, routes: Sequence[Route]) -> str:
         """Return RPC: by method its parameters and its result."""
@@ -229,6 +238,11 @@ def _shown(value: Any) -> str:  # noqa: ANN401 - any JSON value
     if isinstance(value, bool):
         return "boolean"
     return {str: "string", int: "number", float: "number"}.get(type(value), "unknown")
+
+
+def _operation(name: str, method: str, path: str, command: str, answer: str) -> str:
+    how = f"method: {_quoted(method)}; path: {_quoted(path)}"
+    return f"{_quoted(name)}: {{ {how}; command: {command}; answer: {answer} }}"
 
 
 def _interface(text: str, name: str, lines: Iterable[str]) -> str:

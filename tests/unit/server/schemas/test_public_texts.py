@@ -9,6 +9,7 @@ from protocols.errors import CATALOGUE
 from protocols.values import to_json
 from server.domains import DOMAINS, ROUTES
 from server.schemas.asyncapi import build_asyncapi
+from server.schemas.components import Components
 from server.schemas.openapi import build_openapi
 
 _CLASSES = [kind.__name__ for kind in CATALOGUE.values() if len(re.findall("[A-Z]", kind.__name__)) > 1]
@@ -100,3 +101,16 @@ def test_every_operation_says_what_its_command_says(documents):
         assert summaries[route.name] == first
         if route.rpc:
             assert documents["asyncapi"]["operations"][route.name]["summary"] == first
+
+
+def test_types_that_two_domains_call_alike_are_called_after_their_domains():
+    alike = [
+        msgspec.defstruct("Entry", [("at", int)], module=f"protocols.{domain}.commands")
+        for domain in ("payments", "known_things")
+    ]
+    pair = msgspec.defstruct("Pair", [("one", alike[0]), ("other", list[alike[1]])], module="protocols.pairs")
+    made = Components([pair])
+    assert set(made.named) == {"PaymentsEntry", "KnownThingsEntry", "Pair"}
+    shown = made.resolve(made.schema(pair))["properties"]
+    assert shown["one"] == {"$ref": "#/components/schemas/PaymentsEntry"}
+    assert shown["other"]["items"] == {"$ref": "#/components/schemas/KnownThingsEntry"}

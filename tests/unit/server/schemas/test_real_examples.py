@@ -51,7 +51,7 @@ def is_real_id(text):
 def placeholder(name, value):
     """What is wrong with a value of an example; empty when it could come from a running server."""
     if isinstance(value, str):
-        if value.casefold() in WORDS or re.fullmatch(r"(.)\1{2,}", value):
+        if value.casefold() in WORDS or re.fullmatch(r"([a-zA-Z])\1{2,}", value):
             return "a word that stands for another one"
         if re.search(r"0{4}-?0{4}|(.)\1{7,}", value):
             return "an id of zeros"
