@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from protocols.values import Cursor, PageLimit, Timestamp
 
-ChannelName = Annotated[str, Meta(max_length=255, examples=["auctions:019ab3c0-0000-7000-8000-000000000000"])]
+ChannelName = Annotated[str, Meta(max_length=255, examples=["auctions:01a1fae9-8145-7614-a14a-0061ca24abef"])]
 Offset = Annotated[int, Meta(ge=0, le=9_007_199_254_740_991)]
 """The number of an event in its channel; 0 is before the first."""
 

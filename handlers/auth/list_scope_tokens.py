@@ -10,7 +10,7 @@ from storage.auth import scope_tokens_postgres
 async def list_scope_tokens(
     _command: ListScopeTokens, caller: Caller, stores: Stores, now_ms: int
 ) -> Outcome:
-    """Return the caller's good tokens; all of them, as there are never more than `SCOPE_TOKENS_MAX`."""
+    """Return the caller's good tokens; all of them, as their number has a bound."""
     found = await scope_tokens_postgres.list_scope_tokens(stores.db, caller.id, now_ms, SCOPE_TOKENS_MAX)
     items = [
         ScopeTokenSummary(

@@ -8,7 +8,7 @@ from storage.auth import sessions_postgres
 
 
 async def list_sessions(_command: ListSessions, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
-    """Return the caller's live sessions; all of them, as there are never more than `SESSIONS_MAX`."""
+    """Return the caller's live sessions; all of them, as their number has a bound."""
     found = await sessions_postgres.list_sessions(stores.db, caller.id, now_ms, SESSIONS_MAX)
     items = [
         Session(

@@ -126,7 +126,7 @@ class WinnerShare(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class AuctionClosed(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The auction is over; `winner` is masked and None unless one unit was sold."""
+    """The auction is over; `winner` is masked, and null unless one unit was sold."""
 
     outcome: Literal["sold", "unsold", "cancelled"]
     price: int

@@ -109,7 +109,7 @@ ScopeChannel = Annotated[
     Meta(
         pattern=r"^[a-z]{1,20}:(\*|#?[0-9A-Za-z-]{1,64})$",
         max_length=90,
-        examples=["orders:019ab3c0-0000-7000-8000-000000000000", "auctions:*"],
+        examples=["auctions:01a1fae9-8145-7614-a14a-0061ca24abef", "ticker:*"],
     ),
 ]
 """A channel by name, or `<kind>:*` for all of its kind."""

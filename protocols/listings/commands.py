@@ -342,4 +342,4 @@ class ListingInAuction(Refusal):
     """In a live auction only the price of a listing can change, and none that is in an auction can be withdrawn."""
 
     code, number, status = "listing_in_auction", 615, 409
-    example: ClassVar[dict[str, Any]] = {"auction_id": "019ab3c0-7a00-7000-8000-000000000001"}
+    example: ClassVar[dict[str, Any]] = {"auction_id": "01a1fae9-8145-7614-a14a-0061ca24abef"}

@@ -133,7 +133,7 @@ class GoodsProhibited(Refusal):
     example: ClassVar[dict[str, Any]] = {
         "reasons": [
             {
-                "rule_id": "019aa100-0000-7000-8000-000000000002",
+                "rule_id": "01a1ff40-f719-7e86-a869-41b2b8694e1b",
                 "kind": "prohibited",
                 "country": "*",
                 "reason": "International trade in ivory and rhinoceros horn is banned.",

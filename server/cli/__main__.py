@@ -19,6 +19,7 @@ from server.cli.verbs.new_domain import NEW_DOMAIN
 from server.cli.verbs.replay import REPLAY
 from server.cli.verbs.system import DOWN, RESET, UP
 from server.cli.verbs.test import TEST
+from server.cli.verbs.types import TYPES
 from server.cli.verbs.where import WHERE
 from server.local.home import HomeError
 from server.local.programs import EngineError
@@ -53,6 +54,7 @@ VERBS = (
     GRANT,
     REPLAY,
     AUDIT_AUCTION,
+    TYPES,
     WHERE,
     NEW_DOMAIN,
     NEW_COMMAND,

@@ -1,8 +1,10 @@
 """The names that follow from a command's verb and noun: its struct, its reply, its path."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from server.cli.skeleton_texts import CALL, CALL_WITH_KEY
 from server.cli.verb import UsageError
 
 _VERB = re.compile(r"[a-z]+(_[a-z0-9]+)+")
@@ -31,8 +33,6 @@ class Command:
     method: str = "POST"
     path: str = ""
     topic: str = ""
-    with_storage: bool = False
-    """Write a statement for a query, too, when its noun has no file of statements."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be a name. Raises UsageError."""
@@ -96,12 +96,12 @@ class Command:
         """Return what the templates are filled with."""
         path = self.route_path()
         fields = {name: "UUID" if name.endswith("_id") else "str" for name in re.findall(r"{(\w+)}", path)}
-        given = [f", {name}=" + ("new_id()" if kind == "UUID" else '"x"') for name, kind in fields.items()]
+        given = {name: "new_id()" if kind == "UUID" else '"x"' for name, kind in fields.items()}
         declared = [f"    {name}: {kind}\n" for name, kind in fields.items()]
         options = ""
         if self.method == "POST":
             declared.append('    key: Key = ""\n')
-            given.append(', key="a"')
+            given["key"] = "str(new_id())"
             options += '        key="required",\n'
         if self.reply.endswith("List"):
             declared.append("    limit: PageLimit = 20\n    cursor: Cursor | None = None\n")
@@ -116,7 +116,17 @@ class Command:
             "path": path,
             "method": self.method,
             "fields": "\n" + "".join(declared) if declared else "",
-            "given": "".join(given),
-            "imports": "from protocols.values import new_id\n" if "new_id()" in "".join(given) else "",
+            "calls": self._calls(given),
+            "imports": "from protocols.values import new_id\n" if "new_id()" in str(given) else "",
             "options": options,
         }
+
+    def _calls(self, given: Mapping[str, str]) -> str:
+        """Return the calls of the test: one with a key is made twice."""
+        name = f"{self.domain}.{self.verb}"
+        if "key" not in given:
+            return CALL.substitute(
+                name=name, given="".join(f", {word}={value}" for word, value in given.items())
+            )
+        members = ", ".join(f'"{word}": {value}' for word, value in given.items())
+        return CALL_WITH_KEY.substitute(name=name, given=members)

@@ -41,29 +41,6 @@ ROUTE = Template("""    Route(
 $options    ),
 """)
 
-SQL = Template("""-- $verb --
--- Say what it returns, which index it uses, which locks it takes. Returns 1 row.
-SELECT $$1::uuid AS id;
-""")
-
-STORAGE = Template('''"""What $domain keep of $file."""
-
-from uuid import UUID
-
-from storage.engines.postgres import Connection
-from storage.platform.sql import load
-
-_sql = load(__file__, "$file.sql")
-''')
-
-STATEMENT = Template('''
-
-async def $verb(db: Connection, asked_id: UUID) -> UUID:
-    """Return the id it is asked for. Cost: one round trip."""
-    found: UUID = await db.fetchval(_sql.$verb, asked_id)
-    return found
-''')
-
 TEST = Template('''"""`$name` keeps its promise, on real engines; it fails until the handler is written."""
 
 ${imports}from server.domains import DOMAINS
@@ -73,9 +50,17 @@ from tests.support.domains import open_market
 async def test_${verb}_does_what_it_promises(database, redis):
     async with open_market(DOMAINS, database, redis) as market:
         caller = await market.new_user()
-        answer = await market.call("$name", caller$given)
+$calls''')
+
+CALL = Template("""        answer = await market.call("$name", caller$given)
     assert answer == "say here what it answers"
-''')
+""")
+
+CALL_WITH_KEY = Template("""        given = {$given}
+        answer = await market.call("$name", caller, **given)
+        assert answer == "say here what it answers"
+        assert await market.call("$name", caller, **given) == answer  # one key, one effect, one answer
+""")
 
 REFUSALS = Template('''"""What $domain refuse: numbers from $number on."""
 
@@ -99,3 +84,10 @@ DOMAIN = Domain(name="$domain", routes=ROUTES)
 ''')
 
 PACKAGE = Template('"""$what of $domain."""\n')
+
+PAGE = Template("""# $title
+
+Say here what $domain are for who uses them: what can be done, what is refused, and a request as an example.
+""")
+
+README_LINE = Template("- `docs/$domain.md` say here what $domain are.\n")

@@ -15,8 +15,12 @@ from server.cli.verb import UsageError
 DOMAINS_FILE = "server/domains.py"
 ERRORS_FILE = "protocols/errors.py"
 SETTINGS_FILE = "pyproject.toml"
+README_FILE = "README.md"
 PACKAGES = {"protocols": "The words", "handlers": "", "storage": "The tables"}
 """Layers in which a domain has a folder, and what its `__init__.py` says; handlers have a table of contents."""
+
+_PAGES_END = "- `docs/clients/`"
+"""The line of the list behind the pages of domains."""
 
 _NEW_BLOCKS = range(1900, 1990, 10)
 _ALL_DOMAINS = re.compile(r"^(DOMAINS: [^=\n]+= \((?:\w+\.DOMAIN,?\s*)*)\)", re.MULTILINE)
@@ -53,8 +57,11 @@ class Skeleton:
             (self.root / path).write_text(text, encoding="utf-8")
 
 
-def add_domain(skeleton: Skeleton, domain: str) -> None:
-    """Add a domain with a first query, `list_<domain>`, and ten numbers for its refusals. Raises UsageError."""
+def add_domain(skeleton: Skeleton, domain: str, path: str = "") -> None:
+    """Add a domain with a first query, `list_<domain>` at a path, its page and ten numbers for its refusals.
+
+    Raises: UsageError.
+    """
     if not (domain.isascii() and domain.isalpha() and domain.islower()) or keyword.iskeyword(domain):
         raise UsageError(f"{domain!r} is no name of a domain; write one word in small letters, like parcels")
     for layer, what in PACKAGES.items():
@@ -67,17 +74,20 @@ def add_domain(skeleton: Skeleton, domain: str) -> None:
     skeleton.create(f"protocols/{domain}/refusals.py", texts.REFUSALS.substitute(names))
     if domain not in BLOCKS:
         skeleton.texts[ERRORS_FILE] = _with_block(skeleton.read(ERRORS_FILE), domain, first)
-    add_command(skeleton, Command(domain, f"list_{domain}", "GET", with_storage=True))
+    add_command(skeleton, Command(domain, f"list_{domain}", "GET", path))
+    skeleton.create(f"docs/{domain}.md", texts.PAGE.substitute(domain=domain, title=domain.capitalize()))
+    skeleton.texts[README_FILE] = _with_page(skeleton.read(README_FILE), domain)
     skeleton.texts[DOMAINS_FILE] = _with_domain(skeleton.read(DOMAINS_FILE), domain)
     skeleton.texts[SETTINGS_FILE] = _with_contracts(skeleton.read(SETTINGS_FILE), domain)
 
 
 def add_command(skeleton: Skeleton, command: Command) -> None:
     """Add a command or query to a domain, in every layer. Raises UsageError."""
-    domain, verb, topic = command.domain, command.verb, command.topic
+    domain, verb = command.domain, command.verb
     handlers = f"handlers/{domain}"
     if not _is_there(skeleton, f"{handlers}/__init__.py"):
         raise UsageError(f"there is no domain {domain!r}; ./mnbara new-domain {domain} makes one")
+    topic = command.topic or _topic_of(skeleton, command)
     if topic:
         handlers = f"{handlers}/{topic}"
         if not topic.isidentifier() or not _is_there(skeleton, f"{handlers}/__init__.py"):
@@ -88,43 +98,26 @@ def add_command(skeleton: Skeleton, command: Command) -> None:
     names = {**command.names(), "module": handlers.replace("/", "."), "words": _module(words)}
     skeleton.create(f"{handlers}/{verb}.py", texts.HANDLER.substitute(names))
     skeleton.create(f"tests/integration/{domain}/test_{verb}.py", texts.TEST.substitute(names))
-    _add_statement(skeleton, command, names)
     skeleton.texts[words] = _with_structs(skeleton.read(words), words, command, names)
     table = f"{handlers}/routes.py" if topic else ""
     if not topic or not _is_there(skeleton, table):
         table = f"handlers/{domain}/__init__.py"
-    skeleton.texts[table] = _with_route(skeleton.read(table), table, command, names)
+    skeleton.texts[table] = _with_route(skeleton.read(table), table, names, command)
 
 
 def _is_there(skeleton: Skeleton, path: str) -> bool:
     return path in skeleton.texts or (skeleton.root / path).exists()
 
 
+def _topic_of(skeleton: Skeleton, command: Command) -> str:
+    """Return the topic that has its own routes and is called like what the command is about; empty without one."""
+    names = dict.fromkeys((command.noun, command.thing, f"{command.thing}s"))
+    tables = (name for name in names if _is_there(skeleton, f"handlers/{command.domain}/{name}/routes.py"))
+    return next(tables, "")
+
+
 def _module(path: str) -> str:
     return path.removesuffix(".py").replace("/", ".")
-
-
-def _add_statement(skeleton: Skeleton, command: Command, names: Mapping[str, str]) -> None:
-    """Add a statement to the files of the command's noun; without any, make them for who writes or asks for it."""
-    folder, verb = f"storage/{command.domain}", command.verb
-    for noun in (command.noun, command.thing, f"{command.thing}s"):
-        sql, module = f"{folder}/{noun}.sql", f"{folder}/{noun}_postgres.py"
-        if not (_is_there(skeleton, sql) and _is_there(skeleton, module)):
-            continue
-        kept = skeleton.read(module)
-        if "\n_sql = load(" in kept:
-            if f"def {verb}(" not in kept:
-                skeleton.texts[sql] = skeleton.read(sql) + "\n" + texts.SQL.substitute(names)
-                grown = _with_imports(
-                    kept, "from uuid import UUID", "from storage.engines.postgres import Connection"
-                )
-                skeleton.texts[module] = grown + texts.STATEMENT.substitute(names)
-            return
-    if command.with_storage or not command.is_query:
-        noun = command.noun if command.noun.endswith("s") else f"{command.noun}s"
-        skeleton.create(f"{folder}/{noun}.sql", texts.SQL.substitute(names))
-        storage = texts.STORAGE.substitute(names, file=noun) + texts.STATEMENT.substitute(names)
-        skeleton.create(f"{folder}/{noun}_postgres.py", storage)
 
 
 def _with_structs(text: str, path: str, command: Command, names: Mapping[str, str]) -> str:
@@ -143,25 +136,20 @@ def _with_structs(text: str, path: str, command: Command, names: Mapping[str, st
     return grown
 
 
-def _with_route(text: str, path: str, command: Command, names: Mapping[str, str]) -> str:
-    """Add a route at the end of the tuple of routes, and what it needs to the imports."""
+def _with_route(text: str, path: str, names: Mapping[str, str], command: Command) -> str:
+    """Add a route behind those of a tuple of routes, and what it needs to the imports."""
     found = [
         node.value
         for node in ast.parse(text).body
         if isinstance(node, ast.Assign | ast.AnnAssign)
-        and (_target(node) == "ROUTES" or (command.topic and _target(node).endswith("_ROUTES")))
+        and (_target(node) == "ROUTES" or (path.endswith("/routes.py") and _target(node).endswith("_ROUTES")))
     ]
     if not found or not isinstance(found[0], ast.Tuple):
         raise UsageError(f"{path} has no tuple ROUTES")
-    entries = found[0]
-    lines = text.splitlines(keepends=True)
-    before = "".join(lines[: (entries.end_lineno or 0) - 1])
-    last = lines[(entries.end_lineno or 0) - 1]
-    closing = (entries.end_col_offset or 0) - 1
-    opening = last[:closing] if last[:closing].strip() else ""
-    separator = "\n" if opening else ""
-    grown = before + opening + separator + texts.ROUTE.substitute(names) + last[closing:]
-    grown += "".join(lines[entries.end_lineno or 0 :])
+    place = _end_of_routes(text, found[0])
+    head = text[:place].rstrip(" ")
+    separator = "" if head.endswith("\n") else "\n"
+    grown = head + separator + texts.ROUTE.substitute(names) + "    " + text[place:]
     words = [names["struct"], *([command.reply] if command.reply else [])]
     return _with_imports(
         grown,
@@ -169,6 +157,18 @@ def _with_route(text: str, path: str, command: Command, names: Mapping[str, str]
         "from {module}.{verb} import {verb}".format(**names),
         f"from {names['words']} import {', '.join(words)}",
     )
+
+
+def _end_of_routes(text: str, entries: ast.Tuple) -> int:
+    """Return where a tuple's own routes end: before the first topic's (`*BIDDING_ROUTES`), else before its bracket."""
+    star = next((entry for entry in entries.elts if isinstance(entry, ast.Starred)), None)
+    line, column = (
+        (star.lineno, star.col_offset)
+        if star
+        else (entries.end_lineno or 0, (entries.end_col_offset or 0) - 1)
+    )
+    lines = text.splitlines(keepends=True)
+    return len("".join(lines[: line - 1])) + len(lines[line - 1].encode()[:column].decode())
 
 
 def _target(node: ast.Assign | ast.AnnAssign) -> str:
@@ -189,6 +189,14 @@ def _with_domain(text: str, domain: str) -> str:
     if count != 1:
         raise UsageError(f"{DOMAINS_FILE} has no tuple DOMAINS on one line")
     return _with_imports(grown, f"from handlers import {domain}")
+
+
+def _with_page(text: str, domain: str) -> str:
+    """Name the domain's page where all pages are named."""
+    before, mark, after = text.partition(_PAGES_END)
+    if not mark:
+        raise UsageError(f"{README_FILE} has no list of documents with {_PAGES_END}")
+    return before + texts.README_LINE.substitute(domain=domain) + mark + after
 
 
 def _with_contracts(text: str, domain: str) -> str:

@@ -17,9 +17,11 @@ from protocols.errors import RateLimited
 from server.commands.errors_out import rpc_error
 from server.commands.table import OR_REFUSAL
 from server.schemas.components import Components, Schema
+from server.schemas.example_values import instant
 from server.schemas.examples import Examples
 from server.schemas.openapi import VERSION
 from server.schemas.problems import describe, refusals_of
+from server.schemas.texts import summary
 
 _SOCKET = "/connection/websocket"
 
@@ -31,7 +33,7 @@ def build_asyncapi(domains: Sequence[Domain], url: str) -> Schema:
         [r.command for r in calls]
         + [r.reply for r in calls if r.reply is not None]
         + [ReportOffset, OffsetReported]
-        + _structs_of(domains)
+        + structs_of(domains)
     )
     document = _Document(Components(types))
     by_name = sorted(domains, key=lambda domain: domain.name)
@@ -73,7 +75,7 @@ def build_asyncapi(domains: Sequence[Domain], url: str) -> Schema:
     }
 
 
-def _structs_of(domains: Sequence[Domain]) -> list[type[Struct]]:
+def structs_of(domains: Sequence[Domain]) -> list[type[Struct]]:
     """Return every struct that the domains' channels and streams carry."""
     found: list[type[Struct]] = []
     for domain in domains:
@@ -139,9 +141,8 @@ class _Document:
         self._open("rpc", None, "RPC commands of a connection and their replies.", names)
         for route in routes:
             self.operations[route.name] = _call(route)
-        summary = (ReportOffset.__doc__ or "").splitlines()[0]
         note = "Served by the connection itself, so there is no REST route. Errors: 103, 107, 111."
-        self.operations[REPORT_OFFSET] = _operation(REPORT_OFFSET, summary, note)
+        self.operations[REPORT_OFFSET] = _operation(REPORT_OFFSET, summary(ReportOffset), note)
 
     def _open(self, name: str, address: str | None, text: str, messages: Sequence[str]) -> None:
         self.channels[name] = {
@@ -160,7 +161,7 @@ class _Document:
             },
         }
         schema = self.components.schema(kind)
-        example = {**self._examples.answer(head), **self._examples.answer(schema)}
+        example = {"type": word, "at": instant("at", word), **self._examples.answer(schema)}
         return self._add_message(word, {"allOf": [head, schema]}, example)
 
     def _add_request(self, route: Route) -> str:
@@ -187,19 +188,18 @@ def _refs(channel: str, messages: Sequence[str]) -> list[dict[str, str]]:
 
 
 def _call(route: Route) -> Schema:
-    doc = (route.function.__doc__ or route.name).strip().splitlines()[0]
     refusals = ", ".join(f"{kind.number} {kind.code}" for kind in refusals_of(route))
     note = (
         f"RPC `{route.name}`. {describe(route)} Refusals: {refusals}. "
         f'RPC `{route.name}{OR_REFUSAL}` answers them as `{{"refusal": …}}`.'
     )
-    return _operation(route.name, doc, note)
+    return _operation(route.name, summary(route.command), note)
 
 
-def _operation(name: str, summary: str, description: str) -> Schema:
+def _operation(name: str, text: str, description: str) -> Schema:
     return {
         "action": "receive",
-        "summary": summary,
+        "summary": text,
         "description": description,
         "channel": {"$ref": "#/channels/rpc"},
         "messages": _refs("rpc", [f"{name}.request"]),

@@ -1,7 +1,8 @@
 """Examples for both documents, made from the schemas, so that none can be out of date.
 
-A field shows the example of its own schema; without one, the example that a field of the same name has elsewhere (one
-word means one thing on every layer); without that, the plainest value that fits.
+A field shows what the story of the examples has for it, else the example of its own schema; without one, the example
+that a field of the same name has elsewhere (one word means one thing on every layer); without that, the plainest value
+that fits.
 """
 
 from collections.abc import Iterator
@@ -10,59 +11,15 @@ from typing import Any
 from protocols.errors import Refusal
 from protocols.problems import problem_members
 from server.schemas.components import Components, Schema
+from server.schemas.example_values import ABSENT, FIRST, VALUES, WORDS, id_of, identity, instant
 
-ID = "019ab3c0-7a00-7000-8000-000000000001"
-"""The id in every example."""
+ID = id_of("listing_id")
+"""The id where no field names one."""
 
-_BY_FORMAT = {
-    "uuid": ID,
-    "date-time": "2026-11-22T18:30:00.000Z",
-    "date": "2026-11-22",
-    "email": "name@example.com",
-}
+_BY_FORMAT = {"date": "2026-11-22", "email": "name@example.com"}
 _SAME_AS = {"next_cursor": "cursor"}
-_USUAL: dict[str, Any] = {
-    "access_token": "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIwMTlhYjNjMCJ9.c2lnbmF0dXJl",
-    "refresh_token": "eyJhbGciOiJFZERTQSJ9.eyJzaWQiOiIwMTlhYjNjMCJ9.c2lnbmF0dXJl",
-    "bidder": "7f3k9q2m",
-    "bid_count": 4,
-    "caption": "The bag from the left.",
-    "channel": f"auctions:{ID}",
-    "commitment": "4bf5122f344554c53bde2ebb8cd2b7e3d1600ad631c385a5d7cce23c7785459a",
-    "description": "Used twice, no scratches.",
-    "display_name": "Amina",
-    "email": "amina@example.org",
-    "epoch": "k3Jd",
-    "expires_in": 900,
-    "full": f"/v1/photos/{ID.replace('-', '')}-full.jpg",
-    "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
-    "leader": "7f3k9q2m",
-    "medium": f"/v1/photos/{ID.replace('-', '')}-medium.jpg",
-    "message": "I collect these and pay within a day.",
-    "minimum_bid": 1300,
-    "name": "Bags",
-    "note": "Two accounts of one household.",
-    "nonce": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-    "parent": "fashion",
-    "price": 1250,
-    "q": "travel bag",
-    "radius_m": 20_000,
-    "reason": "Sold counterfeit goods.",
-    "remote_ip": "203.0.113.7",
-    "roles": "user",
-    "slug": "bags",
-    "small": f"/v1/photos/{ID.replace('-', '')}-small.jpg",
-    "source": "Law 117 of 1983 on the protection of antiquities",
-    "token": "eyJhbGciOiJFZERTQSJ9.eyJhdWQiOiJjaGFubmVscyJ9.c2lnbmF0dXJl",
-    "weight_g": 1200,
-    "volume_cm3": 18_000,
-    "winner": "7f3k9q2m",
-}
-"""Values of fields whose schemas have no example anywhere."""
-
-_USUAL_WORDS = ("english", "live", "active", "leading", "sold", "used", "user", "newest", "ready")
-"""What is shown of an enumeration that has one of them; else its first word."""
 _DEPTH_MAX = 8
+_JSON_TYPES = {str: "string", int: "integer", bool: "boolean", list: "array"}
 
 
 class Examples:
@@ -96,7 +53,9 @@ class Examples:
                 return None
             above = (*above, schema["$ref"])
             schema = self._components.resolve(schema)
-        own = self._own(schema, name)
+        if name in ABSENT and {"type": "null"} in schema.get("anyOf", ()):
+            return None
+        own = self._own(schema, name, above[-1].rpartition("/")[2] if above else "")
         if own is not None:
             return own
         if schema.get("anyOf"):
@@ -112,17 +71,24 @@ class Examples:
             return self._items(schema, name, full=full, above=above)
         return _plainest(schema)
 
-    def _own(self, schema: Schema, name: str) -> Any:  # noqa: ANN401 - any JSON value
-        """Return the example of the schema, its only value, or that of the field's namesake; None without one."""
+    def _own(self, schema: Schema, name: str, owner: str) -> Any:  # noqa: ANN401 - any JSON value
+        """Return the value of the story, the schema's example or only value, or the namesake's; None without one."""
+        if schema.get("format") == "uuid":
+            return identity(name, owner)
+        if schema.get("format") == "date-time":
+            return instant(name)
+        first = FIRST.get(f"{owner}.{name}", FIRST.get(name))
+        if first is not None and "anyOf" not in schema and schema.get("type") == _JSON_TYPES[type(first)]:
+            return first
         if schema.get("examples"):
             return schema["examples"][0]
         if "const" in schema:
             return schema["const"]
         if schema.get("enum"):
-            return next((word for word in _USUAL_WORDS if word in schema["enum"]), schema["enum"][0])
+            return next((word for word in WORDS if word in schema["enum"]), schema["enum"][0])
         known = _SAME_AS.get(name, name)
-        namesake = self._by_name.get(known, _USUAL.get(known))
-        if type(namesake) is {"string": str, "integer": int}.get(schema.get("type", "")) and (
+        namesake = self._by_name.get(known, VALUES.get(known))
+        if _JSON_TYPES.get(type(namesake)) == schema.get("type", "") and (
             "format" not in schema or schema["format"] == "email"
         ):
             return namesake

@@ -22,6 +22,7 @@ from server.schemas.problems import (
     problem_responses,
     refusals_of,
 )
+from server.schemas.texts import summary
 
 VERSION = "0.1.0"
 
@@ -87,12 +88,11 @@ class _Operation:
     def describe(self) -> Schema:
         """Return the operation object."""
         route = self._route
-        doc = (route.function.__doc__ or route.name).strip()
         operation: Schema = {
             "operationId": route.name,
             "tags": [route.domain],
-            "summary": doc.splitlines()[0],
-            "description": describe(route) + f" Cost: {route.cost}." + ("" if route.rpc else " REST only."),
+            "summary": summary(route.command),
+            "description": describe(route) + ("" if route.rpc else " REST only."),
             "parameters": [
                 *(self._parameter(name, "path") for name in self._in_path),
                 *(self._parameter(name, "query") for name in self._rest() if reads_query(route)),

@@ -27,6 +27,7 @@ from protocols.problems import title_of
 from server.http.arguments import reads_query, reads_token
 from server.schemas.components import Schema
 from server.schemas.examples import ID, problem_example
+from server.schemas.texts import budget, promise
 
 GENERAL_REFUSALS: tuple[type[Refusal], ...] = (InvalidInput, RateLimited, Internal, TemporarilyUnavailable)
 """What any route may answer."""
@@ -117,8 +118,8 @@ HEADERS: Schema = {
 
 
 def describe(route: Route) -> str:
-    """Return who may call a route, and until when."""
-    text = f"Permission: {route.permission.value}."
+    """Return what a route promises, who may call it, what that takes, and until when it is there."""
+    text = f"{promise(route)} Permission: {route.permission.value}. {budget(route)}".lstrip()
     if route.deprecated is not None:
         text += f" Deprecated: call {route.deprecated.successor} by {route.deprecated.sunset}."
     return text

@@ -41,6 +41,33 @@ def test_names_are_found_in_calls():
     assert "close_auction" in words_of_handlers("auctions", "kind", "Timer")
 
 
+PAGES = {"payments": "money"}
+"""Pages that are not called like their domain."""
+
+
+def missing_page(domain: str, root: Path) -> str:
+    """Say what a domain lacks for those who use it: its page, or the page's line in the README."""
+    page = f"docs/{PAGES.get(domain, domain)}.md"
+    if not (root / page).is_file():
+        return f"write {page}: what {domain} are for who uses them"
+    return "" if f"`{page}`" in (root / "README.md").read_text() else f"name `{page}` in README.md"
+
+
+@pytest.mark.parametrize("domain", DOMAINS, ids=lambda domain: domain.name)
+def test_every_domain_has_a_page_that_the_readme_names(domain):
+    assert missing_page(domain.name, ROOT) == ""
+
+
+def test_a_domain_without_its_page_is_missed(tmp_path):
+    (tmp_path / "README.md").write_text("- `docs/zeppelins.md` airships.\n")
+    assert "write docs/zeppelins.md" in missing_page("zeppelins", tmp_path)
+    (tmp_path / "docs").mkdir()
+    for name in ("zeppelins", "parcels"):
+        (tmp_path / "docs" / f"{name}.md").write_text("# Here\n")
+    assert missing_page("zeppelins", tmp_path) == ""
+    assert "name `docs/parcels.md`" in missing_page("parcels", tmp_path)
+
+
 THROUGH_DOORS = {"stock_moved": ("auctions", "listings")}
 """Events that a domain writes on another one's stream, beside a write through a door (decision 0062)."""
 

@@ -12,7 +12,7 @@ from storage.auctions.bids_postgres import find_bid, read_own_bids
 
 
 async def retract_bid(command: RetractBid, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
-    """Take back the caller's bids that rule 5 names and compute the price from the rest.
+    """Take back those of the caller's bids that can go and compute the price from the rest.
 
     Raises: AuctionNotFound, AuctionNotLive, NotAllowed, BidNotRetractable.
     """

@@ -26,7 +26,6 @@ def _new_command(chosen: Namespace) -> int:
         chosen.method or ("GET" if chosen.query else "POST"),
         chosen.path,
         chosen.topic,
-        chosen.storage,
     )
     add_command(skeleton, command)
     write_skeleton(skeleton)
@@ -43,14 +42,19 @@ def _declare(parser: ArgumentParser) -> None:
     method.add_argument("--query", action="store_true", help="it reads and changes nothing: --method GET")
     method.add_argument("--method", choices=("GET", "POST", "PUT", "PATCH", "DELETE"), help="default: POST")
     parser.add_argument("--path", default="", help="like '/v1/parcels/{parcel_id}': ids become fields")
-    parser.add_argument("--into", metavar="TOPIC", dest="topic", default="", help="a folder of the handlers")
-    parser.add_argument("--storage", action="store_true", help="write a statement for a query, too")
+    parser.add_argument(
+        "--into",
+        metavar="TOPIC",
+        dest="topic",
+        default="",
+        help="a folder of the handlers; default: the one with routes that is called like the noun, if any",
+    )
 
 
 NEW_COMMAND = Verb(
     name="new-command",
     words="DOMAIN VERB_NOUN [--query] [--into TOPIC]",
-    meaning="write the skeleton of a command in every layer, and a test that fails",
+    meaning="write the skeleton of a command: words, handler, route, and a test that fails",
     example="./mnbara new-command auctions freeze_auction",
     run=_new_command,
     declare=_declare,

@@ -9,7 +9,7 @@ from server.cli.verbs.new_command import write_skeleton
 
 def _new_domain(chosen: Namespace) -> int:
     skeleton = Skeleton(ROOT)
-    add_domain(skeleton, chosen.domain)
+    add_domain(skeleton, chosen.domain, chosen.path)
     write_skeleton(skeleton)
     print(
         f"now write its first query: ./mnbara test tests/integration/{chosen.domain} fails (docs/extending.md)"
@@ -19,11 +19,14 @@ def _new_domain(chosen: Namespace) -> int:
 
 def _declare(parser: ArgumentParser) -> None:
     parser.add_argument("domain", metavar="NAME", help="one word, like parcels")
+    parser.add_argument(
+        "--path", default="", help="of its first query, like '/v1/cities/{city}/parcels'; default: /v1/NAME"
+    )
 
 
 NEW_DOMAIN = Verb(
     name="new-domain",
-    words="NAME",
+    words="NAME [--path PATH]",
     meaning="write the skeleton of a domain with a first query, and a test that fails",
     example="./mnbara new-domain parcels",
     run=_new_domain,

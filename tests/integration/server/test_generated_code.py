@@ -10,7 +10,17 @@ import pytest
 
 from server.cli.verb import ROOT
 
-COPIED = ("protocols", "handlers", "storage", "realtime", "server", "load", "tests", "pyproject.toml")
+COPIED = (
+    "protocols",
+    "handlers",
+    "storage",
+    "realtime",
+    "server",
+    "load",
+    "tests",
+    "pyproject.toml",
+    "README.md",
+)
 
 CALLS = (
     ("new-domain", "parcels"),

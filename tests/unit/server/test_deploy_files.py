@@ -1,6 +1,7 @@
-"""docker-compose.yml, Dockerfile and the workflow say what they must; the engines' compose client is not needed."""
+"""What deploys the system says what it must: compose, Dockerfile, workflow, `deploy/` and its guides. Nothing runs."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,42 @@ def test_workflow_runs_the_same_command_with_little_permission():
     assert job["container"] == "debian:12"
     assert job["steps"][-1]["run"] == ".ci/run"
     assert all(re.fullmatch(r"[\w/-]+@v\d+", step["uses"]) for step in job["steps"] if "uses" in step)
+
+
+DEPLOY = [
+    *sorted((ROOT / "docs" / "deploy").glob("*.md")),
+    *sorted(p for p in (ROOT / "deploy").rglob("*") if p.is_file()),
+]
+
+
+@pytest.mark.parametrize("path", DEPLOY, ids=lambda path: path.name)
+def test_guides_for_operators_name_settings_and_files_that_exist(path):
+    text = path.read_text()
+    known = {f"MNBARA_{field.name.upper()}" for field in fields(Settings)}
+    assert set(re.findall(r"\bMNBARA_[A-Z_]+\b", text)) <= known
+    for link in re.findall(r"\]\(([^)#:]+)", text):
+        assert (path.parent / link).exists(), link
+    for named in re.findall(r"(?<![\w/])(?:docs|deploy)/[\w./-]+\w", text):
+        assert (ROOT / named).exists(), named
+
+
+@pytest.mark.parametrize(
+    "setting", ["Upgrade", "Connection", "X-Forwarded-For $remote_addr", "X-Forwarded-Proto", "Host"]
+)
+def test_the_nginx_of_compose_and_of_the_guide_say_the_same(setting):
+    ours = (ROOT / "deploy" / "nginx" / "mnbara.conf").read_text()
+    composed = COMPOSE["configs"]["proxy"]["content"].replace("$$", "$")
+    assert f"proxy_set_header {setting}" in ours
+    assert f"proxy_set_header {setting}" in composed
+
+
+def test_the_unit_lets_everything_drain_before_it_kills():
+    unit = (ROOT / "deploy" / "systemd" / "mnbara.service").read_text()
+    drain_s = int(
+        re.search(
+            r"^MNBARA_DRAIN_S=(\d+)$", (ROOT / "docs" / "deploy" / "systemd.md").read_text(), re.MULTILINE
+        )[1]
+    )
+    grace_s = int(re.search(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)[1])
+    assert grace_s >= drain_s + 18 + 20  # the processes' own end, and that of the engines
+    assert "KillMode=mixed" in unit

@@ -1,5 +1,7 @@
 """Skeletons of commands and domains: what is written, and what is refused without a trace."""
 
+import ast
+
 import pytest
 
 from protocols.errors import BLOCKS
@@ -22,19 +24,12 @@ def entry_of(table, verb):
     return before.rpartition("Route(")[2] + after.partition("    ),")[0]
 
 
-def added(texts, path):
-    """What a skeleton adds at the end of a file that is there."""
-    return texts[path].removeprefix((ROOT / path).read_text())
-
-
-def test_a_command_has_its_place_in_every_layer_and_a_test():
+def test_a_command_has_words_a_handler_a_route_and_a_test_and_no_statement_that_nobody_wrote():
     texts = skeleton_of("auctions", "whiten_auction")
     assert set(texts) == {
         "protocols/auctions/commands.py",
         "handlers/auctions/__init__.py",
         "handlers/auctions/whiten_auction.py",
-        "storage/auctions/auctions.sql",
-        "storage/auctions/auctions_postgres.py",
         "tests/integration/auctions/test_whiten_auction.py",
     }
     table = texts["handlers/auctions/__init__.py"]
@@ -42,15 +37,24 @@ def test_a_command_has_its_place_in_every_layer_and_a_test():
     assert 'path="/v1/auctions/{auction_id}/whiten"' in entry
     assert "reply=Auction," in entry
     assert 'key="required"' in entry
-    assert "*SIGNAL_ROUTES,\n    Route(" in table  # behind those that are there
+    routes = next(
+        node.value
+        for node in ast.parse(table).body
+        if getattr(getattr(node, "target", None), "id", "") == "ROUTES"
+    )
+    stars = [isinstance(entry, ast.Starred) for entry in routes.elts]
+    assert any(stars)
+    assert stars == sorted(stars)  # a domain's own routes stand before those of its topics
+    assert "whiten_auction" in ast.unparse(routes.elts[stars.index(True) - 1])
     struct = texts["protocols/auctions/commands.py"].partition("class WhitenAuction(")[2]
     assert "auction_id: UUID" in struct
     assert "class Auction(" not in struct  # the reply is there already
-    assert added(texts, "storage/auctions/auctions.sql").startswith("\n-- whiten_auction --\n")
-    assert "async def whiten_auction(" in texts["storage/auctions/auctions_postgres.py"]
+    test = texts["tests/integration/auctions/test_whiten_auction.py"]
+    assert 'given = {"auction_id": new_id(), "key": str(new_id())}' in test
+    assert 'assert await market.call("auctions.whiten_auction", caller, **given) == answer' in test
 
 
-def test_a_query_changes_nothing_takes_no_key_and_has_no_statement_unless_asked():
+def test_a_query_changes_nothing_and_takes_no_key():
     texts = skeleton_of("auctions", "count_feathers", "GET")
     assert not any(path.startswith("storage/") for path in texts)
     entry = entry_of(texts["handlers/auctions/__init__.py"], "count_feathers")
@@ -59,8 +63,9 @@ def test_a_query_changes_nothing_takes_no_key_and_has_no_statement_unless_asked(
     assert "reply=FeatherCount," in entry
     assert "key=" not in entry
     assert "key: Key" not in texts["protocols/auctions/commands.py"].partition("class CountFeathers(")[2]
-    asked = skeleton_of("auctions", "count_feathers", "GET", with_storage=True)
-    assert "storage/auctions/feathers_postgres.py" in asked
+    test = texts["tests/integration/auctions/test_count_feathers.py"]
+    assert 'answer = await market.call("auctions.count_feathers", caller)\n' in test
+    assert "given" not in test
 
 
 def test_a_deletion_answers_nothing():
@@ -69,7 +74,6 @@ def test_a_deletion_answers_nothing():
     assert "reply=None," in entry
     assert "status=204," in entry
     assert "key=" not in entry
-    assert added(texts, "storage/auctions/bids.sql")
     struct = texts["protocols/auctions/commands.py"].partition("class WhitenBid(")[2]
     assert "auction_id: UUID\n    bid_id: UUID\n" in struct
 
@@ -80,8 +84,12 @@ def test_a_topic_has_the_handler_and_its_routes_and_words_when_it_has_such_files
         "handlers/auctions/signals/whiten_signal.py",
         "handlers/auctions/signals/routes.py",
         "protocols/auctions/signals.py",
-        "storage/auctions/signals.sql",
     } <= set(texts)
+    table = texts["handlers/auctions/signals/routes.py"]
+    assert "\n    Route(" in table.partition("SIGNAL_ROUTES")[2].partition("function=whiten_signal")[0]
+    assert (
+        skeleton_of("auctions", "whiten_signal", "PUT").keys() == texts.keys()
+    )  # it is called like the noun
     reading = skeleton_of("auctions", "count_feathers", "GET", topic="reading")
     assert {
         "handlers/auctions/reading/count_feathers.py",
@@ -97,10 +105,44 @@ def test_a_domain_is_declared_where_all_domains_are():
     add_domain(skeleton, "zeppelins")
     assert ", zeppelins.DOMAIN)" in skeleton.texts["server/domains.py"]
     assert skeleton.texts["pyproject.toml"].count("(zeppelins)") == 3
-    assert "storage/zeppelins/zeppelins_postgres.py" in skeleton.texts
+    assert skeleton.texts["docs/zeppelins.md"].startswith("# Zeppelins\n")
+    named = skeleton.texts["README.md"].partition("- `docs/zeppelins.md` ")
+    assert named[1]
+    assert named[2].splitlines()[1].startswith("- `docs/clients/`")
+    assert not any("SELECT" in text for path, text in skeleton.texts.items() if "zeppelins" in path)
     entry = entry_of(skeleton.texts["handlers/zeppelins/__init__.py"], "list_zeppelins")
     assert 'path="/v1/zeppelins"' in entry
     assert "reply=ZeppelinList," in entry
+
+
+def test_the_first_query_of_a_domain_has_the_path_that_is_given():
+    skeleton = Skeleton(ROOT)
+    add_domain(skeleton, "zeppelins", "/v1/harbours/{harbour_id}/zeppelins")
+    entry = entry_of(skeleton.texts["handlers/zeppelins/__init__.py"], "list_zeppelins")
+    assert 'path="/v1/harbours/{harbour_id}/zeppelins"' in entry
+    struct = skeleton.texts["protocols/zeppelins/commands.py"].partition("class ListZeppelins(")[2]
+    assert "    harbour_id: UUID\n" in struct
+
+
+def test_the_path_of_a_domain_reaches_its_skeleton(monkeypatch):
+    kept = []
+    monkeypatch.setattr(new_domain, "write_skeleton", kept.append)
+    assert main(["new-domain", "zeppelins", "--path", "/v1/airships"]) == 0
+    assert 'path="/v1/airships"' in kept[0].texts["handlers/zeppelins/__init__.py"]
+
+
+@pytest.mark.parametrize(
+    "routes",
+    ["(*A, *B)", "(\n    *A,\n    *B,\n)", "(first, *A)", "(\n    first,\n    *A,\n)", "(first,)", "()"],
+)
+def test_a_route_stands_before_every_star(routes):
+    path = "handlers/auctions/__init__.py"
+    skeleton = Skeleton(ROOT, {path: f'"""D."""\n\nROUTES = {routes}\n'})
+    add_command(skeleton, Command("auctions", "whiten_auction"))
+    entries = ast.parse(skeleton.texts[path]).body[-1].value.elts
+    kinds = [type(entry) for entry in entries]
+    assert kinds.count(ast.Call) == 1
+    assert kinds == sorted(kinds, key=[ast.Name, ast.Call, ast.Starred].index)
 
 
 def test_a_domain_gets_numbers_that_no_other_has(monkeypatch):
@@ -138,6 +180,7 @@ def test_a_planned_domain_is_in_the_contracts_already():
         (["new-command", "auctions", "freeze_lot", "--into", "../listings"], "there is no topic"),
         (["new-command", "auctions", "freeze_lot", "--path", "/auctions"], "is no path"),
         (["new-command", "auctions"], "usage: ./mnbara new-command"),
+        (["new-domain", "zeppelins", "--path", "/zeppelins"], "is no path"),
         (["new-domain", "auctions"], "protocols/auctions/__init__.py is there already"),
         (["new-domain", "wire"], "protocols/wire/__init__.py is there already"),
         (["new-domain", "class"], "no name of a domain"),
@@ -162,6 +205,7 @@ def test_what_cannot_be_made_is_told_and_nothing_is_written(words, told, capsys,
         ("server/domains.py", "DOMAINS = ()\n"),
         ("protocols/errors.py", "BLOCKS = dict()\n"),
         ("pyproject.toml", "[project]\n"),
+        ("README.md", "# Mnbara\n"),
     ],
 )
 def test_a_list_that_has_another_form_is_told(path, text):
