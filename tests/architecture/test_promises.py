@@ -41,7 +41,7 @@ def test_names_are_found_in_calls():
     assert "close_auction" in words_of_handlers("auctions", "kind", "Timer")
 
 
-PAGES = {"payments": "money"}
+PAGES = {"auth": "identity", "notifications": "identity", "payments": "money"}
 """Pages that are not called like their domain."""
 
 
