@@ -1,6 +1,7 @@
 """The demo, locust and the bid benchmark on a running system with its default settings."""
 
 import asyncio
+import os
 import re
 import signal
 import subprocess
@@ -81,11 +82,15 @@ def test_demo_without_a_server_says_what_to_do():
     assert "Traceback" not in told.stderr
 
 
+TOKEN_S = 5
+LOAD_SETTINGS = {"MNBARA_RATE_LIMITS": "off", "MNBARA_ACCESS_TOKEN_S": str(TOKEN_S)}
+
+
 @pytest.fixture(scope="module")
 def unlimited():
     with (
         scratch_home() as home,
-        running_system(home, processes=1, environment={"MNBARA_RATE_LIMITS": "off"}) as running,
+        running_system(home, processes=1, environment=LOAD_SETTINGS) as running,
     ):
         yield running
 
@@ -109,19 +114,24 @@ def missing_requests(table: Path) -> list[str]:
 
 
 LOCUST_DOES = (
+    *("/v1/auth/login", "/v1/auth/refresh", "WS +refresh"),
     *("auctions.place_bid", "bid_placed", "/v1/auctions/{id}", "subscribe auctions"),
     *("auctions.place_bid sealed", "auctions.watch_auction", "/v1/auctions/{id}/buy-now"),
     *("/v1/auctions/{id}/bids dutch", "/v1/reservations/{id}/release", "/v1/saved-searches"),
 )
 
 
-def locust(system, seconds: int) -> str:
+def escaped(name: str) -> str:
+    return re.escape(name).replace(r"\ \+", " +")
+
+
+def locust(system, accounts: Path, seconds: int) -> str:
     """Run thirteen locust users without a failure; return the table of what they did."""
     told = subprocess.run(
         [
             str(Path(sys.executable).parent / "locust"),
             *("-f", "load/locustfile.py", "--headless", "-u", "13", "-r", "13", "-t", f"{seconds}s"),
-            *("--host", system.base_url, "--only-summary"),
+            *("--host", system.base_url, "--only-summary", "--accounts", str(accounts)),
         ],
         cwd=ROOT,
         capture_output=True,
@@ -135,10 +145,23 @@ def locust(system, seconds: int) -> str:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_locust_users_bid_watch_and_browse_without_a_failure(unlimited):
-    for seconds in (8, 30, 90):  # a slow machine takes longer until each has done what they do
-        table = locust(unlimited, seconds)
-        missing = [name for name in LOCUST_DOES if not re.search(rf"{re.escape(name)} +[1-9]\d* ", table)]
+def test_locust_users_bid_watch_and_browse_beyond_the_life_of_a_token_without_a_failure(unlimited, tmp_path):
+    accounts = tmp_path / "accounts.json"
+    made = subprocess.run(
+        [sys.executable, "-m", "server.cli", "load-accounts", "13", "--out", str(accounts)],
+        cwd=ROOT,
+        env=os.environ | {"MNBARA_HOME": str(unlimited.home)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    assert "13 of 13 accounts" in made.stderr
+    for seconds in (3 * TOKEN_S, 30, 90):  # a slow machine takes longer until each has done what they do
+        table = locust(unlimited, accounts, seconds)
+        assert not re.search(r"POST +/v1/auth/register", table)
+        missing = [name for name in LOCUST_DOES if not re.search(rf"{escaped(name)} +[1-9]\d* ", table)]
         if not missing:
             return
     raise AssertionError(f"{missing}\n{table[-6000:]}")
