@@ -25,6 +25,7 @@ from server.channels.log import ChannelLog
 from server.channels.long_polls import LongPollNotifier
 from server.channels.permissions import ChannelPermissions
 from server.channels.revoked_access import close_on_revocation
+from server.commands.access_log import logged
 from server.commands.application import Application, VerifiedTokens
 from server.commands.backlog import watch_backlog
 from server.commands.ratelimits import LocalLimits, SharedLimits
@@ -92,7 +93,9 @@ async def open_server(
         close_on_revocation(hub, watch)
         limits = LocalLimits() if settings.rate_limits else None
         table = CommandTable(routes_of(domains), base.pipeline, limits, base.metrics)
-        application = Application(VerifiedTokens(verifier), rules, table)
+        application = Application(
+            VerifiedTokens(verifier), rules, logged(table, hub.hooks) if settings.access_log else table
+        )
         Controls(hub, application)
         endpoint = SocketEndpoint(hub, application, settings.origins)
         node = new_node()

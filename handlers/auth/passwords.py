@@ -7,6 +7,8 @@ import asyncio
 import base64
 import math
 import os
+import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +27,9 @@ Observer = Callable[[str, float, float], None]
 MEMORY_KIB = 85 * 1024
 """Memory of one hash; with `THREADS` threads a process needs at most twice this."""
 
+NICENESS = 10
+"""Added to that of the process: where cores are scarce a bid has one before a hash has."""
+
 THREADS = 2
 """Hashes at a time: each takes about 70 ms of two cores, which bids need too."""
 
@@ -38,6 +43,13 @@ WAITING_MAX = 64
 """Hashes that may wait, about three seconds of work; beyond that the answer is a temporary refusal at once."""
 
 
+def _step_back() -> None:
+    """Lower the priority of this thread and of those it starts; elsewhere than on Linux that is the process's."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)
+
+
 class PasswordHasher:
     """Hashes and checks passwords in threads of its own."""
 
@@ -46,7 +58,7 @@ class PasswordHasher:
     ) -> None:
         """Prepare; threads start at first use."""
         self._argon2 = argon2.PasswordHasher(time_cost=1, memory_cost=memory_kib, parallelism=2)
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="argon2", initializer=_step_back)
         self._places = threads + waiting_max
         self._taken, self._threads, self._hash_s = 0, threads, HASH_S
         self.refused = 0

@@ -21,8 +21,8 @@ from load.latencies import Latencies
 from load.market import ONE_BY_ONE, bid, open_auctions
 from load.waiting import wait_until
 
-RATE = 4
-"""Registrations a second, and as many sign-ins: what the hasher of one process can do is about thrice this."""
+RATE = 2
+"""Registrations a second, and as many sign-ins: on two idle cores the hasher of one process does thrice this."""
 
 BID_RATE = 200
 BIDDERS = 100

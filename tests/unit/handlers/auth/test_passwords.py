@@ -1,11 +1,14 @@
 """The password hasher: real argon2id with small memory."""
 
 import asyncio
+import os
+import sys
+import threading
 
 import argon2
 import pytest
 
-from handlers.auth.passwords import MEMORY_KIB, PasswordHasher
+from handlers.auth.passwords import MEMORY_KIB, NICENESS, PasswordHasher
 from protocols.errors import TemporarilyUnavailable
 from tests.support.waiting import until
 
@@ -118,3 +121,11 @@ async def test_waiting_is_told_and_a_refusal_says_when_the_queue_is_over() -> No
         assert hasher._hash_s < 2.0, "the expected time follows the measured one"
     finally:
         hasher.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="priorities of threads are Linux's")
+async def test_hashing_threads_step_back_and_the_event_loop_does_not(hasher: PasswordHasher) -> None:
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    found = await hasher._run("hash", lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+    assert found == min(before + NICENESS, 19)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
