@@ -40,6 +40,7 @@ SOCKET_GAUGES = {
 }
 SOCKET_COUNTERS = {
     "deliveries": "Publications handed to connections",
+    "unvouched_cuts": "Connections cut because bus and log were out of reach for too long",
     "slow_cuts": "Connections cut because they read too slowly",
     "flood_cuts": "Connections cut because they sent too many commands or frames",
 }
