@@ -93,9 +93,7 @@ async def open_server(
         close_on_revocation(hub, watch)
         limits = LocalLimits() if settings.rate_limits else None
         table = CommandTable(routes_of(domains), base.pipeline, limits, base.metrics)
-        application = Application(
-            VerifiedTokens(verifier), rules, logged(table, hub.hooks) if settings.access_log else table
-        )
+        application = Application(VerifiedTokens(verifier), rules, logged(table, hub.hooks, settings))
         Controls(hub, application)
         endpoint = SocketEndpoint(hub, application, settings.origins)
         node = new_node()

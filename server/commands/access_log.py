@@ -12,6 +12,7 @@ from typing import Protocol
 import structlog
 
 from handlers.contract import Caller
+from handlers.settings import Settings
 from realtime.hooks import Connected, Disconnected, Hooks
 from realtime.ports import PendingReply, ProtocolError
 from server.commands.table import CommandTable
@@ -45,8 +46,10 @@ class LoggedCommands:
             raise
 
 
-def logged(table: CommandTable, hooks: Hooks) -> Commands:
-    """Return a table that logs its calls, and log the ends of the connections that the hooks tell of."""
+def logged(table: CommandTable, hooks: Hooks, settings: Settings) -> Commands:
+    """Return the table; by setting one that logs its calls, and log the ends of connections that the hooks tell of."""
+    if not settings.access_log:
+        return table
     log_connections(hooks)
     return LoggedCommands(table)
 
