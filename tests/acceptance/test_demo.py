@@ -1,6 +1,7 @@
 """The demo, locust and the bid benchmark on a running system with its default settings."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -83,7 +84,11 @@ def test_demo_without_a_server_says_what_to_do():
 
 
 TOKEN_S = 5
-LOAD_SETTINGS = {"MNBARA_RATE_LIMITS": "off", "MNBARA_ACCESS_TOKEN_S": str(TOKEN_S)}
+LOAD_SETTINGS = {
+    "MNBARA_RATE_LIMITS": "off",
+    "MNBARA_ACCESS_TOKEN_S": str(TOKEN_S),
+    "MNBARA_ACCESS_LOG": "on",
+}
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +148,15 @@ def locust(system, accounts: Path, seconds: int) -> str:
     return told.stdout + told.stderr
 
 
+def assert_logged(system) -> None:
+    """The access log has commands over sockets and the ends of connections, and whose they were."""
+    lines = [json.loads(line) for line in (system.home / "logs" / "server-0.log").read_text().splitlines()]
+    bids = [line for line in lines if (line["event"], line.get("method")) == ("rpc", "auctions.place_bid")]
+    assert any(line["code"] == "ok" and line["user_id"] and line["ms"] > 0 for line in bids)
+    ends = [line for line in lines if line["event"] == "connection_ended"]
+    assert any(line["transport"] == "websocket" and line["user_id"] and line["ms"] > 0 for line in ends)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_locust_users_bid_watch_and_browse_beyond_the_life_of_a_token_without_a_failure(unlimited, tmp_path):
@@ -163,6 +177,7 @@ def test_locust_users_bid_watch_and_browse_beyond_the_life_of_a_token_without_a_
         assert not re.search(r"POST +/v1/auth/register", table)
         missing = [name for name in LOCUST_DOES if not re.search(rf"{escaped(name)} +[1-9]\d* ", table)]
         if not missing:
+            assert_logged(unlimited)
             return
     raise AssertionError(f"{missing}\n{table[-6000:]}")
 
