@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from load.benchmarks import bids
+from load.benchmarks import bids, sign_in
 from load.benchmarks.programs import BenchmarkError
 from load.benchmarks.programs import System as MeasuredSystem
 from tests.support.system import running_system, scratch_home
@@ -212,3 +212,16 @@ async def test_bid_benchmark_fails_when_an_acknowledged_bid_is_missing(unlimited
     with pytest.raises(BenchmarkError, match="gaps or repeats"):
         await bids._measure_system(MeasuredSystem(unlimited.home, unlimited.base_url), 1)
     await asyncio.sleep(0)
+
+
+@pytest.mark.slow
+async def test_sign_in_benchmark_tells_of_people_and_of_bids_beside_them(unlimited, monkeypatch):
+    for name, value in {"ACCOUNTS": 5, "BIDDERS": 8, "BID_RATE": 40, "SECONDS": 1.0}.items():
+        monkeypatch.setattr(sign_in, name, value)
+    figures = await sign_in.measure(MeasuredSystem(unlimited.home, unlimited.base_url))
+    assert [figure.what.split(",")[0] for figure in figures] == [
+        "p95 to register",
+        "p95 to login",
+        "p95 from bid to durable answer beside them",
+    ]
+    assert all(figure.value > 0 for figure in figures)
