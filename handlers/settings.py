@@ -91,7 +91,9 @@ class Settings:
     rate_limits: bool = _setting("on, or off for load tests on loopback", True, "on|off")
     ops_token: str = _setting("bearer token that may read /metrics from afar", "", "text")
     log_level: str = _setting("least severity that is logged", "info", "debug|info|warning|error")
-    access_log: bool = _setting("a line in the log for each HTTP request: on, or off", False, "on|off")
+    access_log: bool = _setting(
+        "a line in the log for each HTTP request, RPC and end of a connection: on, or off", False, "on|off"
+    )
     metrics_folder: str = _setting("where processes share metrics; empty = this process alone", "", "folder")
 
     elasticsearch_url: str = _unbuilt("Elasticsearch", "URL")

@@ -183,9 +183,13 @@ class RequestTimeout(Refusal):
 
 
 class TemporarilyUnavailable(Fault):
-    """A part of the server is out of reach; nothing is known to have changed. Try again with the same key."""
+    """A part of the server is out of reach; nothing is known to have changed. Try again with the same key.
+
+    After `retry_after_s`, where it is there.
+    """
 
     code, number, status = "temporarily_unavailable", 450, 503
+    example: ClassVar[dict[str, Any]] = {"retry_after_s": 2}
 
 
 class Internal(Fault):

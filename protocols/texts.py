@@ -9,6 +9,7 @@ is a word of its own. The database splits at spaces alone, so that what a word i
 import re
 import unicodedata
 from collections.abc import Iterator
+from itertools import groupby
 
 FOLD_VERSION = 1
 """Rows keep the version that they were folded by. A change of what `fold` returns counts it on, and a migration sets
@@ -67,6 +68,22 @@ _EXACT_TWINS = frozenset(
 _OTHER_SCRIPT = re.compile("[\u0370-\u03ff\u0400-\u052f]")
 _LATIN = re.compile("[a-z]")
 
+_SIGN = re.compile(r"(?<=[^\W\d_])[@$]|[@$](?=[^\W\d_])")
+"""A sign beside a letter: amounts have theirs beside a digit."""
+
+_ONE = "\ufffc"
+"""Stands for the digit one, which looks like an i and like an l; no folded text has it."""
+
+_DIGITS_READ = "013457"
+_AS_LETTERS = str.maketrans(_DIGITS_READ, f"o{_ONE}east")
+_SPELT_APART = frozenset("abcdefghijklmnopqrstuvwxyz" + _DIGITS_READ)
+
+SINGLES_MIN = 3
+"""Single characters in a row that are read as a word: `7 t` is a size and the beginning of a shirt."""
+
+READ_MIN = 4
+"""Characters of a word in which digits are read as letters: `5s`, `4x4` and `mp3` are what they are."""
+
 
 def fold(text: str) -> str:
     """Return a text as words in their one spelling. Cost: linear."""
@@ -86,6 +103,45 @@ def unmask(folded: str) -> str:
     if not all(_EXACT_TWINS.issuperset(word) for word in foreign):
         return folded
     return folded.translate(_TWINS)
+
+
+def looks_like(text: str) -> str:
+    """Return what a person may read in a text that is spelt to pass a rule, folded; "" where that is the text itself.
+
+    Digits and signs within a word stand for the letters that they look like (`wh1sky`), single letters in a row for a
+    word (`w.h.i.s.k.y`). Sizes and models stay: a word of fewer than four characters, or of more digits than letters.
+    Cost: linear.
+    """
+    seen = unmask(fold(text)).split()
+    spelt = _SIGN.sub(lambda sign: "a" if sign[0] == "@" else "s", text)
+    joined, extra = _join_singles(seen if spelt == text else unmask(fold(spelt)).split())
+    read = [_read_digits(word) for word in (*joined, *extra)]
+    if read == seen:
+        return ""
+    folded = " ".join(read)
+    return folded if _ONE not in folded else f"{folded.replace(_ONE, 'i')} {folded.replace(_ONE, 'l')}"
+
+
+def _join_singles(words: list[str]) -> tuple[list[str], list[str]]:
+    """Return the words with single characters in a row as one, and such words without the articles at their ends."""
+    joined: list[str] = []
+    extra: list[str] = []
+    for is_single, group in groupby(words, _SPELT_APART.__contains__):
+        row = list(group)
+        if not is_single or len(row) < SINGLES_MIN:
+            joined += row
+            continue
+        run = "".join(row)
+        joined.append(run)
+        extra += sorted({run.lstrip("ai"), run.rstrip("ai"), run.strip("ai")} - {run, ""})
+    return joined, extra
+
+
+def _read_digits(word: str) -> str:
+    digits = sum(map(word.count, _DIGITS_READ))
+    if not digits or len(word) < READ_MIN or 2 * sum(map(str.isalpha, word)) < len(word):
+        return word
+    return word.translate(_AS_LETTERS)
 
 
 def fold_query(text: str) -> str:

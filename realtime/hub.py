@@ -17,11 +17,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count, islice
 
 from protocols.control import CONTROL_CHANNEL
-from protocols.wire.centrifuge import UnsubscribeCode
+from protocols.wire.centrifuge import DisconnectCode, UnsubscribeCode
 from realtime.channels.channel import Channel, HubContext, Observer
 from realtime.channels.fanout import Fanout
 from realtime.channels.latest import LatestChannel
 from realtime.channels.replayed import ReplayedChannel
+from realtime.channels.vouching import Vouching
 from realtime.delegations import DelegationIndex
 from realtime.hooks import Hooks
 from realtime.limits import Limits
@@ -49,7 +50,8 @@ _log = logging.getLogger(__name__)
 
 _OPEN_BATCH = 1_000
 _CLOSE_BATCH = 200
-"""Channels closed per turn of the event loop, half a millisecond: ten thousand may become idle at the same time."""
+"""Channels closed, or connections disconnected, per turn of the event loop, half a millisecond: ten thousand may become
+idle at the same time."""
 
 
 class Hub:
@@ -89,6 +91,8 @@ class Hub:
         self.admission = Admission(
             self.connections, self.fanout.full, lambda: self.draining, self.limits, self.counters
         )
+        self.vouching = Vouching(bus.is_silent, self._tell_insufficient, self.limits, self.counters)
+        self.admission.is_behind_log = lambda: self.vouching.is_lost
         self.delegations = DelegationIndex()
         self._sessions, self._users = MemberIndex(), MemberIndex()
         self._opening: list[Channel] = []
@@ -105,6 +109,7 @@ class Hub:
         self.wheel.start()
         self.context.start(self._sweep())
         self.context.start(self._stand_in_for_bus())
+        self.context.start(self.vouching.watch())
         self.context.start(self._close_idle_channels())
         self.context.start(self.admission.watch())
         if self.presence_tracker is not None:
@@ -324,15 +329,25 @@ class Hub:
         while True:
             await asyncio.sleep(pause_s)
             pause_s = self.limits.silent_sweep_s
-            if not self.bus.is_silent():
+            if not self.bus.is_silent() and not self.vouching.is_lost:
                 continue
             started_s = self.loop.time()
             names = iter(self._replayed_names())
             with contextlib.suppress(Exception):  # the log is away, too: it is asked again
                 while batch := list(islice(names, self.limits.sweep_batch)):
                     await self._compare(batch)
+                self.vouching.compared()
                 await self._load_latest()
             pause_s = max(pause_s, self.limits.silent_sweep_rest * (self.loop.time() - started_s))
+
+    async def _tell_insufficient(self) -> int:
+        """Disconnect all, some in a turn, so that they come again and recover; return how many there were."""
+        members = list(self.connections)
+        for told, member in enumerate(members, 1):
+            member.disconnect(DisconnectCode.INSUFFICIENT_STATE, "insufficient state")
+            if told % _CLOSE_BATCH == 0:
+                await asyncio.sleep(0)
+        return len(members)
 
     async def _compare_all(self) -> None:
         """Compare at once, in batches, until it worked once for each."""

@@ -112,6 +112,10 @@ class Limits:
     """Pause between comparisons of all channels, latest ones too, while the bus is silent."""
     silent_sweep_rest: float = 3.0
     """That pause is at least so many times what a comparison took: many channels must not load the database."""
+    vouch_step_s: float = 0.5
+    unvouched_max_s: float = 10.0
+    """How long bus and log may be out of reach together before clients are told that channels may be behind. A restart
+    of an engine takes less."""
     linger_s: float = 15.0
     """A channel without subscribers stays this long: clients that reconnect find its ring."""
 

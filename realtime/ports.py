@@ -129,11 +129,16 @@ class ChannelRule:
 class ProtocolError(Exception):
     """An error reply of the client protocol; the connection lives."""
 
-    def __init__(self, code: int, message: str, *, temporary: bool = False, reply: bytes = b"") -> None:
-        """Keep the three fields of the wire's Error; with a `reply` an RPC is answered that instead."""
+    def __init__(
+        self, code: int, message: str, *, temporary: bool = False, reply: bytes = b"", trace_id: str = ""
+    ) -> None:
+        """Keep the three fields of the wire's Error; with a `reply` an RPC is answered that instead.
+
+        `trace_id` is of the line in the log that tells the cause; it is sent as part of message and reply.
+        """
         super().__init__(f"{code} {message}")
         self.code, self.message, self.temporary = code, message, temporary
-        self.reply = reply
+        self.reply, self.trace_id = reply, trace_id
 
 
 class DisconnectError(Exception):

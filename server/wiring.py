@@ -23,6 +23,7 @@ from server.channels.log import ChannelLog
 from server.channels.long_polls import LongPollNotifier
 from server.channels.permissions import ChannelPermissions
 from server.channels.revoked_access import close_on_revocation
+from server.commands.access_log import logged
 from server.commands.application import Application, VerifiedTokens
 from server.commands.backlog import watch_backlog
 from server.commands.ratelimits import LocalLimits, SharedLimits
@@ -82,7 +83,7 @@ async def open_server(
         close_on_revocation(hub, watch)
         limits = LocalLimits() if settings.rate_limits else None
         table = CommandTable(routes_of(domains), base.pipeline, limits, base.metrics)
-        application = Application(VerifiedTokens(verifier), rules, table)
+        application = Application(VerifiedTokens(verifier), rules, logged(table, hub.hooks, settings))
         Controls(hub, application)
         endpoint = SocketEndpoint(hub, application, settings.origins)
         node = new_node()
@@ -113,6 +114,7 @@ async def open_server(
         await mailbox.start(emulation.deliver)
         stack.push_async_callback(mailbox.close)
         base.nats.when_connected(lambda client: follow_heads(client, hub.announce_heads))
+        base.metrics.follow_passwords(base.need(AuthTools).hasher)
         base.metrics.follow_hooks(hub.hooks)
         base.metrics.follow_sockets(lambda: socket_figures(hub, emulation))
         run_beside(stack, watch_backlog(base.pipeline.groups, routes_of(domains), redis, node), "backlog")

@@ -11,7 +11,7 @@ from locust import HttpUser, between, task
 from locust.env import Environment
 
 from load.client import ServerError
-from load.scenarios.accounts import sign_in
+from load.scenarios.accounts import leave, sign_in
 from load.scenarios.catalogue import MARKET, STARTING_PRICE, TENDERS
 from load.scenarios.sockets import GeventSocket
 
@@ -28,15 +28,17 @@ class SocketUser(HttpUser):
         """Sign in, connect, subscribe."""
         self.minimum_bids: dict[str, int] = {}
         self.socket = GeventSocket(self.environment, str(self.host), self.notice)
-        self.socket.open(sign_in(self.client))
+        self.session = sign_in(self.client)
+        self.socket.open(self.session)
         for auction_id in random.sample(MARKET, min(WATCHED, len(MARKET))):
             auction = self.socket.rpc("auctions.get_auction", {"auction_id": auction_id})
             self.minimum_bids[auction_id] = auction["minimum_bid"]
             self.socket.subscribe(f"auctions:{auction_id}")
 
     def on_stop(self) -> None:
-        """Disconnect."""
+        """Disconnect, and let another user have the account."""
         self.socket.close()
+        leave(self.session)
 
     def notice(self, channel: str, _number: int, event: Mapping[str, Any]) -> None:
         """Keep the minimum bid of what we follow."""

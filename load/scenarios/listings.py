@@ -4,7 +4,7 @@ import random
 
 from locust import HttpUser, between, task
 
-from load.scenarios.accounts import sign_in
+from load.scenarios.accounts import leave, sign_in
 from load.scenarios.catalogue import MARKET
 
 WORDS = ("lot", "locust", "load", "radio", "rug", "camera")
@@ -18,8 +18,12 @@ class Visitor(HttpUser):
 
     def on_start(self) -> None:
         """Sign in."""
-        sign_in(self.client)
+        self.session = sign_in(self.client)
         self.listing_ids: list[str] = []
+
+    def on_stop(self) -> None:
+        """Let another user have the account."""
+        leave(self.session)
 
     @task(4)
     def search_listings(self) -> None:

@@ -8,7 +8,7 @@ import gevent
 from locust import HttpUser, between, task
 from locust.clients import ResponseContextManager
 
-from load.scenarios.accounts import sign_in
+from load.scenarios.accounts import leave, sign_in
 from load.scenarios.catalogue import (
     OFFERS,
     OFFERS_MAX,
@@ -32,7 +32,11 @@ class RestUser(HttpUser):
 
     def on_start(self) -> None:
         """Sign in."""
-        sign_in(self.client)
+        self.session = sign_in(self.client)
+
+    def on_stop(self) -> None:
+        """Let another user have the account."""
+        leave(self.session)
 
     def post(
         self,

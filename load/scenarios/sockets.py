@@ -12,6 +12,7 @@ from locust.env import Environment
 from websocket import WebSocketException, create_connection
 
 from load.client import ServerError
+from load.scenarios.accounts import Session
 from load.wire import websocket_url
 
 TIMEOUT_S = 10.0
@@ -32,19 +33,33 @@ class GeventSocket:
         self._ids = itertools.count(1)
         self._waiting: dict[int, AsyncResult[dict[str, Any]]] = {}
         self._reader: gevent.Greenlet[..., None] | None = None
+        self._refresher: gevent.Greenlet[..., None] | None = None
 
-    def open(self, token: str = "") -> None:
-        """Connect and authenticate. Raises what the network raises, ServerError."""
+    def open(self, session: Session) -> None:
+        """Connect and authenticate, and stay so. Raises what the network raises, ServerError."""
         self._socket = create_connection(self._url, timeout=TIMEOUT_S, skip_utf8_validation=True)
         self._socket.settimeout(None)
         self._reader = gevent.spawn(self._read)
-        self._timed("WS", "connect", "connect", {"token": token} if token else {})
+        self._timed("WS", "connect", "connect", {"token": session.token()})
+        self._refresher = gevent.spawn(self._stay, session)
 
     def close(self) -> None:
         """Disconnect."""
+        if self._refresher is not None:
+            self._refresher.kill()
         if self._reader is not None:
             self._reader.kill()
             self._socket.close()
+
+    def _stay(self, session: Session) -> None:
+        """Show the server each new token before the one it knows expires."""
+        shown = session.token()
+        while True:
+            gevent.sleep(session.renew_in_s())
+            token = session.token()
+            if token != shown:  # a request over REST may have renewed it
+                self._timed("WS", "refresh", "refresh", {"token": token})
+                shown = token
 
     def subscribe(self, channel: str) -> None:
         """Follow a channel. Raises ServerError."""

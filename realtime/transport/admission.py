@@ -18,9 +18,11 @@ from protocols.errors import TemporarilyUnavailable
 from realtime.limits import Limits
 from realtime.transport.writer import Counters, Writer
 
-LEAVING, FULL, LATE, UNSENT, CONNECTING = "leaving", "full", "late", "unsent", "connecting"
-REASONS = (LEAVING, FULL, LATE, UNSENT, CONNECTING)
-"""The process stops · no descriptors left · the event loop lags · slow readers · too many connects under way."""
+LEAVING, BEHIND, FULL = "leaving", "behind", "full"
+LATE, UNSENT, CONNECTING = "late", "unsent", "connecting"
+REASONS = (LEAVING, BEHIND, FULL, LATE, UNSENT, CONNECTING)
+"""The process stops · channels may be behind and nothing is there to compare them with · no descriptors left · the
+event loop lags · slow readers · too many connects under way."""
 
 RETRY_AFTER_S = (1, 3)
 """Refused clients are told to wait so long, at random, so that they do not all return in the same moment."""
@@ -64,6 +66,8 @@ class Admission:
         self._limits, self._counters = limits, counters
         self._queue: deque[Callable[[], object]] = deque()
         self._is_running = False
+        self.is_behind_log: Callable[[], bool] = lambda: False
+        """Whether channels may be behind and nothing is there to compare them with."""
         self.connects = 0
         """Connect commands that wait for the application, the bus or the log."""
         self.lag_s = 0.0
@@ -110,6 +114,8 @@ class Admission:
         limits = self._limits
         if self._is_leaving():
             return LEAVING
+        if self.is_behind_log():
+            return BEHIND
         if len(self._connections) >= limits.connections_max:
             return FULL
         if self.lag_s > limits.lag_max_s:

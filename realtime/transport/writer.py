@@ -35,10 +35,12 @@ class Counters:
         "recoveries_refused",
         "refused",
         "slow_cuts",
+        "unvouched_cuts",
     )
 
     def __init__(self) -> None:
         """Start from zero."""
+        self.unvouched_cuts = 0
         self.bytes_sent = self.commands = self.connections_total = self.deliveries = 0
         self.duplicates = self.flood_cuts = self.gap_fills = self.log_failures = self.pongs_missed = 0
         self.publications = self.recoveries = self.recoveries_refused = self.slow_cuts = 0

@@ -11,6 +11,7 @@ from server.cli.verbs.audit_auction import AUDIT_AUCTION
 from server.cli.verbs.check import CHECK
 from server.cli.verbs.conformance import CONFORMANCE, CONFORMANCE_SERVER
 from server.cli.verbs.grant import GRANT
+from server.cli.verbs.load_accounts import LOAD_ACCOUNTS
 from server.cli.verbs.load_tools import BENCH, DEMO, SOAK
 from server.cli.verbs.lock import LOCK
 from server.cli.verbs.migrate import MIGRATE
@@ -52,6 +53,7 @@ VERBS = (
     CONFORMANCE_SERVER,
     MIGRATE,
     GRANT,
+    LOAD_ACCOUNTS,
     REPLAY,
     AUDIT_AUCTION,
     TYPES,

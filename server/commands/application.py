@@ -26,7 +26,7 @@ from realtime.ports import (
 )
 from server.channels.delegations import DelegatedPermissions
 from server.channels.permissions import rule_of
-from server.commands.table import CommandTable
+from server.commands.access_log import Commands
 
 INVALID_TOKEN = 3500
 TOKEN_EXPIRED = 109
@@ -73,7 +73,7 @@ class VerifiedTokens:
 class Application:
     """The application as connections see it, in one server process."""
 
-    def __init__(self, token: VerifiedTokens, rules: DelegatedPermissions, commands: CommandTable) -> None:
+    def __init__(self, token: VerifiedTokens, rules: DelegatedPermissions, commands: Commands) -> None:
         """Join the three."""
         personal = rules.kinds.kind_of(PERSONAL_PREFIX + "of anybody")
         self._personal_rule = rule_of(personal) if personal else None

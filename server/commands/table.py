@@ -12,11 +12,11 @@ from typing import Any
 from msgspec import Struct
 
 from handlers.contract import Caller, Permission, Route
-from protocols.errors import Refusal, Unauthenticated
+from protocols.errors import Fault, Refusal, Unauthenticated
 from protocols.values import new_id
 from realtime.ports import ProtocolError
 from server.commands.decoding import StructDecoder
-from server.commands.errors_out import as_refusal, rpc_error
+from server.commands.errors_out import Outages, as_refusal, rpc_error
 from server.commands.idempotency import Answer
 from server.commands.pipeline import Pipeline, check_permission
 from server.commands.ratelimits import LocalLimits, budgets_of
@@ -26,6 +26,8 @@ from server.process.tallies import CommandMetric
 OR_REFUSAL = ".or_refusal"
 """What an RPC's method ends with when a refusal shall be its answer: SDKs hand an error's code and message to their
 callers, and of an answer everything."""
+
+_outages = Outages()
 
 COMMAND_TIMEOUT_S = 10.0
 """A command that is not answered by then is answered `temporarily_unavailable`; its engines give up long before."""
@@ -65,6 +67,10 @@ class CommandTable:
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._unknown = metrics.command("unknown", "rpc")
+
+    def knows(self, method: str) -> bool:
+        """Whether there is such a method, by either of its names."""
+        return method in self.commands or method in self._or_refusal
 
     async def run(self, command: Command, value: Struct, caller: Caller) -> Answer:
         """Run a decoded command of a caller who passed `check_permission`.
@@ -200,9 +206,11 @@ def _check_key(command: Command, value: Struct, caller: Caller) -> None:
 
 
 def _refuse(command: Command, error: BaseException, started: float, *, as_reply: bool) -> ProtocolError:
-    """Count a refused command and return its error reply."""
-    trace_id = "" if isinstance(error, Refusal) else str(new_id())
+    """Count a refused command and return its error reply; the cause of a fault is in the log under its trace id."""
+    trace_id = "" if isinstance(error, Refusal | TimeoutError) else str(new_id())
     refusal = as_refusal(error, trace_id, command=command.route.name)
+    if not trace_id and isinstance(refusal, Fault):
+        trace_id = _outages.trace_id(command.route.name, error, type(refusal).code)
     outcome(command.over_rpc, refusal, started)
     return rpc_error(refusal, trace_id, as_reply=as_reply)
 

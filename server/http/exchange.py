@@ -26,8 +26,7 @@ from protocols.errors import (
 )
 from protocols.problems import PROBLEM_MEDIA_TYPE, problem_body
 from server.commands.decoding import DATA_BYTES_MAX, invalid
-from server.commands.errors_out import as_refusal
-from server.process.logs import redact_text
+from server.commands.errors_out import as_refusal, cause_of
 from server.process.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -35,9 +34,6 @@ if TYPE_CHECKING:
     from litestar.types import Receive, Scope, Send
 
 JSON = b"application/json"
-
-CAUSE_CHARACTERS_MAX = 300
-"""Of an outage's cause, in the log."""
 
 _log = structlog.get_logger()
 
@@ -171,9 +167,9 @@ def refusal_reply(
     """Return the problem+json answer of any error."""
     refusal = as_refusal(error, trace_id, route=where)
     if isinstance(refusal, Fault):
-        cause = error.__cause__ or error
-        told = redact_text(f"{type(cause).__name__}: {cause}")[:CAUSE_CHARACTERS_MAX]
-        _log.warning("request_unavailable", trace_id=trace_id, route=where, code=refusal.code, cause=told)
+        _log.warning(
+            "request_unavailable", trace_id=trace_id, route=where, code=refusal.code, cause=cause_of(error)
+        )
     reply = Reply(
         type(refusal).status, problem_body(refusal, trace_id), list(headers or ()), PROBLEM_MEDIA_TYPE
     )

@@ -18,6 +18,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
+from handlers.auth.passwords import PasswordHasher
 from realtime.hooks import Cause, Disconnected, Hooks
 from realtime.transport.admission import REASONS
 from server.process.sharing import SHARED_VARIABLE, is_alive
@@ -39,6 +40,7 @@ SOCKET_GAUGES = {
 }
 SOCKET_COUNTERS = {
     "deliveries": "Publications handed to connections",
+    "unvouched_cuts": "Connections cut because bus and log were out of reach for too long",
     "slow_cuts": "Connections cut because they read too slowly",
     "flood_cuts": "Connections cut because they sent too many commands or frames",
 }
@@ -87,6 +89,7 @@ class Metrics:
         self._register_doors()
         self._register_machinery()
         self._sockets: Callable[[], Mapping[str, float]] | None = None
+        self._passwords: PasswordHasher | None = None
         self._seen: dict[str, float] = {}
         self._counted: list[CommandMetric | Tally] = []
 
@@ -102,6 +105,17 @@ class Metrics:
         self.waiting_polls = self._gauge("waiting_polls", "Long polls that wait for an event")
         self.limits_without_store = self._counter(
             "rate_limits_without_store_total", "Calls judged by this process alone while Redis was away"
+        )
+
+        self._passwords_waiting = self._gauge("passwords_waiting", "Passwords that wait to be hashed")
+        self._passwords_refused = self._counter(
+            "passwords_refused_total", "Registrations and sign-ins that found no place to wait"
+        )
+        self._password_waits = self._histogram(
+            "password_wait_seconds", "From the wish to hash a password to its turn", SECONDS, "work"
+        )
+        self._password_hashes = self._histogram(
+            "password_hash_seconds", "Hashing a password", SECONDS, "work"
         )
 
     def _register_machinery(self) -> None:
@@ -224,10 +238,24 @@ class Metrics:
         """Copy the realtime core's counters from `read` at every sample."""
         self._sockets = read
 
+    def follow_passwords(self, hasher: PasswordHasher) -> None:
+        """Show what the hasher does: its queue and refusals at every sample, its times as they are told."""
+        self._passwords = hasher
+
+        def observe(work: str, waited_s: float, took_s: float) -> None:
+            self._password_waits.labels(work).observe(waited_s)
+            self._password_hashes.labels(work).observe(took_s)
+
+        hasher.observe = observe
+
     def sample(self) -> None:
         """Copy what is read rather than reported; counters grow by what came since the last sample."""
         for metric in self._counted:
             metric.write()
+        if self._passwords is not None:
+            self._passwords_waiting.set(self._passwords.waiting)
+            refused = {"passwords_refused": self._passwords.refused}
+            self._grow(self._passwords_refused, "passwords_refused", refused)
         if self._sockets is None:
             return
         now = self._sockets()

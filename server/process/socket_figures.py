@@ -17,6 +17,7 @@ def socket_figures(hub: Hub, emulation: Emulation) -> dict[str, float]:
         "queue_bytes": hub.bytes_queued(),
         "deliveries": counters.deliveries,
         "slow_cuts": counters.slow_cuts,
+        "unvouched_cuts": counters.unvouched_cuts,
         "flood_cuts": counters.flood_cuts,
         **{f"refused_{reason}": count for reason, count in counters.refused.items()},
     }

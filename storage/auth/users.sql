@@ -6,6 +6,13 @@ ON CONFLICT (email) DO NOTHING
 RETURNING user_id, email, display_name, roles, access_version, banned_at_ms, password_hash,
        email_verified_at_ms, bio, locale, time_zone, created_at_ms, password_set;
 
+-- insert_missing_users --
+-- Add users with one password hash ($3) whose addresses are not taken. No rows. Index: users_email_key. Locks: new rows.
+INSERT INTO users (user_id, email, password_hash, display_name, created_at_ms)
+SELECT n.user_id, n.email, $3, n.display_name, $5
+FROM unnest($1::uuid[], $2::text[], $4::text[]) AS n (user_id, email, display_name)
+ON CONFLICT (email) DO NOTHING;
+
 -- read_user_by_email --
 -- A user by normalised address. At most one row. Index: users_email_key. Locks: none.
 SELECT user_id, email, display_name, roles, access_version, banned_at_ms, password_hash,

@@ -69,6 +69,19 @@ async def insert_member(
     return _user(row)
 
 
+async def insert_missing_users(
+    db: Connection,
+    emails: Sequence[str],
+    display_names: Sequence[str],
+    user_ids: Sequence[UUID],
+    password_hash: str,
+    at_ms: int,
+) -> int:
+    """Add users who share a password; return how many were missing. Cost: one round trip."""
+    done = await db.execute(_sql.insert_missing_users, user_ids, emails, password_hash, display_names, at_ms)
+    return int(done.rpartition(" ")[2])
+
+
 async def read_user_by_email(db: Connection, email: str) -> StoredUser | None:
     """Return the user of a normalised address. Cost: one round trip."""
     return _user(await db.fetchrow(_sql.read_user_by_email, email))

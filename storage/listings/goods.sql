@@ -1,5 +1,5 @@
 -- read_matching_rules --
--- Rules of these countries ($1) that goods of a category ($2, null for none) with a folded text ($3, another reading of
+-- Rules of these countries ($1) that goods of a category ($2, null for none) with a folded text ($3, other readings of
 -- it $5) fall under, prohibitions first, at most $4. Index: goods_rules_country.
 WITH RECURSIVE above AS (
     SELECT slug, parent_slug FROM categories WHERE slug = $2

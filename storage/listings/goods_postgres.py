@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from protocols.listings.goods import RuleKind
-from protocols.texts import FOLD_VERSION, fold, fold_query, unmask
+from protocols.texts import FOLD_VERSION, fold, fold_query, looks_like, unmask
 from storage.engines.postgres import Connection
 from storage.platform.sql import load
 
@@ -37,13 +37,13 @@ async def read_matching_rules(
 ) -> "list[Record]":
     """Return (rule_id, kind, country, reason, source) of rules that goods fall under, prohibitions first.
 
-    Words of letters that look like Latin ones are judged as they are and as they look. Cost: one round trip, one
-    look at each rule of the countries.
+    Words of letters, digits and signs that look like Latin letters, or that are spelt apart, are judged as they are and
+    as they look. Cost: one round trip, one look at each rule of the countries.
     """
     folded = fold(text)
     looks = unmask(folded)
-    unmasked = "" if looks == folded else looks
-    return await db.fetch(_sql.read_matching_rules, list(countries), category, folded, limit, unmasked)
+    readings = f"{'' if looks == folded else looks} {looks_like(text)}"
+    return await db.fetch(_sql.read_matching_rules, list(countries), category, folded, limit, readings)
 
 
 async def list_rules(db: Connection, after: UUID, country: str | None, limit: int) -> list[RuleRow]:

@@ -1,6 +1,8 @@
 """The demo, locust and the bid benchmark on a running system with its default settings."""
 
 import asyncio
+import json
+import os
 import re
 import signal
 import subprocess
@@ -10,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from load.benchmarks import bids
+from load.benchmarks import bids, sign_in
 from load.benchmarks.programs import BenchmarkError
 from load.benchmarks.programs import System as MeasuredSystem
 from tests.support.system import running_system, scratch_home
@@ -81,11 +83,19 @@ def test_demo_without_a_server_says_what_to_do():
     assert "Traceback" not in told.stderr
 
 
+TOKEN_S = 5
+LOAD_SETTINGS = {
+    "MNBARA_RATE_LIMITS": "off",
+    "MNBARA_ACCESS_TOKEN_S": str(TOKEN_S),
+    "MNBARA_ACCESS_LOG": "on",
+}
+
+
 @pytest.fixture(scope="module")
 def unlimited():
     with (
         scratch_home() as home,
-        running_system(home, processes=1, environment={"MNBARA_RATE_LIMITS": "off"}) as running,
+        running_system(home, processes=1, environment=LOAD_SETTINGS) as running,
     ):
         yield running
 
@@ -109,19 +119,24 @@ def missing_requests(table: Path) -> list[str]:
 
 
 LOCUST_DOES = (
+    *("/v1/auth/login", "/v1/auth/refresh", "WS +refresh"),
     *("auctions.place_bid", "bid_placed", "/v1/auctions/{id}", "subscribe auctions"),
     *("auctions.place_bid sealed", "auctions.watch_auction", "/v1/auctions/{id}/buy-now"),
     *("/v1/auctions/{id}/bids dutch", "/v1/reservations/{id}/release", "/v1/saved-searches"),
 )
 
 
-def locust(system, seconds: int) -> str:
+def escaped(name: str) -> str:
+    return re.escape(name).replace(r"\ \+", " +")
+
+
+def locust(system, accounts: Path, seconds: int) -> str:
     """Run thirteen locust users without a failure; return the table of what they did."""
     told = subprocess.run(
         [
             str(Path(sys.executable).parent / "locust"),
             *("-f", "load/locustfile.py", "--headless", "-u", "13", "-r", "13", "-t", f"{seconds}s"),
-            *("--host", system.base_url, "--only-summary"),
+            *("--host", system.base_url, "--only-summary", "--accounts", str(accounts)),
         ],
         cwd=ROOT,
         capture_output=True,
@@ -133,13 +148,36 @@ def locust(system, seconds: int) -> str:
     return told.stdout + told.stderr
 
 
+def assert_logged(system) -> None:
+    """The access log has commands over sockets and the ends of connections, and whose they were."""
+    lines = [json.loads(line) for line in (system.home / "logs" / "server-0.log").read_text().splitlines()]
+    bids = [line for line in lines if (line["event"], line.get("method")) == ("rpc", "auctions.place_bid")]
+    assert any(line["code"] == "ok" and line["user_id"] and line["ms"] > 0 for line in bids)
+    ends = [line for line in lines if line["event"] == "connection_ended"]
+    assert any(line["transport"] == "websocket" and line["user_id"] and line["ms"] > 0 for line in ends)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_locust_users_bid_watch_and_browse_without_a_failure(unlimited):
-    for seconds in (8, 30, 90):  # a slow machine takes longer until each has done what they do
-        table = locust(unlimited, seconds)
-        missing = [name for name in LOCUST_DOES if not re.search(rf"{re.escape(name)} +[1-9]\d* ", table)]
+def test_locust_users_bid_watch_and_browse_beyond_the_life_of_a_token_without_a_failure(unlimited, tmp_path):
+    accounts = tmp_path / "accounts.json"
+    made = subprocess.run(
+        [sys.executable, "-m", "server.cli", "load-accounts", "13", "--out", str(accounts)],
+        cwd=ROOT,
+        env=os.environ | {"MNBARA_HOME": str(unlimited.home)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    assert "13 of 13 accounts" in made.stderr
+    for seconds in (3 * TOKEN_S, 30, 90):  # a slow machine takes longer until each has done what they do
+        table = locust(unlimited, accounts, seconds)
+        assert not re.search(r"POST +/v1/auth/register", table)
+        missing = [name for name in LOCUST_DOES if not re.search(rf"{escaped(name)} +[1-9]\d* ", table)]
         if not missing:
+            assert_logged(unlimited)
             return
     raise AssertionError(f"{missing}\n{table[-6000:]}")
 
@@ -174,3 +212,16 @@ async def test_bid_benchmark_fails_when_an_acknowledged_bid_is_missing(unlimited
     with pytest.raises(BenchmarkError, match="gaps or repeats"):
         await bids._measure_system(MeasuredSystem(unlimited.home, unlimited.base_url), 1)
     await asyncio.sleep(0)
+
+
+@pytest.mark.slow
+async def test_sign_in_benchmark_tells_of_people_and_of_bids_beside_them(unlimited, monkeypatch):
+    for name, value in {"ACCOUNTS": 5, "BIDDERS": 8, "BID_RATE": 40, "SECONDS": 1.0}.items():
+        monkeypatch.setattr(sign_in, name, value)
+    figures = await sign_in.measure(MeasuredSystem(unlimited.home, unlimited.base_url))
+    assert [figure.what.split(",")[0] for figure in figures] == [
+        "p95 to register",
+        "p95 to login",
+        "p95 from bid to durable answer beside them",
+    ]
+    assert all(figure.value > 0 for figure in figures)

@@ -125,6 +125,44 @@ async def test_while_redis_stands_still_bids_are_placed_and_seen_on_every_proces
     await until_ready(http)
 
 
+async def test_when_redis_and_postgres_stand_still_for_too_long_sockets_are_told_and_recover_afterwards(
+    system, http
+):
+    seller, bidder = await sign_up(http, "seller"), await sign_up(http)
+    auction = await open_auction(seller)
+    async with (
+        Socket(system.websocket_url) as onlooker,
+        Socket(system.websocket_url, bidder.tokens["access_token"]) as socket,
+    ):
+        watchers = [await s.watch(f"auctions:{auction['id']}") for s in (onlooker, socket)]
+        with Frozen(system, "redis"), Frozen(system, "postgres"):
+            async with asyncio.timeout(60):
+                while not all((3010, "insufficient state") in s.codes for s in (onlooker, socket)):
+                    await asyncio.sleep(0.05)
+            refused = await http.get(
+                "/connection/websocket",
+                headers={
+                    "Connection": "Upgrade",
+                    "Upgrade": "websocket",
+                    "Sec-WebSocket-Version": "13",
+                    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+                },
+            )
+            assert refused.status_code == 503
+            assert "retry-after" in refused.headers
+            assert "behind" in refused.json()["detail"]
+        await until_ready(http)
+        await asyncio.gather(*(s.client.ready(timeout=30) for s in (onlooker, socket)))
+        for amount in (3000, 4000):
+            await bid_over_rest(bidder, auction["id"], amount, f"after-{amount}")
+        for watcher in watchers:
+            await watcher.until(3, timeout_s=30)
+            watcher.assert_saw_every_number_once()
+    shown = (await http.get("/metrics")).text
+    cuts = next(line for line in shown.splitlines() if line.startswith("mnbara_unvouched_cuts_total "))
+    assert float(cuts.split()[1]) >= 2
+
+
 async def test_while_nats_stands_still_bidding_goes_on(system, http):
     seller, bidder = await sign_up(http, "seller"), await sign_up(http)
     auction = await open_auction(seller)

@@ -213,6 +213,7 @@ TEXT_ROWS = [
         ),
         ("\u043e",),
     ),
+    TextRow("a text spelt to pass a rule", folding.looks_like, ("texts._SIGN",), ("a", "1", "a ", "@")),
     TextRow("a folded query", folding.fold_query, ("texts._QUOTE", "texts._BETWEEN")),
     TextRow("a title", rules.check_title),
     TextRow("a description", rules.check_description),

@@ -4,11 +4,15 @@ import asyncio
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from handlers.contract import ANONYMOUS
+from protocols.errors import TemporarilyUnavailable
 from protocols.values import new_id
-from realtime.ports import ProtocolError
+from realtime.hooks import Cause, Connected, Disconnected, Hooks, notify
+from realtime.ports import ConnectRequestContext, Identity, ProtocolError
 from server.commands import pipeline, table
+from server.commands.access_log import LoggedCommands, log_connections
 from server.commands.pipeline import check_permission
 from server.commands.table import OR_REFUSAL
 from server.domains import ROUTES
@@ -160,3 +164,97 @@ def test_no_answer_has_a_member_that_looks_like_a_refusal():
     assert [
         route.name for route in ROUTES if "refusal" in getattr(route.reply, "__struct_fields__", ())
     ] == []
+
+
+# -- Outages and the access log ----------------------------------------------------------------------------------------
+
+
+def fail_with(error):
+    """Return what stands for both doors of the pipeline while an engine is away."""
+
+    async def run(*_):
+        raise error
+
+    def submit(_route, _value, _caller, settle):
+        settle(error)
+
+    return {"run": run, "submit": submit}
+
+
+def away() -> TemporarilyUnavailable:
+    error = TemporarilyUnavailable("The database is away")
+    error.__cause__ = ConnectionRefusedError(f"nobody listens at {new_id()}")
+    return error
+
+
+@pytest.mark.parametrize("method", ["counters.add_up", "counters.add_up_together"])
+async def test_an_outage_has_a_trace_id_by_which_the_log_tells_its_cause(door, method, monkeypatch):
+    caller, _ = door.sign_in()
+    error = away()
+    for name, stand_in in fail_with(error).items():
+        monkeypatch.setattr(door.table._pipeline, name, stand_in)
+    data = f'{{"counter_id":"{new_id()}","amount":5,"key":"{new_id()}"}}'.encode()
+    with capture_logs() as logs:
+        told = await refused(door, method, data, caller)
+        again = await refused(door, method + OR_REFUSAL, data, caller)
+    (line,) = logs
+    assert (line["event"], line["command"]) == ("command_unavailable", method)
+    assert line["cause"] == f"ConnectionRefusedError: {error.__cause__}"
+    sentence, _, facts = told.message.partition(" {")
+    assert sentence == "temporarily_unavailable: The database is away"
+    assert msgspec.json.decode("{" + facts) == {"trace_id": line["trace_id"]}
+    assert msgspec.json.decode(again.reply)["refusal"]["trace_id"] == line["trace_id"]
+
+
+@pytest.mark.parametrize("method", ["counters.add_up", "counters.add_up_together"])
+async def test_with_an_access_log_each_rpc_is_a_line(door, method, monkeypatch):
+    caller, _ = door.sign_in()
+    logged = LoggedCommands(door.table)
+    counter_id = await door.counter()
+    data = '{{"counter_id":"{}","amount":5,"key":"{}"}}'
+
+    async def call(name: str, text: str):
+        answered = asyncio.get_running_loop().create_future()
+        logged.call(name, text.encode(), caller).add_done_callback(answered.set_result)
+        return await answered
+
+    with capture_logs() as logs:
+        reply = await call(method, data.format(counter_id, new_id()))
+        assert msgspec.json.decode(reply.result()) == {"value": 5}
+        assert (await call(method, data.format(new_id(), new_id()))).exception().code == 403
+        with pytest.raises(ProtocolError):
+            logged.call("secret.method", b"{}", caller)
+        for name, stand_in in fail_with(away()).items():
+            monkeypatch.setattr(door.table._pipeline, name, stand_in)
+        error = (await call(method, data.format(counter_id, new_id()))).exception()
+    lines = [line for line in logs if line["event"] == "rpc"]
+    assert [(line["method"], line["code"]) for line in lines] == [
+        (method, "ok"),
+        (method, "not_found"),
+        ("unknown", "method not found"),
+        (method, "temporarily_unavailable"),
+    ]
+    assert all(line["ms"] >= 0 and line["user_id"] == str(caller.user_id) for line in lines)
+    assert lines[3]["trace_id"] == error.trace_id != ""
+    assert ["trace_id" in line for line in lines[:3]] == [False] * 3
+
+
+def test_the_end_of_a_connection_is_a_line():
+    hooks = Hooks()
+    log_connections(hooks)
+    whom, context = Identity(user="ada"), ConnectRequestContext("", "192.0.2.7", "http_stream")
+    with capture_logs() as logs:
+        notify(hooks.disconnected, Disconnected("", Identity(), context, Cause.LOST, 1006, ""))
+        logs.clear()
+        notify(hooks.connected, Connected("c-1", whom, context))
+        notify(hooks.disconnected, Disconnected("c-1", whom, context, Cause.SLOW, 3008, "slow"))
+    (line,) = logs
+    assert line["ms"] >= 0
+    assert {name: line[name] for name in ("event", "transport", "cause", "code", "user_id")} == {
+        "event": "connection_ended",
+        "transport": "http_stream",
+        "cause": "slow",
+        "code": 3008,
+        "user_id": "ada",
+    }
+    assert "192.0.2.7" not in str(line)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from protocols.texts import fold, fold_query, unmask
+from protocols.texts import fold, fold_query, looks_like, unmask
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,63 @@ def test_words_that_look_latin_are_read_so_unless_the_text_is_of_their_script():
     assert unmask(fold("\u0441\u043e\u0441\u0430 \u0441\u043e\u0440y")) == "coca copy"
     russian = fold("\u0441\u043e\u0441\u0430 \u0432\u043e\u0434\u0430")
     assert unmask(russian) == russian
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "wh1sky",
+            "WH1SKY",
+            "w h i s k y",
+            "w.h.i.s.k.y",
+            "w-h-1-s-k-y",
+            "wh1\u017fky",
+            "whi$ky",
+            "wh\u0456sk\u0443",
+        ),
+        *("buy a w h i s k y", "I w h i s k y a", "a bottle of wh1sky, old"),
+    ],
+)
+def test_a_word_that_is_spelt_to_pass_a_rule_is_read(text):
+    assert "whisky" in looks_like(text).split() or "whisky" in unmask(fold(text)).split()
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        *(("c0ca1ne", "cocaine"), ("v@lium", "valium"), ("a1c0h0l", "alcohol"), ("p1st0l", "pistol")),
+        *(("g u n", "gun"), ("w33d", "weed"), ("$teroid$", "steroids")),
+    ],
+)
+def test_each_look_alike_is_read(text, word):
+    assert word in looks_like(text).split()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "size 7 t shirt",
+            "a 4x4 with mp3",
+            "iphone 5s, 64 gb",
+            "1 l bottle",
+            "1040 forms",
+            "type c to a",
+            "",
+            "$20",
+        ),
+        *(
+            "10 000 pieces",
+            "lot 7 of 10",
+            "model ps5",
+            "3.14",
+            "an i or an l",
+            "sony wh1000xm4",
+            "whisky",
+            "x" * 50,
+        ),
+    ],
+)
+def test_plain_texts_are_read_as_they_are(text):
+    assert looks_like(text) == ""

@@ -237,6 +237,57 @@ async def test_while_the_bus_is_silent_nothing_waits_for_the_sweep():
     await hub.stop()
 
 
+class Followed:
+    """A connection as far as the hub tells it to go."""
+
+    told: tuple[int, str] | None = None
+
+    def disconnect(self, code: int, reason: str) -> None:
+        self.told = (code, reason)
+
+
+async def test_when_bus_and_log_are_away_for_too_long_clients_are_told_and_refused_until_one_is_compared(
+    caplog,
+):
+    hub = quiet_hub(silent_sweep_s=0.01, vouch_step_s=0.01, unvouched_max_s=0.05)
+    channel = await opened(hub)
+    follower = Followed()
+    hub.connections.add(follower)
+    hub.bus.silent = True
+    asked = hub.log.calls["heads"]
+    await until(lambda: hub.log.calls["heads"] > asked + 20)
+    assert follower.told is None, "the log stands in for the bus"
+    hub.log.failing = True
+    await until(lambda: follower.told is not None)
+    assert follower.told == (3010, "insufficient state")
+    assert (hub.counters.unvouched_cuts, hub.admission.check().reason) == (1, "behind")
+    assert "1 connections are told to come again" in caplog.text
+    hub.bus.silent = False
+    asked = hub.log.calls["heads"]
+    await until(lambda: hub.log.calls["heads"] > asked + 3)
+    assert hub.admission.check().reason == "behind", "what the bus had missed is not known yet"
+    hub.log.append(NAME, b"{}")
+    hub.log.failing = False
+    await until(lambda: hub.admission.check() is None)
+    await until(lambda: channel.head == 1)
+    hub.connections.clear()
+    await hub.stop()
+
+
+async def test_a_bus_that_is_away_shortly_costs_no_connection():
+    hub = quiet_hub(silent_sweep_s=0.01, vouch_step_s=0.01, unvouched_max_s=1000)
+    await opened(hub)
+    hub.log.failing = hub.bus.silent = True
+    follower = Followed()
+    hub.connections.add(follower)
+    asked = hub.log.calls["heads"]
+    await until(lambda: hub.log.calls["heads"] > asked + 5)
+    assert follower.told is None
+    assert hub.admission.check() is None
+    hub.connections.clear()
+    await hub.stop()
+
+
 async def test_late_publication_of_another_process_is_not_asked_of_the_log():
     hub = quiet_hub(gap_wait_s=0.05)
     channel = await opened(hub)

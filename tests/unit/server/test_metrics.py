@@ -8,6 +8,7 @@ import time
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from handlers.auth.passwords import PasswordHasher
 from server.process.metrics import Metrics
 from server.process.process_figures import copy_process
 from server.process.sharing import DEAD_KEPT, FILE_BYTES, SHARED_VARIABLE, share_metrics, shared_folder
@@ -54,6 +55,23 @@ def test_counters_of_the_realtime_core_grow_and_gauges_follow():
     assert shown["mnbara_flood_cuts_total", ()] == 3
     assert shown["mnbara_connections_refused_total", (("reason", "full"),)] == 4
     assert shown["mnbara_connections_refused_total", (("reason", "late"),)] == 0
+
+
+def test_passwords_show_their_queue_their_times_and_what_was_refused():
+    metrics = Metrics()
+    hasher = PasswordHasher(memory_kib=64)
+    metrics.follow_passwords(hasher)
+    hasher.refused = 2
+    metrics.sample()
+    hasher.observe("check", 0.15, 0.07)
+    hasher.refused = 3
+    metrics.sample()
+    hasher.close()
+    shown = samples(metrics.render())
+    assert shown["mnbara_passwords_waiting", ()] == 0
+    assert shown["mnbara_passwords_refused_total", ()] == 3
+    assert shown["mnbara_password_wait_seconds_sum", (("work", "check"),)] == 0.15
+    assert shown["mnbara_password_hash_seconds_count", (("work", "check"),)] == 1
 
 
 def test_a_group_commit_reports_its_size_and_time():

@@ -1,11 +1,14 @@
 """The password hasher: real argon2id with small memory."""
 
 import asyncio
+import os
+import sys
+import threading
 
 import argon2
 import pytest
 
-from handlers.auth.passwords import MEMORY_KIB, PasswordHasher
+from handlers.auth.passwords import MEMORY_KIB, NICENESS, PasswordHasher
 from protocols.errors import TemporarilyUnavailable
 from tests.support.waiting import until
 
@@ -57,6 +60,8 @@ async def test_too_many_waiting_hashes_are_refused_at_once_and_places_come_back(
         results = await asyncio.gather(*(hasher.hash("x") for _ in range(10)), return_exceptions=True)
         refused = [result for result in results if isinstance(result, TemporarilyUnavailable)]
         assert len(refused) == 7
+        assert hasher.refused == 7
+        assert all(refusal.facts["retry_after_s"] == 1 for refusal in refused)
         assert all(isinstance(result, str) for result in results if result not in refused)
         await asyncio.sleep(0.01)
         assert await hasher.hash("x")
@@ -89,3 +94,38 @@ async def test_hashing_leaves_the_event_loop_free() -> None:
         assert ticks >= 20
     finally:
         hasher.close()
+
+
+async def test_waiting_is_told_and_a_refusal_says_when_the_queue_is_over() -> None:
+    hasher = PasswordHasher(memory_kib=64, threads=1, waiting_max=3)
+    told: list[tuple[str, float, float]] = []
+    hasher.observe = lambda *fact: told.append(fact)
+    hasher._hash_s = 2.0
+    try:
+        kept = await hasher.hash("x")
+        await until(lambda: len(told) == 1)
+        hasher._hash_s = 2.0
+        work = [asyncio.create_task(hasher.check("x", kept)) for _ in range(4)]
+        await asyncio.sleep(0)
+        assert hasher.waiting == 3
+        with pytest.raises(TemporarilyUnavailable) as refused:
+            await hasher.hash("x")
+        assert refused.value.facts == {"retry_after_s": 8}
+        assert "in 8 s" in refused.value.detail
+        assert await asyncio.gather(*work) == [True] * 4
+        await until(lambda: len(told) == 5)
+        assert hasher.waiting == 0
+        assert [kind for kind, _, _ in told] == ["hash"] + ["check"] * 4
+        assert told[4][1] > told[1][1] >= 0
+        assert all(took_s > 0 for _, _, took_s in told)
+        assert hasher._hash_s < 2.0, "the expected time follows the measured one"
+    finally:
+        hasher.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="priorities of threads are Linux's")
+async def test_hashing_threads_step_back_and_the_event_loop_does_not(hasher: PasswordHasher) -> None:
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    found = await hasher._run("hash", lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+    assert found == min(before + NICENESS, 19)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
