@@ -35,7 +35,7 @@ from server.http.outer_layer import OuterLayer
 from server.http.photos import PhotoPages
 from server.http.sockets import mount_emulation, mount_sockets
 from server.process.metrics import Metrics
-from server.process.socket_figures import socket_figures
+from server.process.socket_figures import follow_process
 from storage.engines.redis import open_redis
 from storage.engines.tasks import run_beside
 from storage.platform.mailbox_redis import RedisMailbox
@@ -114,9 +114,7 @@ async def open_server(
         await mailbox.start(emulation.deliver)
         stack.push_async_callback(mailbox.close)
         base.nats.when_connected(lambda client: follow_heads(client, hub.announce_heads))
-        base.metrics.follow_passwords(base.need(AuthTools).hasher)
-        base.metrics.follow_hooks(hub.hooks)
-        base.metrics.follow_sockets(lambda: socket_figures(hub, emulation))
+        follow_process(base.metrics, hub, emulation, base.need(AuthTools).hasher)
         run_beside(stack, watch_backlog(base.pipeline.groups, routes_of(domains), redis, node), "backlog")
         run_beside(stack, base.metrics.run(), "metrics")
         yield ServerProcess(app, hub, endpoint, base.metrics)

@@ -60,6 +60,7 @@ from protocols.auth.commands import (
     UnbanUser,
     User,
 )
+from protocols.auth.providers import PROVIDER_EVENTS
 from protocols.auth.refusals import UserNotFound
 from protocols.errors import NotAllowed, RateLimited
 from protocols.topics import PERSONAL, Lane
@@ -246,6 +247,6 @@ DOMAIN = Domain(
         ToolKind(OauthTools, open_oauth_tools, check_oauth_settings),
     ),
     needs=(ChannelKinds, Vault),
-    personal_events=PERSONAL_EVENTS,
+    personal_events={**PERSONAL_EVENTS, **PROVIDER_EVENTS},
     demo=add_demo_people,
 )

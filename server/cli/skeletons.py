@@ -23,7 +23,7 @@ _PAGES_END = "- `docs/clients/`"
 """The line of the list behind the pages of domains."""
 
 _NEW_BLOCKS = range(1900, 1990, 10)
-_ALL_DOMAINS = re.compile(r"^(DOMAINS: [^=\n]+= \((?:\w+\.DOMAIN,?\s*)*)\)", re.MULTILINE)
+_ALL_DOMAINS = re.compile(r"^(DOMAINS: [^=\n]+= \(\s*(?:\w+\.DOMAIN,?\s*)*)\)", re.MULTILINE)
 _BLOCKS = re.compile(r"^BLOCKS = \{\n(?:    \"\w+\": \d+,\n)*", re.MULTILINE)
 _CONTRACT = re.compile(r"\(auth\)( [|:] )\(listings\)[^\"\n]*")
 
@@ -187,7 +187,7 @@ def _with_domain(text: str, domain: str) -> str:
     """Add the domain to the tuple of all."""
     grown, count = _ALL_DOMAINS.subn(lambda match: f"{match[1].rstrip().rstrip(',')}, {domain}.DOMAIN)", text)
     if count != 1:
-        raise UsageError(f"{DOMAINS_FILE} has no tuple DOMAINS on one line")
+        raise UsageError(f"{DOMAINS_FILE} has no tuple DOMAINS")
     return _with_imports(grown, f"from handlers import {domain}")
 
 

@@ -1,7 +1,9 @@
-"""The realtime core's counters under the names that metrics show."""
+"""What a server process has metrics show: sockets, their ends, and passwords that are hashed."""
 
+from handlers.auth.passwords import PasswordHasher
 from realtime.endpoints.emulation import Emulation
 from realtime.hub import Hub
+from server.process.metrics import Metrics
 
 
 def socket_figures(hub: Hub, emulation: Emulation) -> dict[str, float]:
@@ -21,3 +23,10 @@ def socket_figures(hub: Hub, emulation: Emulation) -> dict[str, float]:
         "flood_cuts": counters.flood_cuts,
         **{f"refused_{reason}": count for reason, count in counters.refused.items()},
     }
+
+
+def follow_process(metrics: Metrics, hub: Hub, emulation: Emulation, hasher: PasswordHasher) -> None:
+    """Have metrics show the figures of a process from now on."""
+    metrics.follow_passwords(hasher)
+    metrics.follow_hooks(hub.hooks)
+    metrics.follow_sockets(lambda: socket_figures(hub, emulation))

@@ -2,7 +2,12 @@
 
 from handlers.auth.oauth.proving import Proven, prove
 from handlers.contract import Caller, Event, Outcome, Preparation, Stores
-from protocols.auth.commands import Identity, IdentityLinked, IdentityTaken, LinkProvider
+from protocols.auth.providers import (
+    Identity,
+    IdentityLinked,
+    IdentityTaken,
+    LinkProvider,
+)
 from protocols.topics import personal_channel
 from protocols.values import new_id, to_timestamp
 from storage.auth.identities_postgres import StoredIdentity, find_identity, insert_identity

@@ -2,7 +2,10 @@
 
 from handlers.auth.oauth.link_provider import to_identity
 from handlers.contract import Caller, Outcome, Stores
-from protocols.auth.commands import Identities, ListIdentities
+from protocols.auth.providers import (
+    Identities,
+    ListIdentities,
+)
 from storage.auth import identities_postgres
 
 

@@ -2,7 +2,11 @@
 
 from handlers.auth.oauth.tools import OauthTools
 from handlers.contract import Caller, Outcome, Stores
-from protocols.auth.commands import ListProviders, Provider, Providers
+from protocols.auth.providers import (
+    ListProviders,
+    Provider,
+    Providers,
+)
 
 
 async def list_providers(

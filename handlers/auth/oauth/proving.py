@@ -4,7 +4,10 @@ from msgspec import Struct
 
 from handlers.auth.oauth.tools import OauthTools
 from handlers.contract import Preparation
-from protocols.auth.commands import ProviderProof, ProviderRefused
+from protocols.auth.providers import (
+    ProviderProof,
+    ProviderRefused,
+)
 from protocols.errors import InvalidInput
 from protocols.values import now_instant
 from storage.auth.used_tokens_redis import use_once

@@ -9,6 +9,9 @@ from handlers.contract import Permission, Route
 from protocols.auth.commands import (
     AccountBanned,
     EmailTaken,
+    SignedIn,
+)
+from protocols.auth.providers import (
     Identities,
     Identity,
     IdentityNotFound,
@@ -21,7 +24,6 @@ from protocols.auth.commands import (
     ProviderNotFound,
     ProviderRefused,
     Providers,
-    SignedIn,
     SignInWithProvider,
     UnlinkIdentity,
 )

@@ -11,6 +11,8 @@ from handlers.contract import Caller, JobRequest, Outcome, Preparation, Stores
 from protocols.auth.commands import (
     AccountBanned,
     EmailTaken,
+)
+from protocols.auth.providers import (
     IdentityTaken,
     ProviderEmailMissing,
     SignInWithProvider,

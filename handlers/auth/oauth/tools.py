@@ -8,7 +8,10 @@ import httpx
 from handlers.auth.oauth.providers import read_providers
 from handlers.domain import ToolContext
 from handlers.settings import Settings
-from protocols.auth.commands import ProviderNotFound, ProviderRefused
+from protocols.auth.providers import (
+    ProviderNotFound,
+    ProviderRefused,
+)
 from protocols.errors import TemporarilyUnavailable
 from storage.engines.oidc import TIMEOUT_S, OidcClaims, OidcClient, OidcProvider, OidcRefusedError
 

@@ -1,7 +1,12 @@
 """Let a provider sign the caller in no more."""
 
 from handlers.contract import Caller, Event, Outcome, Stores
-from protocols.auth.commands import IdentityNotFound, IdentityUnlinked, LastWayIn, UnlinkIdentity
+from protocols.auth.providers import (
+    IdentityNotFound,
+    IdentityUnlinked,
+    LastWayIn,
+    UnlinkIdentity,
+)
 from protocols.auth.refusals import UserNotFound
 from protocols.topics import personal_channel
 from storage.auth.identities_postgres import delete_identity, list_identities

@@ -12,13 +12,15 @@ from handlers.settings import SettingsError
 from protocols.auth.commands import (
     BadCredentials,
     EmailTaken,
+    Login,
+)
+from protocols.auth.providers import (
     IdentityNotFound,
     IdentityTaken,
     LastWayIn,
     LinkProvider,
     ListIdentities,
     ListProviders,
-    Login,
     ProviderEmailMissing,
     ProviderNotFound,
     ProviderRefused,

@@ -26,6 +26,6 @@ def test_end_of_access_is_a_reason_to_look(event):
 
 
 def test_other_news_is_none():
-    started = SessionStarted(session_id=new_id(), remote_ip="")
+    started = SessionStarted(session_id=new_id(), remote_ip="", new_device=False)
     assert not tells_of_access(event_text(Event("personal", "session_started", started), AT).encode())
     assert not tells_of_access(b'{"type":"notice","text":"{\\"type\\":\\"session_ended\\""}')
