@@ -78,11 +78,11 @@ async def test_what_is_refused_or_was_booked_before_leaves_nothing(opened, pool)
 async def roll_back(opened, chain):
     async with opened.transaction() as db:
         await post(db, [chain], NOW_MS)
-        raise InterruptedError
+        raise LookupError
 
 
 async def test_nothing_is_queued_when_the_transaction_does_not_commit(opened, pool):
-    with pytest.raises(InterruptedError):
+    with pytest.raises(LookupError):
         await roll_back(opened, [top_up(new_id(), 100)])
     assert await taken(pool) == []
 
