@@ -78,6 +78,12 @@ class Settings:
     access_log: bool = _setting("a line in the log for each HTTP request: on, or off", False, "on|off")
     metrics_folder: str = _setting("where processes share metrics; empty = this process alone", "", "folder")
 
+    witnessed_logs: str = _setting(
+        "transparency logs, beside our own, whose checkpoints are cosigned: their verifier keys, comma-separated",
+        "",
+        "keys",
+    )
+
     elasticsearch_url: str = _unbuilt("Elasticsearch", "URL")
     vault_addr: str = _unbuilt("Vault", "URL")
     chain_url: str = _unbuilt("EVM chain", "URL")

@@ -2,13 +2,14 @@
 
 from itertools import chain
 
-from handlers import auctions, auth, listings, payments
+from handlers import auctions, auth, ledger, listings, payments
 from handlers.contract import Route
 from handlers.domain import (
     ChannelKind,
     ChannelKinds,
     Domain,
     JobKind,
+    LoopKind,
     ReactionKind,
     Retention,
     TimerKind,
@@ -19,7 +20,7 @@ from storage.platform.vault import Vault
 
 Domains = tuple[Domain, ...]
 
-DOMAINS: Domains = (auth.DOMAIN, listings.DOMAIN, auctions.DOMAIN, lag.DOMAIN, payments.DOMAIN)
+DOMAINS: Domains = (auth.DOMAIN, listings.DOMAIN, auctions.DOMAIN, lag.DOMAIN, payments.DOMAIN, ledger.DOMAIN)
 
 PLATFORM_TOOLS: tuple[type, ...] = (Vault, ChannelKinds)
 """Tools that every process has, whatever domains it serves."""
@@ -66,6 +67,13 @@ def jobs_of(domains: Domains) -> dict[str, JobKind]:
     """Return the jobs by the names under which they are stored, `<domain>.<job>`. Raises AssertionError for twins."""
     found = [(f"{domain.name}.{kind.name}", kind) for domain in domains for kind in domain.jobs]
     _refuse_twins("jobs", [name for name, _ in found])
+    return dict(found)
+
+
+def loops_of(domains: Domains) -> dict[str, LoopKind]:
+    """Return the loops by name, `<domain>.<loop>`. Raises AssertionError for twins."""
+    found = [(f"{domain.name}.{kind.name}", kind) for domain in domains for kind in domain.loops]
+    _refuse_twins("loops", [name for name, _ in found])
     return dict(found)
 
 
