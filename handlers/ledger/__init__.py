@@ -1,7 +1,8 @@
 """The transparency log: every movement of money and every auction's result, in a tree that a stranger can check."""
 
 from handlers.domain import Domain, LoopKind, ToolKind
-from handlers.ledger import proving, sequencing
+from handlers.ledger import auditing, proving, sequencing
+from handlers.ledger.auditing import audit_log
 from handlers.ledger.keys import LedgerKeys, open_ledger_keys, read_witnessed
 from handlers.ledger.proving import send_proofs
 from handlers.ledger.routes import ROUTES
@@ -18,6 +19,7 @@ DOMAIN = Domain(
             pause_s=sequencing.PAUSE_S,
             gauges=sequencing.GAUGES,
         ),
+        LoopKind(name="audit_log", step=audit_log, pause_s=auditing.PAUSE_S, gauges=auditing.GAUGES),
         LoopKind(name="send_proofs", step=send_proofs, pause_s=proving.PAUSE_S, gauges=proving.GAUGES),
     ),
     tools=(ToolKind(LedgerKeys, open_ledger_keys, read_witnessed),),
