@@ -1,8 +1,8 @@
 """What a domain is: one value, from which the server derives everything it does for the domain.
 
 `handlers/<domain>/__init__.py` exports `DOMAIN`; `server/domains.py` is the tuple of all. Command table, channel
-permissions, timers, reactions, jobs, retention, OpenAPI, AsyncAPI and demo data come from these values. No domain lives
-here.
+permissions, timers, reactions, jobs, loops, retention, OpenAPI, AsyncAPI and demo data come from these values. No
+domain lives here.
 """
 
 import re
@@ -228,6 +228,55 @@ class JobKind:
     """Calls of this kind that one worker makes at a time."""
 
 
+# -- loops ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GaugeKind:
+    """A figure that a loop shows among the metrics, as `mnbara_<name>`."""
+
+    name: str
+    meaning: str
+    label: str = ""
+    """The name of its label, if it has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """The value of a gauge now."""
+
+    name: str
+    value: float
+    label: str = ""
+    """The label's value; of few."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopTurn:
+    """What one turn of a loop did."""
+
+    outcomes: Sequence[Outcome] = ()
+    """Written and sent as those of commands are."""
+    figures: Sequence[Figure] = ()
+    again: bool = False
+    """There is more to do: the next turn comes without a pause."""
+
+
+LoopStep = Callable[[Stores, int], Awaitable[LoopTurn]]
+"""One turn: a bounded piece of work in one transaction. Killed in it, nothing happened."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopKind:
+    """What a domain does all the time, in one worker at a time; any worker has the next turn."""
+
+    name: str
+    step: LoopStep
+    pause_s: float
+    """Between two turns, when there is no more to do."""
+    gauges: tuple[GaugeKind, ...] = ()
+
+
 # -- the rest of a domain ------------------------------------------------------------------------------------
 
 DeleteOld = Callable[[Connection, int, int], Awaitable[int]]
@@ -291,6 +340,7 @@ class Domain:
     timers: tuple[TimerKind, ...] = ()
     reactions: tuple[ReactionKind, ...] = ()
     jobs: tuple[JobKind, ...] = ()
+    loops: tuple[LoopKind, ...] = ()
     retention: tuple[Retention, ...] = ()
     tools: tuple[ToolKind, ...] = ()
     needs: tuple[type, ...] = ()

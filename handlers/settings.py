@@ -96,6 +96,12 @@ class Settings:
     )
     metrics_folder: str = _setting("where processes share metrics; empty = this process alone", "", "folder")
 
+    witnessed_logs: str = _setting(
+        "transparency logs, beside our own, whose checkpoints are cosigned: their verifier keys, comma-separated",
+        "",
+        "keys",
+    )
+
     elasticsearch_url: str = _unbuilt("Elasticsearch", "URL")
     vault_addr: str = _unbuilt("Vault", "URL")
     chain_url: str = _unbuilt("EVM chain", "URL")

@@ -2,13 +2,14 @@
 
 from itertools import chain
 
-from handlers import auctions, auth, listings, notifications, payments
+from handlers import auctions, auth, ledger, listings, notifications, payments
 from handlers.contract import Route
 from handlers.domain import (
     ChannelKind,
     ChannelKinds,
     Domain,
     JobKind,
+    LoopKind,
     ReactionKind,
     Retention,
     TimerKind,
@@ -26,6 +27,7 @@ DOMAINS: Domains = (
     lag.DOMAIN,
     payments.DOMAIN,
     notifications.DOMAIN,
+    ledger.DOMAIN,
 )
 
 PLATFORM_TOOLS: tuple[type, ...] = (Vault, ChannelKinds)
@@ -73,6 +75,13 @@ def jobs_of(domains: Domains) -> dict[str, JobKind]:
     """Return the jobs by the names under which they are stored, `<domain>.<job>`. Raises AssertionError for twins."""
     found = [(f"{domain.name}.{kind.name}", kind) for domain in domains for kind in domain.jobs]
     _refuse_twins("jobs", [name for name, _ in found])
+    return dict(found)
+
+
+def loops_of(domains: Domains) -> dict[str, LoopKind]:
+    """Return the loops by name, `<domain>.<loop>`. Raises AssertionError for twins."""
+    found = [(f"{domain.name}.{kind.name}", kind) for domain in domains for kind in domain.loops]
+    _refuse_twins("loops", [name for name, _ in found])
     return dict(found)
 
 

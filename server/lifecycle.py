@@ -122,6 +122,7 @@ async def work(settings: Settings, heartbeat_fd: int | None = None) -> None:
             asyncio.create_task(process.timers.run(), name="timers"),
             asyncio.create_task(process.reactions.dispatcher.run(), name="reactions"),
             asyncio.create_task(process.jobs.dispatcher.run(), name="jobs"),
+            asyncio.create_task(process.loops.run(), name="loops"),
             asyncio.create_task(_watch_work(process), name="work-figures"),
             asyncio.create_task(
                 delete_old_rows(process.base.database, retention_of(process.base.domains)), name="retention"

@@ -34,6 +34,7 @@ from server.http.channels import ChannelSource
 from server.http.outer_layer import OuterLayer
 from server.http.photos import PhotoPages
 from server.http.sockets import mount_emulation, mount_sockets
+from server.http.tiles import TilePages
 from server.process.metrics import Metrics
 from server.process.socket_figures import follow_process
 from storage.engines.redis import open_redis
@@ -104,6 +105,7 @@ async def open_server(
             pings=base.pings(redis),
             leaving=lambda: hub.draining,
             photos=partial(PhotoPages, base.database.connection, base.need(PhotoTools)),
+            tiles=partial(TilePages, base.database.connection),
             extra_handlers=[mount_sockets(endpoint), *mount_emulation(emulation, base.metrics)],
         )
         app = create_app(domains, parts)

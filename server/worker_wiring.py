@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from handlers.settings import Settings
 from protocols.topics import Entry
-from server.domains import DOMAINS, Domains, jobs_of, reactions_of, timers_of
+from server.domains import DOMAINS, Domains, jobs_of, loops_of, reactions_of, timers_of
 from server.foundation import Foundation, open_foundation
 from server.worker.jobs import Jobs
+from server.worker.loops import Loops
 from server.worker.reactions import Reactions
 from server.worker.relay import Relay
 from server.worker.timers import Timers
@@ -24,11 +25,12 @@ class WorkerProcess:
     timers: Timers
     reactions: Reactions
     jobs: Jobs
+    loops: Loops
 
 
 @asynccontextmanager
 async def open_worker(settings: Settings, domains: Domains = DOMAINS) -> AsyncIterator[WorkerProcess]:
-    """Build a worker process: relay, timers, reactions, jobs."""
+    """Build a worker process: relay, timers, reactions, jobs, loops."""
     async with open_foundation(settings, "worker", domains) as base:
         await base.bus.start(_ignore_publications, lambda: None)
         try:
@@ -40,13 +42,15 @@ async def open_worker(settings: Settings, domains: Domains = DOMAINS) -> AsyncIt
                 base.database, base.pipeline, reactions_of(domains), timers.yield_to_urgent, wakes, failed
             )
             jobs = Jobs(base.database, base.pipeline, jobs_of(domains), base.tools, wakes, failed)
+            kinds = loops_of(domains)
+            loops = Loops(base.pipeline, kinds, base.metrics.follow_loops(kinds), timers.yield_to_urgent)
 
             def wake(name: str) -> None:
                 reactions.dispatcher.wake(name)
                 jobs.dispatcher.wake(name)
 
             base.nats.when_connected(lambda client: follow_wakes(client, wake))
-            yield WorkerProcess(base, relay, timers, reactions, jobs)
+            yield WorkerProcess(base, relay, timers, reactions, jobs, loops)
         finally:
             await base.bus.close()
 

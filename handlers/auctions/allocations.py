@@ -1,5 +1,7 @@
 """Who gets how many of several units, as events say it, and what a change of the auction changed."""
 
+from uuid import UUID
+
 from handlers.auctions.locking import LockedAuction
 from handlers.auctions.rules import AuctionState
 from protocols.auctions.events import UnitsHeld, WinnerShare
@@ -13,6 +15,16 @@ def allocation_changes(auction: LockedAuction, before: AuctionState) -> list[Uni
         UnitsHeld(bidder=auction.terms.mask(bidder_id), units=has.get(bidder_id, 0))
         for bidder_id in has | had
         if has.get(bidder_id) != had.get(bidder_id)
+    ]
+
+
+def winners(auction: LockedAuction) -> list[tuple[UUID, int]]:
+    """Return who gets how many units of an auction that is over."""
+    state = auction.state
+    if state.status != "sold" or state.leader_id is None:
+        return []
+    return [(allocation.bidder_id, allocation.units) for allocation in state.allocations] or [
+        (state.leader_id, 1)
     ]
 
 

@@ -1,11 +1,10 @@
 """The events and timers of an auction that is over, however it ended."""
 
 from typing import Literal, cast
-from uuid import UUID
 
 from msgspec import Struct
 
-from handlers.auctions.allocations import winner_shares
+from handlers.auctions.allocations import winner_shares, winners
 from handlers.auctions.locking import LockedAuction
 from handlers.contract import Event, Fact, Outcome, Timer
 from protocols.auctions.events import AuctionClosed, AuctionSold, AuctionUnsold, AuctionWon
@@ -64,7 +63,7 @@ def result_events(auction: LockedAuction) -> list[Event]:
     terms, state = auction.terms, auction.state
     to_seller = personal_channel(terms.sale.seller_id)
     events = []
-    for winner_id, units in _winners(auction):
+    for winner_id, units in winners(auction):
         won = AuctionWon(
             auction_id=terms.auction_id,
             title=terms.title,
@@ -110,7 +109,7 @@ def settled_fact(auction: LockedAuction) -> Fact:
         currency=terms.currency,
         winners=tuple(
             Winner(user_id=user_id, quantity=units, price_minor=state.price)
-            for user_id, units in _winners(auction)
+            for user_id, units in winners(auction)
         ),
     )
     return Fact(terms.channel, settled)
@@ -119,13 +118,3 @@ def settled_fact(auction: LockedAuction) -> Fact:
 def loser_timers(auction: LockedAuction, now_ms: int) -> list[Timer]:
     """Return the timer that looks for the bidders who did not get a closed auction, if there can be any."""
     return [Timer("queue_losers", auction.terms.auction_id, now_ms)] if auction.state.bid_count else []
-
-
-def _winners(auction: LockedAuction) -> list[tuple[UUID, int]]:
-    """Return who gets how many units."""
-    state = auction.state
-    if state.status != "sold" or state.leader_id is None:
-        return []
-    return [(allocation.bidder_id, allocation.units) for allocation in state.allocations] or [
-        (state.leader_id, 1)
-    ]

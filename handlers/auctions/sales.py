@@ -1,8 +1,8 @@
 """The stock of a listing follows its auctions: they hold a quantity while they are open, and are settled afterwards.
 
-Settling takes the quantity sold off the listing and gives back the rest. A command that ends an auction settles it in
-its own transaction. After a closing by the clock, which must be on time, the timer `notify_result` settles it, and the
-quantity stays held until then.
+Settling takes the quantity sold off the listing, gives back the rest, and logs the result. A command that ends an
+auction settles it in its own transaction. After a closing by the clock, which must be on time, the timer
+`notify_result` settles it, and the quantity stays held until then.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,11 +10,13 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
+from handlers.auctions.allocations import winners
 from handlers.auctions.guard_rules import OPEN
 from handlers.auctions.locking import LockedAuction
 from handlers.contract import Event, Latest, Outcome
 from protocols.listings.channels import listing_stream, stock_channel
 from storage.engines.postgres import Connection
+from storage.ledger.leaves import Settlement, queue_settlements
 from storage.listings.selling import EndedAuction, MovedStock, settle_auctions
 
 
@@ -34,9 +36,10 @@ async def settle(
 ) -> dict[UUID, list[MovedStock]]:
     """Take what auctions that are over sold off their listings and give back the rest; return what moved, by auction.
 
-    A reverse auction holds nothing of its opener's. Cost: three round trips if any auction held something, one more
-    for every fifty.
+    A reverse auction holds nothing of its opener's. Every result goes to the transparency log. Cost: one round trip,
+    three more if any auction held something, one more for every fifty.
     """
+    await queue_settlements(db, [result for auction in auctions for result in _results(auction)], now_ms)
     ended = [
         EndedAuction(
             auction_id=a.terms.auction_id,
@@ -52,6 +55,25 @@ async def settle(
         assert one.movement.auction_id is not None, "an auction was settled"
         moved.setdefault(one.movement.auction_id, []).append(one)
     return moved
+
+
+def _results(auction: LockedAuction) -> list[Settlement]:
+    """Return what the log says of an auction: a result for each winner, or one without."""
+    terms, state = auction.terms, auction.state
+    got: list[tuple[UUID | None, int]] = [*winners(auction)] or [(None, 0)]
+    return [
+        Settlement(
+            auction_id=terms.auction_id,
+            seller_id=terms.sale.seller_id,
+            outcome=state.status,
+            price_minor=state.price,
+            currency=terms.currency,
+            bid_count=state.bid_count,
+            winner_id=winner_id,
+            units=units,
+        )
+        for winner_id, units in got
+    ]
 
 
 def add_movements(outcome: Outcome, movements: Sequence[MovedStock]) -> Outcome:

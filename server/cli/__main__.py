@@ -21,10 +21,12 @@ from server.cli.verbs.replay import REPLAY
 from server.cli.verbs.system import DOWN, RESET, UP
 from server.cli.verbs.test import TEST
 from server.cli.verbs.types import TYPES
+from server.cli.verbs.verify import VERIFY
 from server.cli.verbs.where import WHERE
 from server.local.home import HomeError
 from server.local.programs import EngineError
 from server.local.up import UpError
+from storage.platform.key_files import KeyFileError
 from storage.platform.migrate import MigrationError
 
 
@@ -57,6 +59,7 @@ VERBS = (
     REPLAY,
     AUDIT_AUCTION,
     TYPES,
+    VERIFY,
     WHERE,
     NEW_DOMAIN,
     NEW_COMMAND,
@@ -103,7 +106,7 @@ def main(words: Sequence[str]) -> int:
     except (UsageError, SettingsError) as error:
         print(f"mnbara: {error}", file=sys.stderr)
         return 2
-    except (EngineError, HomeError, UpError, MigrationError) as error:
+    except (EngineError, HomeError, UpError, MigrationError, KeyFileError) as error:
         print(f"mnbara: {error}", file=sys.stderr)
         return 1
     except OSError as error:  # a folder that cannot be made or written, a full disk

@@ -19,6 +19,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from handlers.auth.passwords import PasswordHasher
+from handlers.domain import Figure, LoopKind
 from realtime.hooks import Cause, Disconnected, Hooks
 from realtime.transport.admission import REASONS
 from server.process.sharing import SHARED_VARIABLE, is_alive
@@ -185,6 +186,22 @@ class Metrics:
         self._work_waiting.labels(name).set(waiting)
         self._work_oldest.labels(name).set(oldest_s)
         self._work_given_up.labels(name).set(given_up)
+
+    def follow_loops(self, kinds: Mapping[str, LoopKind]) -> Callable[[Figure], None]:
+        """Return what shows the figures of these loops. Every worker may have shown one; the newest value counts."""
+        gauges = {
+            gauge.name: self._gauge(
+                gauge.name, gauge.meaning, *filter(None, [gauge.label]), mode="livemostrecent"
+            )
+            for kind in kinds.values()
+            for gauge in kind.gauges
+        }
+
+        def show(figure: Figure) -> None:
+            gauge = gauges[figure.name]
+            (gauge.labels(figure.label) if figure.label else gauge).set(figure.value)
+
+        return show
 
     def count_work_failure(self, name: str) -> None:
         """Count an attempt of a reaction or job that failed."""

@@ -10,6 +10,7 @@ from uuid import UUID
 from protocols.errors import Refusal
 from protocols.payments.postings import Step
 from storage.engines.postgres import Connection
+from storage.ledger.leaves import queue_transfers
 from storage.payments.accounts_postgres import lock_accounts, update_accounts
 from storage.payments.posting_rules import (
     Books,
@@ -37,8 +38,8 @@ async def post(db: Connection, chains: Sequence[Sequence[Step]], now_ms: int) ->
     """Book chains in their order, each whole or not at all; return for each None, or why it was refused.
 
     A chain that was booked before is answered None again and books nothing. One batch writes every account once,
-    however many chains touch it. Cost: five to seven round trips for the whole batch, two more for accounts that are
-    new.
+    however many chains touch it. Cost: six to eight round trips for the whole batch, two more for accounts that
+    are new.
     """
     named_holds = set().union(*map(hold_ids, chains))
     holds = await lock_holds(db, named_holds) if named_holds else {}
@@ -66,6 +67,7 @@ async def post(db: Connection, chains: Sequence[Sequence[Step]], now_ms: int) ->
             db, [row for account, row in books.accounts.items() if row != accounts[account]]
         )
         await insert_transfers(db, transfers)
+        await queue_transfers(db, [books.booked[row.transfer_id] for row in transfers], now_ms)
         await _write_holds(db, holds, books.holds)
     return answers
 

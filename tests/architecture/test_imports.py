@@ -43,6 +43,10 @@ FAULTS = {
     "The auditor shares nothing with what it checks but the public words": [
         ("server/cli/auditing.py", "handlers.auctions.rules"),
     ],
+    "The checker of proofs stands alone": [
+        ("server/cli/verify_ledger.py", "handlers.ledger.notes"),
+        ("server/cli/verify_ledger.py", "protocols.values"),
+    ],
     "Realtime: endpoints take clients in, connections speak for them, the hub holds channels, transport moves bytes": [
         ("realtime/transport/frames.py", "realtime.hub"),
         ("realtime/channels/replayed.py", "realtime.connection.connection"),
@@ -122,6 +126,9 @@ DOORS = [
     ("storage/auctions/planted.py", "storage.payments.posting"),
     ("handlers/listings/planted.py", "storage.auctions.lookups"),
     ("handlers/listings/planted.py", "storage.payments.posting"),
+    ("storage/auctions/planted.py", "storage.ledger.leaves"),
+    ("handlers/auctions/planted.py", "storage.ledger.leaves"),
+    ("storage/auctions/planted.py", "protocols.payments.postings"),
     ("handlers/auctions/planted.py", "protocols.listings.facts"),
     ("handlers/auctions/planted.py", "protocols.payments.refusals"),
     ("handlers/orders/planted.py", "protocols.listings.channels"),

@@ -9,12 +9,13 @@ import msgspec
 from redis.asyncio import Redis
 
 from handlers.contract import ANONYMOUS, Caller
-from handlers.domain import URGENT, Domain, TimerHandler, TimerKind
+from handlers.domain import URGENT, Domain, Figure, TimerHandler, TimerKind
 from protocols.values import new_id
 from server.commands.decoding import StructDecoder
 from server.commands.outcomes import OutcomeWriter
 from server.commands.pipeline import Pipeline, check_permission
-from server.domains import Domains, reactions_of, routes_of
+from server.domains import Domains, loops_of, reactions_of, routes_of
+from server.worker.loops import Loops
 from server.worker.reactions import Reactions
 from storage.engines.postgres import Database, open_database
 
@@ -41,6 +42,9 @@ class Market:
             writer=OutcomeWriter(kinds),
         )
         self._reactions = Reactions(database, self.pipeline, kinds)
+        self.figures: dict[str, float] = {}
+        """What loops showed last, by gauge, or by gauge and label."""
+        self._loops = Loops(self.pipeline, loops_of(domains), self._show)
 
     async def call(self, name: str, caller: Caller = ANONYMOUS, /, **fields: Any) -> Any:
         """Call `<domain>.<verb>`; return the reply as JSON. Raises the route's refusals."""
@@ -70,6 +74,18 @@ class Market:
         """Run the rows of a reaction that have failed, now instead of after their wait."""
         await self._execute("UPDATE reaction_queues SET due_at_ms = 0 WHERE reaction = $1", name)
         await self.react(name)
+
+    def _show(self, figure: Figure) -> None:
+        self.figures[f"{figure.name} {figure.label}".strip()] = figure.value
+
+    async def run_loop(self, name: str) -> None:
+        """Run turns of the loop `<domain>.<loop>` until there is no more to do."""
+        while await self.turn(name):
+            pass
+
+    async def turn(self, name: str) -> bool:
+        """Run one turn of a loop; return whether there is more to do."""
+        return await self._loops.turn(name)
 
     async def run_timers(self, kind: str) -> None:
         """Run all timers of a kind as if they were due, then those of the kind that they set for now."""

@@ -1,10 +1,11 @@
-"""What auctions state for other domains: once per ending, unmasked, whichever way it came."""
+"""What auctions state for other domains, and what they have logged: once per ending, whichever way it came."""
 
 import msgspec
 import pytest
 
 from handlers.auctions.rules import CLOSE_GRACE_MS
 from protocols.auctions.facts import AuctionSettled, SecondChanceSold, Winner
+from protocols.ledger.leaves import hash_user
 from protocols.values import new_id
 from tests.integration.auctions.conftest import HOUR_MS, moment, new_caller
 from tests.integration.auctions.test_second_chances import BIDS, accept, close_with_bids, offer
@@ -19,7 +20,30 @@ async def facts_about(market, auction):
         "SELECT number, type, data FROM events WHERE stream = $1 ORDER BY number", f"facts:auctions:{auction}"
     )
     assert [row["number"] for row in rows] == list(range(1, len(rows) + 1))
-    return [msgspec.json.decode(row["data"], type=TYPES[row["type"]]) for row in rows]
+    facts = [msgspec.json.decode(row["data"], type=TYPES[row["type"]]) for row in rows]
+    await assert_logged(market, auction, [fact for fact in facts if isinstance(fact, AuctionSettled)])
+    return facts
+
+
+async def assert_logged(market, auction, facts):
+    """Compare the leaves about an auction with the facts about its end: one for each winner, or one without."""
+    row = await market.row(auction)
+    wanted = [
+        (fact.outcome, str(row["price"]), str(row["bid_count"]), winner and winner.user_id, units)
+        for fact in facts
+        for winner, units in [(w, str(w.quantity)) for w in fact.winners] or [(None, "0")]
+    ]
+    found = []
+    for queued in await market.pool.fetch("SELECT leaf, parties FROM ledger_queue ORDER BY queue_id"):
+        said = dict(line.split(" ") for line in queued["leaf"].decode().splitlines()[1:])
+        if said.get("auction") == str(auction):
+            seller_id, *rest = queued["parties"]
+            assert seller_id == row["seller_id"]
+            winner_id = rest[0] if rest else None
+            hashed = hash_user(bytes.fromhex(said["salt"]), winner_id) if winner_id else "none"
+            assert said["winner"] == hashed
+            found.append((said["outcome"], said["price"], said["bids"], winner_id, said["units"]))
+    assert found == wanted
 
 
 def settled(auction, listing_id, seller, outcome="sold", **fields):

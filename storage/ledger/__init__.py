@@ -1,0 +1,1 @@
+"""The transparency log's tables: queued leaves, entries, tiles, checkpoints."""
