@@ -2,6 +2,7 @@
 
 from handlers.contract import Permission, Route
 from handlers.domain import Domain, TimerKind
+from handlers.payments.commission.routes import ROUTES as COMMISSION_ROUTES
 from handlers.payments.expire_holds import TIMER, expire_holds
 from handlers.payments.get_treasury import get_treasury
 from handlers.payments.list_entries import list_entries
@@ -46,6 +47,7 @@ ROUTES: tuple[Route, ...] = (
         permission=Permission.ADMIN,
         cost=10,
     ),
+    *COMMISSION_ROUTES,
 )
 
 DOMAIN = Domain(
