@@ -37,6 +37,7 @@ Reason = Literal[
     "hold",
     "hold_returned",
     "sale",
+    "delivery",
     "commission",
     "tax",
     "refund",

@@ -76,6 +76,11 @@ OBJECTS: dict[str, frozenset[str]] = {
     "auctions.withdraw_second_chance": OWNER,
     "auctions.resolve_signal": EVERYBODY,
     "payments.list_entries": EVERYBODY,
+    "payments.get_escrow": frozenset({"owner", "party", "support"}),
+    "payments.release_escrow": OWNER,
+    "payments.freeze_escrow": EVERYBODY,
+    "payments.unfreeze_escrow": EVERYBODY,
+    "payments.resolve_escrow": EVERYBODY,
 }
 """Of the people whom the route's permission admits: whom the object lets in. Everybody who calls a route without ids
 acts on what is theirs, so it needs no line."""

@@ -16,6 +16,7 @@ import httpx
 from protocols.values import new_id, now_instant
 from storage.engines.redis import open_redis
 from storage.platform.offset_reports_redis import RedisOffsetReports
+from tests.support.money import open_paid_escrow
 from tests.support.pictures import encode, two_halves
 from tests.support.players import PASSWORD
 from tests.support.users import Person, TestUsers, list_something, open_auction
@@ -294,6 +295,20 @@ class TestData:
             auction_id,
         )
         await db.close()
+
+    @makes(
+        "payments.get_escrow",
+        "payments.release_escrow",
+        "payments.freeze_escrow",
+        "payments.unfreeze_escrow",
+        "payments.resolve_escrow",
+    )
+    def _escrows(self) -> None:
+        for name in ("get_escrow", "release_escrow", "freeze_escrow", "unfreeze_escrow", "resolve_escrow"):
+            frozen = name in {"unfreeze_escrow", "resolve_escrow"}
+            payer, seller = (UUID(self._users.people[who].user_id) for who in ("user", "owner"))
+            opening = open_paid_escrow(self._grants[0], payer, seller, frozen=frozen)
+            self._users.fit(f"payments.{name}", escrow_id=str(asyncio.run(opening)), parts=None)
 
     @makes("auth.login", "auth.refresh", "auth.register", "auth.revoke_scope_token", "auth.end_session")
     def _accounts(self) -> None:

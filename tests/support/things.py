@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from protocols.values import new_id
+from tests.support.money import open_paid_escrow
 from tests.support.pictures import encode, two_halves
 from tests.support.players import PASSWORD
 from tests.support.test_system import TestSystem
@@ -119,6 +120,13 @@ def make_signal(system: TestSystem) -> dict[str, str]:
     return {"signal_id": str(signal_id)}
 
 
+def make_escrow(system: TestSystem) -> dict[str, str]:
+    """Money of the owner's that waits for a deal with the party."""
+    owner, party = (system.users.people[who] for who in ("owner", "party"))
+    opening = open_paid_escrow(owner.grants[0], UUID(owner.user_id), UUID(party.user_id))
+    return {"escrow_id": str(asyncio.run(opening))}
+
+
 THINGS: dict[str, Callable[[TestSystem], dict[str, str]]] = {
     "auction_id": make_auction,
     "bid_id": make_auction,
@@ -132,6 +140,7 @@ THINGS: dict[str, Callable[[TestSystem], dict[str, str]]] = {
     "block_id": make_block,
     "offer_id": make_offer,
     "signal_id": make_signal,
+    "escrow_id": make_escrow,
     "bidder_id": lambda system: {"bidder_id": system.users.people["ended"].user_id},
     "user_id": lambda system: {"user_id": system.users.known["user_id"][0]},
     "currency": lambda _: {"currency": "EUR"},
