@@ -238,7 +238,7 @@ async def test_nobody_changes_a_step_and_the_table_keeps_an_escrow_consistent(ma
             await pool.execute(f"UPDATE escrows SET {wrong} WHERE escrow_id = $1", opened.escrow_id)  # noqa: S608
 
 
-# -- routes, and the timer end_escrows ---------------------------------------------------------------------------------------
+# -- routes, and the timer end_escrows ------------------------------------------------------------------------
 
 
 async def test_the_payer_releases_parts_and_every_party_is_told(market, pool):
