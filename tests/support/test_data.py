@@ -310,6 +310,12 @@ class TestData:
             opening = open_paid_escrow(self._grants[0], payer, seller, frozen=frozen)
             self._users.fit(f"payments.{name}", escrow_id=str(asyncio.run(opening)), parts=None)
 
+    @makes("payments.list_commission_versions", "payments.set_commission")
+    def _commission(self) -> None:
+        self._post("admin", "/v1/admin/commission-rules", {"rules": [{"basis_points": 0}]})
+        self._users.fit("payments.list_commission_versions")
+        self._users.fit("payments.set_commission", rules=[])
+
     @makes("auth.login", "auth.refresh", "auth.register", "auth.revoke_scope_token", "auth.end_session")
     def _accounts(self) -> None:
         guest = Person(self._http, "guest", self._grants)
