@@ -300,6 +300,7 @@ def _to_auction_terms(row: TermsRow) -> AuctionTerms:
         quantity=row.quantity,
         exposure_guard=row.exposure_guard,
         needs_approval=row.bidders == "approved",
+        deposit=row.deposit_minor,
     )
     return AuctionTerms(
         auction_id=row.auction_id,

@@ -112,6 +112,8 @@ class SaleTerms(Struct, frozen=True):
     """Bids have to be covered by what their bidder has free; guard_rules.py."""
     needs_approval: bool = False
     """Bidders have to be approved by the seller."""
+    deposit: int | None = None
+    """What a bidder's first bid takes off the wallet until the auction is over."""
 
 
 class UnitAllocation(Struct, frozen=True, gc=False):

@@ -137,6 +137,7 @@ def to_auction(
         group_id=row.group_id,
         exposure_guard=row.exposure_guard,
         bidders=row.bidders,
+        deposit=row.deposit_minor,
         watcher_count=row.watchers or 0,
         dutch=to_dutch(dutch.fall) if dutch and dutch.fall else None,
         next_price_at=None if falls_at_ms is None else to_timestamp(falls_at_ms),

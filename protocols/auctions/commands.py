@@ -5,6 +5,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from protocols.auctions import deposits as auction_deposits
 from protocols.auctions import events as auction_events
 from protocols.auctions import guards as auction_guards
 from protocols.auctions import second_chances, seller_notices, watching
@@ -48,6 +49,8 @@ class OpenAuction(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Take bids only that their bidder's exposure limit covers; English and Dutch auctions."""
     bidders: Bidders = "anyone"
     """`approved`: only those you approved may bid."""
+    deposit: AmountMinor | None = None
+    """What a bidder's first bid takes off the wallet until the auction is over; no reverse auctions."""
     key: Key = ""
     quantity: Annotated[
         Quantity,
@@ -81,6 +84,9 @@ class PlaceBid(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     quantity: Annotated[
         Quantity, Meta(description="Units of a lot of several; the last bid served may get fewer.")
     ] = 1
+    deposit: AmountMinor | None = None
+    """You agree that the auction's `deposit`, named here, is held of your wallet until the auction is over. Only the first
+    bid needs it."""
 
 
 class ListBids(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -197,6 +203,8 @@ class Auction(AuctionSummary, frozen=True, kw_only=True):
     """Units you would get now."""
     exposure_guard: bool = False
     bidders: Bidders = "anyone"
+    deposit: int | None = None
+    """What a bidder's first bid takes off the wallet until the auction is over, in minor units."""
     watcher_count: int = 0
     """Who watches, bidders too. It does not change the version: with a stored answer it may be a little old."""
 
@@ -282,6 +290,7 @@ EVENTS = auction_events.EVENTS
 PERSONAL_EVENTS: dict[str, type[Struct]] = {
     **auction_events.PERSONAL_EVENTS,
     **auction_guards.PERSONAL_EVENTS,
+    **auction_deposits.PERSONAL_EVENTS,
     **second_chances.PERSONAL_EVENTS,
     **seller_notices.PERSONAL_EVENTS,
     **watching.PERSONAL_EVENTS,

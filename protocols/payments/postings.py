@@ -49,6 +49,9 @@ Reason = Literal[
 ]
 """Why money moved, as statements show it."""
 
+EXPIRE_HOLD = "expire_hold"
+"""The timer that whoever takes a hold sets at its end; its ref is the hold."""
+
 HoldStatus = Literal["held", "posted", "voided", "expired"]
 
 

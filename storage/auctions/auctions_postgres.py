@@ -45,6 +45,7 @@ class TermsRow:
     quantity: int
     exposure_guard: bool
     bidders: Bidders
+    deposit_minor: int | None
     title: str
     """Of the goods."""
     is_final: bool
@@ -96,6 +97,7 @@ class GuardedAuctionRow(AuctionRow):
 
     exposure_guard: bool
     bidders: Bidders
+    deposit_minor: int | None
     watchers: int | None
     """None when nobody has ever watched."""
 

@@ -41,7 +41,7 @@ def test_names_are_found_in_calls():
     assert "close_auction" in words_of_handlers("auctions", "kind", "Timer")
 
 
-THROUGH_DOORS = {"stock_moved": ("auctions", "listings")}
+THROUGH_DOORS = {"stock_moved": ("auctions", "listings"), "escrow_opened": ("auctions", "payments")}
 """Events that a domain writes on another one's stream, beside a write through a door (decision 0062)."""
 
 

@@ -85,11 +85,12 @@ async def _read_standings(
 async def write_guards(command: OpenAuction, terms: SaleTerms, auction_id: UUID, stores: Stores) -> None:
     """Give the auction that this transaction has just written its guards; `lock_seller` came before the insert."""
     blocks = await has_blocks(stores.db, terms.seller_id)
-    if blocks or terms.exposure_guard or terms.needs_approval:
+    if blocks or terms.exposure_guard or terms.needs_approval or terms.deposit:
         await set_guards(
             stores.db,
             auction_id,
             exposure_guard=terms.exposure_guard,
             bidders=command.bidders,
             has_blocks=blocks,
+            deposit_minor=terms.deposit,
         )
