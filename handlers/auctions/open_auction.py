@@ -109,6 +109,7 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
         dutch=command.dutch,
         quantity=terms.quantity,
         exposure_guard=terms.exposure_guard,
+        wallet_guard=terms.wallet_guard,
         bidders=command.bidders,
         deposit=terms.deposit,
     )
@@ -222,7 +223,8 @@ def _check(command: OpenAuction, seller_id: UUID, default: Steps | None, now_ms:
         fall=Fall(dutch.floor_price, dutch.step, dutch.tick_s * 1000) if dutch else None,
         group_id=command.group_id,
         quantity=command.quantity,
-        exposure_guard=command.exposure_guard,
+        exposure_guard=command.exposure_guard or command.wallet_guard,
+        wallet_guard=command.wallet_guard,
         needs_approval=command.bidders == "approved",
         deposit=command.deposit,
     )
@@ -262,7 +264,7 @@ def _check_format(command: OpenAuction) -> Iterator[Error]:
             yield "dutch", "A Dutch auction needs the terms of its fall"
         elif command.dutch.floor_price >= command.starting_price:
             yield "dutch/floor_price", "The floor must be below the starting price"
-    unset = {"increments": "default", "quantity": 1, "exposure_guard": False}
+    unset = {"increments": "default", "quantity": 1, "exposure_guard": False, "wallet_guard": False}
     for term in rules.refused_terms:
         if getattr(command, term) != unset.get(term):
             yield term, rules.unsupported.get(term) or f"{rules.name} auction {_UNKNOWN_TERMS[term]}"

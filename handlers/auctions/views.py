@@ -136,6 +136,7 @@ def to_auction(
         your_units=own.units if own else 0,
         group_id=row.group_id,
         exposure_guard=row.exposure_guard,
+        wallet_guard=row.wallet_guard,
         bidders=row.bidders,
         deposit=row.deposit_minor,
         watcher_count=row.watchers or 0,

@@ -47,6 +47,8 @@ class OpenAuction(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Your lots with the same group close together: an extension of one moves earlier ends of others."""
     exposure_guard: bool = False
     """Take bids only that their bidder's exposure limit covers; English and Dutch auctions."""
+    wallet_guard: bool = False
+    """The same, and take bids only that their bidder's wallet covers, what is available and held."""
     bidders: Bidders = "anyone"
     """`approved`: only those you approved may bid."""
     deposit: AmountMinor | None = None
@@ -85,8 +87,8 @@ class PlaceBid(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Quantity, Meta(description="Units of a lot of several; the last bid served may get fewer.")
     ] = 1
     deposit: AmountMinor | None = None
-    """You agree that the auction's `deposit`, named here, is held of your wallet until the auction is over. Only the first
-    bid needs it."""
+    """You agree that the auction's `deposit`, named here, is held of your wallet until the auction is over. Your first
+    bid needs it, later ones do not."""
 
 
 class ListBids(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -202,6 +204,7 @@ class Auction(AuctionSummary, frozen=True, kw_only=True):
     your_units: int = 0
     """Units you would get now."""
     exposure_guard: bool = False
+    wallet_guard: bool = False
     bidders: Bidders = "anyone"
     deposit: int | None = None
     """What a bidder's first bid takes off the wallet until the auction is over, in minor units."""

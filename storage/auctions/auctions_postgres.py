@@ -44,6 +44,7 @@ class TermsRow:
     group_id: UUID | None
     quantity: int
     exposure_guard: bool
+    wallet_guard: bool
     bidders: Bidders
     deposit_minor: int | None
     title: str
@@ -96,6 +97,7 @@ class GuardedAuctionRow(AuctionRow):
     """An auction with its guards and how many watch it."""
 
     exposure_guard: bool
+    wallet_guard: bool
     bidders: Bidders
     deposit_minor: int | None
     watchers: int | None

@@ -4,7 +4,7 @@ An auction without a deposit costs nothing; a batch with one costs two round tri
 are taken. Lock order: auctions, exposures, accounts.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from msgspec import Struct
@@ -21,7 +21,7 @@ from protocols.values import new_id
 from storage.auctions.deposits_postgres import NewDepositRow, find_deposits, insert_deposits
 from storage.engines.postgres import Connection
 from storage.payments.posting import post
-from storage.payments.spendable import SpendableRow, lock_spendable
+from storage.payments.wallets import Pair, WalletRow, lock_wallets
 
 Attempt = tuple[UUID, UUID]
 """An auction and a bidder."""
@@ -39,15 +39,11 @@ class Deposits:
 
     __slots__ = ("_frozen", "_known", "_rows", "_spendable", "_steps")
 
-    def __init__(self, known: set[Attempt], spendable: Iterable[SpendableRow]) -> None:
-        """Start from those who have one, and from the locked accounts of those who have none."""
+    def __init__(self, known: set[Attempt], wallets: Mapping[Pair, WalletRow]) -> None:
+        """Start from those who have one, and from the locked wallets of those who have none."""
         self._known = known
-        self._spendable: dict[tuple[UUID, str], int] = {}
-        self._frozen: set[tuple[UUID, str]] = set()
-        for row in spendable:
-            self._spendable[row.owner_id, row.currency] = row.balance_minor
-            if row.frozen:
-                self._frozen.add((row.owner_id, row.currency))
+        self._spendable = {pair: wallet.available_minor for pair, wallet in wallets.items()}
+        self._frozen = {pair for pair, wallet in wallets.items() if wallet.frozen}
         self._rows: list[NewDepositRow] = []
         self._steps: list[Hold] = []
 
@@ -63,7 +59,7 @@ class Deposits:
             raise DepositRequired(deposit=deposit, currency=currency)
         if (call.caller.id, currency) in self._frozen:
             raise AccountFrozen
-        available = self._spendable.get((call.caller.id, currency), 0)
+        available = self._spendable[call.caller.id, currency]
         if available < deposit:
             raise InsufficientFunds(available=available, currency=currency)
 
@@ -127,4 +123,4 @@ async def read_deposits(
     if not tried:
         return None
     known = await find_deposits(db, tried)
-    return Deposits(known, await lock_spendable(db, ((who, asking[i].currency) for i, who in tried - known)))
+    return Deposits(known, await lock_wallets(db, ((who, asking[i].currency) for i, who in tried - known)))

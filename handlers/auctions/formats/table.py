@@ -30,6 +30,7 @@ _EVERY_TERM = (
     "dutch",
     "quantity",
     "exposure_guard",
+    "wallet_guard",
     "deposit",
 )
 
@@ -68,6 +69,7 @@ _SEALED = FormatRules(
     end=None,
     unsupported={
         "exposure_guard": "A sealed auction cannot guard exposure: what its bidders have free would tell what they bid",
+        "wallet_guard": "A sealed auction cannot guard by wallets: what its bidders have free would tell what they bid",
         "end_early": "Sealed bids are opened at the end that was announced to all bidders; cancel the auction instead",
     },
 )
@@ -76,7 +78,8 @@ FORMATS: dict[str, FormatRules] = {
     "english": FormatRules(
         name="An English",
         bid_mechanism="open",
-        supported_terms=_OPEN_TERMS | {"buy_now_price", "quantity", "exposure_guard", "deposit"},
+        supported_terms=_OPEN_TERMS
+        | {"buy_now_price", "quantity", "exposure_guard", "wallet_guard", "deposit"},
         apply_bid=rules.apply_bid,
     ),
     "reverse": FormatRules(
@@ -88,6 +91,7 @@ FORMATS: dict[str, FormatRules] = {
         descending=True,
         unsupported={
             "exposure_guard": "A reverse auction cannot guard exposure: its bidders are paid, and owe nothing",
+            "wallet_guard": "A reverse auction cannot guard by wallets: its bidders are paid, and owe nothing",
             "deposit": "A reverse auction takes no deposits: its bidders are paid, and owe nothing",
             "another_piece": "A reverse auction is about one job; open another auction for another one",
         },
@@ -95,7 +99,7 @@ FORMATS: dict[str, FormatRules] = {
     "dutch": FormatRules(
         name="A Dutch",
         bid_mechanism="clock",
-        supported_terms=frozenset({"dutch", "exposure_guard", "deposit"}),
+        supported_terms=frozenset({"dutch", "exposure_guard", "wallet_guard", "deposit"}),
         end=dutch_rules.end,
         unsupported={
             "end_early": "A Dutch auction ends with its first bid, so nobody leads one; cancel it instead",
@@ -110,7 +114,9 @@ _SEVERAL_UNITS: dict[str, FormatRules] = {
     "english": FormatRules(
         name="A multi-unit",
         bid_mechanism="open",
-        supported_terms=frozenset({"soft_close", "increments", "quantity", "exposure_guard", "deposit"}),
+        supported_terms=frozenset(
+            {"soft_close", "increments", "quantity", "exposure_guard", "wallet_guard", "deposit"}
+        ),
         apply_bid=units_rules.apply_bid,
         retract=units_rules.retract,
     ),
