@@ -51,7 +51,7 @@ from storage.payments.posting import post
 from storage.payments.posting_rules import available
 
 END_ESCROW = "end_escrow"
-"""The timer that every change wants at its `due_at_ms`; its ref is the escrow."""
+"""The timer that a change wants at its `due_at_ms`; its ref is the escrow."""
 
 _RELEASE_REASONS: dict[str, Reason] = {
     "seller": "sale",
@@ -88,11 +88,10 @@ class EscrowChange(Struct, frozen=True, kw_only=True):
 
     @property
     def due_at_ms(self) -> int | None:
-        """When the timer `end_escrow` looks at the escrow; None when it is over."""
-        row = self.escrow.row
-        if row.status == "frozen":
-            return row.guard_at_ms
-        return row.ends_at_ms if row.status == "open" else None
+        """When the timer `end_escrow` is set for; None when it is set already, or nothing is left."""
+        if self.change == "frozen":
+            return self.escrow.row.guard_at_ms
+        return self.escrow.row.ends_at_ms if self.change in {"opened", "unfrozen"} else None
 
     def to_notice(self) -> EscrowNotice:
         """Return what every party is told."""

@@ -258,6 +258,7 @@ async def test_the_payer_releases_parts_and_every_party_is_told(market, pool):
             ("escrow_released", 400, 600),
             ("escrow_released", 600, 0),
         ]
+    assert not await pool.fetchval("SELECT count(*) FROM timers WHERE ref = $1", opened.escrow_id)
     facts = await pool.fetch("SELECT data FROM events WHERE stream LIKE $1", f"%escrows:{escrow_id}")
     assert len(facts) == 2
     entries = await market.call("payments.list_entries", bob, currency="EUR")
@@ -313,6 +314,8 @@ async def test_support_freezes_and_splits_a_dispute(market, support, pool):
 
     before = await balances(pool, COMMISSION)
     assert (await call("freeze_escrow"))["frozen_at"] is not None
+    due = await pool.fetchval("SELECT due_at_ms FROM timers WHERE ref = $1", opened.escrow_id)
+    assert due > now_instant() + 89 * DAY_MS
     with pytest.raises(EscrowFrozen):
         await call("release_escrow", ann)
     assert (await call("unfreeze_escrow"))["status"] == "open"
