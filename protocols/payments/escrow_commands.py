@@ -36,6 +36,13 @@ class ReleaseOwnEscrow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     key: Key = ""
 
 
+class RefundReceivedEscrow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Give all that is left of an escrow that is for you alone back to who paid."""
+
+    escrow_id: UUID
+    key: Key = ""
+
+
 class FreezeOpenEscrow(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Let nothing leave an escrow until a dispute is over."""
 

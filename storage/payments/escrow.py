@@ -5,7 +5,7 @@ process, at once. Locks, in this order: openings by id, escrows by id, then thos
 commit, nothing happened; killed after it, the repeat finds its step and does nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from msgspec import Struct
@@ -27,7 +27,7 @@ from protocols.payments.escrows import (
 from protocols.payments.events import EscrowNotice
 from protocols.payments.facts import EscrowChanged
 from protocols.payments.postings import PLATFORM, Account, HoldPart, PostHold, Reason, Step, Transfer
-from protocols.payments.refusals import EscrowNotFound, TransferDiffers
+from protocols.payments.refusals import EscrowNotFound, HoldNotFound, TransferDiffers
 from protocols.values import new_id, to_json, to_timestamp
 from storage.engines.postgres import Connection
 from storage.payments.escrow_rules import (
@@ -48,7 +48,8 @@ from storage.payments.escrows_postgres import (
     update_escrows,
 )
 from storage.payments.posting import post
-from storage.payments.posting_rules import available
+from storage.payments.posting_rules import HoldRow, available
+from storage.payments.transfers_postgres import lock_holds
 
 END_ESCROW = "end_escrow"
 """The timer that a change wants at its `due_at_ms`; its ref is the escrow."""
@@ -165,9 +166,13 @@ async def _take_batch(db: Connection, steps: Sequence[EscrowStep], now_ms: int) 
     if openings := [step.escrow_id for step in steps if isinstance(step, OpenEscrow)]:
         await lock_openings(db, openings)
     escrows = await lock_escrows(db, [step.escrow_id for step in steps])
+    holds = await _lock_named_holds(db, steps)
     # after the locks: who took the same step a moment ago had the same escrow
     known = await read_steps(db, map(_step_id, steps))
-    drafts = [_draft(step, escrows.get(step.escrow_id), known, now_ms) for step in steps]
+    drafts = [
+        _strange_hold(step, holds) or _draft(step, escrows.get(step.escrow_id), known, now_ms)
+        for step in steps
+    ]
     chains = [
         _chain(draft, step) if isinstance(draft, Taken) else []
         for draft, step in zip(drafts, steps, strict=True)
@@ -185,6 +190,21 @@ async def _take_batch(db: Connection, steps: Sequence[EscrowStep], now_ms: int) 
             answers.append(_to_change(draft))
     await _write(db, taken, now_ms)
     return answers
+
+
+async def _lock_named_holds(db: Connection, steps: Sequence[EscrowStep]) -> dict[UUID, HoldRow]:
+    """Return the holds that openings name. Cost: one round trip, none without one."""
+    named = [step.hold_id for step in steps if isinstance(step, OpenEscrow) and step.hold_id is not None]
+    return await lock_holds(db, named) if named else {}
+
+
+def _strange_hold(step: EscrowStep, holds: Mapping[UUID, HoldRow]) -> Refusal | None:
+    """Return the refusal of a hold that is not the payer's, or of another currency: it is none for this escrow."""
+    if not isinstance(step, OpenEscrow) or step.hold_id is None:
+        return None
+    hold = holds.get(step.hold_id)
+    its_own = hold is not None and (hold.owner_id, hold.currency) == (step.payer_id, step.currency)
+    return None if its_own else HoldNotFound()
 
 
 def _step_id(step: EscrowStep) -> UUID:

@@ -92,6 +92,11 @@ class Escrow:
         receivers = (line.user_id for line in self.lines if line.user_id is not None)
         return list(dict.fromkeys([self.row.payer_id, *receivers]))
 
+    @property
+    def receivers(self) -> set[UUID]:
+        """The people whom it is for."""
+        return {line.user_id for line in self.lines if line.user_id is not None}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:

@@ -78,6 +78,7 @@ OBJECTS: dict[str, frozenset[str]] = {
     "payments.list_entries": EVERYBODY,
     "payments.get_escrow": frozenset({"owner", "party", "support"}),
     "payments.release_escrow": OWNER,
+    "payments.refund_escrow": frozenset({"party"}),
     "payments.freeze_escrow": EVERYBODY,
     "payments.unfreeze_escrow": EVERYBODY,
     "payments.resolve_escrow": EVERYBODY,

@@ -299,12 +299,20 @@ class TestData:
     @makes(
         "payments.get_escrow",
         "payments.release_escrow",
+        "payments.refund_escrow",
         "payments.freeze_escrow",
         "payments.unfreeze_escrow",
         "payments.resolve_escrow",
     )
     def _escrows(self) -> None:
-        for name in ("get_escrow", "release_escrow", "freeze_escrow", "unfreeze_escrow", "resolve_escrow"):
+        for name in (
+            "get_escrow",
+            "release_escrow",
+            "refund_escrow",
+            "freeze_escrow",
+            "unfreeze_escrow",
+            "resolve_escrow",
+        ):
             frozen = name in {"unfreeze_escrow", "resolve_escrow"}
             payer, seller = (UUID(self._users.people[who].user_id) for who in ("user", "owner"))
             opening = open_paid_escrow(self._grants[0], payer, seller, frozen=frozen)

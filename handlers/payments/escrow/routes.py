@@ -4,6 +4,7 @@ from handlers.contract import Permission, Route
 from handlers.payments.escrow.freeze_escrow import freeze_escrow
 from handlers.payments.escrow.get_escrow import get_escrow
 from handlers.payments.escrow.list_escrows import list_escrows
+from handlers.payments.escrow.refund_escrow import refund_escrow
 from handlers.payments.escrow.release_escrow import release_escrow
 from handlers.payments.escrow.resolve_escrow import resolve_escrow
 from handlers.payments.escrow.unfreeze_escrow import unfreeze_escrow
@@ -50,6 +51,18 @@ ROUTES = (
         key="required",
         cost=5,
         refusals=(EscrowNotFound, NotAllowed, EscrowFrozen, EscrowReleased, EscrowTooSmall),
+    ),
+    Route(
+        domain="payments",
+        command=words.RefundReceivedEscrow,
+        reply=words.EscrowView,
+        function=refund_escrow,
+        method="POST",
+        path="/v1/escrows/{escrow_id}/refund",
+        permission=Permission.SIGNED_IN,
+        key="required",
+        cost=5,
+        refusals=(EscrowNotFound, NotAllowed, EscrowFrozen, EscrowReleased),
     ),
     Route(
         domain="payments",

@@ -24,6 +24,7 @@ from protocols.payments.refusals import (
     EscrowNotFound,
     EscrowReleased,
     HoldExpired,
+    HoldNotFound,
     InsufficientFunds,
     TransferDiffers,
 )
@@ -214,6 +215,23 @@ async def test_an_escrow_is_opened_from_a_hold_whose_rest_returns(market, pool):
     await assert_books_are_right(pool)
 
 
+async def test_nobody_opens_an_escrow_from_a_hold_of_somebody_else_or_of_another_currency(market, pool):
+    owner, hold_id, soon = new_id(), new_id(), now_instant() + 60_000
+    hold = Hold(
+        hold_id=hold_id, owner_id=owner, currency="EUR", amount_minor=800, ref=new_id(), expires_at_ms=soon
+    )
+    await book(market.database, [top_up(owner, 1_000)], [hold])
+    terms = {"hold_id": hold_id, "lines": (line("seller", 500, new_id()),)}
+    answers = await step(
+        market.database,
+        replace_struct(opening(new_id()), **terms),
+        replace_struct(opening(owner, currency="USD"), **terms),
+        replace_struct(opening(owner), **(terms | {"hold_id": new_id()})),
+    )
+    assert [type(answer) for answer in answers] == [HoldNotFound] * 3
+    assert await balances(pool, available(owner, "EUR"), held(owner, "EUR")) == [200, 800]
+
+
 async def test_what_is_refused_in_a_batch_leaves_the_others_alone(market, pool):
     opened, seller = await deal(market)
     poor = opening(new_id(), line("seller", 1, seller))
@@ -290,6 +308,23 @@ async def test_only_parties_see_an_escrow_and_only_the_payer_releases_it(market,
             await market.call(f"payments.{name}", ann, key=str(new_id()), **fields)
     with pytest.raises(NotAllowed):
         await market.call("payments.resolve_escrow", ann, key=str(new_id()), released=[], **fields)
+
+
+async def test_whom_all_of_it_is_for_gives_it_back(market, pool):
+    ann, bob, eve = [await market.new_user() for _ in range(3)]
+    opened, _ = await deal(market, payer=ann.id, seller=bob.id)
+    fields = {"escrow_id": str(opened.escrow_id)}
+    for caller, refusal in ((ann, NotAllowed), (eve, EscrowNotFound)):
+        with pytest.raises(refusal):
+            await market.call("payments.refund_escrow", caller, key=str(new_id()), **fields)
+    view = await market.call("payments.refund_escrow", bob, key=str(new_id()), **fields)
+    assert (view["status"], view["refunded"]) == ("refunded", 1_000)
+    assert await balances(pool, available(ann.id, "EUR")) == [1_000]
+    await book(market.database, [top_up(ann.id, 100)])
+    shared = opening(ann.id, line("seller", 50, bob.id), line("traveller", 50, eve.id))
+    await step(market.database, shared)
+    with pytest.raises(NotAllowed):
+        await market.call("payments.refund_escrow", bob, escrow_id=str(shared.escrow_id), key=str(new_id()))
 
 
 async def test_own_escrows_come_page_by_page_newest_first(market):
