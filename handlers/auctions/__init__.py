@@ -13,6 +13,8 @@ from handlers.auctions.closing.notify_losers import notify_losers
 from handlers.auctions.closing.notify_result import notify_result
 from handlers.auctions.closing.queue_losers import queue_losers
 from handlers.auctions.demo import add_demo_auctions
+from handlers.auctions.deposits.return_deposits import return_deposits
+from handlers.auctions.deposits.settle_deposits import settle_deposits
 from handlers.auctions.get_increments import get_increments
 from handlers.auctions.guards.routes import ADMISSION, GUARD_ROUTES
 from handlers.auctions.notices.routes import NOTICE_ROUTES
@@ -41,9 +43,11 @@ from protocols.auctions import increments as increment_words
 from protocols.auctions import pages as auction_pages
 from protocols.auctions import refusals
 from protocols.auctions import watching as watch_words
+from protocols.auctions.deposits import DepositRequired
 from protocols.auctions.facts import FACTS
 from protocols.errors import InvalidInput, NotAllowed
 from protocols.listings.refusals import CategoryNotFound
+from protocols.payments.refusals import AccountFrozen, InsufficientFunds
 from storage.auctions.signals_postgres import delete_old_activity
 from storage.auctions.watches_postgres import delete_old_watches
 from storage.platform.vault import Vault
@@ -121,6 +125,9 @@ ROUTES: tuple[Route, ...] = (
             refusals.UnitsReduced,
             refusals.OwnAuction,
             *ADMISSION,
+            DepositRequired,
+            InsufficientFunds,
+            AccountFrozen,
         ),
     ),
     Route(
@@ -258,6 +265,8 @@ TIMERS = (
     TimerKind(name="notify_result", handler=notify_result),
     TimerKind(name="queue_losers", handler=queue_losers),
     TimerKind(name="notify_losers", handler=notify_losers),
+    TimerKind(name="settle_deposits", handler=settle_deposits),
+    TimerKind(name="return_deposits", handler=return_deposits),
     TimerKind(name="expire_second_chance", handler=expire_second_chance),
     TimerKind(name="review_auction", handler=review_auction),
     TimerKind(name="notify_started", handler=notify_started),

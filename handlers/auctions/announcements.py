@@ -27,7 +27,7 @@ def announce_close(
     """
     closed = _closed(auction, bought_now=bought_now, ended_early=ended_early)
     events = [closed, *result_events(auction)]
-    timers, facts = loser_timers(auction, now_ms), [settled_fact(auction)]
+    timers, facts = timers_after(auction, now_ms), [settled_fact(auction)]
     return Outcome(reply, events, [auction.latest()], timers, facts)
 
 
@@ -115,6 +115,11 @@ def settled_fact(auction: LockedAuction) -> Fact:
     return Fact(terms.channel, settled)
 
 
-def loser_timers(auction: LockedAuction, now_ms: int) -> list[Timer]:
-    """Return the timer that looks for the bidders who did not get a closed auction, if there can be any."""
-    return [Timer("queue_losers", auction.terms.auction_id, now_ms)] if auction.state.bid_count else []
+def timers_after(auction: LockedAuction, now_ms: int) -> list[Timer]:
+    """Return the timers of what follows a settled auction, if any: other bidders are told, deposits move."""
+    auction_id, timers = auction.terms.auction_id, []
+    if auction.state.bid_count:
+        timers.append(Timer("queue_losers", auction_id, now_ms))
+    if auction.terms.sale.deposit is not None:
+        timers.append(Timer("settle_deposits", auction_id, now_ms))
+    return timers

@@ -299,7 +299,9 @@ def _to_auction_terms(row: TermsRow) -> AuctionTerms:
         group_id=row.group_id,
         quantity=row.quantity,
         exposure_guard=row.exposure_guard,
+        wallet_guard=row.wallet_guard,
         needs_approval=row.bidders == "approved",
+        deposit=row.deposit_minor,
     )
     return AuctionTerms(
         auction_id=row.auction_id,

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from uuid import UUID
 
+from handlers.auctions.deposits.rules import deposit_fault
 from handlers.auctions.formats.table import rules_of
 from handlers.auctions.guards.admission import write_guards
 from handlers.auctions.increments import UNKNOWN_CURRENCY, read_table, refuse
@@ -108,7 +109,9 @@ async def open_auction(command: OpenAuction, caller: Caller, stores: Stores, now
         dutch=command.dutch,
         quantity=terms.quantity,
         exposure_guard=terms.exposure_guard,
+        wallet_guard=terms.wallet_guard,
         bidders=command.bidders,
+        deposit=terms.deposit,
     )
     timers = [
         Timer("close_auction", auction_id, closing_time(terms.ends_at_ms)),
@@ -220,8 +223,10 @@ def _check(command: OpenAuction, seller_id: UUID, default: Steps | None, now_ms:
         fall=Fall(dutch.floor_price, dutch.step, dutch.tick_s * 1000) if dutch else None,
         group_id=command.group_id,
         quantity=command.quantity,
-        exposure_guard=command.exposure_guard,
+        exposure_guard=command.exposure_guard or command.wallet_guard,
+        wallet_guard=command.wallet_guard,
         needs_approval=command.bidders == "approved",
+        deposit=command.deposit,
     )
 
 
@@ -246,6 +251,9 @@ def _check_prices(command: OpenAuction) -> Iterator[Error]:
         yield "reserve_price", "The reserve must be at least the starting price"
     if command.buy_now_price is not None and command.buy_now_price <= command.starting_price:
         yield "buy_now_price", "The buy-now price must be above the starting price"
+    least_price = command.dutch.floor_price if command.dutch else command.starting_price
+    if fault := deposit_fault(command.deposit, command.currency, least_price):
+        yield "deposit", fault
 
 
 def _check_format(command: OpenAuction) -> Iterator[Error]:
@@ -256,7 +264,7 @@ def _check_format(command: OpenAuction) -> Iterator[Error]:
             yield "dutch", "A Dutch auction needs the terms of its fall"
         elif command.dutch.floor_price >= command.starting_price:
             yield "dutch/floor_price", "The floor must be below the starting price"
-    unset = {"increments": "default", "quantity": 1, "exposure_guard": False}
+    unset = {"increments": "default", "quantity": 1, "exposure_guard": False, "wallet_guard": False}
     for term in rules.refused_terms:
         if getattr(command, term) != unset.get(term):
             yield term, rules.unsupported.get(term) or f"{rules.name} auction {_UNKNOWN_TERMS[term]}"

@@ -110,8 +110,12 @@ class SaleTerms(Struct, frozen=True):
     """Equal units for sale; one price for all of them."""
     exposure_guard: bool = False
     """Bids have to be covered by what their bidder has free; guard_rules.py."""
+    wallet_guard: bool = False
+    """They have to be covered by the bidder's wallet, too; only with `exposure_guard`."""
     needs_approval: bool = False
     """Bidders have to be approved by the seller."""
+    deposit: int | None = None
+    """What a bidder's first bid takes off the wallet until the auction is over."""
 
 
 class UnitAllocation(Struct, frozen=True, gc=False):

@@ -2,6 +2,9 @@
 
 from handlers.contract import Permission, Route
 from handlers.domain import Domain, TimerKind
+from handlers.payments.commission.routes import ROUTES as COMMISSION_ROUTES
+from handlers.payments.escrow.end_escrows import end_escrows
+from handlers.payments.escrow.routes import ROUTES as ESCROW_ROUTES
 from handlers.payments.expire_holds import TIMER, expire_holds
 from handlers.payments.get_treasury import get_treasury
 from handlers.payments.list_entries import list_entries
@@ -15,6 +18,9 @@ from protocols.payments.commands import (
     Treasury,
     Wallets,
 )
+from protocols.payments.events import PERSONAL_EVENTS
+from protocols.payments.facts import FACTS
+from storage.payments.escrow import END_ESCROW
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -46,10 +52,17 @@ ROUTES: tuple[Route, ...] = (
         permission=Permission.ADMIN,
         cost=10,
     ),
+    *COMMISSION_ROUTES,
+    *ESCROW_ROUTES,
 )
 
 DOMAIN = Domain(
     name="payments",
     routes=ROUTES,
-    timers=(TimerKind(name=TIMER, handler=expire_holds),),
+    timers=(
+        TimerKind(name=TIMER, handler=expire_holds),
+        TimerKind(name=END_ESCROW, handler=end_escrows),
+    ),
+    facts=FACTS,
+    personal_events=PERSONAL_EVENTS,
 )

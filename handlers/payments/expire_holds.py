@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from handlers.contract import Outcome, Stores
-from protocols.payments.postings import VoidHold
+from protocols.payments.postings import EXPIRE_HOLD, VoidHold
 from protocols.values import new_id
 from storage.payments.posting import post
 
-TIMER = "expire_hold"
+TIMER = EXPIRE_HOLD
 """Set at `expires_at_ms` by whoever takes a hold; its ref is the hold."""
 
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
+from protocols.auctions import deposits as auction_deposits
 from protocols.auctions import events as auction_events
 from protocols.auctions import guards as auction_guards
 from protocols.auctions import second_chances, seller_notices, watching
@@ -46,8 +47,12 @@ class OpenAuction(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Your lots with the same group close together: an extension of one moves earlier ends of others."""
     exposure_guard: bool = False
     """Take bids only that their bidder's exposure limit covers; English and Dutch auctions."""
+    wallet_guard: bool = False
+    """The same, and take bids only that their bidder's wallet covers, what is available and held."""
     bidders: Bidders = "anyone"
     """`approved`: only those you approved may bid."""
+    deposit: AmountMinor | None = None
+    """What a bidder's first bid takes off the wallet until the auction is over; no reverse auctions."""
     key: Key = ""
     quantity: Annotated[
         Quantity,
@@ -81,6 +86,9 @@ class PlaceBid(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     quantity: Annotated[
         Quantity, Meta(description="Units of a lot of several; the last bid served may get fewer.")
     ] = 1
+    deposit: AmountMinor | None = None
+    """You agree that the auction's `deposit`, named here, is held of your wallet until the auction is over. Your first
+    bid needs it, later ones do not."""
 
 
 class ListBids(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -196,7 +204,10 @@ class Auction(AuctionSummary, frozen=True, kw_only=True):
     your_units: int = 0
     """Units you would get now."""
     exposure_guard: bool = False
+    wallet_guard: bool = False
     bidders: Bidders = "anyone"
+    deposit: int | None = None
+    """What a bidder's first bid takes off the wallet until the auction is over, in minor units."""
     watcher_count: int = 0
     """Who watches, bidders too. It does not change the version: with a stored answer it may be a little old."""
 
@@ -282,6 +293,7 @@ EVENTS = auction_events.EVENTS
 PERSONAL_EVENTS: dict[str, type[Struct]] = {
     **auction_events.PERSONAL_EVENTS,
     **auction_guards.PERSONAL_EVENTS,
+    **auction_deposits.PERSONAL_EVENTS,
     **second_chances.PERSONAL_EVENTS,
     **seller_notices.PERSONAL_EVENTS,
     **watching.PERSONAL_EVENTS,

@@ -30,7 +30,10 @@ class AuctionOpened(Struct, frozen=True, kw_only=True, omit_defaults=True):
     dutch: DutchTerms | None = None
     quantity: int = 1
     exposure_guard: bool = False
+    wallet_guard: bool = False
     bidders: Bidders = "anyone"
+    deposit: int | None = None
+    """What a bidder's first bid takes off the wallet until the auction is over."""
 
 
 class AuctionStarted(Struct, frozen=True, kw_only=True):

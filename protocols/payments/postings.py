@@ -37,6 +37,7 @@ Reason = Literal[
     "hold",
     "hold_returned",
     "sale",
+    "delivery",
     "commission",
     "tax",
     "refund",
@@ -47,6 +48,9 @@ Reason = Literal[
     "correction",
 ]
 """Why money moved, as statements show it."""
+
+EXPIRE_HOLD = "expire_hold"
+"""The timer that whoever takes a hold sets at its end; its ref is the hold."""
 
 HoldStatus = Literal["held", "posted", "voided", "expired"]
 

@@ -52,3 +52,35 @@ class BalanceTooLarge(Refusal):
     """An account would have more than can be counted exactly."""
 
     code, number, status = "balance_too_large", 807, 422
+
+
+class EscrowNotFound(Refusal):
+    """There is no such escrow, or you are no party to it."""
+
+    code, number, status = "escrow_not_found", 830, 404
+
+
+class EscrowFrozen(Refusal):
+    """A dispute has frozen the escrow: nothing leaves it until the dispute is over."""
+
+    code, number, status = "escrow_frozen", 831, 409
+
+
+class EscrowReleased(Refusal):
+    """Nothing is left in the escrow: it was released or refunded before."""
+
+    code, number, status = "escrow_released", 832, 409
+    example = {"escrow_status": "refunded"}  # noqa: RUF012 - never changed
+
+
+class EscrowTooSmall(Refusal):
+    """A line of the escrow has less left than was to be taken of it."""
+
+    code, number, status = "escrow_too_small", 833, 422
+    example = {"line": 0, "left": 1250, "currency": "EUR"}  # noqa: RUF012 - never changed
+
+
+class EscrowNotFrozen(Refusal):
+    """The escrow is not frozen."""
+
+    code, number, status = "escrow_not_frozen", 834, 409

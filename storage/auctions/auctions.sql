@@ -25,7 +25,7 @@ ORDER BY auction_id FOR UPDATE;
 -- each. Index: auctions_pkey, listings_pkey.
 SELECT auction_id, listing_id, format, currency, mask_salt, seller_id, starting_price, reserve_price, buy_now_price,
        starts_at_ms, planned_end_ms, step_limits, steps, soft_close_ms, fall, sealed_key, group_id, quantity,
-       exposure_guard, bidders, status <> 'scheduled' AS is_final,
+       exposure_guard, wallet_guard, bidders, deposit_minor, status <> 'scheduled' AS is_final,
        (SELECT title FROM listings AS l WHERE l.listing_id = auctions.listing_id) AS title
 FROM auctions WHERE auction_id = ANY($1::uuid[]);
 
@@ -80,7 +80,7 @@ WHERE a.group_id IS NOT NULL AND a.status IN ('scheduled', 'live');
 -- One auction as of now, with title and first photo of its goods. 0 or 1 row. Index: auctions_pkey, listings_pkey.
 SELECT auction_id, listing_id, seller_id, format, currency, starting_price, reserve_price, buy_now_price, starts_at_ms,
        status, event_number, price, minimum_bid, leader_id, leader_max, bid_count, ends_at_ms, extensions, leader_mask,
-       fall, group_id, quantity, exposure_guard, bidders,
+       fall, group_id, quantity, exposure_guard, wallet_guard, bidders, deposit_minor,
        (SELECT json_build_array(l.title, l.photos -> 0) FROM listings AS l WHERE l.listing_id = a.listing_id) AS goods,
        (SELECT watchers FROM auction_watch_counts AS c WHERE c.auction_id = a.auction_id) AS watchers
 FROM auctions AS a WHERE auction_id = $1;

@@ -44,7 +44,9 @@ class TermsRow:
     group_id: UUID | None
     quantity: int
     exposure_guard: bool
+    wallet_guard: bool
     bidders: Bidders
+    deposit_minor: int | None
     title: str
     """Of the goods."""
     is_final: bool
@@ -95,7 +97,9 @@ class GuardedAuctionRow(AuctionRow):
     """An auction with its guards and how many watch it."""
 
     exposure_guard: bool
+    wallet_guard: bool
     bidders: Bidders
+    deposit_minor: int | None
     watchers: int | None
     """None when nobody has ever watched."""
 

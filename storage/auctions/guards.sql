@@ -1,6 +1,6 @@
 -- set_guards --
 -- The guards of an auction that this transaction has just written. Index: auctions_pkey.
-UPDATE auctions SET exposure_guard = $2, bidders = $3, has_blocks = $4 WHERE auction_id = $1;
+UPDATE auctions SET exposure_guard = $2, bidders = $3, has_blocks = $4, deposit_minor = $5, wallet_guard = $6 WHERE auction_id = $1;
 
 -- lock_seller --
 -- One row. Locks: what this seller keeps out and what this seller opens, one after the other until commit.

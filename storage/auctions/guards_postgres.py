@@ -57,10 +57,19 @@ class BidderBidRow:
 
 
 async def set_guards(
-    db: Connection, auction_id: UUID, *, exposure_guard: bool, bidders: str, has_blocks: bool
+    db: Connection,
+    auction_id: UUID,
+    *,
+    exposure_guard: bool,
+    wallet_guard: bool,
+    bidders: str,
+    has_blocks: bool,
+    deposit_minor: int | None,
 ) -> None:
     """Write the guards of an auction that this transaction has inserted. Cost: one round trip."""
-    await db.execute(_sql.set_guards, auction_id, exposure_guard, bidders, has_blocks)
+    await db.execute(
+        _sql.set_guards, auction_id, exposure_guard, bidders, has_blocks, deposit_minor, wallet_guard
+    )
 
 
 async def lock_seller(db: Connection, seller_id: UUID) -> None:

@@ -5,7 +5,7 @@
 -- bids_pkey and sealed_bids_pkey the newest rows.
 SELECT a.auction_id, a.listing_id, a.seller_id, a.format, a.currency, a.starting_price, a.reserve_price, a.buy_now_price,
        a.starts_at_ms, a.status, a.event_number, a.price, a.minimum_bid, a.leader_id, a.leader_max, a.bid_count,
-       a.ends_at_ms, a.extensions, a.leader_mask, a.fall, a.group_id, a.quantity, a.exposure_guard, a.bidders, a.mask_salt, c.watchers,
+       a.ends_at_ms, a.extensions, a.leader_mask, a.fall, a.group_id, a.quantity, a.exposure_guard, a.wallet_guard, a.bidders, a.deposit_minor, a.mask_salt, c.watchers,
        json_build_array(l.title, l.photos -> 0) AS goods, l.title, l.description, l.category, l.condition, l.weight_g, l.volume_cm3, l.attributes, l.version AS listing_version,
        u.display_name, u.created_at_ms AS seller_since_ms,
        p.amount AS allocated_amount, p.quantity AS allocated_quantity, p.units AS allocated_units,

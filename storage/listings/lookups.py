@@ -1,6 +1,6 @@
 """What other domains and the channel log may read of listings. Read-only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -57,3 +57,13 @@ async def read_search_words(db: Connection, text: str) -> str | None:
     """
     found = await read_words(db, text)
     return None if found is None else found.words
+
+
+async def find_categories(db: Connection, slugs: Iterable[str]) -> set[str]:
+    """Return those of these slugs that are categories. Cost: one round trip."""
+    return {row["slug"] for row in await db.fetch(_sql.find_categories, list(slugs))}
+
+
+async def read_categories_of(db: Connection, listing_id: UUID) -> list[str]:
+    """Return the category of a listing and those above it, in no order. Cost: one round trip, a probe a level."""
+    return [row["slug"] for row in await db.fetch(_sql.read_categories_of, listing_id)]

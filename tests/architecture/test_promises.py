@@ -68,7 +68,7 @@ def test_a_domain_without_its_page_is_missed(tmp_path):
     assert "name `docs/parcels.md`" in missing_page("parcels", tmp_path)
 
 
-THROUGH_DOORS = {"stock_moved": ("auctions", "listings")}
+THROUGH_DOORS = {"stock_moved": ("auctions", "listings"), "escrow_opened": ("auctions", "payments")}
 """Events that a domain writes on another one's stream, beside a write through a door (decision 0062)."""
 
 

@@ -90,6 +90,10 @@ class Market:
     async def run_timers(self, kind: str) -> None:
         """Run all timers of a kind as if they were due, then those of the kind that they set for now."""
         await self._execute("UPDATE timers SET due_at_ms = 0 WHERE kind = $1", kind)
+        await self.run_due_timers(kind)
+
+    async def run_due_timers(self, kind: str) -> None:
+        """Run the timers of a kind that are due, and leave the others."""
         while await self.pipeline.run_timers(kind, self._timers[kind], 500):
             pass
 

@@ -1,13 +1,17 @@
 """Money for tests: people who have some, and what must be true of the books whatever happened."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 
+from protocols.errors import Refusal
+from protocols.payments.escrows import EscrowRole, EscrowStep, FreezeEscrow, LineTerms, OpenEscrow
 from protocols.payments.postings import LIMITED, PLATFORM, Account, Reason, Step, Transfer
 from protocols.values import new_id, now_instant
 from storage.engines.postgres import Database, open_database
+from storage.payments.escrow import EscrowAnswer, change_escrows
 from storage.payments.posting import Answer, post
 from storage.payments.posting_rules import available
 
@@ -42,6 +46,45 @@ async def give_money(postgres_url: str, user_id: UUID) -> None:
     await database.close()
 
 
+def opening(payer_id: UUID, *lines: LineTerms, **fields: Any) -> OpenEscrow:
+    """Return the opening of a new deal's escrow, in euros and for a day unless it is said."""
+    terms = {
+        "escrow_id": new_id(),
+        "kind": "auction",
+        "ref": new_id(),
+        "currency": "EUR",
+        "commission_version": 0,
+        "ends_at_ms": now_instant() + 86_400_000,
+    }
+    return OpenEscrow(payer_id=payer_id, lines=lines, **(terms | fields))
+
+
+def line(role: EscrowRole, amount_minor: int, user_id: UUID | None = None) -> LineTerms:
+    """Return a line of a deal."""
+    return LineTerms(role=role, user_id=user_id, amount_minor=amount_minor)
+
+
+async def step(database: Database, *steps: EscrowStep, now_ms: int = 0) -> list[EscrowAnswer]:
+    """Take steps of escrows in one transaction of their own."""
+    async with database.transaction() as db:
+        return await change_escrows(db, steps, now_ms or now_instant())
+
+
+async def open_paid_escrow(
+    postgres_url: str, payer_id: UUID, seller_id: UUID, *, frozen: bool = False
+) -> UUID:
+    """Open an escrow between two people, on a database that a running system uses; return its id."""
+    database = await open_database(postgres_url)
+    await book(database, [top_up(payer_id, 1_000)])
+    opened = opening(payer_id, line("seller", 900, seller_id), line("commission", 100))
+    answers = await step(database, opened)
+    if frozen:
+        answers += await step(database, FreezeEscrow(step_id=new_id(), escrow_id=opened.escrow_id))
+    await database.close()
+    assert not [answer for answer in answers if isinstance(answer, Refusal)]
+    return opened.escrow_id
+
+
 async def assert_books_are_right(pool: asyncpg.Pool) -> None:
     """Compare accounts, transfers and holds with one another, row by row."""
     assert (
@@ -68,6 +111,18 @@ async def assert_books_are_right(pool: asyncpg.Pool) -> None:
         WHERE status = 'held' GROUP BY 1, 2) AS h USING (owner_id, currency)
         WHERE coalesce(held, 0) <> coalesce(open, 0)"""
     assert await pool.fetch(wrong_holds) == []
+    wrong_escrows = """
+        SELECT * FROM (SELECT owner_id AS escrow_id, currency, sum(balance_minor) AS balance FROM accounts
+        WHERE purpose = 'escrow' GROUP BY 1, 2) AS a FULL JOIN (SELECT escrow_id, currency, kind,
+        amount_minor - released_minor - refunded_minor AS rest FROM escrows) AS e USING (escrow_id, currency)
+        WHERE e.kind IS NOT NULL AND coalesce(balance, 0) <> rest"""
+    assert await pool.fetch(wrong_escrows) == []
+    wrong_lines_of_escrows = """
+        SELECT e.escrow_id FROM escrows AS e JOIN escrow_lines AS l USING (escrow_id) GROUP BY e.escrow_id
+        HAVING (sum(l.amount_minor), sum(l.released_minor), sum(l.refunded_minor))
+               <> (e.amount_minor, e.released_minor, e.refunded_minor)
+            OR e.version <> (SELECT count(*) FROM escrow_steps AS s WHERE s.escrow_id = e.escrow_id)"""
+    assert await pool.fetch(wrong_lines_of_escrows) == []
     limited = await pool.fetch(
         "SELECT 1 FROM accounts WHERE balance_minor < 0 AND purpose = ANY ($1)", list(LIMITED)
     )

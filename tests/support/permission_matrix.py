@@ -82,6 +82,12 @@ OBJECTS: dict[str, frozenset[str]] = {
     "payments.list_entries": EVERYBODY,
     "ledger.get_inclusion_proof": EVERYBODY,
     "ledger.get_anchor": EVERYBODY,
+    "payments.get_escrow": frozenset({"owner", "party", "support"}),
+    "payments.release_escrow": OWNER,
+    "payments.refund_escrow": frozenset({"party"}),
+    "payments.freeze_escrow": EVERYBODY,
+    "payments.unfreeze_escrow": EVERYBODY,
+    "payments.resolve_escrow": EVERYBODY,
 }
 """Of the people whom the route's permission admits: whom the object lets in. Everybody who calls a route without ids
 acts on what is theirs, so it needs no line."""

@@ -19,6 +19,7 @@ from protocols.values import new_id, now_instant
 from storage.engines.redis import open_redis
 from storage.platform.offset_reports_redis import RedisOffsetReports
 from tests.support.ledger import wait_for_log, witness_request
+from tests.support.money import open_paid_escrow
 from tests.support.oidc_server import new_proof
 from tests.support.pictures import encode, two_halves
 from tests.support.players import PASSWORD
@@ -360,6 +361,34 @@ class TestData:
             person.email,
         )
         await db.close()
+
+    @makes(
+        "payments.get_escrow",
+        "payments.release_escrow",
+        "payments.refund_escrow",
+        "payments.freeze_escrow",
+        "payments.unfreeze_escrow",
+        "payments.resolve_escrow",
+    )
+    def _escrows(self) -> None:
+        for name in (
+            "get_escrow",
+            "release_escrow",
+            "refund_escrow",
+            "freeze_escrow",
+            "unfreeze_escrow",
+            "resolve_escrow",
+        ):
+            frozen = name in {"unfreeze_escrow", "resolve_escrow"}
+            payer, seller = (UUID(self._users.people[who].user_id) for who in ("user", "owner"))
+            opening = open_paid_escrow(self._grants[0], payer, seller, frozen=frozen)
+            self._users.fit(f"payments.{name}", escrow_id=str(asyncio.run(opening)), parts=None)
+
+    @makes("payments.list_commission_versions", "payments.set_commission")
+    def _commission(self) -> None:
+        self._post("admin", "/v1/admin/commission-rules", {"rules": [{"basis_points": 0}]})
+        self._users.fit("payments.list_commission_versions")
+        self._users.fit("payments.set_commission", rules=[])
 
     @makes("auth.login", "auth.refresh", "auth.register", "auth.revoke_scope_token", "auth.end_session")
     def _accounts(self) -> None:

@@ -9,6 +9,7 @@ import asyncpg
 
 from protocols.values import new_id
 from tests.support.ledger import wait_for_log
+from tests.support.money import open_paid_escrow
 from tests.support.oidc_server import new_proof
 from tests.support.pictures import encode, two_halves
 from tests.support.players import PASSWORD
@@ -140,6 +141,13 @@ def make_entry(system: TestSystem) -> dict[str, Any]:
     return {"index": 0, "tree_size": wait_for_log(system.http)}
 
 
+def make_escrow(system: TestSystem) -> dict[str, str]:
+    """Money of the owner's that waits for a deal with the party."""
+    owner, party = (system.users.people[who] for who in ("owner", "party"))
+    opening = open_paid_escrow(owner.grants[0], UUID(owner.user_id), UUID(party.user_id))
+    return {"escrow_id": str(asyncio.run(opening))}
+
+
 THINGS: dict[str, Callable[[TestSystem], dict[str, Any]]] = {
     "auction_id": make_auction,
     "bid_id": make_auction,
@@ -155,6 +163,7 @@ THINGS: dict[str, Callable[[TestSystem], dict[str, Any]]] = {
     "signal_id": make_signal,
     "identity_id": make_identity,
     "provider": lambda _: {"provider": "acme"},
+    "escrow_id": make_escrow,
     "bidder_id": lambda system: {"bidder_id": system.users.people["ended"].user_id},
     "user_id": lambda system: {"user_id": system.users.known["user_id"][0]},
     "index": make_entry,

@@ -32,6 +32,7 @@ from protocols.auth.commands import Login, ScopeChannel
 from protocols.cursors import read_cursor
 from protocols.listings.commands import Attributes, CreateListing
 from protocols.listings.goods import Country, RuleCountry
+from protocols.payments import commission
 from protocols.places import parse_near
 from protocols.topics import parse_id, split_channel
 from protocols.values import Currency
@@ -232,6 +233,8 @@ TEXT_ROWS = [
     TextRow("an id", parse_id),
     TextRow("a currency", as_type(Currency), ("values.Currency",)),
     TextRow("a country", as_type(Country), ("goods.Country",)),
+    TextRow("a country of a tax", as_type(commission.Country), ("commission.Country",)),
+    TextRow("a seller's level", as_type(commission.SellerLevel), ("commission.SellerLevel",)),
     TextRow("a rule's country", as_type(RuleCountry), ("goods.RuleCountry",)),
     TextRow("a channel of a token", as_type(ScopeChannel), ("commands.ScopeChannel",), ("", "a:", "a:#")),
     TextRow(

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from handlers.auctions.allocations import allocation_changes
 from handlers.auctions.bidding.dutch_bids import BidRow, accept_price
+from handlers.auctions.deposits.taking import Deposits, read_deposits
 from handlers.auctions.formats.dutch_rules import price_at
 from handlers.auctions.guards.admission import Guards, read_guards
 from handlers.auctions.locking import LockedAuction, lock_auctions_with_groups, save_auctions
@@ -92,21 +93,24 @@ class _AuctionBids:
 class _Batch:
     """What the bids of all auctions of the batch share, and the rows that they write."""
 
-    __slots__ = ("bidders", "guards", "rows", "sealed", "units_rows")
+    __slots__ = ("bidders", "deposits", "guards", "rows", "sealed", "units_rows")
 
-    def __init__(self, sealed: SealedBidBatch, guards: Guards | None) -> None:
+    def __init__(self, sealed: SealedBidBatch, guards: Guards | None, deposits: Deposits | None) -> None:
         self.sealed = sealed
         self.guards = guards
+        self.deposits = deposits
         self.bidders: set[tuple[UUID, UUID]] = set()
         """Auction and bidder of the accepted bids."""
         self.rows: list[BidRow] = []
         self.units_rows: list[UnitsBidRow] = []
 
-    async def write(self, stores: Stores) -> None:
-        """Write the accepted bids. Cost: one round trip for each kind of bid in the batch."""
+    async def write(self, stores: Stores, now_ms: int) -> None:
+        """Write the accepted bids and take their deposits. Cost: one round trip for each kind of bid in the batch."""
         await insert_bids(stores.db, self.rows)
         await insert_units_bids(stores.db, self.units_rows)
         await self.sealed.write(stores)
+        if self.deposits is not None:
+            await self.deposits.write(stores.db, now_ms)
 
 
 async def place_bid(
@@ -117,15 +121,16 @@ async def place_bid(
     """Judge each bid in the order given, by its receipt, and record the accepted ones; a refused one leaves no trace.
 
     Answers with: AuctionNotFound, AuctionNotLive, OwnAuction, BidTooLow, BidTooHigh,
-    TooManyUnits, UnitsReduced, and those of `Guards.admit`.
+    TooManyUnits, UnitsReduced, and those of `Guards.admit` and `Deposits.check`.
     """
     auctions = await lock_auctions_with_groups(stores.db, {call.command.auction_id for call in calls})
     bids_by_auction = {auction_id: _AuctionBids(auction) for auction_id, auction in auctions.items()}
     attempts = ((call.command.auction_id, call.caller.id) for call in calls)
     sealed = await read_sealed_batch(stores, auctions, calls)
-    batch = _Batch(sealed, await read_guards(stores.db, auctions, attempts))
+    guards = await read_guards(stores.db, auctions, attempts)
+    batch = _Batch(sealed, guards, await read_deposits(stores.db, auctions, calls))
     answers = [_apply(call, bids_by_auction, batch) for call in calls]
-    await batch.write(stores)
+    await batch.write(stores, now_ms)
     await watch_as_bidders(stores.db, batch.bidders, calls[0].at_ms)
     movements = await settle_ended(stores.db, auctions.values(), now_ms)
     await save_auctions(stores.db, auctions.values())
@@ -150,6 +155,9 @@ def _apply(
             None
         )  # its frames would keep the whole batch alive until a garbage collection
     batch.bidders.add((call.command.auction_id, call.caller.id))
+    if batch.deposits is not None and (taken := batch.deposits.take(auction, call)) is not None:
+        accepted.events.append(taken.event)
+        accepted.timers = [*accepted.timers, taken.timer]
     if auction.state.ends_at_ms != ends_at_ms and auction.terms.sale.group_id is not None:
         _extend_group(bids, accepted, bids_by_auction.values(), call.at_ms)
     return accepted
@@ -159,6 +167,8 @@ def _accept_price(bids: _AuctionBids, call: Call[PlaceBid], batch: _Batch) -> _A
     """Buy at the price of the clock."""
     auction = bids.auction
     _check_quantity(auction, call)
+    if batch.deposits is not None:
+        batch.deposits.check(auction, call)
     if batch.guards is not None:
         batch.guards.admit(auction, call.caller.id, price_at(auction.terms.sale, call.at_ms))
     purchase = accept_price(auction, call.caller.id, call.command.amount, call.at_ms)
@@ -171,6 +181,8 @@ def _accept_price(bids: _AuctionBids, call: Call[PlaceBid], batch: _Batch) -> _A
 def _seal_bid(bids: _AuctionBids, call: Call[PlaceBid], batch: _Batch) -> _Accepted:
     """Record a bid that stays secret until the end."""
     _check_quantity(bids.auction, call)
+    if batch.deposits is not None:
+        batch.deposits.check(bids.auction, call)
     if batch.guards is not None:
         batch.guards.admit(bids.auction, call.caller.id)
     receipt, event = batch.sealed.add_bid(bids.auction, call)
@@ -197,6 +209,8 @@ def _place_open_bid(bids: _AuctionBids, call: Call[PlaceBid], batch: _Batch) -> 
     assert apply_bid is not None, "open formats have this rule"
     _check_quantity(auction, call)
     after = apply_bid(terms.sale, before, bidder, amount, call.at_ms, quantity)
+    if batch.deposits is not None:
+        batch.deposits.check(auction, call)
     if batch.guards is not None:
         batch.guards.admit(auction, bidder, amount * quantity, after)
     auction.state = after

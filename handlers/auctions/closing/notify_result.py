@@ -6,14 +6,14 @@ This is not part of the closing, because a closing must be on time. Each closing
 from collections.abc import Sequence
 from uuid import UUID
 
-from handlers.auctions.announcements import loser_timers, result_events, settled_fact
+from handlers.auctions.announcements import result_events, settled_fact, timers_after
 from handlers.auctions.locking import lock_auctions
 from handlers.auctions.sales import add_movements, settle
 from handlers.contract import Outcome, Stores
 
 
 async def notify_result(refs: Sequence[UUID], stores: Stores, now_ms: int) -> list[Outcome]:
-    """Settle the listings, notify both sides of auctions that are over, and queue the other bidders."""
+    """Settle the listings, notify both sides of auctions that are over, and set what follows."""
     auctions = await lock_auctions(stores.db, refs)
     moved = await settle(stores.db, list(auctions.values()), now_ms)
     return [
@@ -21,7 +21,7 @@ async def notify_result(refs: Sequence[UUID], stores: Stores, now_ms: int) -> li
             Outcome(
                 None,
                 result_events(auction),
-                timers=loser_timers(auction, now_ms),
+                timers=timers_after(auction, now_ms),
                 facts=[settled_fact(auction)],
             ),
             moved.get(auction_id, ()),

@@ -30,6 +30,8 @@ _EVERY_TERM = (
     "dutch",
     "quantity",
     "exposure_guard",
+    "wallet_guard",
+    "deposit",
 )
 
 
@@ -62,11 +64,12 @@ _OPEN_TERMS = frozenset({"reserve_price", "soft_close", "increments"})
 _SEALED = FormatRules(
     name="A sealed",
     bid_mechanism="sealed",
-    supported_terms=frozenset({"reserve_price", "quantity"}),
+    supported_terms=frozenset({"reserve_price", "quantity", "deposit"}),
     retract=None,
     end=None,
     unsupported={
         "exposure_guard": "A sealed auction cannot guard exposure: what its bidders have free would tell what they bid",
+        "wallet_guard": "A sealed auction cannot guard by wallets: what its bidders have free would tell what they bid",
         "end_early": "Sealed bids are opened at the end that was announced to all bidders; cancel the auction instead",
     },
 )
@@ -75,7 +78,8 @@ FORMATS: dict[str, FormatRules] = {
     "english": FormatRules(
         name="An English",
         bid_mechanism="open",
-        supported_terms=_OPEN_TERMS | {"buy_now_price", "quantity", "exposure_guard"},
+        supported_terms=_OPEN_TERMS
+        | {"buy_now_price", "quantity", "exposure_guard", "wallet_guard", "deposit"},
         apply_bid=rules.apply_bid,
     ),
     "reverse": FormatRules(
@@ -87,13 +91,15 @@ FORMATS: dict[str, FormatRules] = {
         descending=True,
         unsupported={
             "exposure_guard": "A reverse auction cannot guard exposure: its bidders are paid, and owe nothing",
+            "wallet_guard": "A reverse auction cannot guard by wallets: its bidders are paid, and owe nothing",
+            "deposit": "A reverse auction takes no deposits: its bidders are paid, and owe nothing",
             "another_piece": "A reverse auction is about one job; open another auction for another one",
         },
     ),
     "dutch": FormatRules(
         name="A Dutch",
         bid_mechanism="clock",
-        supported_terms=frozenset({"dutch", "exposure_guard"}),
+        supported_terms=frozenset({"dutch", "exposure_guard", "wallet_guard", "deposit"}),
         end=dutch_rules.end,
         unsupported={
             "end_early": "A Dutch auction ends with its first bid, so nobody leads one; cancel it instead",
@@ -108,7 +114,9 @@ _SEVERAL_UNITS: dict[str, FormatRules] = {
     "english": FormatRules(
         name="A multi-unit",
         bid_mechanism="open",
-        supported_terms=frozenset({"soft_close", "increments", "quantity", "exposure_guard"}),
+        supported_terms=frozenset(
+            {"soft_close", "increments", "quantity", "exposure_guard", "wallet_guard", "deposit"}
+        ),
         apply_bid=units_rules.apply_bid,
         retract=units_rules.retract,
     ),

@@ -69,7 +69,12 @@ async def read_guards(
         leading = {
             (who, h.terms.currency) for h in limited.values() for who in exposures_of(h.terms.sale, h.state)
         }
-        exposures = await lock_exposures_of(db, pairs | leading)
+        by_wallet = {
+            (who, limited[i].terms.currency)
+            for i, who in tried
+            if i in limited and limited[i].terms.sale.wallet_guard
+        }
+        exposures = await lock_exposures_of(db, pairs | leading, by_wallet)
     return Guards(standings, exposures)
 
 
@@ -85,11 +90,13 @@ async def _read_standings(
 async def write_guards(command: OpenAuction, terms: SaleTerms, auction_id: UUID, stores: Stores) -> None:
     """Give the auction that this transaction has just written its guards; `lock_seller` came before the insert."""
     blocks = await has_blocks(stores.db, terms.seller_id)
-    if blocks or terms.exposure_guard or terms.needs_approval:
+    if blocks or terms.exposure_guard or terms.needs_approval or terms.deposit:
         await set_guards(
             stores.db,
             auction_id,
             exposure_guard=terms.exposure_guard,
+            wallet_guard=terms.wallet_guard,
             bidders=command.bidders,
             has_blocks=blocks,
+            deposit_minor=terms.deposit,
         )

@@ -1,9 +1,10 @@
 """What bidders lead with in guarded auctions and what they may: rows locked, checked, followed through a transaction.
 
-Lock order: auctions by id, then exposures by user and currency. `save_auctions` writes the change of every state.
+Lock order: auctions by id, then exposures by user and currency, then wallets. `save_auctions` writes the change of
+every state.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from uuid import UUID
 
 from handlers.auctions.guard_rules import check_cover, default_limit, exposure_in, exposures_of
@@ -13,6 +14,7 @@ from protocols.auctions.guards import Exposure
 from protocols.currencies import EXPONENTS
 from storage.auctions.exposures_postgres import Pair, lock_exposures, read_exposure
 from storage.engines.postgres import Connection
+from storage.payments.wallets import lock_wallets
 
 
 def limit_of(own_limit: int | None, currency: str) -> int:
@@ -43,20 +45,25 @@ async def read_own_exposure(db: Connection, user_id: UUID, currency: str) -> Exp
 class Exposures:
     """Limit and use of some users, whose rows this transaction has locked."""
 
-    def __init__(self, limits: dict[Pair, int], used: dict[Pair, int]) -> None:
-        """Start from what was read."""
+    def __init__(self, limits: dict[Pair, int], used: dict[Pair, int], wallets: dict[Pair, int]) -> None:
+        """Start from what was read; `wallets` is what those have who bid where wallets guard."""
         self._limits = limits
         self._used = used
+        self._wallets = wallets
 
     def check(self, terms: AuctionTerms, state: AuctionState, bidder: UUID, amount: int) -> None:
         """Let an amount pass that the bidder has free for this auction. Raises ExposureExceeded."""
         pair = (bidder, terms.currency)
-        check_cover(self._limits[pair], self._used[pair], exposure_in(state, bidder), amount)
+        check_cover(self._limit(terms, pair), self._used[pair], exposure_in(state, bidder), amount)
 
     def cover(self, terms: AuctionTerms, state: AuctionState, bidder: UUID) -> int:
         """Return how much the bidder may have in this auction, what it holds already included; negative is nothing."""
         pair = (bidder, terms.currency)
-        return self._limits[pair] - self._used[pair] + exposure_in(state, bidder)
+        return self._limit(terms, pair) - self._used[pair] + exposure_in(state, bidder)
+
+    def _limit(self, terms: AuctionTerms, pair: Pair) -> int:
+        limit = self._limits[pair]
+        return min(limit, self._wallets[pair]) if terms.sale.wallet_guard else limit
 
     def follow(self, terms: AuctionTerms, before: AuctionState, after: AuctionState) -> None:
         """Note what a change of an auction releases and takes."""
@@ -65,8 +72,16 @@ class Exposures:
                 self._used[bidder, terms.currency] += sign * amount
 
 
-async def lock_exposures_of(db: Connection, pairs: Iterable[Pair]) -> Exposures:
-    """Lock what these users lead with. Cost: one round trip, two when one of them is new."""
+async def lock_exposures_of(
+    db: Connection, pairs: Iterable[Pair], by_wallet: Collection[Pair] = ()
+) -> Exposures:
+    """Lock what these users lead with, and what those of `by_wallet`, who are among them, have.
+
+    Cost: one round trip, two when one of them is new; one more for wallets.
+    """
     rows = await lock_exposures(db, pairs)
     limits = {(row.user_id, row.currency): limit_of(row.limit_minor, row.currency) for row in rows}
-    return Exposures(limits, {(row.user_id, row.currency): row.used for row in rows})
+    used = {(row.user_id, row.currency): row.used for row in rows}
+    wallets = await lock_wallets(db, by_wallet)
+    has = {pair: wallet.available_minor + wallet.held_minor for pair, wallet in wallets.items()}
+    return Exposures(limits, used, has)

@@ -43,7 +43,7 @@ async def take_back(
         pairs = {
             (who, auction.terms.currency) for who in await find_standing_bidders(db, auction.terms.auction_id)
         }
-        exposures = await lock_exposures_of(db, pairs)
+        exposures = await lock_exposures_of(db, pairs, pairs if auction.terms.sale.wallet_guard else ())
     events = await _take(db, auction, bidder, bid_id, gone, reason, exposures)
     while exposures is not None and (uncovered := _find_uncovered(before, auction, exposures)) is not None:
         who, cover = uncovered

@@ -37,7 +37,9 @@ async def accept_second_chance(
         else _sell(auction, offer, stores, now_ms)
     )
     if auction.terms.sale.exposure_guard:
-        cover = await lock_exposures_of(stores.db, [(caller.id, auction.terms.currency)])
+        pair = (caller.id, auction.terms.currency)
+        by_wallet = [pair] if auction.terms.sale.wallet_guard else []
+        cover = await lock_exposures_of(stores.db, [pair], by_wallet)
         cover.check(auction.terms, auction.state, caller.id, row.price * offer.quantity)
     terms_by_id = {auction.terms.auction_id: auction.terms}
     events = [

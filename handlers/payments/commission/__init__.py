@@ -1,0 +1,1 @@
+"""What the market keeps of deals, by version."""
