@@ -31,8 +31,8 @@ async def settle_deposits(refs: Sequence[UUID], stores: Stores, now_ms: int) -> 
         for auction_id, auction in (await lock_auctions(stores.db, set(refs))).items()
         if auction.state.status not in OPEN
     }
-    winners = [(i, user_id) for i, auction in auctions.items() for user_id, _ in winners(auction)]
-    rows = await lock_deposits(stores.db, winners)
+    pairs = [(i, user_id) for i, auction in auctions.items() for user_id, _ in winners(auction)]
+    rows = await lock_deposits(stores.db, pairs)
     outcomes = await _apply(rows, auctions, stores, now_ms)
     timers = [Timer("return_deposits", auction_id, now_ms) for auction_id in auctions]
     return [*outcomes, Outcome(None, timers=timers)]
