@@ -87,7 +87,7 @@ class EscrowView(Struct, frozen=True, kw_only=True):
     payer_id: UUID
     status: EscrowStatus
     version: int
-    """How many steps it took."""
+    """How many steps it took; the answer's ETag."""
     currency: Currency
     amount: AmountMinor
     released: Sum

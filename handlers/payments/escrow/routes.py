@@ -27,6 +27,7 @@ ROUTES = (
         method="GET",
         path="/v1/escrows/{escrow_id}",
         permission=Permission.SIGNED_IN,
+        etag=True,
         refusals=(EscrowNotFound,),
     ),
     Route(

@@ -145,7 +145,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.lists(STEPS, max_size=12))
 def test_whatever_is_asked_nothing_is_made_or_lost_and_a_frozen_escrow_moves_by_its_resolution_alone(steps):
     escrow = opened()
