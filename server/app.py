@@ -8,7 +8,6 @@ from litestar import Litestar, Request
 
 from handlers.domain import Domain
 from handlers.settings import Settings
-from protocols.goods import PHOTOS_PATH
 from protocols.values import to_json
 from server.commands.errors_out import list_errors
 from server.commands.ratelimits import SharedLimits
@@ -29,10 +28,7 @@ from server.http.exchange import (
 from server.http.ops import Health, MetricsPage, Ping
 from server.http.outer_layer import OuterLayer
 from server.http.pages import Page, front_page, schema_page
-from server.http.photos import PhotoPages
 from server.http.routes import handlers_by_path
-from server.http.tiles import PATH as TILES_PATH
-from server.http.tiles import TilePages
 from server.process.metrics import Metrics
 from server.schemas.asyncapi import build_asyncapi
 from server.schemas.openapi import build_openapi
@@ -56,10 +52,8 @@ class HttpParts:
     pings: Mapping[str, Ping]
     required: Collection[str] = ("postgres",)
     """Parts of `pings` without which the process serves nothing: only they make it not ready."""
-    photos: Callable[[Callers], PhotoPages] | None = None
-    """Makes the page of photos' files; None where there is no store of them."""
-    tiles: Callable[[Callers], TilePages] | None = None
-    """Makes the page of the transparency log's tiles; None where there is no log."""
+    files: Callable[[Callers], Mapping[str, Handler]] = lambda _callers: {}
+    """Makes the pages that serve files, by their paths."""
     extra_handlers: Sequence[Any] = field(default=())
     """Further handlers of the framework: the realtime endpoints, webhooks."""
     leaving: Callable[[], bool] = lambda: False
@@ -99,11 +93,8 @@ def _pages(domains: Sequence[Domain], parts: HttpParts, callers: Callers) -> dic
         kept = b"public, max-age=%d" % JWKS_KEPT_S
         return Reply(200, to_json(parts.jwks()), [(b"cache-control", kept)])
 
-    photos = {} if parts.photos is None else {PHOTOS_PATH: parts.photos(callers)}
-    tiles = {} if parts.tiles is None else {TILES_PATH: parts.tiles(callers)}
     return {
-        **photos,
-        **tiles,
+        **parts.files(callers),
         "/": front_page(),
         "/schema": schema_page(),
         "/schema/openapi.json": Page(to_json(build_openapi(routes, settings.url)), b"application/json"),

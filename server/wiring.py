@@ -10,7 +10,6 @@ from handlers.auth.scope_tokens import ScopeVerifier
 from handlers.auth.tokens import TokenVerifier
 from handlers.auth.tools import AuthTools
 from handlers.domain import ChannelKinds
-from handlers.listings.photos.tools import PhotoTools
 from handlers.settings import Settings
 from realtime.control import Controls
 from realtime.endpoints.emulation import Emulation, new_node
@@ -29,12 +28,11 @@ from server.commands.backlog import watch_backlog
 from server.commands.ratelimits import LocalLimits, SharedLimits
 from server.commands.table import CommandTable
 from server.domains import DOMAINS, Domains, routes_of
+from server.file_pages import file_pages
 from server.foundation import open_foundation
 from server.http.channels import ChannelSource
 from server.http.outer_layer import OuterLayer
-from server.http.photos import PhotoPages
 from server.http.sockets import mount_emulation, mount_sockets
-from server.http.tiles import TilePages
 from server.process.metrics import Metrics
 from server.process.socket_figures import follow_process
 from storage.engines.redis import open_redis
@@ -104,8 +102,7 @@ async def open_server(
             ),
             pings=base.pings(redis),
             leaving=lambda: hub.draining,
-            photos=partial(PhotoPages, base.database.connection, base.need(PhotoTools)),
-            tiles=partial(TilePages, base.database.connection),
+            files=partial(file_pages, base),
             extra_handlers=[mount_sockets(endpoint), *mount_emulation(emulation, base.metrics)],
         )
         app = create_app(domains, parts)
