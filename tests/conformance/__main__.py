@@ -16,7 +16,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.conformance import go_suite, java_suite, javascript_suite, python_suite
+from tests.conformance import (
+    go_suite,
+    java_suite,
+    javascript_makers_suite,
+    javascript_suite,
+    python_suite,
+)
 from tests.conformance.suite import CACHE, ROOT, NoSuiteError, Outcome, UnpublishedSuiteError
 
 PORT = 8000
@@ -40,13 +46,28 @@ class Suite:
     """Tests that are not run, each kind with the reason."""
 
 
-def suites(java_checkout: Path | None) -> list[Suite]:
+def suites(java_checkout: Path | None, js_checkout: Path | None) -> list[Suite]:
     """Return every suite in the order in which they run."""
-    python, go, java, js = python_suite, go_suite, java_suite, javascript_suite
+    python, go, java, js, makers = (
+        python_suite,
+        go_suite,
+        java_suite,
+        javascript_suite,
+        javascript_makers_suite,
+    )
     prepare_java = partial(java.prepare, java_checkout)
+    prepare_makers = partial(makers.prepare, js_checkout)
     return [
         Suite("python", python.TITLE, python.SERVER_FLAGS, python.prepare, python.play),
-        Suite("javascript", js.TITLE, js.SERVER_FLAGS, js.prepare, js.play, js.NOT_APPLYING),
+        Suite("javascript", js.TITLE, js.SERVER_FLAGS, js.prepare, js.play),
+        Suite(
+            "javascript-makers",
+            makers.TITLE,
+            makers.SERVER_FLAGS,
+            prepare_makers,
+            makers.play,
+            makers.NOT_APPLYING,
+        ),
         Suite("go", go.TITLE, go.SERVER_FLAGS, go.prepare, go.play),
         Suite("java", java.TITLE, java.SERVER_FLAGS, prepare_java, java.play),
     ]
@@ -94,7 +115,7 @@ def show(suite: Suite, outcome: Outcome) -> None:
     for name in outcome.failed:
         print(f"  failed: {name}")
     for reason in outcome.skipped:
-        print(f"  skipped by the suite itself: {reason}")
+        print(f"  skipped: {reason}")
     for reason in suite.not_applying:
         print(f"  does not apply: {reason}")
     if not outcome.ended_well and not outcome.failed:
@@ -128,17 +149,22 @@ def main(arguments: Sequence[str]) -> int:
         description="Run the official SDKs' suites; exit code 1: one failed, 3: one could not be had.",
         epilog="example: ./mnbara conformance python go",
     )
-    names = [suite.name for suite in suites(None)]
+    names = [suite.name for suite in suites(None, None)]
     parser.add_argument("suite", nargs="*", help=f"only these: {', '.join(names)}")
     parser.add_argument(
         "--java", type=Path, metavar="FOLDER", help="a checkout of centrifuge-java, for its tests"
+    )
+    parser.add_argument(
+        "--js", type=Path, metavar="FOLDER", help="a checkout of centrifuge-js, for its tests"
     )
     wanted = parser.parse_args(arguments)
     if unknown := set(wanted.suite) - set(names):
         parser.error(f"no such suite: {', '.join(sorted(unknown))}")
     CACHE.mkdir(parents=True, exist_ok=True)
     java_checkout = wanted.java.resolve() if wanted.java else None
-    return play_all([one for one in suites(java_checkout) if one.name in (wanted.suite or names)])
+    js_checkout = wanted.js.resolve() if wanted.js else None
+    known = suites(java_checkout, js_checkout)
+    return play_all([one for one in known if one.name in (wanted.suite or names)])
 
 
 if __name__ == "__main__":

@@ -15,10 +15,6 @@ VERSION = json.loads((FOLDER / "package-lock.json").read_text())["packages"]["no
 TITLE = f"centrifuge {VERSION} of npm in this repository's scripts, JSON and Protobuf, sockets and streams"
 SERVER_FLAGS = None
 """Its tests start the server they need."""
-NOT_APPLYING = (
-    "its makers' own tests: the npm package comes without them",
-    "map subscriptions (27 tests of its makers): the product offers no map subscriptions",
-)
 
 
 def prepare() -> Path:

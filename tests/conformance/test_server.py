@@ -1,5 +1,6 @@
 """The conformance app itself: who is let in, and the HTTP interface the suites publish through."""
 
+import asyncio
 import json
 from io import BytesIO
 
@@ -135,6 +136,16 @@ async def test_disconnect_ends_with_the_code_asked_for_and_only_the_client_named
             if client:
                 assert (await talker.ask(2, publish={"channel": "#ended", "data": 1}))["publish"] == {}
         assert await talker.goodbye() == 4321
+
+
+async def test_disconnect_with_3000_closes_the_socket_without_a_word(app, talker):
+    await talker.ask(1, connect={"token": make_token("cut")})
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{app.port}", trust_env=False) as http:
+        command = {"user": "cut", "disconnect": {"code": 3000, "reason": "test"}}
+        await http.post("/api/disconnect", json=command, headers={"X-API-Key": API_KEY})
+    async with asyncio.timeout(10):
+        await talker.ws.wait_closed()
+    assert talker.ws.close_code == 1006
 
 
 async def test_open_server_has_no_budget_of_commands(app, talker):

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.conformance import __main__ as conformance
-from tests.conformance import go_suite, java_suite, javascript_suite, python_suite
+from tests.conformance import (
+    go_suite,
+    java_suite,
+    javascript_makers_suite,
+    javascript_suite,
+    python_suite,
+)
 from tests.conformance.suite import NoSuiteError, Outcome, UnpublishedSuiteError, fetch
 
 LOG = Path("some.log")
@@ -50,6 +56,67 @@ def test_junit_is_read():
     )
     assert counts(java_suite.read(text, 1, LOG)) == (5, 4, ["testA(a.b.CTest)"], [], False)
     assert counts(java_suite.read("\nOK (33 tests)\n", 0, LOG)) == (33, 33, [], [], True)
+
+
+SDK_FAULT = "testCloseTransitionsToClosedAndStaysThere(io.github.centrifugal.centrifuge.AdvancedTest)"
+
+
+def test_what_the_java_sdk_itself_fails_and_what_needs_a_newer_one_are_skipped():
+    text = (
+        f"JUnit version 4.13.2\n.EE..java.util.concurrent.RejectedExecutionException: Task 1) x(y)\n\tat a.b(C.java:1)"
+        f"\n.\nTime: 4.123\nThere were 2 failures:\n1) {SDK_FAULT}\njava.lang.AssertionError: expected:<CLOSED>\n"
+        f"2) {SDK_FAULT}\njava.util.concurrent.RejectedExecutionException: Task\n\nFAILURES!!!\n"
+        "Tests run: 4,  Failures: 2\n\n"
+    )
+    outcome = java_suite.read(text, 1, LOG, ["testNew(NewTest)"])
+    assert counts(outcome)[:3] == (5, 3, [])
+    assert outcome.good
+    assert [reason.partition(": ")[::2] for reason in outcome.skipped] == [
+        (SDK_FAULT, "SDK 0.4.1 fails it: close() leaves state DISCONNECTED, a second one throws"),
+        ("testNew(NewTest)", "needs a newer SDK than 0.4.1"),
+    ]
+    other = java_suite.read(text.replace("\n\nFAILURES", "\n3) testB(a.BTest)\nx\n\nFAILURES"), 1, LOG)
+    assert (other.failed, other.good) == (["testB(a.BTest)"], False)
+
+
+NEW_TEST = """
+public class NewTest extends Base {
+    @Test(timeout = 15_000)
+    public void testA() throws Exception { helper(); }
+
+    @Test public void testB() {}
+
+    public void helper() {}
+}
+"""
+
+
+def test_java_files_that_do_not_compile_are_left_out_by_the_names_of_their_tests(tmp_path, monkeypatch):
+    monkeypatch.setattr(java_suite, "fetch", refuse_newer)
+    new, old, base = (tmp_path / f"{name}.java" for name in ("NewTest", "OldTest", "Base"))
+    new.write_text(NEW_TEST)
+    assert java_suite._compile([base, new, old], tmp_path, "") == ["testA(NewTest)", "testB(NewTest)"]
+    assert java_suite._compile([base, old], tmp_path, "") == []
+    with pytest.raises(NoSuiteError, match="cannot find symbol"):
+        java_suite._compile([base, new], tmp_path, "")
+
+
+def refuse_newer(words, _folder):
+    assert any(word.endswith("Base.java") for word in words)
+    if any(word.endswith("NewTest.java") for word in words):
+        raise NoSuiteError("cannot find symbol")
+
+
+def test_report_of_jest_is_read():
+    cases = [("websocket: connects", "passed"), ("map: recovers", "pending"), ("no constructor", "pending")]
+    report = {"testResults": [{"assertionResults": [{"fullName": n, "status": s} for n, s in cases]}]}
+    outcome = javascript_makers_suite.read(json.dumps(report), 0, LOG)
+    assert counts(outcome) == (2, 1, [], ["no constructor: by the suite"], True)
+    report["testResults"][0]["assertionResults"][0]["status"] = "failed"
+    outcome = javascript_makers_suite.read(json.dumps(report), 1, LOG)
+    assert counts(outcome)[:3] == (2, 0, ["websocket: connects"])
+    broken = {"testResults": [{"assertionResults": [], "message": "Test suite failed to run"}]}
+    assert not javascript_makers_suite.read(json.dumps(broken), 1, LOG).good
 
 
 def test_report_of_the_scripts_is_read():
@@ -124,11 +191,18 @@ def test_other_archive_than_the_pinned_one_is_refused(tmp_path, monkeypatch):
     assert not archive.exists()
 
 
-def test_java_needs_a_checkout_with_tests(tmp_path):
-    with pytest.raises(UnpublishedSuiteError, match="--java"):
-        java_suite.prepare(None)
-    with pytest.raises(NoSuiteError, match="integrationTest") as caught:
-        java_suite.prepare(tmp_path)
+@pytest.mark.parametrize(
+    ("suite", "flag", "lacking"),
+    [
+        (java_suite, "--java", "integrationTest"),
+        (javascript_makers_suite, "--js", r"src/centrifuge\.test\.ts"),
+    ],
+)
+def test_unpublished_suite_needs_a_checkout_with_tests(tmp_path, suite, flag, lacking):
+    with pytest.raises(UnpublishedSuiteError, match=flag):
+        suite.prepare(None)
+    with pytest.raises(NoSuiteError, match=lacking) as caught:
+        suite.prepare(tmp_path)
     assert not isinstance(caught.value, UnpublishedSuiteError)
 
 
