@@ -3,18 +3,15 @@
 from handlers.contract import Permission, Route
 from handlers.domain import Domain, TimerKind
 from handlers.payments.expire_holds import TIMER, expire_holds
-from handlers.payments.get_treasury import get_treasury
 from handlers.payments.list_entries import list_entries
 from handlers.payments.list_wallets import list_wallets
+from handlers.payments.treasury import channels as treasury_channels
+from handlers.payments.treasury import routes as treasury_routes
+from handlers.payments.treasury.audit_accounts import audit_accounts
+from handlers.payments.treasury.check_treasury import check_treasury
+from handlers.payments.treasury.figures import FIGURES
 from protocols.errors import InvalidInput
-from protocols.payments.commands import (
-    Entries,
-    GetTreasury,
-    ListEntries,
-    ListWallets,
-    Treasury,
-    Wallets,
-)
+from protocols.payments.commands import Entries, ListEntries, ListWallets, Wallets
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -36,20 +33,17 @@ ROUTES: tuple[Route, ...] = (
         permission=Permission.SIGNED_IN,
         refusals=(InvalidInput,),
     ),
-    Route(
-        domain="payments",
-        command=GetTreasury,
-        reply=Treasury,
-        function=get_treasury,
-        method="GET",
-        path="/v1/admin/treasury",
-        permission=Permission.ADMIN,
-        cost=10,
-    ),
+    *treasury_routes.ROUTES,
 )
 
 DOMAIN = Domain(
     name="payments",
     routes=ROUTES,
-    timers=(TimerKind(name=TIMER, handler=expire_holds),),
+    channels=treasury_channels.CHANNELS,
+    timers=(
+        TimerKind(name=TIMER, handler=expire_holds),
+        TimerKind(name="check_treasury", handler=check_treasury, lane="treasury"),
+        TimerKind(name="audit_accounts", handler=audit_accounts, lane="treasury"),
+    ),
+    figures=(FIGURES,),
 )

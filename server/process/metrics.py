@@ -172,6 +172,10 @@ class Metrics:
         self._work_oldest.labels(name).set(oldest_s)
         self._work_given_up.labels(name).set(given_up)
 
+    def domain_gauge(self, name: str, text: str, labels: tuple[str, ...]) -> Gauge:
+        """Return a gauge of a domain, which the last process that set it decides; ask once, keep it."""
+        return self._gauge(name, text, *labels, mode="livemostrecent")
+
     def count_work_failure(self, name: str) -> None:
         """Count an attempt of a reaction or job that failed."""
         self._work_failures.labels(name).inc()

@@ -95,6 +95,7 @@ CHANNELS: dict[str, frozenset[str]] = {
     "ticker": EVERYBODY,
     "stock": EVERYBODY,
     "personal": OWNER,
+    "treasury": frozenset({"admin"}),
 }
 """Who may follow a channel of the owner's things, by the word of its kind."""
 
