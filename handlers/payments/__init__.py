@@ -5,6 +5,7 @@ from handlers.domain import Domain, TimerKind
 from handlers.payments.expire_holds import TIMER, expire_holds
 from handlers.payments.list_entries import list_entries
 from handlers.payments.list_wallets import list_wallets
+from handlers.payments.statements import routes as statement_routes
 from handlers.payments.treasury import channels as treasury_channels
 from handlers.payments.treasury import routes as treasury_routes
 from handlers.payments.treasury.audit_accounts import audit_accounts
@@ -33,6 +34,7 @@ ROUTES: tuple[Route, ...] = (
         permission=Permission.SIGNED_IN,
         refusals=(InvalidInput,),
     ),
+    *statement_routes.ROUTES,
     *treasury_routes.ROUTES,
 )
 

@@ -173,6 +173,9 @@ class _Operation:
             schema = self._components.schema(route.reply)
             example = self._examples.answer(schema)
             done["content"] = {"application/json": {"schema": schema, "example": example}}
+            if route.downloads is not None:
+                done["content"] |= {kind: {} for kind in route.downloads.media_types}
+                done["headers"] |= header_refs("Content-Disposition")
         responses = {str(route.status): done}
         if is_tagged(route):
             headers = header_refs("X-Request-Id", "ETag")

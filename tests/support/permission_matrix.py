@@ -76,6 +76,7 @@ OBJECTS: dict[str, frozenset[str]] = {
     "auctions.withdraw_second_chance": OWNER,
     "auctions.resolve_signal": EVERYBODY,
     "payments.list_entries": EVERYBODY,
+    "payments.get_statement": EVERYBODY,
 }
 """Of the people whom the route's permission admits: whom the object lets in. Everybody who calls a route without ids
 acts on what is theirs, so it needs no line."""

@@ -71,6 +71,7 @@ class TestData:
         "auctions.set_exposure_limit",
         "auctions.get_exposure",
         "payments.list_entries",
+        "payments.get_statement",
         "auctions.set_increments",
         "auctions.get_increments",
         "auth.create_scope_token",
@@ -83,7 +84,7 @@ class TestData:
         fit("auth.set_roles", "auth.ban_user", "auth.unban_user", user_id=user_id)
         fit("auctions.set_exposure_limit", user_id=user_id, currency="EUR")
         fit("auctions.set_increments", "auctions.get_increments", currency="CHF")
-        fit("auctions.get_exposure", "payments.list_entries", currency="EUR")
+        fit("auctions.get_exposure", "payments.list_entries", "payments.get_statement", currency="EUR")
         self._post("owner", "/v1/blocked-bidders", {"bidder_id": self._users.people["admin"].user_id})
         channel = f"auctions:{self._auction()}"
         fit("auth.create_scope_token", channels=[channel])
