@@ -1,7 +1,10 @@
 """Money: what everybody has, what holds have taken of it, and whether the books add up."""
 
 from handlers.contract import Permission, Route
-from handlers.domain import Domain, TimerKind
+from handlers.domain import Domain, JobKind, Retention, TimerKind, ToolKind
+from handlers.payments.exchange import figures as exchange_figures
+from handlers.payments.exchange import routes as exchange_routes
+from handlers.payments.exchange.refresh_rates import fetch_rates, finish_rates, refresh_rates
 from handlers.payments.expire_holds import TIMER, expire_holds
 from handlers.payments.list_entries import list_entries
 from handlers.payments.list_wallets import list_wallets
@@ -13,6 +16,8 @@ from handlers.payments.treasury.check_treasury import check_treasury
 from handlers.payments.treasury.figures import FIGURES
 from protocols.errors import InvalidInput
 from protocols.payments.commands import Entries, ListEntries, ListWallets, Wallets
+from storage.payments.exchange_postgres import delete_old_quotes
+from storage.payments.rates_sources import RatesSource, open_rates
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -34,9 +39,13 @@ ROUTES: tuple[Route, ...] = (
         permission=Permission.SIGNED_IN,
         refusals=(InvalidInput,),
     ),
+    *exchange_routes.ROUTES,
     *statement_routes.ROUTES,
     *treasury_routes.ROUTES,
 )
+
+QUOTES_KEPT_MS = 30 * 86_400_000
+"""How long a quote can be looked up; what it booked is kept for good."""
 
 DOMAIN = Domain(
     name="payments",
@@ -46,6 +55,10 @@ DOMAIN = Domain(
         TimerKind(name=TIMER, handler=expire_holds),
         TimerKind(name="check_treasury", handler=check_treasury, lane="treasury"),
         TimerKind(name="audit_accounts", handler=audit_accounts, lane="treasury"),
+        TimerKind(name="refresh_rates", handler=refresh_rates),
     ),
-    figures=(FIGURES,),
+    jobs=(JobKind(name="fetch_rates", run=fetch_rates, finish=finish_rates, at_once_max=1),),
+    retention=(Retention(delete=delete_old_quotes, kept_ms=QUOTES_KEPT_MS),),
+    figures=(FIGURES, exchange_figures.FIGURES),
+    tools=(ToolKind(RatesSource, lambda context: open_rates(context.settings.rates_url)),),
 )

@@ -1,9 +1,12 @@
 """Money for tests: people who have some, and what must be true of the books whatever happened."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from uuid import UUID
 
 import asyncpg
+import httpx
 
 from protocols.payments.postings import LIMITED, PLATFORM, Account, Reason, Step, Transfer
 from protocols.values import new_id, now_instant
@@ -40,6 +43,17 @@ async def give_money(postgres_url: str, user_id: UUID) -> None:
     database = await open_database(postgres_url)
     await book(database, [top_up(user_id, 1_000)], [top_up(user_id, 500)])
     await database.close()
+
+
+def quote_exchange(http: httpx.Client, headers: Mapping[str, str]) -> str:
+    """Return a quote for a euro; a system that has just begun reads its rates in its first seconds."""
+    body = {"sell": {"amount": 100, "currency": "EUR"}, "buy_currency": "USD"}
+    while True:
+        keyed = {**headers, "Idempotency-Key": str(new_id())}
+        answer = http.post("/v1/exchange-quotes", json=body, headers=keyed)
+        if answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+            return str(answer.raise_for_status().json()["id"])
+        time.sleep(0.1)
 
 
 async def assert_books_are_right(pool: asyncpg.Pool) -> None:

@@ -77,6 +77,8 @@ OBJECTS: dict[str, frozenset[str]] = {
     "auctions.resolve_signal": EVERYBODY,
     "payments.list_entries": EVERYBODY,
     "payments.get_statement": EVERYBODY,
+    "payments.exchange": OWNER,
+    "payments.set_exchange_terms": EVERYBODY,
 }
 """Of the people whom the route's permission admits: whom the object lets in. Everybody who calls a route without ids
 acts on what is theirs, so it needs no line."""

@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from protocols.values import new_id
+from tests.support.money import give_money, quote_exchange
 from tests.support.pictures import encode, two_halves
 from tests.support.players import PASSWORD
 from tests.support.test_system import TestSystem
@@ -119,6 +120,13 @@ def make_signal(system: TestSystem) -> dict[str, str]:
     return {"signal_id": str(signal_id)}
 
 
+def make_quote(system: TestSystem) -> dict[str, str]:
+    """A quote of the owner's, who has money to take it."""
+    owner = system.users.people["owner"]
+    asyncio.run(give_money(owner.grants[0], UUID(owner.user_id)))
+    return {"quote_id": quote_exchange(system.http, system.headers("owner"))}
+
+
 THINGS: dict[str, Callable[[TestSystem], dict[str, str]]] = {
     "auction_id": make_auction,
     "bid_id": make_auction,
@@ -132,6 +140,7 @@ THINGS: dict[str, Callable[[TestSystem], dict[str, str]]] = {
     "block_id": make_block,
     "offer_id": make_offer,
     "signal_id": make_signal,
+    "quote_id": make_quote,
     "bidder_id": lambda system: {"bidder_id": system.users.people["ended"].user_id},
     "user_id": lambda system: {"user_id": system.users.known["user_id"][0]},
     "currency": lambda _: {"currency": "EUR"},

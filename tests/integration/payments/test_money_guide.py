@@ -1,20 +1,23 @@
-"""The table of docs/money.md is what the books say after each of its steps."""
+"""The tables of docs/money.md are what the books say after each of their steps."""
 
 import re
 from pathlib import Path
 
-from protocols.payments.postings import Account, Hold, HoldPart, PostHold
+from handlers.payments.exchange.rules import minor_rate, price_of, rate_of
+from handlers.payments.exchange.terms import chain_of
+from protocols.payments.postings import PLATFORM, Account, Hold, HoldPart, PostHold
 from protocols.values import new_id, now_instant
 from storage.engines.postgres import open_database
+from storage.payments.exchange_postgres import QuoteRow
 from storage.payments.posting_rules import available, held
 from tests.support.money import COMMISSION, EXTERNAL, book, top_up, transfer
 
 GUIDE = Path(__file__).parents[3] / "docs" / "money.md"
 
 
-def table() -> list[list[int]]:
-    """The amounts of the worked example, row by row, in minor units; an empty cell is nothing."""
-    text = GUIDE.read_text().partition("## A sale, worked through")[2]
+def table(heading: str) -> list[list[int]]:
+    """The amounts of a worked example, row by row, in minor units; an empty cell is nothing."""
+    text = GUIDE.read_text().partition(f"## {heading}")[2].partition("\n## ")[0]
     rows = [
         line.strip("|").split("|")[1:] for line in text.splitlines() if re.match(r"\| (?!step)[a-z]", line)
     ]
@@ -54,6 +57,49 @@ async def test_the_worked_example_is_what_the_books_say(database, pool):
         COMMISSION,
         EXTERNAL,
     ]
+    seen = await book_in_turn(database, pool, steps, columns)
+    assert seen == table("A sale, worked through")
+    assert [sum(row) for row in seen] == [0, 0, 0, 0]
+
+
+async def test_the_worked_exchange_is_what_the_books_say(database, pool):
+    ann = new_id()
+    await pool.execute("TRUNCATE accounts")  # the other example's
+    price = price_of(
+        10_000, minor_rate(rate_of({"EUR": "1", "USD": "1.25"}, "EUR", "USD"), "EUR", "USD"), 100
+    )
+    quote = QuoteRow(
+        quote_id=new_id(),
+        owner_id=ann,
+        sell_currency="EUR",
+        sell_minor=10_000,
+        buy_currency="USD",
+        gross_minor=price.gross_minor,
+        spread_minor=price.spread_minor,
+        stock_floor_minor=0,
+        created_at_ms=0,
+        expires_at_ms=0,
+        used=False,
+        sold_id=new_id(),
+        bought_id=new_id(),
+        spread_id=new_id(),
+    )
+    columns = [
+        available(ann, "EUR"),
+        Account(PLATFORM, "EUR", "exchange"),
+        available(ann, "USD"),
+        Account(PLATFORM, "USD", "exchange"),
+        Account(PLATFORM, "USD", "commission"),
+        EXTERNAL,
+    ]
+    steps = [[top_up(ann, 20_000)], *([step] for step in chain_of(quote))]
+    seen = await book_in_turn(database, pool, steps, columns)
+    assert seen == table("Exchange")
+    assert [(row[0] + row[1] + row[5], row[2] + row[3] + row[4]) for row in seen] == [(0, 0)] * 4
+
+
+async def book_in_turn(database, pool, steps, columns) -> list[list[int]]:
+    """Book chain after chain; return the balances of some accounts after each."""
     opened = await open_database(database)
     seen = []
     for chain in steps:
@@ -62,5 +108,4 @@ async def test_the_worked_example_is_what_the_books_say(database, pool):
         balances = {Account(r["owner_id"], r["currency"], r["purpose"]): r["balance_minor"] for r in rows}
         seen.append([balances.get(account, 0) for account in columns])
     await opened.close()
-    assert seen == table()
-    assert [sum(row) for row in seen] == [0, 0, 0, 0]
+    return seen
