@@ -14,7 +14,20 @@ import httpx
 import uvloop
 
 from load.accounts import AccountError
-from load.benchmarks import bids, closing, connections, fanout, idle, rest, rpc, search, stalled, storm, watch
+from load.benchmarks import (
+    bids,
+    closing,
+    connections,
+    fanout,
+    idle,
+    money,
+    rest,
+    rpc,
+    search,
+    stalled,
+    storm,
+    watch,
+)
 from load.benchmarks.machine import raise_descriptor_limit, unpin
 from load.benchmarks.programs import ROOT, BenchmarkError, System, running_system
 from load.benchmarks.report import Figure, keep, print_table
@@ -36,6 +49,7 @@ OF_SYSTEM: dict[str, Callable[[System], Awaitable[list[Figure]]]] = {
     "close": closing.measure,
     "rest": rest.measure,
     "storm": storm.measure,
+    "money": money.measure,
 }
 """Benchmarks of a whole private system."""
 
