@@ -6,7 +6,7 @@ the handler's transaction, commits, answers, then fans out. A *grouped* handler 
 `async def verb(calls, stores, now_ms) -> list[Outcome | Refusal]`, one answer per call in order.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date
@@ -179,6 +179,27 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """An answer that is a file, over REST."""
+
+    name: str
+    """What a browser saves it as: ASCII, without quotes."""
+    media_type: str
+    content: bytes | AsyncIterator[bytes]
+    """An iterator is sent as it comes; it holds no connection between its pieces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Downloads:
+    """How a query is answered with a file instead of JSON."""
+
+    make: Callable[[Any, Caller, Preparation], Awaitable[Download | None]]
+    """`(command, caller, preparation)`; None: the command asks for JSON."""
+    media_types: tuple[str, ...]
+    """For the documents."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deprecation:
     """A route that will go: clients are told in every answer, and their calls are counted until none come."""
 
@@ -224,6 +245,8 @@ class Route:
     rpc: bool = True
     upload: Upload | None = None
     """The body is a file rather than JSON; such a route exists over REST alone."""
+    downloads: Downloads | None = None
+    """Queries: files that REST answers with, where the command asks for one."""
     etag: bool = False
     """The reply has `version: int`, sent as ETag; a PATCH command has `if_match: int | None`, filled from If-Match."""
     text: str = ""

@@ -58,6 +58,8 @@ class ChannelKind:
     """How many follow it may be told to anybody; kinds of one id are counted together."""
     owner_only: bool = False
     """`word:#<user id>`: for that user alone."""
+    single: bool = False
+    """`word` alone: the market has one. Its parameter is empty, its aggregate's id zero."""
     exists: Exists | None = None
     member: Member | None = None
     newest: NewestReader | None = None
@@ -79,11 +81,14 @@ class ChannelKind:
     @property
     def address(self) -> str:
         """How its names are built."""
-        return f"{self.word}:{'#' if self.owner_only else ''}{{{self.parameter}}}"
+        return self._name(f"{{{self.parameter}}}")
 
     def name(self, aggregate_id: UUID) -> str:
         """Return the channel of an aggregate."""
-        return f"{self.word}:{'#' if self.owner_only else ''}{aggregate_id}"
+        return self._name(str(aggregate_id))
+
+    def _name(self, text: str) -> str:
+        return self.word if self.single else f"{self.word}:{'#' if self.owner_only else ''}{text}"
 
 
 class ChannelKinds:
@@ -94,10 +99,13 @@ class ChannelKinds:
         self._kinds = {kind.word: kind for kind in kinds}
         if len(self._kinds) != len(kinds):
             raise AssertionError("two kinds of channels have the same first word")
+        self._singles = {kind.word: kind for kind in kinds if kind.single}
         self._counted = tuple(f"{kind.word}:" for kind in kinds if kind.counted)
 
     def find(self, channel: str) -> tuple[ChannelKind, UUID] | None:
         """Return a channel's kind and the id it names, or None when it is no channel of any kind."""
+        if single := self._singles.get(channel):
+            return single, UUID(int=0)
         kind = self.kind_of(channel)
         parts = split_channel(channel)
         aggregate_id = parse_id(parts[1]) if parts else None
@@ -108,7 +116,7 @@ class ChannelKinds:
     def kind_of(self, channel: str) -> ChannelKind | None:
         """Return the kind whose word a name begins with, whatever follows the colon; `word:*` names a whole kind."""
         parts = split_channel(channel)
-        return self._kinds.get(parts[0]) if parts else None
+        return self._kinds.get(parts[0]) if parts else self._singles.get(channel)
 
     def viewer_group(self, channel: str) -> str | None:
         """Return what the followers of a channel are counted for, or None. How many may be told, who never."""
@@ -277,6 +285,21 @@ class LoopKind:
     gauges: tuple[GaugeKind, ...] = ()
 
 
+# -- figures -------------------------------------------------------------------------------------------------
+
+Samples = Mapping[str, Mapping[tuple[str, ...], float]]
+"""Gauge -> values of its labels -> value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FigureKind:
+    """Gauges of a domain that one query reads; a worker copies them into metrics every few seconds."""
+
+    gauges: Mapping[str, tuple[str, tuple[str, ...]]]
+    """Name without `mnbara_` -> meaning, labels. A label has a bounded set of values."""
+    read: Callable[[Connection], Awaitable[Samples]]
+
+
 # -- the rest of a domain ------------------------------------------------------------------------------------
 
 DeleteOld = Callable[[Connection, int, int], Awaitable[int]]
@@ -342,6 +365,7 @@ class Domain:
     jobs: tuple[JobKind, ...] = ()
     loops: tuple[LoopKind, ...] = ()
     retention: tuple[Retention, ...] = ()
+    figures: tuple[FigureKind, ...] = ()
     tools: tuple[ToolKind, ...] = ()
     needs: tuple[type, ...] = ()
     """Types of the tools that its handlers ask for and others provide; checked at start."""

@@ -24,6 +24,7 @@ _SCHEMES = {
     "redis_url": ("redis://", "rediss://", "unix://"),
     "nats_url": ("nats://", "tls://"),
     "public_url": ("http://", "https://"),
+    "rates_url": ("http://", "https://"),
 }
 
 
@@ -63,6 +64,12 @@ class Settings:
     photos_url: str = _setting(
         "where photos are kept: s3://bucket/prefix?endpoint=URL&region=NAME, or file:///folder; keys of a bucket in"
         " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; empty = HOME/photos",
+        "",
+        "URL",
+    )
+    rates_url: str = _setting(
+        "where exchange rates are read, the European Central Bank's daily XML:"
+        " https://www.ecb.europa.eu/stats/eurofxref/eurofxref-daily.xml; empty = invented rates, for development",
         "",
         "URL",
     )

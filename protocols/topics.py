@@ -1,9 +1,9 @@
 """Channel names: their grammar, and what one publication is.
 
-Grammar: `<word>:<id>`; `personal:#<user_id>`. A *replayed* channel carries every event of one aggregate, numbered
-1, 2, 3 …; its name is also the name of the aggregate's stream in the events table. A *latest* channel carries the
-newest value only, numbered by the aggregate's own event number. Each domain names its channels in
-`protocols/<domain>/channels.py` and describes them in its `DOMAIN`.
+Grammar: `<word>:<id>`; `personal:#<user_id>`; `<word>` alone for what the market has one of. A *replayed* channel
+carries every event of one aggregate, numbered 1, 2, 3 …; its name is also the name of the aggregate's stream in the
+events table. A *latest* channel carries the newest value only, numbered by the aggregate's own event number. Each
+domain names its channels in `protocols/<domain>/channels.py` and describes them in its `DOMAIN`.
 """
 
 from collections.abc import Mapping

@@ -25,10 +25,11 @@ async def list_entries(command: ListEntries, caller: Caller, stores: Stores, _no
     )
     page = rows[: command.limit]
     cursor = write_cursor(page[-1].number) if len(rows) > len(page) else None
-    return Outcome(Entries(items=[_to_entry(row) for row in page], next_cursor=cursor))
+    return Outcome(Entries(items=[to_entry(row) for row in page], next_cursor=cursor))
 
 
-def _to_entry(row: EntryRow) -> Entry:
+def to_entry(row: EntryRow) -> Entry:
+    """Return a movement as its account shows it."""
     return Entry(
         id=row.transfer_id,
         number=row.number,

@@ -21,6 +21,7 @@ from load.benchmarks import (
     fanout,
     idle,
     ledger,
+    money,
     rest,
     rpc,
     search,
@@ -52,6 +53,7 @@ OF_SYSTEM: dict[str, Callable[[System], Awaitable[list[Figure]]]] = {
     "rest": rest.measure,
     "storm": storm.measure,
     "sign-in": sign_in.measure,
+    "money": money.measure,
 }
 """Benchmarks of a whole private system."""
 

@@ -1,6 +1,9 @@
-"""The names of payments' streams."""
+"""The names of payments' channels and streams."""
 
 from uuid import UUID
+
+TREASURY = "treasury"
+"""The one channel of the market's books, and its stream."""
 
 
 def escrow_stream(escrow_id: UUID) -> str:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from protocols.payments.postings import Reason
+from protocols.payments.postings import Purpose, Reason
 from protocols.values import AMOUNT_MAX, Currency, Cursor, PageLimit, Timestamp
 
 Balance = Annotated[int, Meta(ge=-AMOUNT_MAX, le=AMOUNT_MAX, examples=[12_500])]
@@ -100,8 +100,26 @@ class CurrencyTotals(Struct, frozen=True, kw_only=True):
     balanced: bool
 
 
+class AccountFault(Struct, frozen=True, kw_only=True):
+    """An account whose balance is not the sum of its transfers."""
+
+    owner_id: UUID
+    """Whose it is: a user, a deal, or zeros for the market itself."""
+    currency: Currency
+    purpose: Purpose
+    balance: Total
+    expected: Total
+    """What its transfers add up to."""
+    found_at: Timestamp
+
+
 class Treasury(Struct, frozen=True, kw_only=True):
     """The totals of the market's books at one instant."""
 
     balanced: bool
+    """Every currency is, and no account is wrong."""
     currencies: list[CurrencyTotals]
+    faulty_accounts: int
+    """How many accounts the audit found wrong; it adds up all transfers again, round after round."""
+    faults: list[AccountFault]
+    """The first of them."""

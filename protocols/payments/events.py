@@ -1,9 +1,10 @@
-"""What payments tell people on `personal:#<user_id>`."""
+"""What payments tell: people on `personal:#<user_id>`, the treasury on `treasury`."""
 
 from uuid import UUID
 
 from msgspec import Struct
 
+from protocols.payments.commands import AccountFault, Treasury
 from protocols.payments.deals import DealKind
 from protocols.payments.escrows import EscrowStatus
 from protocols.values import AmountMinor, Currency, Timestamp
@@ -42,3 +43,10 @@ PERSONAL_EVENTS: dict[str, type[Struct]] = {
     "escrow_resolved": EscrowNotice,
 }
 """By the type that `Event` names."""
+
+EVENTS: dict[str, type[Struct]] = {
+    "treasury_changed": Treasury,
+    "account_differs": AccountFault,
+    "account_mended": AccountFault,
+}
+"""Event types on `treasury`, for the interface documents."""

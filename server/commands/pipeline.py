@@ -14,7 +14,7 @@ from uuid import UUID
 import structlog
 from msgspec import Struct
 
-from handlers.contract import Call, Caller, Outcome, Permission, Preparation, Route, Stores
+from handlers.contract import Call, Caller, Download, Outcome, Permission, Preparation, Route, Stores
 from handlers.domain import TimerHandler, TimerPreparation
 from protocols.control import CONTROL_CHANNEL, encode_controls
 from protocols.errors import (
@@ -139,6 +139,11 @@ class Pipeline:
             return await self._run_one(route, call)
         finally:
             self._running_keys.discard(pair)
+
+    async def download(self, route: Route, command: Struct, caller: Caller) -> Download | None:
+        """Return the file that a query asks for; None: it asks for JSON. Raises the route's refusals."""
+        assert route.downloads is not None, "only routes with files are asked for one"
+        return await route.downloads.make(command, caller, self._preparation())
 
     async def _query(self, route: Route, command: Struct, caller: Caller) -> Answer:
         async with self._database.connection() as db:

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from handlers.contract import Caller, Permission, Route
+from handlers.contract import Caller, Download, Permission, Route
 from protocols.errors import Fault, Refusal, Unauthenticated
 from protocols.values import new_id
 from realtime.ports import ProtocolError
@@ -80,6 +80,11 @@ class CommandTable:
         _check_key(command, value, caller)
         async with asyncio.timeout(COMMAND_TIMEOUT_S):
             return await self._pipeline.run(command.route, value, caller)
+
+    async def download(self, command: Command, value: Struct, caller: Caller) -> Download | None:
+        """Return the file that a query asks for, or None, as `run` returns its answer. Raises as `run` does."""
+        async with asyncio.timeout(COMMAND_TIMEOUT_S):
+            return await self._pipeline.download(command.route, value, caller)
 
     def call(self, method: str, data: bytes, caller: Caller) -> "asyncio.Future[bytes] | GroupedReply":
         """Run an RPC. An anonymous caller takes from the budgets of its `remote_ip`.

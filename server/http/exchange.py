@@ -6,11 +6,11 @@ path, and sees to HEAD, OPTIONS, unknown methods, errors and metrics. Bodies are
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 from litestar import Request, Response, route
@@ -71,6 +71,8 @@ class Reply:
     media_type: bytes = JSON
     kept: dict[str, bytes] | None = None
     """Of a body that never changes: its packed forms by coding, kept from answer to answer."""
+    stream: AsyncIterator[bytes] | None = None
+    """Sent piece by piece instead of `body`, as fast as the client reads."""
 
 
 class Incoming:
@@ -223,6 +225,9 @@ class RawResponse(ASGIResponse):
         """Send it; an answer to HEAD has the headers of GET and no body."""
         reply = self._reply
         headers = list(reply.headers)
+        if reply.stream is not None:
+            await self._send_stream(scope, send, headers, reply.stream)
+            return
         if reply.status not in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
             headers.append((b"content-length", b"%d" % len(reply.body)))
         if reply.body:
@@ -231,6 +236,18 @@ class RawResponse(ASGIResponse):
         body = b"" if asked["method"] == "HEAD" else reply.body
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def _send_stream(
+        self, scope: "Scope", send: "Send", headers: list[Header], stream: AsyncIterator[bytes]
+    ) -> None:
+        """Send pieces as they come. One that cannot be had breaks the connection off: half a file is no file."""
+        reply, asked = self._reply, cast("Mapping[str, object]", scope)
+        headers.append((b"content-type", reply.media_type))
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        if asked["method"] != "HEAD":
+            async for piece in stream:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class FrameworkAnswer(Response[bytes]):

@@ -10,7 +10,7 @@ from time import perf_counter
 import msgspec
 from msgspec import Struct
 
-from handlers.contract import Deprecation
+from handlers.contract import Caller, Deprecation, Download
 from protocols.errors import Refusal
 from server.commands.errors_out import as_refusal
 from server.commands.idempotency import Answer
@@ -53,7 +53,8 @@ class RouteHandler:
             caller = await self._admit(request, self._command.route.cost)
             check_permission(self._command.route, caller)  # before a stranger's body is even read
             value = await self._arguments.read(request, caller)
-            answer = await self._table.run(self._command, value, caller)
+            file = await self._file(value, caller)
+            answer = None if file else await self._table.run(self._command, value, caller)
         except Exception as error:
             refusal = as_refusal(error, request.trace_id, command=self._command.route.name)
             outcome(self._command.over_rest, refusal, started)
@@ -61,7 +62,15 @@ class RouteHandler:
                 raise
             raise refusal from error
         self._command.over_rest.done("ok", perf_counter() - started)
+        if file is not None:
+            return file_reply(file)
+        assert answer is not None, "what is no file was run"
         return self._reply(request, answer)
+
+    async def _file(self, value: Struct, caller: Caller) -> Download | None:
+        if self._command.route.downloads is None:
+            return None
+        return await self._table.download(self._command, value, caller)
 
     def _reply(self, request: Incoming, answer: Answer) -> Reply:
         body = b"" if answer.status == HTTPStatus.NO_CONTENT else answer.body
@@ -83,6 +92,19 @@ class RouteHandler:
         if self._digested:
             return answer_tagged(request, reply, digest_tag(body))
         return reply
+
+
+def file_reply(file: Download) -> Reply:
+    """Return the answer that is a file of the caller's, kept by nobody on the way."""
+    headers: list[Header] = [
+        (b"content-disposition", f'attachment; filename="{file.name}"'.encode()),
+        (b"cache-control", b"private, no-store"),
+        (b"vary", b"Authorization"),
+    ]
+    media_type = file.media_type.encode()
+    if isinstance(file.content, bytes):
+        return Reply(200, file.content, headers, media_type)
+    return Reply(200, b"", headers, media_type, stream=file.content)
 
 
 class _Shown(Struct):

@@ -203,6 +203,10 @@ class Metrics:
 
         return show
 
+    def domain_gauge(self, name: str, text: str, labels: tuple[str, ...]) -> Gauge:
+        """Return a gauge of a domain, which the last process that set it decides; ask once, keep it."""
+        return self._gauge(name, text, *labels, mode="livemostrecent")
+
     def count_work_failure(self, name: str) -> None:
         """Count an attempt of a reaction or job that failed."""
         self._work_failures.labels(name).inc()

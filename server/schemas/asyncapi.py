@@ -108,8 +108,8 @@ class _Document:
         if not names:
             return
         self._open(channel.word, channel.address, f"{how} Readers: {channel.readers}.", names)
-        parameter = channel.parameter
-        self.channels[channel.word]["parameters"] = {parameter: {"description": f"The {parameter}."}}
+        if parameter := channel.parameter:
+            self.channels[channel.word]["parameters"] = {parameter: {"description": f"The {parameter}."}}
         self.operations[f"publish_{channel.word}"] = {
             "action": "send",
             "channel": {"$ref": f"#/channels/{channel.word}"},

@@ -176,6 +176,9 @@ class _Operation:
             if route.text:
                 whole = {"schema": {"type": "string"}, "example": example[route.text]}
                 done["content"] = {"text/plain; charset=utf-8": whole}
+            if route.downloads is not None:
+                done["content"] |= {kind: {} for kind in route.downloads.media_types}
+                done["headers"] |= header_refs("Content-Disposition")
         responses = {str(route.status): done}
         if is_tagged(route):
             headers = header_refs("X-Request-Id", "ETag")

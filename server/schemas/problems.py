@@ -79,6 +79,10 @@ HEADERS: Schema = {
         "required": True,
         "schema": {"type": "string", "examples": ["mnbara_device=…; Path=/v1/auth; HttpOnly; SameSite=Lax"]},
     },
+    "Content-Disposition": {
+        "description": "The name of the file, when the answer is one.",
+        "schema": {"type": "string", "examples": ['attachment; filename="statement.csv"']},
+    },
     "Idempotent-Replay": {
         "description": "This is the first answer of the key again; nothing happened this time.",
         "schema": {"type": "string", "const": "true"},

@@ -186,6 +186,8 @@ def test_who_is_locked_out_gets_no_socket(system, who):
 def channel_of(system: TestSystem, word: str) -> str:
     """Return a channel of the owner's: of themselves, or of a thing that `THINGS` makes for the kind's parameter."""
     kind = KINDS[word]
+    if kind.single:
+        return word
     if kind.owner_only:
         return kind.name(UUID(system.users.people["owner"].user_id))
     return kind.name(UUID(THINGS[kind.parameter](system)[kind.parameter]))

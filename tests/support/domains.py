@@ -103,6 +103,11 @@ class Market:
             rows = await db.fetch("SELECT data FROM events WHERE stream = $1 ORDER BY number", stream)
         return [json.loads(row["data"]) for row in rows]
 
+    async def database_value(self, statement: str, *values: Any) -> Any:
+        """Return the one value that a statement finds."""
+        async with self.database.connection() as db:
+            return await db.fetchval(statement, *values)
+
     async def _execute(self, statement: str, *values: Any) -> None:
         async with self.database.connection() as db:
             await db.execute(statement, *values)

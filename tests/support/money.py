@@ -1,10 +1,13 @@
 """Money for tests: people who have some, and what must be true of the books whatever happened."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+import httpx
 
 from protocols.errors import Refusal
 from protocols.payments.escrows import EscrowRole, EscrowStep, FreezeEscrow, LineTerms, OpenEscrow
@@ -83,6 +86,17 @@ async def open_paid_escrow(
     await database.close()
     assert not [answer for answer in answers if isinstance(answer, Refusal)]
     return opened.escrow_id
+
+
+def quote_exchange(http: httpx.Client, headers: Mapping[str, str]) -> str:
+    """Return a quote for a euro; a system that has just begun reads its rates in its first seconds."""
+    body = {"sell": {"amount": 100, "currency": "EUR"}, "buy_currency": "USD"}
+    while True:
+        keyed = {**headers, "Idempotency-Key": str(new_id())}
+        answer = http.post("/v1/exchange-quotes", json=body, headers=keyed)
+        if answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+            return str(answer.raise_for_status().json()["id"])
+        time.sleep(0.1)
 
 
 async def assert_books_are_right(pool: asyncpg.Pool) -> None:

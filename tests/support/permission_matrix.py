@@ -88,6 +88,9 @@ OBJECTS: dict[str, frozenset[str]] = {
     "payments.freeze_escrow": EVERYBODY,
     "payments.unfreeze_escrow": EVERYBODY,
     "payments.resolve_escrow": EVERYBODY,
+    "payments.get_statement": EVERYBODY,
+    "payments.exchange": OWNER,
+    "payments.set_exchange_terms": EVERYBODY,
 }
 """Of the people whom the route's permission admits: whom the object lets in. Everybody who calls a route without ids
 acts on what is theirs, so it needs no line."""
@@ -107,6 +110,7 @@ CHANNELS: dict[str, frozenset[str]] = {
     "ticker": EVERYBODY,
     "stock": EVERYBODY,
     "personal": OWNER,
+    "treasury": frozenset({"admin"}),
 }
 """Who may follow a channel of the owner's things, by the word of its kind."""
 

@@ -19,7 +19,7 @@ from protocols.values import new_id, now_instant
 from storage.engines.redis import open_redis
 from storage.platform.offset_reports_redis import RedisOffsetReports
 from tests.support.ledger import wait_for_log, witness_request
-from tests.support.money import open_paid_escrow
+from tests.support.money import give_money, open_paid_escrow, quote_exchange
 from tests.support.oidc_server import new_proof
 from tests.support.pictures import encode, two_halves
 from tests.support.players import PASSWORD
@@ -77,6 +77,8 @@ class TestData:
         "auctions.set_exposure_limit",
         "auctions.get_exposure",
         "payments.list_entries",
+        "payments.get_statement",
+        "payments.set_exchange_terms",
         "auctions.set_increments",
         "auctions.get_increments",
         "auth.create_scope_token",
@@ -89,7 +91,8 @@ class TestData:
         fit("auth.get_profile", "auth.set_roles", "auth.ban_user", "auth.unban_user", user_id=user_id)
         fit("auctions.set_exposure_limit", user_id=user_id, currency="EUR")
         fit("auctions.set_increments", "auctions.get_increments", currency="CHF")
-        fit("auctions.get_exposure", "payments.list_entries", currency="EUR")
+        fit("auctions.get_exposure", "payments.list_entries", "payments.get_statement", currency="EUR")
+        fit("payments.set_exchange_terms", currency="EUR")
         self._post("owner", "/v1/blocked-bidders", {"bidder_id": self._users.people["admin"].user_id})
         channel = f"auctions:{self._auction()}"
         fit("auth.create_scope_token", channels=[channel])
@@ -175,6 +178,13 @@ class TestData:
         for name in ("listings.get_reservation", "listings.release_reservation"):
             held = self._post("user", f"/v1/listings/{self._listing()}/reservations", {"quantity": 1})
             fit(name, reservation_id=held["reservation_id"])
+
+    @makes("payments.exchange")
+    def _quotes(self) -> None:
+        owner = self._users.people["owner"]
+        asyncio.run(give_money(self._grants[0], UUID(owner.user_id)))
+        quote_id = quote_exchange(self._http, self._users.headers("owner"))
+        self._users.fit("payments.exchange", quote_id=quote_id)
 
     @makes("listings.update_search", "listings.delete_search")
     def _searches(self) -> None:

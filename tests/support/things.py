@@ -9,7 +9,7 @@ import asyncpg
 
 from protocols.values import new_id
 from tests.support.ledger import wait_for_log
-from tests.support.money import open_paid_escrow
+from tests.support.money import give_money, open_paid_escrow, quote_exchange
 from tests.support.oidc_server import new_proof
 from tests.support.pictures import encode, two_halves
 from tests.support.players import PASSWORD
@@ -148,6 +148,13 @@ def make_escrow(system: TestSystem) -> dict[str, str]:
     return {"escrow_id": str(asyncio.run(opening))}
 
 
+def make_quote(system: TestSystem) -> dict[str, str]:
+    """A quote of the owner's, who has money to take it."""
+    owner = system.users.people["owner"]
+    asyncio.run(give_money(owner.grants[0], UUID(owner.user_id)))
+    return {"quote_id": quote_exchange(system.http, system.headers("owner"))}
+
+
 THINGS: dict[str, Callable[[TestSystem], dict[str, Any]]] = {
     "auction_id": make_auction,
     "bid_id": make_auction,
@@ -164,6 +171,7 @@ THINGS: dict[str, Callable[[TestSystem], dict[str, Any]]] = {
     "identity_id": make_identity,
     "provider": lambda _: {"provider": "acme"},
     "escrow_id": make_escrow,
+    "quote_id": make_quote,
     "bidder_id": lambda system: {"bidder_id": system.users.people["ended"].user_id},
     "user_id": lambda system: {"user_id": system.users.known["user_id"][0]},
     "index": make_entry,

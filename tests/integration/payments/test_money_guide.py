@@ -4,14 +4,17 @@ from pathlib import Path
 
 import msgspec
 
+from handlers.payments.exchange.rules import minor_rate, price_of, rate_of
+from handlers.payments.exchange.terms import chain_of
 from protocols.errors import Refusal
 from protocols.payments.commission import CommissionRule, FeeTax
 from protocols.payments.deals import Deal, DealLine, Quote
 from protocols.payments.escrows import EscrowPart, FreezeEscrow, ReleaseEscrow, ResolveEscrow
-from protocols.payments.postings import Account, Hold, HoldPart, PostHold
+from protocols.payments.postings import PLATFORM, Account, Hold, HoldPart, PostHold
 from protocols.values import new_id, now_instant
 from storage.engines.postgres import open_database
 from storage.payments.commission_rules import quote_deal
+from storage.payments.exchange_postgres import QuoteRow
 from storage.payments.posting_rules import available, held
 from tests.support.money import COMMISSION, EXTERNAL, book, line, opening, step, top_up, transfer
 
@@ -72,6 +75,49 @@ async def test_the_worked_example_is_what_the_books_say(database, pool):
         COMMISSION,
         EXTERNAL,
     ]
+    seen = await book_in_turn(database, pool, steps, columns)
+    assert seen == table("A sale, worked through", "top-up")
+    assert [sum(row) for row in seen] == [0, 0, 0, 0]
+
+
+async def test_the_worked_exchange_is_what_the_books_say(database, pool):
+    ann = new_id()
+    await pool.execute("TRUNCATE accounts")  # the other example's
+    price = price_of(
+        10_000, minor_rate(rate_of({"EUR": "1", "USD": "1.25"}, "EUR", "USD"), "EUR", "USD"), 100
+    )
+    quote = QuoteRow(
+        quote_id=new_id(),
+        owner_id=ann,
+        sell_currency="EUR",
+        sell_minor=10_000,
+        buy_currency="USD",
+        gross_minor=price.gross_minor,
+        spread_minor=price.spread_minor,
+        stock_floor_minor=0,
+        created_at_ms=0,
+        expires_at_ms=0,
+        used=False,
+        sold_id=new_id(),
+        bought_id=new_id(),
+        spread_id=new_id(),
+    )
+    columns = [
+        available(ann, "EUR"),
+        Account(PLATFORM, "EUR", "exchange"),
+        available(ann, "USD"),
+        Account(PLATFORM, "USD", "exchange"),
+        Account(PLATFORM, "USD", "commission"),
+        EXTERNAL,
+    ]
+    steps = [[top_up(ann, 20_000)], *([step] for step in chain_of(quote))]
+    seen = await book_in_turn(database, pool, steps, columns)
+    assert seen == table("Exchange", "top-up")
+    assert [(row[0] + row[1] + row[5], row[2] + row[3] + row[4]) for row in seen] == [(0, 0)] * 4
+
+
+async def book_in_turn(database, pool, steps, columns) -> list[list[int]]:
+    """Book chain after chain; return the balances of some accounts after each."""
     opened = await open_database(database)
     before = await balances(pool, columns)
     seen = []
@@ -79,8 +125,7 @@ async def test_the_worked_example_is_what_the_books_say(database, pool):
         assert await book(opened, chain) == [None]
         seen.append(await balances(pool, columns, before))
     await opened.close()
-    assert seen == table("A sale, worked through", "top-up")
-    assert [sum(row) for row in seen] == [0, 0, 0, 0]
+    return seen
 
 
 class Rules(msgspec.Struct):

@@ -1,0 +1,1 @@
+"""Statements of wallets: pages of JSON, and files."""
