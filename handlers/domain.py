@@ -245,8 +245,8 @@ class GaugeKind:
 
     name: str
     meaning: str
-    label: str = ""
-    """The name of its label, if it has one."""
+    labels: tuple[str, ...] = ()
+    """The names of its labels, if it has any; each has few values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,8 +255,8 @@ class Figure:
 
     name: str
     value: float
-    label: str = ""
-    """The label's value; of few."""
+    labels: tuple[str, ...] = ()
+    """The values of its labels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,21 +283,6 @@ class LoopKind:
     pause_s: float
     """Between two turns, when there is no more to do."""
     gauges: tuple[GaugeKind, ...] = ()
-
-
-# -- figures -------------------------------------------------------------------------------------------------
-
-Samples = Mapping[str, Mapping[tuple[str, ...], float]]
-"""Gauge -> values of its labels -> value."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FigureKind:
-    """Gauges of a domain that one query reads; a worker copies them into metrics every few seconds."""
-
-    gauges: Mapping[str, tuple[str, tuple[str, ...]]]
-    """Name without `mnbara_` -> meaning, labels. A label has a bounded set of values."""
-    read: Callable[[Connection], Awaitable[Samples]]
 
 
 # -- the rest of a domain ------------------------------------------------------------------------------------
@@ -365,7 +350,6 @@ class Domain:
     jobs: tuple[JobKind, ...] = ()
     loops: tuple[LoopKind, ...] = ()
     retention: tuple[Retention, ...] = ()
-    figures: tuple[FigureKind, ...] = ()
     tools: tuple[ToolKind, ...] = ()
     needs: tuple[type, ...] = ()
     """Types of the tools that its handlers ask for and others provide; checked at start."""

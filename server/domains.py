@@ -8,7 +8,6 @@ from handlers.domain import (
     ChannelKind,
     ChannelKinds,
     Domain,
-    FigureKind,
     JobKind,
     LoopKind,
     ReactionKind,
@@ -89,13 +88,6 @@ def loops_of(domains: Domains) -> dict[str, LoopKind]:
 def retention_of(domains: Domains) -> tuple[Retention, ...]:
     """Return what is deleted once it is old."""
     return tuple(chain.from_iterable(domain.retention for domain in domains))
-
-
-def figures_of(domains: Domains) -> tuple[FigureKind, ...]:
-    """Return what workers read for metrics. Raises AssertionError for two gauges of one name."""
-    kinds = tuple(chain.from_iterable(domain.figures for domain in domains))
-    _refuse_twins("gauges", [name for kind in kinds for name in kind.gauges])
-    return kinds
 
 
 def tools_of(domains: Domains) -> tuple[ToolKind, ...]:

@@ -22,7 +22,7 @@ from handlers.settings import Settings, SettingsError
 from realtime.endpoints.handshake_sniffer import HandshakeSniffer
 from realtime.endpoints.socket_endpoint import SocketEndpoint
 from realtime.transport.websocket import LeanWebSocket
-from server.domains import figures_of, jobs_of, reactions_of, retention_of
+from server.domains import jobs_of, reactions_of, retention_of
 from server.http.protocol import BoundedHttp
 from server.process.accepting import Acceptor
 from server.process.garbage import GarbageKeeper
@@ -30,7 +30,6 @@ from server.process.heartbeat import Heartbeat
 from server.process.metrics import Metrics
 from server.process.process_figures import watch_process
 from server.wiring import open_server
-from server.worker.domain_figures import DomainFigures
 from server.worker.figures import watch_work
 from server.worker.relay import Relay
 from server.worker.retention import delete_old_rows
@@ -125,7 +124,6 @@ async def work(settings: Settings, heartbeat_fd: int | None = None) -> None:
             asyncio.create_task(process.jobs.dispatcher.run(), name="jobs"),
             asyncio.create_task(process.loops.run(), name="loops"),
             asyncio.create_task(_watch_work(process), name="work-figures"),
-            asyncio.create_task(_watch_domains(process), name="domain-figures"),
             asyncio.create_task(
                 delete_old_rows(process.base.database, retention_of(process.base.domains)), name="retention"
             ),
@@ -180,11 +178,6 @@ async def _watch_work(process: WorkerProcess) -> None:
         process.base.metrics,
         {*reactions_of(process.base.domains), *jobs_of(process.base.domains)},
     )
-
-
-async def _watch_domains(process: WorkerProcess) -> None:
-    base = process.base
-    await DomainFigures(base.database, base.metrics, figures_of(base.domains)).run()
 
 
 async def _report(process: WorkerProcess) -> None:

@@ -50,12 +50,12 @@ GAUGES = (
     GaugeKind(
         name="ledger_audit_differences",
         meaning="Places of the log that do not fit the others; more than 0 is an alarm",
-        label="part",
+        labels=("part",),
     ),
     GaugeKind(
         name="ledger_audit_first_difference",
         meaning="The first of them: an index of a leaf, of the first leaf below a tile's hash, a size; -1: none",
-        label="part",
+        labels=("part",),
     ),
 )
 
@@ -208,7 +208,7 @@ async def _figures(db: Connection, row: AuditRow, state: LogState, now_ms: int) 
     for part in PARTS:
         wrong = known.get(part)
         figures += [
-            Figure("ledger_audit_differences", wrong.places if wrong else 0, part),
-            Figure("ledger_audit_first_difference", wrong.first_place if wrong else -1, part),
+            Figure("ledger_audit_differences", wrong.places if wrong else 0, (part,)),
+            Figure("ledger_audit_first_difference", wrong.first_place if wrong else -1, (part,)),
         ]
     return figures

@@ -5,8 +5,8 @@ from handlers.domain import Domain, JobKind, Retention, TimerKind, ToolKind
 from handlers.payments.commission.routes import ROUTES as COMMISSION_ROUTES
 from handlers.payments.escrow.end_escrows import end_escrows
 from handlers.payments.escrow.routes import ROUTES as ESCROW_ROUTES
-from handlers.payments.exchange import figures as exchange_figures
 from handlers.payments.exchange import routes as exchange_routes
+from handlers.payments.exchange.figures import RATES_FIGURES
 from handlers.payments.exchange.refresh_rates import fetch_rates, finish_rates, refresh_rates
 from handlers.payments.expire_holds import TIMER, expire_holds
 from handlers.payments.list_entries import list_entries
@@ -16,7 +16,7 @@ from handlers.payments.treasury import channels as treasury_channels
 from handlers.payments.treasury import routes as treasury_routes
 from handlers.payments.treasury.audit_accounts import audit_accounts
 from handlers.payments.treasury.check_treasury import check_treasury
-from handlers.payments.treasury.figures import FIGURES
+from handlers.payments.treasury.figures import TREASURY_FIGURES
 from protocols.errors import InvalidInput
 from protocols.payments.commands import Entries, ListEntries, ListWallets, Wallets
 from protocols.payments.events import PERSONAL_EVENTS
@@ -68,7 +68,7 @@ DOMAIN = Domain(
     ),
     jobs=(JobKind(name="fetch_rates", run=fetch_rates, finish=finish_rates, at_once_max=1),),
     retention=(Retention(delete=delete_old_quotes, kept_ms=QUOTES_KEPT_MS),),
-    figures=(FIGURES, exchange_figures.FIGURES),
+    loops=(TREASURY_FIGURES, RATES_FIGURES),
     tools=(ToolKind(RatesSource, lambda context: open_rates(context.settings.rates_url)),),
     facts=FACTS,
     personal_events=PERSONAL_EVENTS,

@@ -190,22 +190,16 @@ class Metrics:
     def follow_loops(self, kinds: Mapping[str, LoopKind]) -> Callable[[Figure], None]:
         """Return what shows the figures of these loops. Every worker may have shown one; the newest value counts."""
         gauges = {
-            gauge.name: self._gauge(
-                gauge.name, gauge.meaning, *filter(None, [gauge.label]), mode="livemostrecent"
-            )
+            gauge.name: self._gauge(gauge.name, gauge.meaning, *gauge.labels, mode="livemostrecent")
             for kind in kinds.values()
             for gauge in kind.gauges
         }
 
         def show(figure: Figure) -> None:
             gauge = gauges[figure.name]
-            (gauge.labels(figure.label) if figure.label else gauge).set(figure.value)
+            (gauge.labels(*figure.labels) if figure.labels else gauge).set(figure.value)
 
         return show
-
-    def domain_gauge(self, name: str, text: str, labels: tuple[str, ...]) -> Gauge:
-        """Return a gauge of a domain, which the last process that set it decides; ask once, keep it."""
-        return self._gauge(name, text, *labels, mode="livemostrecent")
 
     def count_work_failure(self, name: str) -> None:
         """Count an attempt of a reaction or job that failed."""

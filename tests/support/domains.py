@@ -76,7 +76,7 @@ class Market:
         await self.react(name)
 
     def _show(self, figure: Figure) -> None:
-        self.figures[f"{figure.name} {figure.label}".strip()] = figure.value
+        self.figures[f"{figure.name} {' '.join(figure.labels)}".strip()] = figure.value
 
     async def run_loop(self, name: str) -> None:
         """Run turns of the loop `<domain>.<loop>` until there is no more to do."""

@@ -1,17 +1,21 @@
-"""The age of the reference rates in metrics."""
+"""Loop: the age of the reference rates in metrics."""
 
-from handlers.domain import FigureKind, Samples
-from storage.engines.postgres import Connection
+from handlers.contract import Stores
+from handlers.domain import Figure, GaugeKind, LoopKind, LoopTurn
 from storage.payments.exchange_postgres import read_rates
 
 
-async def read_rates_figures(db: Connection) -> Samples:
-    """Return of when the rates are. Cost: one row."""
-    rates = await read_rates(db)
-    return {} if rates is None else {"exchange_rates_timestamp_seconds": {(): rates.as_of_ms / 1000}}
+async def show_rates(stores: Stores, _now_ms: int) -> LoopTurn:
+    """Show of when the rates are. Cost: one row."""
+    rates = await read_rates(stores.db)
+    if rates is None:
+        return LoopTurn()
+    return LoopTurn(figures=[Figure("exchange_rates_timestamp_seconds", rates.as_of_ms / 1000)])
 
 
-FIGURES = FigureKind(
-    gauges={"exchange_rates_timestamp_seconds": ("Of when the reference rates are", ())},
-    read=read_rates_figures,
+RATES_FIGURES = LoopKind(
+    name="rates_figures",
+    step=show_rates,
+    pause_s=5.0,
+    gauges=(GaugeKind(name="exchange_rates_timestamp_seconds", meaning="Of when the reference rates are"),),
 )

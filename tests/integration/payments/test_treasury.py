@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest_asyncio
 
 from handlers import payments
-from handlers.contract import Caller
+from handlers.contract import Caller, Stores
 from handlers.domain import ChannelKinds
 from handlers.payments.treasury import audit_accounts as audit
 from handlers.payments.treasury.check_treasury import next_at
-from handlers.payments.treasury.figures import FIGURES
+from handlers.payments.treasury.figures import TREASURY_FIGURES
 from protocols.errors import UnknownChannel
 from protocols.payments.channels import TREASURY
 from protocols.payments.postings import Hold
@@ -18,7 +18,6 @@ from protocols.values import new_id, now_instant
 from server.channels.permissions import ChannelPermissions
 from server.domains import DOMAINS, channels_of
 from server.process.metrics import Metrics
-from server.worker.domain_figures import DomainFigures
 from tests.support.domains import Market, open_market
 from tests.support.money import book, top_up
 
@@ -46,7 +45,11 @@ async def told(market: Market, word: str) -> list[dict]:
 
 async def scrape(market: Market) -> str:
     metrics = Metrics()
-    await DomainFigures(market.database, metrics, [FIGURES]).copy(FIGURES)
+    show = metrics.follow_loops({"payments.treasury_figures": TREASURY_FIGURES})
+    async with market.database.connection() as db:
+        turn = await TREASURY_FIGURES.step(Stores(db, None, "test"), now_instant())
+    for figure in turn.figures:
+        show(figure)
     return metrics.render().decode()
 
 
