@@ -174,6 +174,8 @@ class Upload:
 
     media_types: tuple[str, ...]
     bytes_max: int
+    also: tuple[str, ...] = ()
+    """Media types that are taken, too, and not documented: what clients send who say nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +226,8 @@ class Route:
     """The body is a file rather than JSON; such a route exists over REST alone."""
     etag: bool = False
     """The reply has `version: int`, sent as ETag; a PATCH command has `if_match: int | None`, filled from If-Match."""
+    text: str = ""
+    """Over REST this field of the reply is the whole answer, as plain text."""
     refusals: tuple[type[Refusal], ...] = field(default=())
     deprecated: Deprecation | None = None
 
@@ -233,6 +237,8 @@ class Route:
             raise AssertionError(f"{self.path}: a prepared route can be neither grouped nor keyed")
         if self.upload is not None and (self.rpc or "content" not in self.command.__struct_fields__):
             raise AssertionError(f"{self.path}: an upload is REST only and arrives in `content`")
+        if self.text and self.text not in self.reply.__struct_fields__:
+            raise AssertionError(f"{self.path}: the reply has no field {self.text}")
 
     @property
     def verb(self) -> str:

@@ -46,6 +46,8 @@ class Refusal(Exception):  # noqa: N818 - an expected "no" is not an error
     temporary: ClassVar[bool] = False
     example: ClassVar[dict[str, Any]] = {}
     """The facts it carries, each with a value as the interface documents show it."""
+    text: ClassVar[tuple[str, str] | None] = None
+    """Where another protocol wants that: over REST the answer is a line of this media type with this fact alone."""
 
     def __init__(self, detail: str = "", /, **facts: Any) -> None:  # noqa: ANN401 - facts are any JSON values
         """Keep the sentence shown to the caller and the named facts that travel beside it (`minimum_bid=…`)."""

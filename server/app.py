@@ -31,6 +31,8 @@ from server.http.outer_layer import OuterLayer
 from server.http.pages import Page, front_page, schema_page
 from server.http.photos import PhotoPages
 from server.http.routes import handlers_by_path
+from server.http.tiles import PATH as TILES_PATH
+from server.http.tiles import TilePages
 from server.process.metrics import Metrics
 from server.schemas.asyncapi import build_asyncapi
 from server.schemas.openapi import build_openapi
@@ -56,6 +58,8 @@ class HttpParts:
     """Parts of `pings` without which the process serves nothing: only they make it not ready."""
     photos: Callable[[Callers], PhotoPages] | None = None
     """Makes the page of photos' files; None where there is no store of them."""
+    tiles: Callable[[Callers], TilePages] | None = None
+    """Makes the page of the transparency log's tiles; None where there is no log."""
     extra_handlers: Sequence[Any] = field(default=())
     """Further handlers of the framework: the realtime endpoints, webhooks."""
     leaving: Callable[[], bool] = lambda: False
@@ -96,8 +100,10 @@ def _pages(domains: Sequence[Domain], parts: HttpParts, callers: Callers) -> dic
         return Reply(200, to_json(parts.jwks()), [(b"cache-control", kept)])
 
     photos = {} if parts.photos is None else {PHOTOS_PATH: parts.photos(callers)}
+    tiles = {} if parts.tiles is None else {TILES_PATH: parts.tiles(callers)}
     return {
         **photos,
+        **tiles,
         "/": front_page(),
         "/schema": schema_page(),
         "/schema/openapi.json": Page(to_json(build_openapi(routes, settings.url)), b"application/json"),

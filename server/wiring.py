@@ -36,6 +36,7 @@ from server.http.ops import Ping
 from server.http.outer_layer import OuterLayer
 from server.http.photos import PhotoPages
 from server.http.sockets import mount_emulation, mount_sockets
+from server.http.tiles import TilePages
 from server.process.metrics import Metrics
 from server.process.socket_figures import socket_figures
 from storage.engines.redis import Redis, open_redis, ping_redis
@@ -111,6 +112,7 @@ async def open_server(
             pings=_pings(base, redis),
             leaving=leaving,
             photos=partial(PhotoPages, base.database.connection, base.need(PhotoTools)),
+            tiles=partial(TilePages, base.database.connection),
             extra_handlers=[mount_sockets(endpoint), *mount_emulation(emulation, base.metrics)],
         )
         app = create_app(domains, parts)

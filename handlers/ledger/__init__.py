@@ -4,11 +4,13 @@ from handlers.domain import Domain, LoopKind, ToolKind
 from handlers.ledger import proving, sequencing
 from handlers.ledger.keys import LedgerKeys, open_ledger_keys, read_witnessed
 from handlers.ledger.proving import send_proofs
+from handlers.ledger.routes import ROUTES
 from handlers.ledger.sequencing import sequence_leaves
 from protocols.ledger.events import PERSONAL_EVENTS
 
 DOMAIN = Domain(
     name="ledger",
+    routes=ROUTES,
     loops=(
         LoopKind(
             name="sequence_leaves",

@@ -145,7 +145,7 @@ class Arguments:
 
     async def _read_upload(self, request: Incoming, caller: Caller, upload: Upload) -> dict[str, Any]:
         media_type = request.header(b"content-type").partition(";")[0].strip().lower()
-        if media_type not in upload.media_types:
+        if media_type not in (*upload.media_types, *upload.also):
             raise UnsupportedMediaType(f"Send {', '.join(upload.media_types)}")
         with self._uploads.one_of(caller, UPLOADS_MAX, UPLOADS_PER_CALLER_MAX):
             return {"content": await request.body(upload.bytes_max, UPLOAD_TIMEOUT_S, UPLOAD_RATE_MIN)}

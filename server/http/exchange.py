@@ -5,6 +5,7 @@ path, and sees to HEAD, OPTIONS, unknown methods, errors and metrics. Bodies are
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from litestar.types import Receive, Scope, Send
 
 JSON = b"application/json"
+PLAIN_TEXT = b"text/plain; charset=utf-8"
 
 CAUSE_CHARACTERS_MAX = 300
 """Of an outage's cause, in the log."""
@@ -174,9 +176,11 @@ def refusal_reply(
         cause = error.__cause__ or error
         told = redact_text(f"{type(cause).__name__}: {cause}")[:CAUSE_CHARACTERS_MAX]
         _log.warning("request_unavailable", trace_id=trace_id, route=where, code=refusal.code, cause=told)
-    reply = Reply(
-        type(refusal).status, problem_body(refusal, trace_id), list(headers or ()), PROBLEM_MEDIA_TYPE
-    )
+    if refusal.text is None:
+        body, media_type = problem_body(refusal, trace_id), PROBLEM_MEDIA_TYPE
+    else:
+        body, media_type = f"{refusal.facts[refusal.text[1]]}\n".encode(), refusal.text[0].encode()
+    reply = Reply(type(refusal).status, body, list(headers or ()), media_type)
     names = {name for name, _ in reply.headers}
     if reply.status == HTTPStatus.UNAUTHORIZED and b"www-authenticate" not in names:
         reply.headers.append((b"www-authenticate", b'Bearer realm="mnbara"'))
@@ -205,8 +209,8 @@ def endpoint(
 
 
 def _typed(path: str) -> str:
-    """Return the framework's spelling of a path: every parameter is text, we convert it."""
-    return path.replace("}", ":str}")
+    """Return the framework's spelling of a path: a parameter without a type is text, we convert it."""
+    return re.sub(r"\{(\w+)\}", r"{\1:str}", path)
 
 
 class RawResponse(ASGIResponse):

@@ -20,7 +20,7 @@ from server.http.arguments import DEVICE_COOKIE, Arguments, reads_token, sets_de
 from server.http.callers import Callers
 from server.http.conditional import answer_tagged, digest_tag, is_tagged, version_tag
 from server.http.created import locator
-from server.http.exchange import Handler, Header, Incoming, Reply
+from server.http.exchange import PLAIN_TEXT, Handler, Header, Incoming, Reply
 
 DEVICE_KEPT_S = 400 * 86_400
 """As long as an account knows the device, and the longest that browsers keep a cookie."""
@@ -37,6 +37,7 @@ class RouteHandler:
         route = command.route
         self._admit = callers.admit if reads_token(route) else callers.admit_anonymous
         self._notice = [] if route.deprecated is None else deprecation_headers(route.deprecated)
+        self._text = route.text
         self._versioned = route.etag and route.method in {"GET", "PATCH", "PUT"}
         self._digested = is_tagged(route) and not route.etag
         self._sets_device = sets_device(route)
@@ -65,6 +66,10 @@ class RouteHandler:
     def _reply(self, request: Incoming, answer: Answer) -> Reply:
         body = b"" if answer.status == HTTPStatus.NO_CONTENT else answer.body
         reply = Reply(answer.status, body)
+        if self._text:
+            shown: dict[str, str] = msgspec.json.decode(body)
+            reply.body, reply.media_type = shown[self._text].encode(), PLAIN_TEXT
+            reply.headers.append((b"cache-control", b"no-cache"))
         if answer.replayed:
             reply.headers.append((b"idempotent-replay", b"true"))
         if self._sets_device:

@@ -173,6 +173,9 @@ class _Operation:
             schema = self._components.schema(route.reply)
             example = self._examples.answer(schema)
             done["content"] = {"application/json": {"schema": schema, "example": example}}
+            if route.text:
+                whole = {"schema": {"type": "string"}, "example": example[route.text]}
+                done["content"] = {"text/plain; charset=utf-8": whole}
         responses = {str(route.status): done}
         if is_tagged(route):
             headers = header_refs("X-Request-Id", "ETag")

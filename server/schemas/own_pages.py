@@ -11,6 +11,7 @@ from protocols.auth.commands import ScopeTokenOver, SessionOver, TokenExpired, T
 from protocols.channels import ChannelEvents, PollChannel
 from protocols.errors import NotAllowed, Refusal, Unauthenticated, UnknownChannel
 from protocols.goods import SIZES, file_name
+from protocols.ledger.refusals import TileNotFound
 from protocols.listings.photos import PhotoNotFound
 from server.schemas.components import Components, Schema
 from server.schemas.examples import ID, Examples
@@ -76,6 +77,7 @@ def own_paths(components: Components, examples: Examples) -> dict[str, Schema]:
     return {
         "/v1/channels/{channel}/events": own.poll_channel(),
         "/v1/photos/{name}": own.photo(),
+        "/v1/ledger/tile/{level}/{index}": own.tile(),
         "/v1/errors": own.page("list_errors", "Every code word with its number and status.", ErrorCatalogue),
         "/.well-known/jwks.json": own.page(
             "list_keys", "Public keys that sign access tokens (RFC 7517).", SigningKeys
@@ -163,6 +165,32 @@ class _OwnPages:
                 "description": HTTPStatus.OK.phrase,
                 "headers": headers,
                 "content": {"image/jpeg": {}},
+            },
+            "304": {"description": "The reader has it already.", "headers": headers},
+        }
+        return operation
+
+    def tile(self) -> Schema:
+        """Return the page of a tile of the transparency log."""
+        operation = self._operation(
+            "read_tile",
+            "A tile of the transparency log's tree: up to 256 hashes of 32 bytes; it never changes. `level` is 0 to 63,"
+            " or `entries` for bundles of what was logged, which administrators may read. `index` is in groups of three"
+            " digits, `x001/x234/067`, and ends in `.p/` and a width for a partial tile. Source: C2SP tlog-tiles.",
+            {},
+            refusals=[*GENERAL_REFUSALS, Unauthenticated, NotAllowed, TileNotFound],
+            security=[{}, {"bearer": []}],
+            parameters=[
+                {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "example": shown}
+                for name, shown in (("level", "0"), ("index", "000"))
+            ],
+        )
+        headers = header_refs("X-Request-Id", "ETag")
+        operation["get"]["responses"] |= {
+            "200": {
+                "description": HTTPStatus.OK.phrase,
+                "headers": headers,
+                "content": {"application/octet-stream": {}},
             },
             "304": {"description": "The reader has it already.", "headers": headers},
         }

@@ -158,15 +158,19 @@ def _problem(kinds: Sequence[type[Refusal]]) -> Schema:
         names.append("Retry-After")
     if kinds[0].status == HTTPStatus.UNAUTHORIZED:
         names.append("WWW-Authenticate")
+    examples = {kind.code: {"$ref": f"#/components/examples/{kind.code}"} for kind in kinds if not kind.text}
+    content: Schema = {}
+    if examples:
+        problem = {"$ref": "#/components/schemas/Problem"}
+        content["application/problem+json"] = {"schema": problem, "examples": examples}
+    for kind in kinds:
+        if kind.text:
+            media_type, fact = kind.text
+            content[media_type] = {"schema": {"type": "string"}, "example": f"{kind.example[fact]}\n"}
     return {
         "description": " · ".join(f"`{kind.code}`: {title_of(kind)}" for kind in kinds),
         "headers": header_refs(*names),
-        "content": {
-            "application/problem+json": {
-                "schema": {"$ref": "#/components/schemas/Problem"},
-                "examples": {kind.code: {"$ref": f"#/components/examples/{kind.code}"} for kind in kinds},
-            }
-        },
+        "content": content,
     }
 
 

@@ -53,6 +53,9 @@ def operations_of(document):
 PICTURES = {f"image/{kind}": encode(two_halves(), kind) for kind in ("jpeg", "png", "webp")}
 for kind, picture in PICTURES.items():
     schemathesis.openapi.media_type(kind, st.just(picture))
+schemathesis.openapi.media_type(
+    "text/plain", st.sampled_from([b"", b"old 0\n\n", b"old 1\nAA==\n\na\n0\n\n"])
+)
 OPERATIONS = operations_of(read_document())
 DOMAINS = sorted({name.partition(".")[0] for name in OPERATIONS})
 LAST = ("auth.logout", "auth.end_session")
@@ -124,7 +127,7 @@ def example_of(operation, fields):
     if "Idempotency-Key" in places["header"]:
         places["header"]["Idempotency-Key"] = str(new_id())
     media_type, content = next(iter(raw.get("requestBody", {}).get("content", {}).items()), (None, {}))
-    body = PICTURES.get(media_type, NOT_SET)
+    body = left.pop("content", PICTURES.get(media_type, NOT_SET))
     if "example" in content:
         known = content["schema"]["properties"]
         changed = content["example"] | {name: value for name, value in left.items() if name in known}

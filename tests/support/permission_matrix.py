@@ -76,6 +76,8 @@ OBJECTS: dict[str, frozenset[str]] = {
     "auctions.withdraw_second_chance": OWNER,
     "auctions.resolve_signal": EVERYBODY,
     "payments.list_entries": EVERYBODY,
+    "ledger.get_inclusion_proof": EVERYBODY,
+    "ledger.get_anchor": EVERYBODY,
 }
 """Of the people whom the route's permission admits: whom the object lets in. Everybody who calls a route without ids
 acts on what is theirs, so it needs no line."""

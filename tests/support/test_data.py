@@ -16,6 +16,7 @@ import httpx
 from protocols.values import new_id, now_instant
 from storage.engines.redis import open_redis
 from storage.platform.offset_reports_redis import RedisOffsetReports
+from tests.support.ledger import wait_for_log, witness_request
 from tests.support.pictures import encode, two_halves
 from tests.support.players import PASSWORD
 from tests.support.users import Person, TestUsers, list_something, open_auction
@@ -277,6 +278,23 @@ class TestData:
         for action in ("accept", "decline", "withdraw"):
             offer = self._post("owner", path.format(auction_id=self._outbid()), {"nth": 1})
             self._users.fit(f"auctions.{action}_second_chance", offer_id=offer["id"])
+
+    @makes(
+        "ledger.get_inclusion_proof",
+        "ledger.get_consistency_proof",
+        "ledger.get_anchor",
+        "ledger.add_checkpoint",
+        "server.read_tile",
+    )
+    def _log(self) -> None:
+        """Sales have been logged by now."""
+        self._outbid()
+        fit, size = self._users.fit, wait_for_log(self._http)
+        fit("ledger.get_inclusion_proof", index=0)
+        fit("ledger.get_consistency_proof", old=1, new=size)
+        fit("ledger.get_anchor", tree_size=size)
+        fit("server.read_tile", level="0", index="000.p/1")
+        fit("ledger.add_checkpoint", content=witness_request(self._http))
 
     @makes("auctions.resolve_signal")
     def _signals(self) -> None:

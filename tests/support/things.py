@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 
 from protocols.values import new_id
+from tests.support.ledger import wait_for_log
 from tests.support.pictures import encode, two_halves
 from tests.support.players import PASSWORD
 from tests.support.test_system import TestSystem
@@ -119,7 +121,14 @@ def make_signal(system: TestSystem) -> dict[str, str]:
     return {"signal_id": str(signal_id)}
 
 
-THINGS: dict[str, Callable[[TestSystem], dict[str, str]]] = {
+def make_entry(system: TestSystem) -> dict[str, Any]:
+    """An entry of the transparency log, and the size of a tree that was signed: a sale is logged."""
+    if system.http.get("/v1/ledger/entries").json()["items"] == []:
+        make_offer(system)
+    return {"index": 0, "tree_size": wait_for_log(system.http)}
+
+
+THINGS: dict[str, Callable[[TestSystem], dict[str, Any]]] = {
     "auction_id": make_auction,
     "bid_id": make_auction,
     "listing_id": make_listing,
@@ -134,6 +143,8 @@ THINGS: dict[str, Callable[[TestSystem], dict[str, str]]] = {
     "signal_id": make_signal,
     "bidder_id": lambda system: {"bidder_id": system.users.people["ended"].user_id},
     "user_id": lambda system: {"user_id": system.users.known["user_id"][0]},
+    "index": make_entry,
+    "tree_size": make_entry,
     "currency": lambda _: {"currency": "EUR"},
     "channel": lambda system: {"channel": f"auctions:{system.users.known['auction_id'][0]}"},
 }

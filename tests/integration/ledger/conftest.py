@@ -1,6 +1,8 @@
 """The transparency log on real engines, its loops turned by hand."""
 
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 import pytest_asyncio
@@ -18,11 +20,12 @@ class Log(Market):
     """A market with nothing but the log, and ways to fill and to damage it."""
 
     keys: LedgerKeys
+    secrets: Path
     pool: asyncpg.Pool
 
-    async def move(self, count: int) -> list[Transfer]:
-        """Move money so many times between two new people, in a few transactions; return the transfers."""
-        ann, bob = available(new_id(), "EUR"), available(new_id(), "EUR")
+    async def move(self, count: int, payer: UUID | None = None) -> list[Transfer]:
+        """Move money so many times from one person to a new one, in a few transactions; return the transfers."""
+        ann, bob = available(payer or new_id(), "EUR"), available(new_id(), "EUR")
         moved = [top_up(ann.owner_id, 10_000), *(transfer(ann, bob, 1) for _ in range(count - 1))]
         for start in range(0, count, 100):
             await book(self.database, *([one] for one in moved[start : start + 100]))
@@ -65,10 +68,11 @@ class Damage:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def opened_log(database, redis, pool, tmp_path_factory) -> AsyncIterator[Log]:
-    keys = LedgerKeys(tmp_path_factory.mktemp("secrets"), "https://market.example:8443/base/")
+    secrets = tmp_path_factory.mktemp("secrets")
+    keys = LedgerKeys(secrets, "https://market.example:8443/base/")
     async with open_market((ledger.DOMAIN,), database, redis, {LedgerKeys: keys}) as market:
         market.__class__ = Log
-        market.keys, market.pool = keys, pool
+        market.keys, market.pool, market.secrets = keys, pool, secrets
         yield market
 
 

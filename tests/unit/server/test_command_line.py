@@ -239,7 +239,7 @@ def test_where_lists_the_files_of_a_domain_in_the_order_in_which_a_command_trave
     assert not [path for path in listed if path.startswith("handlers/listings/")]
     assert main(["where", "carpets"]) == 2
     told = capsys.readouterr().err
-    assert "no domain 'carpets'; domains: auctions, auth, listings" in told
+    assert "no domain 'carpets'; domains: auctions, auth, ledger, listings" in told
 
 
 @pytest.mark.parametrize(
