@@ -1,4 +1,4 @@
-"""`ledger.drive_anchor`: a state of the log is written to a chain and stays there: on py-evm, where every transaction is a block."""
+"""`ledger.drive_anchor`: a state of the log is written to a chain, on py-evm: every transaction is a block."""
 
 import pytest
 
