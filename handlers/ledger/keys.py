@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from handlers.domain import ToolContext
 from handlers.ledger.notes import COSIGNATURE, SIGNATURE, BadNoteError, NoteKey, Signer, read_vkey
 from handlers.settings import Settings, SettingsError
-from storage.platform.key_files import KeyFileError, load_or_create
+from storage.platform.key_files import KeyFileError, load_or_create, read_keys
 
 FILE = "ledger_keys.json"
 
@@ -41,6 +41,14 @@ class LedgerKeys:
     def origin(self) -> str:
         """The first line of our checkpoints."""
         return self.log.key.name
+
+
+def find_vkey(folder: Path) -> str | None:
+    """Return the verifier key of the log whose keys are in a folder; None without them. Raises KeyFileError."""
+    path = folder / FILE
+    if not path.exists():
+        return None
+    return _signer(path, read_keys(path), "log", SIGNATURE).key.vkey
 
 
 def read_witnessed(settings: Settings) -> list[NoteKey]:

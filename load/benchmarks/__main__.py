@@ -14,7 +14,20 @@ import httpx
 import uvloop
 
 from load.accounts import AccountError
-from load.benchmarks import bids, closing, connections, fanout, idle, rest, rpc, search, stalled, storm, watch
+from load.benchmarks import (
+    bids,
+    closing,
+    connections,
+    fanout,
+    idle,
+    ledger,
+    rest,
+    rpc,
+    search,
+    stalled,
+    storm,
+    watch,
+)
 from load.benchmarks.machine import raise_descriptor_limit, unpin
 from load.benchmarks.programs import ROOT, BenchmarkError, System, running_system
 from load.benchmarks.report import Figure, keep, print_table
@@ -34,6 +47,7 @@ OF_SYSTEM: dict[str, Callable[[System], Awaitable[list[Figure]]]] = {
     "bids": bids.measure,
     "watch": watch.measure,
     "close": closing.measure,
+    "ledger": ledger.measure,
     "rest": rest.measure,
     "storm": storm.measure,
 }

@@ -19,10 +19,12 @@ from server.cli.verbs.new_domain import NEW_DOMAIN
 from server.cli.verbs.replay import REPLAY
 from server.cli.verbs.system import DOWN, RESET, UP
 from server.cli.verbs.test import TEST
+from server.cli.verbs.verify import VERIFY
 from server.cli.verbs.where import WHERE
 from server.local.home import HomeError
 from server.local.programs import EngineError
 from server.local.up import UpError
+from storage.platform.key_files import KeyFileError
 from storage.platform.migrate import MigrationError
 
 
@@ -53,6 +55,7 @@ VERBS = (
     GRANT,
     REPLAY,
     AUDIT_AUCTION,
+    VERIFY,
     WHERE,
     NEW_DOMAIN,
     NEW_COMMAND,
@@ -99,7 +102,7 @@ def main(words: Sequence[str]) -> int:
     except (UsageError, SettingsError) as error:
         print(f"mnbara: {error}", file=sys.stderr)
         return 2
-    except (EngineError, HomeError, UpError, MigrationError) as error:
+    except (EngineError, HomeError, UpError, MigrationError, KeyFileError) as error:
         print(f"mnbara: {error}", file=sys.stderr)
         return 1
     except OSError as error:  # a folder that cannot be made or written, a full disk

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import asyncpg
 
+from handlers.ledger.keys import find_vkey
 from handlers.settings import Settings
 from server.local.disk import Disk
 from server.local.engines import ENGINES, EngineUrls, LocalEngines
@@ -196,6 +197,7 @@ class _Run:
             f"  REST        {url}/v1         browsable: {url}/schema",
             f"  websocket   ws{url.removeprefix('http')}/connection/websocket",
             f"  health      {url}/health/ready   metrics: {url}/metrics",
+            f"  log key     {find_vkey(self.settings.secrets_folder)}",
             f"  logs        {self.home.folder}/logs",
             "  Ctrl-C stops everything; ./mnbara demo, in another terminal, lets fifty users bid",
         ):

@@ -43,6 +43,10 @@ FAULTS = {
     "The auditor shares nothing with what it checks but the public words": [
         ("server/cli/auditing.py", "handlers.auctions.rules"),
     ],
+    "The checker of proofs stands alone": [
+        ("server/cli/verify_ledger.py", "handlers.ledger.notes"),
+        ("server/cli/verify_ledger.py", "protocols.values"),
+    ],
     "Realtime: endpoints take clients in, connections speak for them, the hub holds channels, transport moves bytes": [
         ("realtime/transport/frames.py", "realtime.hub"),
         ("realtime/channels/replayed.py", "realtime.connection.connection"),

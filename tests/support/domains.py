@@ -80,8 +80,12 @@ class Market:
 
     async def run_loop(self, name: str) -> None:
         """Run turns of the loop `<domain>.<loop>` until there is no more to do."""
-        while await self._loops.turn(name):
+        while await self.turn(name):
             pass
+
+    async def turn(self, name: str) -> bool:
+        """Run one turn of a loop; return whether there is more to do."""
+        return await self._loops.turn(name)
 
     async def run_timers(self, kind: str) -> None:
         """Run all timers of a kind as if they were due, then those of the kind that they set for now."""

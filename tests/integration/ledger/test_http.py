@@ -1,7 +1,12 @@
 """The log over HTTP: texts as other programs read them, tiles, and the witness."""
 
+import asyncio
 import base64
+import os
+import re
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -20,6 +25,7 @@ from tests.integration.http.conftest import serving
 from tests.integration.ledger.conftest import leaves_of
 from tests.integration.ledger.test_proving import checked
 
+ROOT = Path(__file__).parents[3]
 OTHER = Signer.of_seed("other.example/log", SIGNATURE, bytes(range(32)))
 
 
@@ -171,6 +177,46 @@ async def test_bundles_of_entries_are_for_administrators(log, http, pool):
     assert (await http.get("/v1/ledger/tile/entries/001", headers=admin)).status_code == 404
     tile = (await http.get("/v1/ledger/tile/0/001.p/44")).content
     assert tile == b"".join(map(leaf_hash, leaves[256:]))
+
+
+async def run_guide(folder, words, **facts):
+    """Run a program of the guide; return what it printed."""
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "NO_PROXY": "127.0.0.1",
+        **facts,
+    }
+    running = await asyncio.create_subprocess_exec(
+        *words,
+        cwd=ROOT,
+        env=environment | {"TMPDIR": str(folder)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    told, _ = await running.communicate()
+    assert running.returncode == 0, told.decode()
+    return told.decode()
+
+
+async def test_the_guide_checks_us_as_it_is_printed(log, http, tmp_path):
+    payer, headers = await join(http)
+    await log.move(600, payer)
+    await log.sequence()
+    page = (ROOT / "docs" / "ledger.md").read_text()
+    (shell,), (program,) = [re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL) for kind in ("sh", "python")]
+    assert len(program.splitlines()) <= 12
+    facts = {
+        "URL": str(http.base_url).rstrip("/"),
+        "TOKEN": headers["Authorization"].removeprefix("Bearer "),
+        "INDEX": "300",
+        "KEY": log.keys.log.key.vkey,
+    }
+    told = await run_guide(tmp_path, ["sh", "-eu", "-c", shell], **facts)
+    assert told.startswith(f"RIGHT\nEntry 300 is in the tree of 600 entries of '{log.keys.origin}'.\n")
+    assert await run_guide(tmp_path, ["python3", "-c", program], **facts) == f"{log.keys.origin} 600 right\n"
+    async with log.damaging() as db:
+        await db.execute("UPDATE ledger_tiles SET hashes = set_byte(hashes, 9, 9) WHERE level = 0")
+    assert (await run_guide(tmp_path, ["python3", "-c", program], **facts)).endswith(" 600 WRONG\n")
 
 
 # -- the witness -----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import base64
 
+from handlers.ledger import proving, sequencing
 from handlers.ledger.merkle import is_included, leaf_hash
 from handlers.ledger.notes import read_checkpoint, read_note
 from handlers.ledger.proving import ENTRIES_MAX
@@ -62,3 +63,21 @@ async def test_many_entries_are_proven_in_several_turns_and_none_twice(log):
     for event in events[:: len(events) // 7]:
         checked(event["proof"], log.keys.log.key)
     assert log.figures["ledger_unproven"] == 0
+
+
+async def test_a_proof_takes_one_turn_of_each_loop_and_their_pauses_are_below_a_second(log):
+    """How long that is on the clock is what `./mnbara bench ledger` measures."""
+    await log.sequence()
+    turns = []
+    for _ in range(20):
+        (moved,) = await log.move(1)
+        for count in (1, 2, 3):
+            await log.turn("ledger.sequence_leaves")
+            await log.turn("ledger.send_proofs")
+            if await log.events(personal_channel(moved.credit.owner_id)):
+                turns.append(count)
+                break
+    assert turns == [1] * 20
+    assert (
+        sequencing.PAUSE_S + proving.PAUSE_S < 0.5
+    )  # of the two seconds, most are for a machine that is busy

@@ -272,12 +272,16 @@ def test_verbs_on_engines_that_are_away_say_which_setting_leads_there(words, cap
 
 
 @pytest.mark.parametrize(
-    "verb", ["up", "reset", "down", "migrate", "replay", "grant", "demo", "audit-auction"]
+    "verb", ["up", "reset", "down", "migrate", "replay", "grant", "demo", "audit-auction", "verify"]
 )
 def test_a_home_that_is_a_file_is_refused_in_one_line(verb, tmp_path, capsys, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("MNBARA_HOME", str(tmp_path / "file"))
-    words = {"grant": ["a@b.example", "admin"], "audit-auction": ["018f6f00-0000-7000-8000-000000000001"]}
+    words = {
+        "grant": ["a@b.example", "admin"],
+        "audit-auction": ["018f6f00-0000-7000-8000-000000000001"],
+        "verify": ["f"],
+    }
     assert main([verb, *words.get(verb, [])]) == 2
     assert capsys.readouterr().err == f"mnbara: MNBARA_HOME must be a folder; {tmp_path / 'file'} is a file\n"
 
