@@ -56,6 +56,8 @@ class HttpParts:
     pings: Mapping[str, Ping]
     required: Collection[str] = ("postgres",)
     """Parts of `pings` without which the process serves nothing: only they make it not ready."""
+    unset: Collection[str] = ()
+    """Parts that the settings do not ask for."""
     photos: Callable[[Callers], PhotoPages] | None = None
     """Makes the page of photos' files; None where there is no store of them."""
     tiles: Callable[[Callers], TilePages] | None = None
@@ -92,7 +94,7 @@ def create_app(domains: Sequence[Domain], parts: HttpParts) -> OuterLayer:
 def _pages(domains: Sequence[Domain], parts: HttpParts, callers: Callers) -> dict[str, Handler]:
     """Return what is served beside the route tables, by path."""
     routes = [command.route for command in parts.table.commands.values()]
-    health = Health(parts.pings, parts.required, parts.metrics, parts.leaving)
+    health = Health(parts.pings, parts.required, parts.metrics, parts.leaving, parts.unset)
     settings = parts.settings
 
     async def show_keys(_request: Incoming) -> Reply:

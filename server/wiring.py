@@ -12,6 +12,7 @@ from handlers.auth.tokens import TokenVerifier
 from handlers.auth.tools import AuthTools
 from handlers.contract import Caller
 from handlers.domain import ChannelKinds
+from handlers.ledger.anchoring.chain import Chain
 from handlers.listings.photos.tools import PhotoTools
 from handlers.settings import Settings
 from realtime.control import Controls
@@ -40,6 +41,8 @@ from server.http.tiles import TilePages
 from server.process.metrics import Metrics
 from server.process.socket_figures import socket_figures
 from storage.engines.redis import Redis, open_redis, ping_redis
+from storage.ledger.anchors_postgres import read_chain
+from storage.ledger.chain_errors import ChainError
 from storage.platform.mailbox_redis import RedisMailbox
 from storage.platform.offset_reports_redis import RedisOffsetReports
 from storage.platform.presence_redis import RedisPresence
@@ -110,6 +113,7 @@ async def open_server(
             jwks=keys.jwks,
             channels=ChannelSource(base.epoch, rules.authorize, log.read, log.heads, polls.watch, leaving),
             pings=_pings(base, redis),
+            unset=() if _has_chain(base) else ("chain",),
             leaving=leaving,
             photos=partial(PhotoPages, base.database.connection, base.need(PhotoTools)),
             tiles=partial(TilePages, base.database.connection),
@@ -136,13 +140,26 @@ def _pings(base: Foundation, redis: Redis) -> dict[str, Ping]:
     async def ping_stream() -> None:
         await check_stream(base.nats.client)
 
+    async def check_anchoring() -> None:
+        async with base.database.connection() as db:
+            known = await read_chain(db)
+        if known.problem is not None:
+            raise ChainError(known.problem, known.detail)
+
     return {
         "postgres": base.database.ping,
         "redis": lambda: ping_redis(redis),
         "nats": base.nats.ping,
         "postgres_space": base.database.check_space,
         "nats_stream": ping_stream,
+        **({"chain": check_anchoring} if _has_chain(base) else {}),
     }
+
+
+def _has_chain(base: Foundation) -> bool:
+    """Whether the settings name a chain, and a domain anchors on it."""
+    chain = base.tools.get(Chain)
+    return isinstance(chain, Chain) and chain.limits is not None
 
 
 def _run_beside(stack: AsyncExitStack, work: Coroutine[object, object, None], name: str) -> None:

@@ -32,9 +32,14 @@ class Health:
         required: Collection[str],
         metrics: Metrics,
         leaving: Callable[[], bool],
+        unset: Collection[str] = (),
     ) -> None:
-        """Name the parts, how to ask each, and those without which nothing works; `leaving`: the process will end."""
+        """Name the parts, how to ask each, and those without which nothing works; `leaving`: the process will end.
+
+        `unset` are parts that the settings do not ask for: they are named, and nothing is wrong with that.
+        """
         self._parts = dict(parts)
+        self._unset = tuple(unset)
         self._required = frozenset(required)
         self._leaving = leaving
         self._metrics = metrics
@@ -56,7 +61,8 @@ class Health:
         states = await self.look()
         degraded = [name for name, state in states.items() if state != "ok"]
         ready = self._required.isdisjoint(degraded)
-        body = to_json({"status": "ready" if ready else "not_ready", "degraded": degraded, "parts": states})
+        parts = {**states, **dict.fromkeys(self._unset, "not_configured")}
+        body = to_json({"status": "ready" if ready else "not_ready", "degraded": degraded, "parts": parts})
         return Reply(200 if ready else 503, body)
 
     async def look(self) -> dict[str, str]:

@@ -32,6 +32,9 @@ async def test_the_newest_state_is_anchored_and_the_next_after_the_interval(log,
             small = await scene.grow()
             size = await scene.grow()
             assert (await scene.anchor_of(size))["progress"] == "waiting"
+            for _ in range(2):
+                await log.run_loop("ledger.plan_anchor")
+            assert await log.pool.fetchval("SELECT count(*) FROM jobs") == 1  # one turn at a time
             await scene.turn()
             assert (await scene.anchor_of(size))["progress"] == "sent"
             assert not await scene.stands(size)  # it is stored first, and sent by the next turn

@@ -1,11 +1,17 @@
 """What an anchor lives through: dear blocks, replaced and lost ones, nodes that are away or lie. On anvil."""
 
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
 import pytest
 import pytest_asyncio
 
 from handlers.ledger.anchoring.chain import GWEI
 from tests.support.anchoring import Anchoring, anchoring, deploy
 from tests.support.chains import KEY, POOR_KEY, Anvil, Gate, RpcError, find_anvil, serve_rpc
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -347,3 +353,56 @@ async def test_whatever_a_node_says_is_a_named_problem_and_nothing_is_signed(sce
     await scene.turn()
     assert (await scene.problem(), await scene.rows()) == ("bad_answer", [(size, "sent", None)])
     assert await scene.log.pool.fetchval("SELECT count(*) FROM failures") == 0
+
+
+ROOT = Path(__file__).parents[3]
+
+
+async def start_worker(
+    database: str, redis_url: str, scene: Anchoring, url: str
+) -> asyncio.subprocess.Process:
+    worker = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.integration.ledger.anchor_worker"),
+        *(database, redis_url, str(scene.limits.place), url, KEY),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert worker.stdout is not None
+    assert await worker.stdout.readline() == b"working\n"
+    return worker
+
+
+@pytest.mark.parametrize("sent", [True, False], ids=["after it was sent", "before it was sent"])
+async def test_a_worker_that_is_killed_while_it_sends_leaves_one_anchor(
+    scene: Anchoring, anvil: Anvil, gate: Gate, url: str, database: str, redis_url: str, sent: bool
+):
+    size = await scene.grow()
+    worker = await start_worker(database, redis_url, scene, url)
+
+    def kill(method, params):
+        if sent:
+            anvil.call(method, *params)
+        worker.send_signal(signal.SIGKILL)
+        raise ConnectionError
+
+    gate.changed["eth_sendRawTransaction"] = kill
+    try:
+        assert await asyncio.wait_for(worker.wait(), 30) == -signal.SIGKILL
+        del gate.changed["eth_sendRawTransaction"]
+        assert len(anvil.pool) == int(sent)
+        assert await scene.rows() == [(size, "sent", None)]  # stored before it was sent
+        assert await scene.log.pool.fetchval("SELECT count(*) FROM jobs WHERE unreported = 1") == 1
+        await scene.log.pool.execute("UPDATE jobs SET due_at_ms = 0")  # the lease of the killed one ends
+        worker = await start_worker(database, redis_url, scene, url)
+
+        async def is_in_a_block() -> bool:
+            anvil.mine()
+            return (await scene.anchor_of(size))["status"] == "anchored"
+
+        await until(is_in_a_block, "a final anchor")
+    finally:
+        if worker.returncode is None:
+            worker.kill()
+            await worker.wait()
+    assert len(await scene.sends()) == 1
+    assert await scene.stands(size)
