@@ -24,6 +24,8 @@ from handlers.auth import devices
 from handlers.auth import rules as auth_rules
 from handlers.auth.keys import decode as decode_base64
 from handlers.auth.tokens import RefreshTokens, SignedClaims, TokenReader
+from handlers.ledger import add_checkpoint
+from handlers.ledger.tiles import read_index
 from handlers.listings import cursors, rules
 from handlers.listings.searches import anchor_rules
 from protocols import goods
@@ -42,6 +44,7 @@ from realtime.channels.tags import TagsFilter
 from realtime.endpoints import emulation
 from realtime.transport import fast_handshake as upgrade
 from realtime.transport.frames import FrameReader
+from server.cli import verify_ledger
 from server.commands import decoding
 from server.http import arguments, callers, compression, conditional, outer_layer
 from server.http.outer_layer import read_trace_id
@@ -115,6 +118,14 @@ def any_filter(text: str) -> object:
 
 def number_filter(text: str) -> object:
     return TagsFilter(FilterNode(key="a", cmp="lt", val=text)).keeps({"a": text})
+
+
+PROOF_HEAD = "c2sp.org/tlog-proof@v1\nindex 0"
+
+
+def check_proof(text: str) -> object:
+    signed, _ = verify_ledger.read_note(verify_ledger.read_proof(text)[3])
+    return verify_ledger.read_checkpoint(signed)
 
 
 TOKENS = TokenReader(None, "", "", "", SignedClaims, lambda claims: claims)  # type: ignore[arg-type]
@@ -221,6 +232,25 @@ TEXT_ROWS = [
     ),
     TextRow("a photo's name", goods.parse_name, ("goods._NAME",)),
     TextRow("a place", parse_near, ("places._POINT",), ("", "1", "1,", "1,1")),
+    TextRow("the path of a tile", read_index, ("tiles._PATH",), ("", "x000/", "000.p/")),
+    TextRow(
+        "a request to the witness",
+        over_bytes(add_checkpoint._read),
+        ("notes._NAME", "notes._SIZE", "notes._CONTROL"),
+        ("", "old 0", "old 0\n", "old 0\n\n", "old 0\n\na\n0\n", "old 0\n\na\n0\nAA==\n\n— a "),
+    ),
+    TextRow(
+        "a proof to check",
+        check_proof,
+        ("verify_ledger.NUMBER", "verify_ledger.NAME"),
+        (
+            "",
+            "c2sp.org/tlog-proof@v1\n",
+            f"{PROOF_HEAD}",
+            f"{PROOF_HEAD}\n\na\n0\n",
+            f"{PROOF_HEAD}\n\na\n\n— a ",
+        ),
+    ),
     TextRow("a cursor of listings", cursors.read_id),
     TextRow("a cursor", lambda text: read_cursor(text, UUID, None)),
     TextRow(
@@ -242,6 +272,8 @@ TEXT_ROWS = [
 
 OURS = {
     "arguments.path_fields": "the paths of our routes",
+    "exchange._typed": "the paths of our routes",
+    "keys._new_keys": "an operator's setting",
     "install._postgres_version": "a path of this machine, and a package manager's answer",
     "domain.fact_name": "the names of our structs",
     "migrate._NAME": "the names of our migrations",
