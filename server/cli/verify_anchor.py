@@ -33,6 +33,7 @@ more, or zeros."""
 
 PLACE = re.compile(r"eip155:([1-9][0-9]{0,15}):(0x[0-9a-fA-F]{40})")
 SIZE = re.compile(r"[1-9][0-9]{0,18}")
+DIGITS = re.compile(r"0x[0-9a-f]*")
 RIGHT, WRONG, UNREADABLE, INCOMPLETE = range(4)
 
 
@@ -62,18 +63,30 @@ def read_checkpoint(path: str) -> tuple[int, bytes]:
         text = content[:FILE_BYTES_MAX].decode("utf-8")
     except (OSError, ValueError) as error:
         raise UnreadableError(f"The file cannot be read: {type(error).__name__}") from None
+    if len(content) > FILE_BYTES_MAX:
+        raise UnreadableError(f"The file has more than {FILE_BYTES_MAX} bytes: no proof has")
+    return parse_checkpoint(text)
+
+
+def parse_checkpoint(text: str) -> tuple[int, bytes]:
+    """Return the size and the root that a proof or a checkpoint states. Raises UnreadableError."""
     if text.startswith("c2sp.org/tlog-proof@"):
         text = text.partition("\n\n")[2]
-    lines = text.split("\n")
+    lines = text.split("\n", 3)
     try:
         root = base64.b64decode(lines[2].encode("ascii"), validate=True)
     except (IndexError, UnicodeError, binascii.Error):
         root = b""
-    if len(root) != 32 or not SIZE.fullmatch(lines[1]) or len(content) > FILE_BYTES_MAX:
+    if len(root) != 32 or not SIZE.fullmatch(lines[1]) or int(lines[1]) >= 2**63:
         raise UnreadableError(
             "The file has no checkpoint with the size and the root of a tree that has entries"
         )
     return int(lines[1]), root
+
+
+def read_digits(result: object) -> str | None:
+    """Return the hexadecimal digits of a value in a node's answer; None when it is none."""
+    return result[2:] if isinstance(result, str) and DIGITS.fullmatch(result) else None
 
 
 def ask(url: str, method: str, *params: Any) -> str:  # noqa: ANN401 - any JSON
