@@ -107,13 +107,10 @@ def ask(url: str, method: str, *params: Any) -> str:  # noqa: ANN401 - any JSON
         result = found["result"]
     except (ValueError, KeyError, TypeError, RecursionError):
         result = None
-    if (
-        not isinstance(result, str)
-        or not re.fullmatch(r"0x[0-9a-f]*", result)
-        or len(content) > ANSWER_BYTES_MAX
-    ):
+    digits = read_digits(result)
+    if digits is None or len(content) > ANSWER_BYTES_MAX:
         raise UnreadableError(f"The node does not answer {method} as a node does")
-    return result[2:]
+    return digits
 
 
 def read_anchor(url: str, address: str, size: int, block: str) -> tuple[int, bytes]:

@@ -259,7 +259,12 @@ TEXT_ROWS = [
             f"{PROOF_HEAD}\n\na\n\n— a ",
         ),
     ),
-    TextRow("a contract's place", read_place, ("chains._PLACE",), ("", "eip155:", "eip155:1:0x")),
+    TextRow(
+        "a contract's place",
+        read_place,
+        ("chains._PLACE", "verify_anchor.PLACE"),
+        ("", "eip155:", "eip155:1:0x"),
+    ),
     TextRow(
         "an anchor to check",
         verify_anchor.parse_checkpoint,
