@@ -20,7 +20,7 @@ from handlers.ledger.notes import BadNoteError, Checkpoint, read_note
 from handlers.ledger.tiles import HEIGHT, Place, tile_of
 from storage.engines.postgres import Connection
 from storage.ledger import audit_postgres
-from storage.ledger.audit_postgres import AuditRow, Difference
+from storage.ledger.audit_postgres import AuditRow, Difference, LogState
 from storage.ledger.log_postgres import CheckpointRow, EntryRow, read_checkpoints, read_entries, read_tiles
 
 LEAVES_MAX = 500
@@ -41,6 +41,7 @@ KEPT_MAX = 20
 PARTS = ("leaf", "tile", "checkpoint")
 
 GAUGES = (
+    GaugeKind(name="ledger_queue_oldest_seconds", meaning="Age of the oldest leaf that has no place yet"),
     GaugeKind(name="ledger_audit_lag_leaves", meaning="Entries that the auditor's pass has still to check"),
     GaugeKind(
         name="ledger_audit_lag_seconds", meaning="Since the auditor last ended a pass over the whole log"
@@ -84,9 +85,10 @@ class _Piece:
 
 async def audit_log(stores: Stores, now_ms: int) -> LoopTurn:
     """Check the next piece of the log; end the pass where the log ends."""
-    row, signed_size, entries = await audit_postgres.read_audit(stores.db)
+    row, state = await audit_postgres.read_audit(stores.db)
+    signed_size, entries = state.signed_size, state.entries
     if not row.started_at_ms and now_ms - row.passed_at_ms < REST_MS:
-        return LoopTurn(figures=await _figures(stores.db, row, signed_size, now_ms))
+        return LoopTurn(figures=await _figures(stores.db, row, state, now_ms))
     started = perf_counter()
     begun = replace(row, started_at_ms=row.started_at_ms or now_ms)
     piece, end = await _check_piece(stores, begun, signed_size)
@@ -96,7 +98,7 @@ async def audit_log(stores: Stores, now_ms: int) -> LoopTurn:
         piece.found.append(Difference("leaf", min(entries, signed_size), wrong))
     await _keep(stores.db, piece.found, row.pass_number, now_ms)
     row = await _move(stores.db, begun, piece, end, signed_size, now_ms)
-    figures = await _figures(stores.db, row, signed_size, now_ms)
+    figures = await _figures(stores.db, row, state, now_ms)
     if read:
         figures.append(Figure("ledger_audit_leaves_per_second", read / seconds))
     return LoopTurn(figures=figures)
@@ -195,12 +197,13 @@ async def _keep(db: Connection, found: Sequence[Difference], pass_number: int, n
         _log.error("ledger_differs", part=one.part, place=one.place, detail=one.detail)
 
 
-async def _figures(db: Connection, row: AuditRow, signed_size: int, now_ms: int) -> list[Figure]:
+async def _figures(db: Connection, row: AuditRow, state: LogState, now_ms: int) -> list[Figure]:
     known = {one.part: one for one in await audit_postgres.read_differences(db, row.pass_number)}
     since_ms = row.passed_at_ms or row.started_at_ms or now_ms
     figures = [
-        Figure("ledger_audit_lag_leaves", signed_size - row.next_index if row.started_at_ms else 0),
+        Figure("ledger_audit_lag_leaves", state.signed_size - row.next_index if row.started_at_ms else 0),
         Figure("ledger_audit_lag_seconds", (now_ms - since_ms) / 1000),
+        Figure("ledger_queue_oldest_seconds", max(0, now_ms - (state.waiting_since_ms or now_ms)) / 1000),
     ]
     for part in PARTS:
         wrong = known.get(part)

@@ -27,6 +27,8 @@ HASHES_MAX = 64
 SIGNATURES_MAX = 64
 SHOWN_MAX = 40
 """Characters of a file that a sentence repeats."""
+LINES_MAX, LINE_MAX = 64, 120
+"""Of what was logged: lines, and characters of a line, that are shown."""
 
 NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
 NAME = re.compile(r"[^\s+]+")
@@ -209,10 +211,8 @@ def verify(path: str, vkey: str | None, leaf_hash_text: str | None) -> tuple[int
     if wrong:
         return WRONG, ["WRONG", *wrong]
     if leaf is not None:
-        told += [
-            "What was logged:",
-            *("  " + shown(line)[1:-1] for line in leaf.decode("latin-1").split("\n")[:64]),
-        ]
+        lines = leaf.decode("latin-1").rstrip("\n").split("\n", LINES_MAX)[:LINES_MAX]
+        told += ["What was logged:", *("  " + ascii(line[:LINE_MAX])[1:-1] for line in lines)]
     return (INCOMPLETE, ["NOT ALL CHECKED", *told, *missing]) if missing else (RIGHT, ["RIGHT", *told])
 
 

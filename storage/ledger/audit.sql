@@ -1,9 +1,11 @@
 -- read_audit --
--- How far the auditor is, the size that was signed last, and how many entries there are; one row, of one snapshot.
--- Indexes: ledger_checkpoints_pkey and ledger_entries_pkey, backward, one probe each.
+-- How far the auditor is, the size that was signed last, how many entries there are, and since when the oldest leaf waits
+-- for a place (null: none does); one row, of one snapshot. Indexes: ledger_queue_pkey, and backward ledger_checkpoints_pkey
+-- and ledger_entries_pkey, one probe each.
 SELECT pass_number, next_index, frontier, checkpoint_size, started_at_ms, passed_at_ms,
        coalesce((SELECT tree_size FROM ledger_checkpoints ORDER BY tree_size DESC LIMIT 1), 0) AS signed_size,
-       coalesce((SELECT leaf_index FROM ledger_entries ORDER BY leaf_index DESC LIMIT 1), -1) + 1 AS entries
+       coalesce((SELECT leaf_index FROM ledger_entries ORDER BY leaf_index DESC LIMIT 1), -1) + 1 AS entries,
+       (SELECT at_ms FROM ledger_queue ORDER BY queue_id LIMIT 1) AS waiting_since_ms
 FROM ledger_audit;
 
 -- write_audit --

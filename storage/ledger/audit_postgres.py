@@ -48,13 +48,23 @@ class Differences:
     """How many of them this pass has found."""
 
 
-async def read_audit(db: Connection) -> tuple[AuditRow, int, int]:
-    """Return how far the auditor is, the size signed last, and how many entries there are. Cost: one round trip."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogState:
+    """What there is of the log."""
+
+    signed_size: int
+    entries: int
+    waiting_since_ms: int | None
+    """When the oldest leaf was queued that has no place yet; None: all have one."""
+
+
+async def read_audit(db: Connection) -> tuple[AuditRow, LogState]:
+    """Return how far the auditor is, and what there is to audit, of one snapshot. Cost: one round trip."""
     found = await db.fetchrow(_sql.read_audit)
     assert found is not None, "the migration wrote the row"
     row = dict(found)
-    signed_size, entries = row.pop("signed_size"), row.pop("entries")
-    return AuditRow(**row), signed_size, entries
+    state = LogState(**{field.name: row.pop(field.name) for field in fields(LogState)})
+    return AuditRow(**row), state
 
 
 async def write_audit(db: Connection, row: AuditRow) -> None:

@@ -26,7 +26,7 @@ class Settlement:
     auction_id: UUID
     seller_id: UUID
     outcome: str
-    """sold, unsold, cancelled."""
+    """sold, unsold, cancelled; second_chance for a sale to another bidder afterwards."""
     price_minor: int
     """Of one unit."""
     currency: str

@@ -41,6 +41,12 @@ def wait_for(http: httpx.Client, path: str, condition, anvil: Anvil) -> dict:
     return answer
 
 
+def sign_up(http: httpx.Client) -> tuple[UUID, dict[str, str]]:
+    person = {"email": "a@example.org", "password": "correct horse 7", "display_name": "Ann"}
+    made = http.post("/v1/auth/register", json=person).json()
+    return user_id, {"Authorization": f"Bearer {made['tokens']['access_token']}"}
+
+
 @pytest.fixture
 def anvil():
     find_anvil()
@@ -69,10 +75,8 @@ def test_a_movement_of_money_is_followed_to_the_chain(anvil: Anvil, tmp_path):
     with scratch_home() as home, running_system(home, environment=environment) as system:
         environment["MNBARA_HOME"] = str(home)
         with httpx.Client(base_url=system.base_url, timeout=20, trust_env=False) as http:
-            person = {"email": "a@example.org", "password": "correct horse 7", "display_name": "Ann"}
-            made = http.post("/v1/auth/register", json=person).json()
-            bearer = {"Authorization": f"Bearer {made['tokens']['access_token']}"}
-            asyncio.run(give_money(LocalEngines(home).postgres_url("mnbara"), UUID(made["user"]["id"])))
+            user_id, bearer = sign_up(http)
+            asyncio.run(give_money(LocalEngines(home).postgres_url("mnbara"), user_id))
             size = wait_for_log(http, 2)
             path = f"/v1/ledger/anchors/{size}"
             anchor = wait_for(http, path, lambda told: told["status"] == "anchored", anvil)
@@ -95,7 +99,7 @@ def test_a_movement_of_money_is_followed_to_the_chain(anvil: Anvil, tmp_path):
             assert KEY not in system.logs() + http.get("/metrics").text
 
             anvil.stop()
-            asyncio.run(give_money(LocalEngines(home).postgres_url("mnbara"), UUID(made["user"]["id"])))
+            asyncio.run(give_money(LocalEngines(home).postgres_url("mnbara"), user_id))
             deadline = time.monotonic() + DEADLINE_S
             while http.get("/health/ready").json()["degraded"] != ["chain"]:
                 assert time.monotonic() < deadline, http.get("/health/ready").text

@@ -17,6 +17,7 @@ from protocols.auctions.facts import SecondChanceSold, Winner
 from protocols.auctions.second_chances import AcceptSecondChance, SecondChanceNotOpen
 from storage.auctions.lookups import read_open_auction
 from storage.auctions.second_chances_postgres import OfferRow
+from storage.ledger.leaves import Settlement, queue_settlements
 from storage.listings.selling import MovedStock, lock_goods, sell_quantity
 
 
@@ -46,8 +47,23 @@ async def accept_second_chance(
             stores, terms_by_id, [one for one in rows if one.offer_id in gone], "withdrawn", now_ms
         ),
     ]
+    await queue_settlements(stores.db, [_result(auction, row)], now_ms)
     reply = await reread(stores, auction, command.offer_id, caller)
     return add_movements(Outcome(reply, events, facts=[_sold_fact(auction, row)]), sold)
+
+
+def _result(auction: LockedAuction, row: OfferRow) -> Settlement:
+    """Return what the transparency log says of the sale."""
+    return Settlement(
+        auction_id=auction.terms.auction_id,
+        seller_id=auction.terms.sale.seller_id,
+        outcome="second_chance",
+        price_minor=row.price,
+        currency=auction.terms.currency,
+        bid_count=auction.state.bid_count,
+        winner_id=row.bidder_id,
+        units=row.quantity,
+    )
 
 
 def _sold_fact(auction: LockedAuction, row: OfferRow) -> Fact:

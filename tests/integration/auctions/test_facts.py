@@ -21,28 +21,38 @@ async def facts_about(market, auction):
     )
     assert [row["number"] for row in rows] == list(range(1, len(rows) + 1))
     facts = [msgspec.json.decode(row["data"], type=TYPES[row["type"]]) for row in rows]
-    await assert_logged(market, auction, [fact for fact in facts if isinstance(fact, AuctionSettled)])
+    await assert_logged(market, auction, facts)
     return facts
 
 
 async def assert_logged(market, auction, facts):
-    """Compare the leaves about an auction with the facts about its end: one for each winner, or one without."""
+    """Compare the leaves about an auction with the facts about it: one for each winner, or one without."""
     row = await market.row(auction)
-    wanted = [
-        (fact.outcome, str(row["price"]), str(row["bid_count"]), winner and winner.user_id, units)
-        for fact in facts
-        for winner, units in [(w, str(w.quantity)) for w in fact.winners] or [(None, "0")]
-    ]
+    wanted = []
+    for fact in facts:
+        sale = isinstance(fact, SecondChanceSold)
+        outcome, winners = ("second_chance", [fact.winner]) if sale else (fact.outcome, fact.winners)
+        for winner in winners or [None]:
+            price = winner.price_minor if winner else row["price"]
+            wanted.append(
+                (
+                    outcome,
+                    price,
+                    row["bid_count"],
+                    winner and winner.user_id,
+                    winner.quantity if winner else 0,
+                )
+            )
     found = []
     for queued in await market.pool.fetch("SELECT leaf, parties FROM ledger_queue ORDER BY queue_id"):
         said = dict(line.split(" ") for line in queued["leaf"].decode().splitlines()[1:])
         if said.get("auction") == str(auction):
-            seller_id, *rest = queued["parties"]
+            seller_id, winner_id = [*queued["parties"], None][:2]
             assert seller_id == row["seller_id"]
-            winner_id = rest[0] if rest else None
             hashed = hash_user(bytes.fromhex(said["salt"]), winner_id) if winner_id else "none"
             assert said["winner"] == hashed
-            found.append((said["outcome"], said["price"], said["bids"], winner_id, said["units"]))
+            numbers = [int(said[name]) for name in ("price", "bids", "units")]
+            found.append((said["outcome"], *numbers[:2], winner_id, numbers[2]))
     assert found == wanted
 
 

@@ -44,6 +44,7 @@ async def test_a_log_that_is_right_passes_and_lags_by_nothing(log):
     assert await run_pass(log) == {}
     assert log.figures["ledger_audit_lag_leaves"] == 0
     assert log.figures["ledger_audit_lag_seconds"] == 0
+    assert log.figures["ledger_queue_oldest_seconds"] == 0
     assert log.figures["ledger_audit_leaves_per_second"] > 0
     assert log.figures["ledger_audit_first_difference leaf"] == -1
 

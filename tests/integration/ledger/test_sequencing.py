@@ -132,6 +132,9 @@ async def test_a_tree_that_is_not_the_one_that_was_signed_is_not_signed_again(lo
     with pytest.raises(LogDamagedError, match=told):
         await log.sequence()
     assert await log.pool.fetchval("SELECT count(*) FROM ledger_entries") == 5
+    await log.pool.execute("UPDATE ledger_queue SET at_ms = at_ms - 7000")
+    await log.turn("ledger.audit_log")
+    assert 7 <= log.figures["ledger_queue_oldest_seconds"] < 60
     assert await log.pool.fetchval("SELECT count(*) FROM ledger_queue") == 1
 
 

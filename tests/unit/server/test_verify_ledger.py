@@ -20,7 +20,10 @@ LOG = Signer.of_seed("market.example/v1/ledger", SIGNATURE, bytes(range(32)))
 WITNESS = Signer.of_seed("witness.example", COSIGNATURE, bytes(range(1, 33)))
 STRANGER = Signer.of_seed("market.example/v1/ledger", SIGNATURE, bytes(32))
 KEY = LOG.key.vkey
-LEAVES = [b"mnbara.transfer/1\nsalt %032x\namount %d\n" % (number, number) for number in range(300)]
+LEAVES = [
+    b"mnbara.transfer/1\nsalt %032x\ndebit %064x\namount %d\n" % (number, number, number)
+    for number in range(300)
+]
 HASHES = Hashes(grow({}, 0, list(map(leaf_hash, LEAVES))))
 SCRIPT = Path(__file__).parents[3] / "server" / "cli" / "verify_ledger.py"
 
@@ -54,6 +57,9 @@ def test_a_proof_is_right(check, index, size):
         f"RIGHT\nEntry {index} is in the tree of {size} entries of 'market.example/v1/ledger'.\n"
     )
     assert f"  amount {index}\n" in told
+    assert told.endswith(
+        "What was logged:\n" + "".join(f"  {line}\n" for line in LEAVES[index].decode().splitlines())
+    )
 
 
 def test_without_a_key_nothing_is_said_about_the_signer(check):
