@@ -44,7 +44,7 @@ def wait_for(http: httpx.Client, path: str, condition, anvil: Anvil) -> dict:
 def sign_up(http: httpx.Client) -> tuple[UUID, dict[str, str]]:
     person = {"email": "a@example.org", "password": "correct horse 7", "display_name": "Ann"}
     made = http.post("/v1/auth/register", json=person).json()
-    return user_id, {"Authorization": f"Bearer {made['tokens']['access_token']}"}
+    return UUID(made["user"]["id"]), {"Authorization": f"Bearer {made['tokens']['access_token']}"}
 
 
 @pytest.fixture

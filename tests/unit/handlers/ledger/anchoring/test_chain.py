@@ -96,6 +96,7 @@ def test_a_key_is_64_digits_in_range_and_never_repeated(key_file):
     assert KEY not in repr(Chain(None, "http://a", KEY))
 
 
+@pytest.mark.slow
 def test_web3_is_imported_only_where_a_chain_is_asked():
     program = (
         "import sys; import server.lifecycle, server.cli.__main__;"
