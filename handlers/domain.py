@@ -285,6 +285,20 @@ class LoopKind:
     gauges: tuple[GaugeKind, ...] = ()
 
 
+# -- readiness -----------------------------------------------------------------------------------------------
+
+PartState = Callable[[Stores], Awaitable[str]]
+"""Returns `ok`, or a word for what is no fault (`not_configured`). Raises when the part does not work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartKind:
+    """What readiness shows of a domain beside the engines: a machine of its own, or what it must not be taken for."""
+
+    name: str
+    state: PartState
+
+
 # -- the rest of a domain ------------------------------------------------------------------------------------
 
 DeleteOld = Callable[[Connection, int, int], Awaitable[int]]
@@ -349,6 +363,7 @@ class Domain:
     reactions: tuple[ReactionKind, ...] = ()
     jobs: tuple[JobKind, ...] = ()
     loops: tuple[LoopKind, ...] = ()
+    parts: tuple[PartKind, ...] = ()
     retention: tuple[Retention, ...] = ()
     tools: tuple[ToolKind, ...] = ()
     needs: tuple[type, ...] = ()

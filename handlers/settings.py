@@ -25,6 +25,7 @@ _SCHEMES = {
     "nats_url": ("nats://", "tls://"),
     "public_url": ("http://", "https://"),
     "rates_url": ("http://", "https://"),
+    "chain_url": ("http://", "https://"),
 }
 
 
@@ -109,9 +110,24 @@ class Settings:
         "keys",
     )
 
+    chain_url: str = _setting(
+        "a node of an EVM chain on which states of the transparency log are anchored; empty = no anchors",
+        "",
+        "URL",
+    )
+    chain_key: str = _setting(
+        "file with the private key that pays for anchors: 64 hexadecimal digits", "", "file"
+    )
+    chain_contract: str = _setting(
+        "the contract that keeps anchors, eip155:CHAIN:ADDRESS, as `./mnbara deploy-anchor` prints it",
+        "",
+        "CAIP-10",
+    )
+    chain_interval_s: int = _setting("at least so long from one anchor to the next", 3_600, "seconds")
+    chain_fee_max_gwei: int = _setting("most that is offered for a unit of gas", 300, "gwei")
+
     elasticsearch_url: str = _unbuilt("Elasticsearch", "URL")
     vault_addr: str = _unbuilt("Vault", "URL")
-    chain_url: str = _unbuilt("EVM chain", "URL")
     stripe_api_key: str = _unbuilt("Stripe secret key", "text")
 
     @property

@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
-from handlers.contract import tool_of
-from handlers.domain import ChannelKinds, ToolContext
+from handlers.contract import Stores, tool_of
+from handlers.domain import ChannelKinds, PartKind, ToolContext
 from handlers.settings import Settings
 from server.commands.outcomes import OutcomeWriter
 from server.commands.pipeline import Pipeline
@@ -49,7 +50,13 @@ class Foundation:
         async def ping_stream() -> None:
             await check_stream(self.nats.client)
 
+        async def ask(part: PartKind) -> str:
+            async with self.database.connection() as db:
+                return await part.state(Stores(db, redis, self.epoch, self.tools))
+
+        parts = {part.name: partial(ask, part) for domain in self.domains for part in domain.parts}
         return {
+            **parts,
             "postgres": self.database.ping,
             "redis": lambda: ping_redis(redis),
             "nats": self.nats.ping,

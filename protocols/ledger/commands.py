@@ -105,15 +105,21 @@ class GetAnchor(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Anchor(Struct, frozen=True, kw_only=True):
-    """Where a checkpoint stands on a chain; null while it is pending."""
+    """Where a checkpoint stands on a chain; what is not known yet is null."""
 
     tree_size: TreeSize
     root_hash: Hash
     status: Literal["pending", "anchored"]
-    chain_id: int | None = None
-    contract: Annotated[str, Meta(examples=["0x5FbDB2315678afecb367f032d93F642f64180aa3"])] | None = None
-    transaction: str | None = None
-    block: int | None = None
+    progress: Literal["not_configured", "waiting", "sent", "mined", "anchored"]
+    """This server anchors nowhere; it is not sent yet; it is sent; it is in a block that may vanish; it stays."""
+    anchor_size: TreeSize | None = None
+    """The tree whose root is on the chain: this one or a larger one, of which a consistency proof shows that it
+    continues this one. Not every checkpoint is anchored."""
+    chain_id: Annotated[int, Meta(examples=[1])] | None = None
+    contract: Annotated[str, Meta(examples=["0x5fbdb2315678afecb367f032d93f642f64180aa3"])] | None = None
+    transaction: Annotated[str, Meta(examples=["0x" + "a1" * 32])] | None = None
+    """Null also where it was sent by another copy of this server."""
+    block: Annotated[int, Meta(examples=[23_900_000])] | None = None
 
 
 class GetKey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

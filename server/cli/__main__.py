@@ -10,6 +10,7 @@ from server.cli.verb import UsageError, Verb
 from server.cli.verbs.audit_auction import AUDIT_AUCTION
 from server.cli.verbs.check import CHECK
 from server.cli.verbs.conformance import CONFORMANCE, CONFORMANCE_SERVER
+from server.cli.verbs.deploy_anchor import DEPLOY_ANCHOR
 from server.cli.verbs.grant import GRANT
 from server.cli.verbs.load_accounts import LOAD_ACCOUNTS
 from server.cli.verbs.load_tools import BENCH, DEMO, SOAK
@@ -60,6 +61,7 @@ VERBS = (
     AUDIT_AUCTION,
     TYPES,
     VERIFY,
+    DEPLOY_ANCHOR,
     WHERE,
     NEW_DOMAIN,
     NEW_COMMAND,

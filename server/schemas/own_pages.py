@@ -64,7 +64,8 @@ class Readiness(Struct):
     degraded: list[Annotated[str, Meta(examples=["redis"])]]
     """Parts that fail. Without PostgreSQL the process is not ready; without Redis or NATS it serves, commands included,
     and something is slower or missing meanwhile."""
-    parts: dict[str, Literal["ok", "timeout", "failing"]]
+    parts: dict[str, Annotated[str, Meta(pattern="^[a-z_]+$", examples=["ok"])]]
+    """`ok`, `timeout` or `failing`; or a word of the part's own that is no fault, such as `not_configured`."""
 
 
 OWN_TYPES = (PollChannel, ChannelEvents, ErrorCatalogue, SigningKeys, Liveness, Readiness)

@@ -46,6 +46,7 @@ FAULTS = {
     "The checker of proofs stands alone": [
         ("server/cli/verify_ledger.py", "handlers.ledger.notes"),
         ("server/cli/verify_ledger.py", "protocols.values"),
+        ("server/cli/verify_anchor.py", "protocols.ledger.chains"),
     ],
     "Realtime: endpoints take clients in, connections speak for them, the hub holds channels, transport moves bytes": [
         ("realtime/transport/frames.py", "realtime.hub"),

@@ -7,6 +7,7 @@ meets it.
 import ast
 import asyncio
 import base64
+import contextlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,7 @@ from protocols import goods
 from protocols import texts as folding
 from protocols.auth.commands import Login, ScopeChannel
 from protocols.cursors import read_cursor
+from protocols.ledger.chains import parse_place
 from protocols.listings.commands import Attributes, CreateListing
 from protocols.listings.goods import Country, RuleCountry
 from protocols.payments import commission
@@ -45,7 +47,7 @@ from realtime.channels.tags import TagsFilter
 from realtime.endpoints import emulation
 from realtime.transport import fast_handshake as upgrade
 from realtime.transport.frames import FrameReader
-from server.cli import verify_ledger
+from server.cli import verify_anchor, verify_ledger
 from server.commands import decoding
 from server.http import arguments, callers, compression, conditional, outer_layer
 from server.http.outer_layer import read_trace_id
@@ -127,6 +129,12 @@ PROOF_HEAD = "c2sp.org/tlog-proof@v1\nindex 0"
 def check_proof(text: str) -> object:
     signed, _ = verify_ledger.read_note(verify_ledger.read_proof(text)[3])
     return verify_ledger.read_checkpoint(signed)
+
+
+def read_place(text: str) -> object:
+    with contextlib.suppress(ValueError):
+        return parse_place(text)
+    return verify_anchor.PLACE.fullmatch(text)
 
 
 TOKENS = TokenReader(None, "", "", "", SignedClaims, lambda claims: claims)  # type: ignore[arg-type]
@@ -253,6 +261,19 @@ TEXT_ROWS = [
             f"{PROOF_HEAD}\n\na\n\n— a ",
         ),
     ),
+    TextRow(
+        "a contract's place",
+        read_place,
+        ("chains._PLACE", "verify_anchor.PLACE"),
+        ("", "eip155:", "eip155:1:0x"),
+    ),
+    TextRow(
+        "an anchor to check",
+        verify_anchor.parse_checkpoint,
+        ("verify_anchor.SIZE",),
+        ("", "c2sp.org/tlog-proof@v1\n", f"{PROOF_HEAD}\n\na\n", "a\n1", "a\n1\n"),
+    ),
+    TextRow("what a node answers", verify_anchor.read_digits, ("verify_anchor.DIGITS",), ("", "0x")),
     TextRow("a cursor of listings", cursors.read_id),
     TextRow("a cursor", lambda text: read_cursor(text, UUID, None)),
     TextRow(
@@ -275,6 +296,8 @@ TEXT_ROWS = [
 ]
 
 OURS = {
+    "chain.read_chain_key": "a file of the operator, of which 1,000 bytes are read",
+    "chain_node._NUMBER": "a node's answer: a fixed number of digits",
     "arguments.path_fields": "the paths of our routes",
     "exchange._typed": "the paths of our routes",
     "keys._new_keys": "an operator's setting",

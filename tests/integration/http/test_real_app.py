@@ -60,8 +60,10 @@ async def test_the_whole_server_is_ready_and_described(http):
     ready = await http.get("/health/ready")
     assert (ready.status_code, set(ready.json()["parts"])) == (
         200,
-        {"postgres", "redis", "nats", "postgres_space", "nats_stream"},
+        {"postgres", "redis", "nats", "postgres_space", "nats_stream", "chain"},
     )
+    assert ready.json()["parts"]["chain"] == "not_configured"
+    assert "chain" not in ready.json()["degraded"]
     document = (await http.get("/schema/openapi.json")).json()
     named = {op.get("operationId") for item in document["paths"].values() for op in item.values()}
     assert {route.name for route in ROUTES} <= named

@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest_asyncio
 
 from handlers import ledger
+from handlers.ledger.anchoring.chain import Chain
 from handlers.ledger.keys import LedgerKeys
 from protocols.payments.postings import Transfer
 from protocols.values import new_id
@@ -20,6 +22,7 @@ class Log(Market):
     """A market with nothing but the log, and ways to fill and to damage it."""
 
     keys: LedgerKeys
+    tools: dict[type, Any]
     secrets: Path
     pool: asyncpg.Pool
 
@@ -37,9 +40,11 @@ class Log(Market):
     async def empty(self) -> None:
         """Take the log back to its beginning."""
         tables = "ledger_queue, ledger_entries, ledger_tiles, ledger_checkpoints, ledger_differences, ledger_witnessed"
+        tables += ", ledger_anchor_sends, ledger_anchors, jobs"
         async with self.damaging() as db:
             await db.execute(f"TRUNCATE {tables}")
             await db.execute("UPDATE ledger_proven SET next_index = 0")
+            await db.execute("UPDATE ledger_chain SET looked_at_ms = 0, problem = NULL, detail = ''")
             await db.execute(
                 "UPDATE ledger_audit SET pass_number = 1, next_index = 0, frontier = '', checkpoint_size = -1,"
                 " started_at_ms = 0, passed_at_ms = 0"
@@ -70,8 +75,10 @@ class Damage:
 async def opened_log(database, redis, pool, tmp_path_factory) -> AsyncIterator[Log]:
     secrets = tmp_path_factory.mktemp("secrets")
     keys = LedgerKeys(secrets, "https://market.example:8443/base/")
-    async with open_market((ledger.DOMAIN,), database, redis, {LedgerKeys: keys}) as market:
+    tools = {LedgerKeys: keys, Chain: Chain(None, "", "")}
+    async with open_market((ledger.DOMAIN,), database, redis, tools) as market:
         market.__class__ = Log
+        market.tools = tools
         market.keys, market.pool, market.secrets = keys, pool, secrets
         yield market
 

@@ -10,6 +10,7 @@ import uvloop
 from redis.asyncio import Redis
 
 from handlers import ledger
+from handlers.ledger.anchoring.chain import Chain
 from handlers.ledger.keys import LedgerKeys
 from server.commands.pipeline import Pipeline
 from server.domains import loops_of
@@ -19,7 +20,10 @@ from storage.engines.postgres import open_database
 
 async def main(postgres_url: str, redis_url: str, secrets: str) -> None:
     database = await open_database(postgres_url)
-    tools = {LedgerKeys: LedgerKeys(Path(secrets), "https://market.example")}
+    tools = {
+        LedgerKeys: LedgerKeys(Path(secrets), "https://market.example"),
+        Chain: Chain(None, "", ""),
+    }
     pipeline = Pipeline(database, Redis.from_url(redis_url), "epoch", lambda _: None, (), tools)
     print("working", flush=True)  # noqa: T201 - the test waits for it
     await Loops(pipeline, loops_of((ledger.DOMAIN,))).run()

@@ -52,7 +52,7 @@ def test_a_reaction_has_the_name_of_its_fact():
 def test_the_names_that_are_stored_stay():
     """A name that is left out here is one that rows in somebody's database may have."""
     assert set(reactions_of(DOMAINS)) >= {"listings.on_listing_published", "listings.on_price_lowered"}
-    assert set(jobs_of(DOMAINS)) >= {"listings.delete_files"}
+    assert set(jobs_of(DOMAINS)) >= {"listings.delete_files", "ledger.drive_anchor"}
 
 
 def test_a_mistake_waits_longer_each_time_and_is_given_up():

@@ -1,0 +1,1 @@
+"""Anchors: states of the log that are written to a chain, where nobody changes them."""
