@@ -24,6 +24,7 @@ from load.market import ONE_BY_ONE, open_auctions
 from load.soak.bidding import Bidder, Pace, bidding, read_bid_count
 from load.soak.disturbances import SOAKS, Disturbed
 from load.soak.evidence import Evidence
+from load.soak.money import soak_money
 from load.waiting import wait_until
 
 PROCESSES = 2
@@ -38,6 +39,8 @@ LOOK_AGAIN_S = 2.0
 SETTLE_S = 60.0
 """How long everybody may take to stand at the end of the channels once it is quiet again."""
 SHOWN_MAX = 10
+MONEY = "money"
+WHAT_MONEY = "money moves over both doors and through the posting door; kill -9 of everything that moves it"
 
 
 def _say(line: str) -> None:
@@ -184,6 +187,11 @@ async def soak(names: Sequence[str], minutes: float, home: Path, seed: int) -> l
     async with running_system(home, PROCESSES) as system:
         accounts = await system.accounts(BIDDERS + 1)
         for name in names:
+            if name == MONEY:
+                _say(f"{name}: {WHAT_MONEY}, {minutes:g} min, seed {seed}")
+                if not await soak_money(system, accounts, minutes, seed, _say):
+                    failed.append(name)
+                continue
             _say(f"{name}: {SOAKS[name].what}, {minutes:g} min, seed {seed}")
             run = await _prepare(name, system, accounts, seed)
             if not await run.go(minutes * 60):
@@ -193,28 +201,27 @@ async def soak(names: Sequence[str], minutes: float, home: Path, seed: int) -> l
 
 def main(arguments: Sequence[str]) -> int:
     """Return 0 when nothing was violated."""
+    every = [*SOAKS, MONEY]
     parser = argparse.ArgumentParser(
         prog="./mnbara soak",
         description="Disturb a private system under load; nothing may be lost or doubled.",
         epilog="example: ./mnbara soak kills --minutes 10",
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(SOAKS)}; default: all")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(every)}; default: all")
     parser.add_argument("--minutes", type=float, default=3.0, help="length of each, default 3")
     parser.add_argument(
         "--seed", type=int, default=None, help="of the order of kills; default: another each time"
     )
     parser.add_argument("--home", type=Path, default=ROOT / ".local" / "soak", help="where it keeps its data")
     chosen = parser.parse_args(arguments)
-    unknown = sorted(set(chosen.names) - set(SOAKS))
+    unknown = sorted(set(chosen.names) - set(every))
     if unknown:
-        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(SOAKS)}")
+        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(every)}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both end what runs, in order
     seed = chosen.seed if chosen.seed is not None else random.randrange(1_000_000)
     try:
         with contextlib.suppress(KeyboardInterrupt):
-            failed = uvloop.run(
-                soak(chosen.names or list(SOAKS), chosen.minutes, chosen.home.resolve(), seed)
-            )
+            failed = uvloop.run(soak(chosen.names or every, chosen.minutes, chosen.home.resolve(), seed))
             _say(
                 f"VIOLATED: {', '.join(failed)}"
                 if failed
