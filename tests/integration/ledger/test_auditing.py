@@ -182,6 +182,19 @@ async def test_what_is_gone_swapped_or_added_is_found(filled, damage, found):
         assert (await run_pass(log))[part][1] == place
 
 
+async def test_an_auditor_whose_place_is_lost_begins_again(filled, monkeypatch):
+    log = filled
+    monkeypatch.setattr(auditing, "LEAVES_MAX", 100)
+    await log.turn("ledger.audit_log")
+    await log.pool.execute("UPDATE ledger_audit SET frontier = ''")
+    assert await run_pass(log) == {}
+    await log.turn("ledger.audit_log")
+    async with log.damaging() as db:  # another log begins
+        await db.execute("TRUNCATE ledger_entries, ledger_tiles, ledger_checkpoints")
+    await run_pass(log)
+    assert await run_pass(log) == {}
+
+
 async def test_an_alarm_says_what_it_found_and_is_logged_once(filled):
     log = filled
     await flip(log, "ledger_entries", "leaf", "leaf_index = 3", 0)
