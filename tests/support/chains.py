@@ -1,5 +1,6 @@
 """Nodes on loopback: py-evm behind a small JSON-RPC server, and anvil where npm brings it."""
 
+import fcntl
 import functools
 import json
 import shutil
@@ -18,8 +19,9 @@ import pytest
 
 from tests.support.evm import Evm
 
-ANVIL = "@foundry-rs/anvil@1.7.1"
-FOLDER = Path(__file__).resolve().parents[2] / ".local" / "anvil"
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / ".local" / "anvil"
+PINNED = ROOT / "tests" / "anvil"
 KEY = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 """Of anvil's first account, which is rich; everybody knows it."""
 POOR_KEY = "11" * 32
@@ -122,24 +124,24 @@ def find_anvil() -> str:
     """Return the program, fetched by npm if it is not here. Skips the test when it cannot be had."""
     if on_path := shutil.which("anvil"):
         return on_path
-    if not _fetched():
-        if shutil.which("npm") is None:
-            pytest.skip("anvil is not here, and neither is npm to fetch it")
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        command = [
-            "npm",
-            "install",
-            "--no-audit",
-            "--no-fund",
-            "--ignore-scripts",
-            "--prefix",
-            str(FOLDER),
-            ANVIL,
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-        if done.returncode or not _fetched():
-            pytest.skip(f"npm cannot fetch {ANVIL}: {(done.stderr or done.stdout).strip()[-200:]}")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (FOLDER / "lock").open("w") as lock:  # several workers of the tests may want it at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _fetched():
+            _fetch()
     return str(_fetched()[0])
+
+
+def _fetch() -> None:
+    """Fetch what the lock pins, checked by its hashes, and run nothing of it."""
+    if shutil.which("npm") is None:
+        pytest.skip("anvil is not here, and neither is npm to fetch it")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(PINNED / name, FOLDER)
+    command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+    done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False, timeout=300)
+    if done.returncode or not _fetched():
+        pytest.skip(f"npm cannot fetch anvil: {(done.stderr or done.stdout).strip()[-200:]}")
 
 
 def _fetched() -> list[Path]:

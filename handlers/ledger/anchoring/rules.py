@@ -22,7 +22,7 @@ CONFIRMATIONS = 64
 FRUITLESS = 10
 """Offering more than so many times what the chain asks for does not help."""
 
-FailReason = Literal["reverted", "nonce_taken", "vanished", "other_contract"]
+FailReason = Literal["reverted", "nonce_taken", "nonce_gap", "vanished", "other_contract"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +240,10 @@ def _look_for(anchor: Open, seen: Seen, limits: Limits, now_ms: int) -> Step:
     last = anchor.sends[-1]
     since_ms = max(last.at_ms, anchor.changed_at_ms)  # it may have been in a block that vanished
     stuck = now_ms >= since_ms + STUCK_MS and seen.head_at_ms > since_ms
+    if (
+        stuck and seen.nonce < anchor.nonce
+    ):  # those before it are gone with their blocks, or a node lied about them
+        return Fail(anchor.anchor_id, "nonce_gap")
     fees = raise_fees(last.fees, seen.asked)
     if not stuck or fees.most > limits.fee_max or last.fees.most >= FRUITLESS * seen.asked.most:
         return Wait()

@@ -301,6 +301,20 @@ async def test_a_nonce_that_somebody_else_with_the_key_used_is_taken_anew(scene:
     assert await scene.stands(size)
 
 
+async def test_a_nonce_that_a_node_made_up_holds_up_one_anchor(scene: Anchoring, anvil: Anvil, gate: Gate):
+    size = await scene.grow()
+    gate.changed["eth_getTransactionCount"] = lambda _method, _params: "0xffff"
+    await scene.turn()
+    gate.changed = {}
+    await scene.turn()
+    anvil.mine()
+    await scene.let_it_be_stuck()
+    await scene.turns(3)
+    await finish(scene, anvil)
+    assert await scene.rows() == [(size, "failed", "nonce_gap"), (size, "anchored", None)]
+    assert await scene.stands(size)
+
+
 async def test_an_older_copy_of_the_database_finds_what_stands_on_the_chain(scene: Anchoring, anvil: Anvil):
     size = await send(scene)
     await finish(scene, anvil)

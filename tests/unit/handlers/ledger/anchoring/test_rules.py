@@ -94,6 +94,8 @@ TABLE: dict[str, tuple[State, dict[str, Any], Any]] = {
     "the newest send counts": (state_of(sends=[STUCK, SENT]), {}, Wait()),
     "not above the operator's limit": (state_of(sends=[replace(STUCK, fees=Fees(900, 9))]), {}, Wait()),
     "paying yet more is fruitless": (state_of(sends=[STUCK]), {"asked": Fees(20, 2)}, Wait()),
+    "those before its nonce are missing": (state_of(sends=[STUCK]), {"nonce": 2}, Fail(7, "nonce_gap")),
+    "those before its nonce may come": (UNDER_WAY, {"nonce": 2}, Wait()),
     "its nonce was taken, perhaps": (UNDER_WAY, {"nonce": 4}, Wait()),
     "its nonce was taken for good": (UNDER_WAY, {"nonce": 4, "final_nonce": 4}, Fail(7, "nonce_taken")),
     "taken by the same anchor": (
