@@ -4,6 +4,7 @@ import asyncio
 import secrets
 
 import httpx
+import msgspec
 import pytest
 
 from handlers.auth.oauth.providers import read_providers
@@ -29,6 +30,7 @@ from protocols.auth.providers import (
 )
 from protocols.errors import InvalidInput, TemporarilyUnavailable
 from protocols.values import new_id
+from storage.engines import oidc
 from storage.engines.oidc import OidcClient, OidcProvider
 from tests.support.auth_system import PASSWORD
 from tests.support.oidc_server import CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, start_oidc_server
@@ -174,6 +176,12 @@ async def test_token_that_the_provider_did_not_sign_is_refused(system, provider,
         {"exp": "soon"},
         {"aud": None},
         {"nonce": None},
+        {"nonce": ["n" * 22]},
+        {"sub": "a\0b"},
+        {"sub": "\ud800"},
+        {"exp": 10**30},
+        {"exp": 1e308},
+        {"exp": 253_402_300_799},
     ],
 )
 async def test_token_that_does_not_hold_is_refused(system, provider, wrong):
@@ -213,14 +221,28 @@ async def test_a_code_is_taken_once(system, provider):
 
 
 @pytest.mark.parametrize(
-    "fault", ["down", "mixed-up issuer", "unsafe address", "huge answer", "many keys", "no keys", "redirect"]
+    "fault",
+    [
+        "down",
+        "mixed-up issuer",
+        "unsafe address",
+        "huge answer",
+        "many keys",
+        "no keys",
+        "redirect",
+        "compressed",
+        "slow drip",
+    ],
 )
-async def test_provider_that_does_not_work_is_a_fault_that_passes(system, provider, fault):
+async def test_provider_that_does_not_work_is_a_fault_that_passes(system, provider, fault, monkeypatch):
+    if fault == "slow drip":
+        monkeypatch.setattr(oidc, "TIMEOUT_S", 0.3)
     provider.fault = fault
     subject, claims = person()
     with pytest.raises((TemporarilyUnavailable, ProviderRefused)):
         await system.run("sign_in_with_provider", proof(provider, subject, code_claims=claims))
     provider.fault = ""
+    monkeypatch.undo()
     if fault != "no keys":
         await system.run("sign_in_with_provider", proof(provider, subject, code_claims=claims))
 
@@ -232,6 +254,67 @@ async def test_damaged_tokens_do_not_make_us_ask_for_keys_each_time(system, prov
         with pytest.raises(ProviderRefused):
             await system.run("sign_in_with_provider", proof(provider, subject, code="", id_token="a.b.c"))
     assert provider.calls.count("/jwks") == 1
+
+
+async def test_a_key_that_cannot_be_read_does_not_hide_the_others(system, provider):
+    provider.fault = "odd keys"
+    subject, claims = person()
+    await system.run("sign_in_with_provider", proof(provider, subject, code_claims=claims))
+
+
+async def test_all_who_wait_for_new_keys_share_one_call(system, provider):
+    subject, claims = person()
+    await system.run("sign_in_with_provider", proof(provider, subject, code_claims=claims))
+    client = system.tools_of[OauthTools]._clients["acme"]
+    client._keys_again_at = 0.0  # half a minute later
+    provider.fault = "down"
+    damaged = [proof(provider, subject, code="", id_token="a.b.c") for _ in range(10)]
+    answers = await asyncio.gather(
+        *(system.run("sign_in_with_provider", command) for command in damaged), return_exceptions=True
+    )
+    assert {type(answer) for answer in answers} <= {ProviderRefused, TemporarilyUnavailable}
+    assert provider.calls.count("/jwks") == 2
+
+
+@pytest.mark.parametrize(
+    "place", ["http://127.0.0.1:9/keys", "https://localhost/keys", "https://a\r\nb/", "https://a:99999/"]
+)
+async def test_provider_elsewhere_cannot_have_this_machine_asked(place):
+    asked = []
+
+    def answer(request):
+        asked.append(request.url.host)
+        about = {
+            "issuer": "https://acme.example",
+            "jwks_uri": place,
+            "token_endpoint": "https://acme.example/",
+        }
+        return httpx.Response(200, stream=httpx.ByteStream(msgspec.json.encode(about)))
+
+    acme = OidcProvider(
+        name="acme", issuer="https://acme.example", client_id="a", audiences=("a",), client_secret=str
+    )
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        with pytest.raises(TemporarilyUnavailable, match="no safe jwks_uri"):
+            await OidcClient(acme, http).verify("a.b.c", "n" * 22)
+    assert asked == ["acme.example"]
+
+
+@pytest.mark.parametrize(
+    ("odd", "email", "verified"),
+    [
+        ({"email_verified": []}, "{}@example.org", False),
+        ({"email_verified": 1}, "{}@example.org", False),
+        ({"email": "\ud800{}@example.org\0"}, "{}@example.org", True),
+        ({"name": "\ud800"}, "{}@example.org", True),
+    ],
+)
+async def test_odd_claims_are_read_as_far_as_they_go(system, provider, odd, email, verified):
+    subject, claims = person()
+    odd = {name: text.format(subject) if isinstance(text, str) else text for name, text in odd.items()}
+    command = proof(provider, subject, code_claims={**claims, **odd})
+    user = (await system.run("sign_in_with_provider", command))["user"]
+    assert (user["email"], user["email_verified"]) == (email.format(subject), verified)
 
 
 async def test_no_address_is_no_account(system, provider):
