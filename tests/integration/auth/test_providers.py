@@ -9,11 +9,15 @@ import pytest
 
 from handlers.auth.oauth.providers import read_providers
 from handlers.auth.oauth.tools import OauthTools
+from handlers.notifications.send_mail import compose
 from handlers.settings import SettingsError
 from protocols.auth.commands import (
     BadCredentials,
     EmailTaken,
     Login,
+    RequestReset,
+    ResetPassword,
+    VerifyEmail,
 )
 from protocols.auth.providers import (
     IdentityNotFound,
@@ -32,7 +36,7 @@ from protocols.errors import InvalidInput, TemporarilyUnavailable
 from protocols.values import new_id
 from storage.engines import oidc
 from storage.engines.oidc import OidcClient, OidcProvider
-from tests.support.auth_system import PASSWORD
+from tests.support.auth_system import PASSWORD, answer_resets
 from tests.support.oidc_server import CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, start_oidc_server
 
 VERIFIER = "v" * 43
@@ -136,6 +140,34 @@ async def test_a_provider_is_linked_once_and_unlinked(system, provider):
         else:
             await system.run("unlink_identity", command, caller)
     assert (await system.run("list_identities", ListIdentities(), member.caller))["items"] == []
+
+
+async def test_the_owner_gets_a_mail_when_a_provider_is_linked(system, provider):
+    member, (subject, claims) = await system.join(), person()
+    for _ in range(2):  # the second finds it there
+        link = proof(provider, subject, LinkProvider, code_claims=claims)
+        await system.run("link_provider", link, member.caller)
+    mails = await system.mails(member.email)
+    assert [mail.text for mail in mails] == ["verify_email", "provider_linked"]
+    sent = compose(new_id(), mails[-1], "market@example.org")
+    assert sent["Subject"] == "Your account can be signed in to by acme"
+    assert "{" not in sent.get_content()
+
+
+@pytest.mark.parametrize("proven", [False, True])
+async def test_who_squats_on_an_address_loses_the_account_to_its_owner(system, provider, proven):
+    squatter, (subject, claims) = await system.join(), person()
+    if proven:
+        await system.run("verify_email", VerifyEmail(token=await system.token(squatter.email)))
+    await system.run(
+        "link_provider", proof(provider, subject, LinkProvider, code_claims=claims), squatter.caller
+    )
+    await system.run("request_reset", RequestReset(email=squatter.email))
+    await answer_resets(system)
+    reset = ResetPassword(token=await system.token(squatter.email), new_password="lantern 8 marsh salt")
+    await system.run("reset_password", reset)
+    back = await system.run("sign_in_with_provider", proof(provider, subject, code_claims=claims))
+    assert (back["user"]["id"] == str(squatter.user_id)) is proven
 
 
 async def test_the_last_way_in_stays(system, provider):
