@@ -6,6 +6,7 @@ import secrets
 import httpx
 import msgspec
 import pytest
+from joserfc.jwk import ECKey
 
 from handlers.auth.oauth.providers import read_providers
 from handlers.auth.oauth.tools import OauthTools
@@ -397,11 +398,24 @@ def test_providers_of_a_file(tmp_path):
         '[acme]\nclient_id="x"\nissuer="http://a.example"',
         '["Ac me"]\nclient_id="x"\nissuer="https://a.example"',
         '[apple]\nclient_id="x"\nteam_id="t"\nkey_id="k"\nprivate_key_file="none.p8"',
+        '[apple]\nclient_id="x"\nteam_id="t"\nkey_id="k"\nprivate_key_file="public.p8"',
+        '[apple]\nclient_id="x"\nteam_id="t"\nprivate_key_file="private.p8"',
+        '[apple]\nclient_id="x"\nkey_id="k"\nprivate_key_file="private.p8"',
+        '[google]\nclient_id=""',
+        '[google]\nclient_id="x"\naudiences=[""]',
+        '[acme]\nclient_id="x"\nissuer="https://a.example?b"',
+        '[acme]\nclient_id="x"\nissuer="https://a.example#b"',
+        '[acme]\nclient_id="x"\nissuer="https://a:b@a.example"',
+        f"a = {'9' * 5_000}",
+        f"a = {'[' * 5_000}",
     ],
 )
 def test_file_that_names_no_provider_stops_the_start(text, tmp_path):
     place = tmp_path / "providers.toml"
     place.write_text(text)
+    key = ECKey.generate_key("P-256")
+    (tmp_path / "public.p8").write_bytes(key.as_pem(private=False))
+    (tmp_path / "private.p8").write_bytes(key.as_pem(private=True))
     with pytest.raises(SettingsError, match="MNBARA_OAUTH_PROVIDERS"):
         read_providers(str(place))
 
