@@ -21,7 +21,7 @@ Timestamp = Annotated[
 InputTime = Annotated[datetime, Meta(tz=True, examples=["2026-11-22T18:30:00Z"])]
 """An instant in a command: RFC 3339 with any offset; `to_instant` makes it milliseconds."""
 
-Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", max_length=3, examples=["EUR"])]
+Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$(?!\n)", max_length=3, examples=["EUR"])]
 """ISO 4217 alphabetic code of an active currency; funds, metals and withdrawn codes are refused."""
 
 AMOUNT_MAX = 9_007_199_254_740_991

@@ -51,4 +51,10 @@ MAIL_TEXTS: dict[MailText, Text] = {
         "Your account at {url} was signed in to on a device that it did not know, from the address {address}.\n\n"
         "If it was not you, choose a new password at once: {url}/reset-password\n",
     ),
+    "provider_linked": Text(
+        "Your account can be signed in to by {provider}",
+        "Somebody who was signed in to your account at {url} linked it to an account of theirs at {provider}, from the "
+        "address {address}. That account signs in to yours from now on, whatever your password is.\n\n"
+        "If it was not you, unlink it in your account's settings, and choose a new password: {url}/reset-password\n",
+    ),
 }

@@ -49,7 +49,7 @@ def compose(mail_id: UUID, mail: Mail, sender: str) -> EmailMessage:
     message = EmailMessage()
     message["From"] = sender
     message["To"] = mail.to
-    message["Subject"] = text.subject
+    message["Subject"] = text.subject.format_map(mail.facts)
     message["Date"] = formatdate()
     message["Message-ID"] = f"<{mail_id}@{sender.rpartition('@')[2].rstrip('>')}>"
     message["Auto-Submitted"] = "auto-generated"

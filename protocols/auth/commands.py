@@ -107,7 +107,7 @@ class UnbanUser(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 ScopeChannel = Annotated[
     str,
     Meta(
-        pattern=r"^[a-z]{1,20}:(\*|#?[0-9A-Za-z-]{1,64})$",
+        pattern=r"^[a-z]{1,20}:(\*|#?[0-9A-Za-z-]{1,64})$(?!\n)",
         max_length=90,
         examples=["auctions:01a1fae9-8145-7614-a14a-0061ca24abef", "ticker:*"],
     ),
@@ -183,7 +183,8 @@ class DescribeMe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     bio: Annotated[str, Meta(max_length=500)] | None = None
     """A few words that everybody sees."""
     locale: (
-        Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$", examples=["ar-EG"])] | None
+        Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?$(?!\n)", examples=["ar-EG"])]
+        | None
     ) = None
     """Language of mails and texts, by BCP 47."""
     time_zone: Annotated[str, Meta(max_length=64, examples=["Africa/Cairo"])] | None = None

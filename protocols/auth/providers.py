@@ -9,7 +9,9 @@ from protocols.auth.commands import DeviceToken
 from protocols.errors import Refusal
 from protocols.values import Timestamp
 
-ProviderName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,30}$", max_length=31, examples=["google"])]
+ProviderName = Annotated[
+    str, Meta(pattern=r"^[a-z][a-z0-9-]{0,30}$(?!\n)", max_length=31, examples=["google"])
+]
 """`google`, `apple`, `facebook`, or one that the market's operator added."""
 
 Issuer = Annotated[str, Meta(examples=["https://accounts.google.com"])]
@@ -23,7 +25,7 @@ class ProviderProof(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     nonce: Annotated[str, Meta(min_length=16, max_length=128, examples=["n-0S6_WzA2Mj-8u7f-tQ"])]
     """What the app made up when it sent the person to the provider; the ID token repeats it."""
     code: Annotated[str, Meta(max_length=4096, examples=["SplxlOBeZQQYbYS6WxSbIA"])] = ""
-    code_verifier: Annotated[str, Meta(pattern=r"^([A-Za-z0-9._~-]{43,128})?$", max_length=128)] = ""
+    code_verifier: Annotated[str, Meta(pattern=r"^([A-Za-z0-9._~-]{43,128})?$(?!\n)", max_length=128)] = ""
     """Of PKCE (RFC 7636)."""
     redirect_uri: Annotated[str, Meta(max_length=2048, examples=["https://app.example/callback"])] = ""
     """The one that the code was sent to."""

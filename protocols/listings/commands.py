@@ -36,7 +36,7 @@ VolumeCm3 = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 
 Quantity = Annotated[int, Meta(ge=1, le=10_000)]
 
-AttributeName = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,39}$", max_length=40)]
+AttributeName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,39}$(?!\n)", max_length=40)]
 AttributeValue = (
     Annotated[str, Meta(max_length=200)]
     | Annotated[int, Meta(ge=-9_007_199_254_740_991, le=9_007_199_254_740_991)]

@@ -8,10 +8,10 @@ from msgspec import Meta, Struct
 from protocols.errors import Refusal
 from protocols.values import Cursor, Key, PageLimit, Timestamp
 
-Country = Annotated[str, Meta(pattern="^[A-Z]{2}$", max_length=2, examples=["EG"])]
+Country = Annotated[str, Meta(pattern=r"^[A-Z]{2}$(?!\n)", max_length=2, examples=["EG"])]
 """ISO 3166-1 alpha-2."""
 
-RuleCountry = Annotated[str, Meta(pattern=r"^([A-Z]{2}|\*)$", max_length=2, examples=["*"])]
+RuleCountry = Annotated[str, Meta(pattern=r"^([A-Z]{2}|\*)$(?!\n)", max_length=2, examples=["*"])]
 """A country, or `*` for everywhere."""
 
 RuleKind = Literal["prohibited", "restricted"]

@@ -12,6 +12,7 @@ MailText = Literal[
     "email_change_begun",
     "email_changed",
     "new_device",
+    "provider_linked",
 ]
 """Which text; each asks for the facts that `handlers.notifications.mail_texts` names."""
 

@@ -17,3 +17,7 @@ SELECT identity_id, user_id, provider, email, at_ms FROM identities WHERE user_i
 -- delete_identity --
 -- One row, or none when the user has no such identity. Index: identities_pkey. Locks: the row.
 DELETE FROM identities WHERE identity_id = $1 AND user_id = $2 RETURNING identity_id;
+
+-- delete_identities --
+-- All of a user's identities. Index: identities_user. Locks: the rows.
+DELETE FROM identities WHERE user_id = $1 RETURNING identity_id;

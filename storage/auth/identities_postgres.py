@@ -49,3 +49,8 @@ async def list_identities(db: Connection, user_id: UUID) -> list[StoredIdentity]
 async def delete_identity(db: Connection, identity_id: UUID, user_id: UUID) -> bool:
     """Forget an identity of a user; False when there is no such. Cost: one round trip."""
     return await db.fetchval(_sql.delete_identity, identity_id, user_id) is not None
+
+
+async def delete_identities(db: Connection, user_id: UUID) -> list[UUID]:
+    """Forget all identities of a user; return which. Cost: one round trip."""
+    return [row["identity_id"] for row in await db.fetch(_sql.delete_identities, user_id)]

@@ -54,6 +54,19 @@ def failures_of(judge, names):
     return {name: wrong for name in names if (wrong := judge(ROOT / name))}
 
 
+def open_ended(path):
+    """Patterns of commands that take a line break after what they describe: `$` matches before the last one."""
+    keywords = [
+        n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.keyword) and n.arg == "pattern"
+    ]
+    texts = [n.value.value for n in keywords if isinstance(n.value, ast.Constant)]
+    return [text for text in texts if not text.endswith(r"$(?!\n)")]
+
+
+def test_patterns_end_where_the_text_ends():
+    assert failures_of(open_ended, [name for name in PRODUCT if name.startswith("protocols/")]) == {}
+
+
 def overlong(path):
     text = path.read_text()
     lengths = {f.name: f.end_lineno - f.lineno + 1 for f in functions(ast.parse(text))}

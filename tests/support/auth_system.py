@@ -9,17 +9,18 @@ from uuid import UUID
 import msgspec
 
 from handlers.auth import ROUTES
+from handlers.auth.accounts.send_resets import send_resets
 from handlers.auth.oauth.tools import OauthTools
 from handlers.auth.passwords import PasswordHasher
 from handlers.auth.revocations import RevocationWatch
 from handlers.auth.tokens import TokenVerifier
 from handlers.auth.tools import AuthTools
-from handlers.contract import ANONYMOUS, Caller
+from handlers.contract import ANONYMOUS, Caller, Stores
 from handlers.domain import ChannelKind, ChannelKinds
 from protocols.auth.commands import Register
 from protocols.notifications.mails import Mail
 from protocols.topics import Lane
-from protocols.values import new_id
+from protocols.values import new_id, now_instant
 from realtime.ports import Entry
 from server.commands.pipeline import Pipeline, check_permission
 from server.domains import DOMAINS, channels_of
@@ -123,6 +124,14 @@ class AuthTestSystem:
         self.tools.close()
         await self.database.close()
         await self.redis.aclose()
+
+
+async def answer_resets(system: AuthTestSystem) -> None:
+    """Do what the timer does."""
+    async with system.database.connection() as db, db.transaction():
+        asked = [row["request_id"] for row in await db.fetch("SELECT request_id FROM reset_requests")]
+        stores = Stores(db, system.redis, "test", {AuthTools: system.tools, Vault: system.vault})
+        await send_resets(asked, stores, now_instant())
 
 
 async def open_test_system(

@@ -1,6 +1,7 @@
 """A sign-in provider on loopback for tests: honest as OpenID Connect Core asks, or wrong in one way."""
 
 import base64
+import gzip
 import hashlib
 import json
 import secrets
@@ -13,11 +14,26 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from joserfc import jwt
+from joserfc import jws
 from joserfc.jwk import OctKey, RSAKey
 
 CLIENT_ID, CLIENT_SECRET = "mnbara-web", "a secret of thirty-two characters"
 REDIRECT_URI = "https://app.example/callback"
+
+DRIPS = 40
+"""Bytes of an answer that come one by one."""
+
+ODD_KEYS: list[Any] = [
+    "no key",
+    {"kty": ["RSA"]},
+    {"kty": "EC", "crv": "P-999", "x": "AA", "y": "AA", "kid": "one"},
+    {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "kid": "off the curve"},
+    {"kty": "OKP", "crv": "of tomorrow", "x": "AA", "kid": "one"},
+    {"kty": "RSA", "n": 5, "e": "AQAB", "kid": "one"},
+    {"kty": "RSA", "n": "", "e": "AQAB", "kid": {}},
+    {"kty": "RSA", "n": "AQAB", "e": "AQAB", "key_ops": 5},
+]
+"""Keys that a provider may publish beside its good ones: what a reader does not know it leaves out (RFC 7517, 5)."""
 
 
 @dataclass
@@ -76,7 +92,7 @@ class OidcServer:
             )
         if self.fault == "stranger's key":
             key = RSAKey.generate_key(2048, {"kid": "one"})
-        return jwt.encode(header, {**about, **claims}, key, algorithms=["RS256", "HS256"])
+        return jws.serialize_compact(header, json.dumps({**about, **claims}), key, ["RS256", "HS256"])
 
     def answer(self, path: str, form: dict[str, str]) -> tuple[int, bytes]:
         """Return what the provider answers."""
@@ -95,7 +111,8 @@ class OidcServer:
                 return 200, json.dumps({"keys": [self.key.as_dict(private=False)] * 1000}).encode()
             if self.fault == "no keys":
                 return 200, b'{"keys":[{"kty":"oct","k":"AAAA"}]}'
-            return 200, json.dumps({"keys": [self.key.as_dict(private=False)]}).encode()
+            others = ODD_KEYS if self.fault == "odd keys" else []
+            return 200, json.dumps({"keys": [*others, self.key.as_dict(private=False)]}).encode()
         return self._token(form)
 
     def _token(self, form: dict[str, str]) -> tuple[int, bytes]:
@@ -170,9 +187,18 @@ def start_oidc_server() -> tuple[OidcServer, ThreadingHTTPServer]:
                 self.end_headers()
                 return
             self.send_response(status)
+            if made.fault == "compressed":
+                body = gzip.compress(body)
+                self.send_header("Content-Encoding", "gzip")
+            if made.fault == "slow drip":
+                body = b" " * DRIPS + body
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
+            for _ in range(DRIPS if made.fault == "slow drip" else 0):
+                time.sleep(0.05)  # never so long that a limit for each piece would end it
+                self.wfile.write(b" ")
+                body = body[1:]
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name

@@ -24,6 +24,7 @@ from websockets.speedups import apply_mask
 from handlers.auth import devices
 from handlers.auth import rules as auth_rules
 from handlers.auth.keys import decode as decode_base64
+from handlers.auth.mailing import hash_token
 from handlers.auth.tokens import RefreshTokens, SignedClaims, TokenReader
 from handlers.ledger import add_checkpoint
 from handlers.ledger.tiles import read_index
@@ -31,7 +32,8 @@ from handlers.listings import cursors, rules
 from handlers.listings.searches import anchor_rules
 from protocols import goods
 from protocols import texts as folding
-from protocols.auth.commands import Login, ScopeChannel
+from protocols.auth.commands import DescribeMe, Login, ScopeChannel
+from protocols.auth.providers import ProviderName, SignInWithProvider
 from protocols.cursors import read_cursor
 from protocols.ledger.chains import parse_place
 from protocols.listings.commands import Attributes, CreateListing
@@ -138,7 +140,10 @@ def read_place(text: str) -> object:
 
 
 TOKENS = TokenReader(None, "", "", "", SignedClaims, lambda claims: claims)  # type: ignore[arg-type]
-login, strict, create = (decoding.StructDecoder(kind).decode for kind in (Login, Strict, CreateListing))
+login, strict, create, describe, prove = (
+    decoding.StructDecoder(kind).decode
+    for kind in (Login, Strict, CreateListing, DescribeMe, SignInWithProvider)
+)
 
 TOKEN_HEADS = ("", "eyJaaaaaaaaa", "://a:")
 
@@ -149,6 +154,10 @@ TEXT_ROWS = [
         ("decoding._DIGITS",),
         ("", "-", "1"),
     ),
+    TextRow("the token of a mail", hash_token, ("mailing._TOKEN",)),
+    TextRow("a provider", as_type(ProviderName), ("providers.ProviderName",)),
+    TextRow("a verifier", in_json(prove, '{"provider":"a","code_verifier":?}'), ("providers.code_verifier",)),
+    TextRow("a language", in_json(describe, '{"locale":?}'), ("commands.locale",)),
     TextRow(
         "the trace of a caller",
         over_bytes(read_trace_id),
@@ -308,6 +317,9 @@ OURS = {
     "migrate._COMMENT": "our migrations",
     "migrate._apply_outside": "our migrations",
     "settings._is_host": "an operator's setting",
+    "settings._MAIL_ADDRESS": "an operator's setting",
+    "providers._NAME": "an operator's file",
+    "example_values.identity": "our own examples",
     "origins._ORIGIN": "an operator's setting",
     "sql._HEADER": "our SQL files",
     "search_postgres._PIECES": "our SQL files",

@@ -1,15 +1,18 @@
 """Choose a new password by the token of a mail. Every session ends: whoever knew the old password is out."""
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from handlers.auth import rules
 from handlers.auth.accounts.passwords import replace_password
 from handlers.auth.mailing import hash_token
 from handlers.auth.tools import AuthTools
-from handlers.contract import Caller, Outcome, Preparation, Stores
+from handlers.contract import Caller, Event, Outcome, Preparation, Stores
 from protocols.auth.commands import MailTokenInvalid, ResetPassword
+from protocols.auth.providers import IdentityUnlinked
+from protocols.topics import personal_channel
 from protocols.values import now_instant
 from storage.auth.account_tokens_postgres import read_token, take_token
+from storage.auth.identities_postgres import delete_identities
 from storage.auth.users_postgres import lock_user, verify_email
 
 
@@ -36,6 +39,7 @@ async def prepare_password_reset(command: ResetPassword, _caller: Caller, before
 async def reset_password(command: HashedReset, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
     """Use the token up and change the password; the address is proven by that, too.
 
+    Who made an account at an address that they never proved keeps no way in: providers they linked are unlinked.
     Raises: MailTokenInvalid.
     """
     token = await take_token(stores.db, command.token_hash, ["reset_password"], now_ms)
@@ -43,4 +47,10 @@ async def reset_password(command: HashedReset, caller: Caller, stores: Stores, n
     if token is None or user is None or token.email != user.email:
         raise MailTokenInvalid
     await verify_email(stores.db, user.user_id, now_ms)
-    return await replace_password(user, command.password_hash, caller, stores, now_ms)
+    changed = await replace_password(user, command.password_hash, caller, stores, now_ms)
+    if user.email_verified_at_ms is not None:
+        return changed
+    gone = await delete_identities(stores.db, user.user_id)
+    channel = personal_channel(user.user_id)
+    unlinked = [Event(channel, "identity_unlinked", IdentityUnlinked(identity_id=which)) for which in gone]
+    return structs.replace(changed, events=[*changed.events, *unlinked])

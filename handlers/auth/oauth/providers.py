@@ -24,7 +24,7 @@ import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jwt
 import msgspec
@@ -46,11 +46,14 @@ _APPLE_SECRET_S = 300
 """Apple takes a signed secret of up to half a year; one for each exchange need not be kept."""
 
 
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
 class _Entry(msgspec.Struct, forbid_unknown_fields=True):
-    client_id: str
+    client_id: _Text
     issuer: str = ""
     client_secret: str = ""
-    audiences: list[str] = []
+    audiences: list[_Text] = []
     team_id: str = ""
     key_id: str = ""
     private_key_file: str = ""
@@ -63,7 +66,7 @@ def read_providers(path: str) -> tuple[OidcProvider, ...]:
     place = Path(path)
     try:
         tables = tomllib.loads(place.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # also a number of 5,000 digits
         raise SettingsError(f"MNBARA_OAUTH_PROVIDERS: {place} cannot be read: {error}") from None
     return tuple(_provider(name, table, place) for name, table in tables.items())
 
@@ -77,8 +80,8 @@ def _provider(name: str, table: object, place: Path) -> OidcProvider:
     except msgspec.ValidationError as error:
         raise SettingsError(f"{where}: {error}") from None
     issuer = entry.issuer or ISSUERS.get(name, "")
-    if not is_safe_address(issuer):
-        raise SettingsError(f"{where}: `issuer` must be an https address")
+    if not is_safe_address(issuer) or any(sign in issuer for sign in "?#@"):
+        raise SettingsError(f"{where}: `issuer` must be an https address, without name, query and fragment")
     return OidcProvider(
         name=name,
         issuer=issuer,
@@ -93,6 +96,9 @@ def _provider(name: str, table: object, place: Path) -> OidcProvider:
 
 def _apple_secret(entry: _Entry, issuer: str, place: Path, where: str) -> Callable[[], str]:
     """Return what signs Apple's client secret, an ES256 JWT. Raises SettingsError."""
+    for name in ("team_id", "key_id"):
+        if not getattr(entry, name):
+            raise SettingsError(f"{where}: `{name}` is missing")
 
     def sign() -> str:
         now_s = int(time.time())
@@ -108,7 +114,7 @@ def _apple_secret(entry: _Entry, issuer: str, place: Path, where: str) -> Callab
     try:
         key = (place.parent / entry.private_key_file).read_text(encoding="ascii")
         sign()
-    except (OSError, ValueError, TypeError, jwt.PyJWTError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, jwt.PyJWTError) as error:
         raise SettingsError(
             f"{where}: `private_key_file` is no key of Apple: {type(error).__name__}"
         ) from None

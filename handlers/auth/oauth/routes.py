@@ -66,7 +66,7 @@ ROUTES: tuple[Route, ...] = (
         permission=Permission.SIGNED_IN,
         cost=3,
         rpc=False,
-        refusals=(*_PROOF, IdentityTaken),
+        refusals=(*_PROOF, IdentityTaken, UserNotFound),
     ),
     Route(
         domain="auth",

@@ -5,10 +5,8 @@ import json
 
 import pytest
 
-from handlers.auth.accounts.send_resets import send_resets
 from handlers.auth.rules import RESETS_MAX, TOKEN_LIFE_MS, TOKENS_MAX
-from handlers.auth.tools import AuthTools
-from handlers.contract import ANONYMOUS, Caller, Stores
+from handlers.contract import ANONYMOUS, Caller
 from protocols.auth.commands import (
     BadCredentials,
     ChangeEmail,
@@ -31,18 +29,9 @@ from protocols.auth.commands import (
 from protocols.auth.refusals import UserNotFound
 from protocols.errors import InvalidInput, RateLimited
 from protocols.values import new_id, now_instant
-from storage.platform.vault import Vault
-from tests.support.auth_system import PASSWORD, AuthTestSystem
+from tests.support.auth_system import PASSWORD, AuthTestSystem, answer_resets
 
 NEW_PASSWORD = "harbour pilot almanac"
-
-
-async def answer_resets(system: AuthTestSystem) -> None:
-    """Do what the timer does."""
-    async with system.database.connection() as db, db.transaction():
-        asked = [row["request_id"] for row in await db.fetch("SELECT request_id FROM reset_requests")]
-        stores = Stores(db, system.redis, "test", {AuthTools: system.tools, Vault: system.vault})
-        await send_resets(asked, stores, now_instant())
 
 
 async def ask_reset(system: AuthTestSystem, email: str) -> None:
@@ -152,6 +141,7 @@ async def test_one_of_many_uses_of_a_token_at_once_succeeds(system):
 
 
 async def test_an_unknown_address_gets_the_same_answer_and_no_mail(system):
+    """`send_resets` looks for the account after the answer."""
     member, stranger = await system.join(), f"{new_id().hex}@example.org"
     known = await system.run("request_reset", RequestReset(email=member.email))
     unknown = await system.run("request_reset", RequestReset(email=stranger))

@@ -4,15 +4,21 @@ import asyncio
 import secrets
 
 import httpx
+import msgspec
 import pytest
+from joserfc.jwk import ECKey
 
 from handlers.auth.oauth.providers import read_providers
 from handlers.auth.oauth.tools import OauthTools
+from handlers.notifications.send_mail import compose
 from handlers.settings import SettingsError
 from protocols.auth.commands import (
     BadCredentials,
     EmailTaken,
     Login,
+    RequestReset,
+    ResetPassword,
+    VerifyEmail,
 )
 from protocols.auth.providers import (
     IdentityNotFound,
@@ -29,8 +35,9 @@ from protocols.auth.providers import (
 )
 from protocols.errors import InvalidInput, TemporarilyUnavailable
 from protocols.values import new_id
+from storage.engines import oidc
 from storage.engines.oidc import OidcClient, OidcProvider
-from tests.support.auth_system import PASSWORD
+from tests.support.auth_system import PASSWORD, answer_resets
 from tests.support.oidc_server import CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, start_oidc_server
 
 VERIFIER = "v" * 43
@@ -136,6 +143,34 @@ async def test_a_provider_is_linked_once_and_unlinked(system, provider):
     assert (await system.run("list_identities", ListIdentities(), member.caller))["items"] == []
 
 
+async def test_the_owner_gets_a_mail_when_a_provider_is_linked(system, provider):
+    member, (subject, claims) = await system.join(), person()
+    for _ in range(2):  # the second finds it there
+        link = proof(provider, subject, LinkProvider, code_claims=claims)
+        await system.run("link_provider", link, member.caller)
+    mails = await system.mails(member.email)
+    assert [mail.text for mail in mails] == ["verify_email", "provider_linked"]
+    sent = compose(new_id(), mails[-1], "market@example.org")
+    assert sent["Subject"] == "Your account can be signed in to by acme"
+    assert "{" not in sent.get_content()
+
+
+@pytest.mark.parametrize("proven", [False, True])
+async def test_who_squats_on_an_address_loses_the_account_to_its_owner(system, provider, proven):
+    squatter, (subject, claims) = await system.join(), person()
+    if proven:
+        await system.run("verify_email", VerifyEmail(token=await system.token(squatter.email)))
+    await system.run(
+        "link_provider", proof(provider, subject, LinkProvider, code_claims=claims), squatter.caller
+    )
+    await system.run("request_reset", RequestReset(email=squatter.email))
+    await answer_resets(system)
+    reset = ResetPassword(token=await system.token(squatter.email), new_password="lantern 8 marsh salt")
+    await system.run("reset_password", reset)
+    back = await system.run("sign_in_with_provider", proof(provider, subject, code_claims=claims))
+    assert (back["user"]["id"] == str(squatter.user_id)) is proven
+
+
 async def test_the_last_way_in_stays(system, provider):
     subject, claims = person()
     reply = await system.run("sign_in_with_provider", proof(provider, subject, code_claims=claims))
@@ -174,6 +209,12 @@ async def test_token_that_the_provider_did_not_sign_is_refused(system, provider,
         {"exp": "soon"},
         {"aud": None},
         {"nonce": None},
+        {"nonce": ["n" * 22]},
+        {"sub": "a\0b"},
+        {"sub": "\ud800"},
+        {"exp": 10**30},
+        {"exp": 1e308},
+        {"exp": 253_402_300_799},
     ],
 )
 async def test_token_that_does_not_hold_is_refused(system, provider, wrong):
@@ -213,14 +254,28 @@ async def test_a_code_is_taken_once(system, provider):
 
 
 @pytest.mark.parametrize(
-    "fault", ["down", "mixed-up issuer", "unsafe address", "huge answer", "many keys", "no keys", "redirect"]
+    "fault",
+    [
+        "down",
+        "mixed-up issuer",
+        "unsafe address",
+        "huge answer",
+        "many keys",
+        "no keys",
+        "redirect",
+        "compressed",
+        "slow drip",
+    ],
 )
-async def test_provider_that_does_not_work_is_a_fault_that_passes(system, provider, fault):
+async def test_provider_that_does_not_work_is_a_fault_that_passes(system, provider, fault, monkeypatch):
+    if fault == "slow drip":
+        monkeypatch.setattr(oidc, "TIMEOUT_S", 0.3)
     provider.fault = fault
     subject, claims = person()
     with pytest.raises((TemporarilyUnavailable, ProviderRefused)):
         await system.run("sign_in_with_provider", proof(provider, subject, code_claims=claims))
     provider.fault = ""
+    monkeypatch.undo()
     if fault != "no keys":
         await system.run("sign_in_with_provider", proof(provider, subject, code_claims=claims))
 
@@ -232,6 +287,67 @@ async def test_damaged_tokens_do_not_make_us_ask_for_keys_each_time(system, prov
         with pytest.raises(ProviderRefused):
             await system.run("sign_in_with_provider", proof(provider, subject, code="", id_token="a.b.c"))
     assert provider.calls.count("/jwks") == 1
+
+
+async def test_a_key_that_cannot_be_read_does_not_hide_the_others(system, provider):
+    provider.fault = "odd keys"
+    subject, claims = person()
+    await system.run("sign_in_with_provider", proof(provider, subject, code_claims=claims))
+
+
+async def test_all_who_wait_for_new_keys_share_one_call(system, provider):
+    subject, claims = person()
+    await system.run("sign_in_with_provider", proof(provider, subject, code_claims=claims))
+    client = system.tools_of[OauthTools]._clients["acme"]
+    client._keys_again_at = 0.0  # half a minute later
+    provider.fault = "down"
+    damaged = [proof(provider, subject, code="", id_token="a.b.c") for _ in range(10)]
+    answers = await asyncio.gather(
+        *(system.run("sign_in_with_provider", command) for command in damaged), return_exceptions=True
+    )
+    assert {type(answer) for answer in answers} <= {ProviderRefused, TemporarilyUnavailable}
+    assert provider.calls.count("/jwks") == 2
+
+
+@pytest.mark.parametrize(
+    "place", ["http://127.0.0.1:9/keys", "https://localhost/keys", "https://a\r\nb/", "https://a:99999/"]
+)
+async def test_provider_elsewhere_cannot_have_this_machine_asked(place):
+    asked = []
+
+    def answer(request):
+        asked.append(request.url.host)
+        about = {
+            "issuer": "https://acme.example",
+            "jwks_uri": place,
+            "token_endpoint": "https://acme.example/",
+        }
+        return httpx.Response(200, stream=httpx.ByteStream(msgspec.json.encode(about)))
+
+    acme = OidcProvider(
+        name="acme", issuer="https://acme.example", client_id="a", audiences=("a",), client_secret=str
+    )
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        with pytest.raises(TemporarilyUnavailable, match="no safe jwks_uri"):
+            await OidcClient(acme, http).verify("a.b.c", "n" * 22)
+    assert asked == ["acme.example"]
+
+
+@pytest.mark.parametrize(
+    ("odd", "email", "verified"),
+    [
+        ({"email_verified": []}, "{}@example.org", False),
+        ({"email_verified": 1}, "{}@example.org", False),
+        ({"email": "\ud800{}@example.org\0"}, "{}@example.org", True),
+        ({"name": "\ud800"}, "{}@example.org", True),
+    ],
+)
+async def test_odd_claims_are_read_as_far_as_they_go(system, provider, odd, email, verified):
+    subject, claims = person()
+    odd = {name: text.format(subject) if isinstance(text, str) else text for name, text in odd.items()}
+    command = proof(provider, subject, code_claims={**claims, **odd})
+    user = (await system.run("sign_in_with_provider", command))["user"]
+    assert (user["email"], user["email_verified"]) == (email.format(subject), verified)
 
 
 async def test_no_address_is_no_account(system, provider):
@@ -282,11 +398,24 @@ def test_providers_of_a_file(tmp_path):
         '[acme]\nclient_id="x"\nissuer="http://a.example"',
         '["Ac me"]\nclient_id="x"\nissuer="https://a.example"',
         '[apple]\nclient_id="x"\nteam_id="t"\nkey_id="k"\nprivate_key_file="none.p8"',
+        '[apple]\nclient_id="x"\nteam_id="t"\nkey_id="k"\nprivate_key_file="public.p8"',
+        '[apple]\nclient_id="x"\nteam_id="t"\nprivate_key_file="private.p8"',
+        '[apple]\nclient_id="x"\nkey_id="k"\nprivate_key_file="private.p8"',
+        '[google]\nclient_id=""',
+        '[google]\nclient_id="x"\naudiences=[""]',
+        '[acme]\nclient_id="x"\nissuer="https://a.example?b"',
+        '[acme]\nclient_id="x"\nissuer="https://a.example#b"',
+        '[acme]\nclient_id="x"\nissuer="https://a:b@a.example"',
+        f"a = {'9' * 5_000}",
+        f"a = {'[' * 5_000}",
     ],
 )
 def test_file_that_names_no_provider_stops_the_start(text, tmp_path):
     place = tmp_path / "providers.toml"
     place.write_text(text)
+    key = ECKey.generate_key("P-256")
+    (tmp_path / "public.p8").write_bytes(key.as_pem(private=False))
+    (tmp_path / "private.p8").write_bytes(key.as_pem(private=True))
     with pytest.raises(SettingsError, match="MNBARA_OAUTH_PROVIDERS"):
         read_providers(str(place))
 

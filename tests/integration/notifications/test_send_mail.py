@@ -28,6 +28,7 @@ FACTS = {
     "token": "t" * 43,
     "address": "203.0.113.1",
     "email": "b@example.org",
+    "provider": "acme",
 }
 
 

@@ -13,7 +13,7 @@ from handlers.auth.rules import (
     check_refresh,
     normalise_email,
 )
-from protocols.auth.commands import Login, PasswordTooCommon, Register
+from protocols.auth.commands import CreateScopeToken, DescribeMe, Login, PasswordTooCommon, Register
 from protocols.errors import InvalidInput
 
 LATE = REUSE_INTERVAL_MS + 1
@@ -92,6 +92,7 @@ def test_address_is_stored_in_one_spelling(sent: str, stored: str) -> None:
         "a..b@example.org",
         "a @example.org",
         "a@example.org\n",
+        "=?utf-8?q?victim=40example.org=2c?=@example.org",  # mail programs read another address in it
         "a@exam\0ple.org",
         "a@-example.org",
         "a@example-.org",
@@ -221,3 +222,16 @@ def test_password_of_the_shortest_and_longest_length_decodes(length: int) -> Non
 def test_sign_in_of_the_wrong_shape_does_not_decode(sent: object) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(sent, Login)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (DescribeMe, b'{"locale":"ar-EG\\n"}'),
+        (CreateScopeToken, b'{"channels":["auctions:*\\n"],"ttl_s":60}'),
+    ],
+)
+def test_a_line_break_is_part_of_no_word(kind, text: bytes) -> None:
+    msgspec.json.decode(text.replace(b"\\n", b""), type=kind)
+    with pytest.raises(msgspec.ValidationError, match="regex"):
+        msgspec.json.decode(text, type=kind)
