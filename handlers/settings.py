@@ -23,6 +23,7 @@ _SCHEMES = {
     "redis_url": ("redis://", "rediss://", "unix://"),
     "nats_url": ("nats://", "tls://"),
     "public_url": ("http://", "https://"),
+    "stripe_url": ("http://", "https://"),
 }
 
 
@@ -77,11 +78,22 @@ class Settings:
     log_level: str = _setting("least severity that is logged", "info", "debug|info|warning|error")
     access_log: bool = _setting("a line in the log for each HTTP request: on, or off", False, "on|off")
     metrics_folder: str = _setting("where processes share metrics; empty = this process alone", "", "folder")
+    stripe_key: str = _setting(
+        "secret key of Stripe; empty = the built-in test provider, which moves no money", "", "text"
+    )
+    stripe_webhook_secret: str = _setting(
+        "secrets that sign Stripe's webhooks, comma-separated while one replaces another", "", "text"
+    )
+    stripe_url: str = _setting("where Stripe's interface is; empty = Stripe's own", "", "URL")
 
     elasticsearch_url: str = _unbuilt("Elasticsearch", "URL")
     vault_addr: str = _unbuilt("Vault", "URL")
     chain_url: str = _unbuilt("EVM chain", "URL")
-    stripe_api_key: str = _unbuilt("Stripe secret key", "text")
+
+    @property
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """The secrets that sign Stripe's webhooks, one by one."""
+        return tuple(each.strip() for each in self.stripe_webhook_secret.split(",") if each.strip())
 
     @property
     def without_effect(self) -> list[str]:

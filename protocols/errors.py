@@ -186,6 +186,7 @@ class TemporarilyUnavailable(Fault):
     """A part of the server is out of reach; nothing is known to have changed. Try again with the same key."""
 
     code, number, status = "temporarily_unavailable", 450, 503
+    example: ClassVar[dict[str, Any]] = {"retry_after_s": 5}
 
 
 class Internal(Fault):

@@ -54,6 +54,8 @@ class HttpParts:
     pings: Mapping[str, Ping]
     required: Collection[str] = ("postgres",)
     """Parts of `pings` without which the process serves nothing: only they make it not ready."""
+    notices: Mapping[str, str] = field(default_factory=dict)
+    """Shown among the states of the parts: what works, and is not what it may be taken for."""
     photos: Callable[[Callers], PhotoPages] | None = None
     """Makes the page of photos' files; None where there is no store of them."""
     extra_handlers: Sequence[Any] = field(default=())
@@ -88,7 +90,7 @@ def create_app(domains: Sequence[Domain], parts: HttpParts) -> OuterLayer:
 def _pages(domains: Sequence[Domain], parts: HttpParts, callers: Callers) -> dict[str, Handler]:
     """Return what is served beside the route tables, by path."""
     routes = [command.route for command in parts.table.commands.values()]
-    health = Health(parts.pings, parts.required, parts.metrics, parts.leaving)
+    health = Health(parts.pings, parts.required, parts.metrics, parts.leaving, parts.notices)
     settings = parts.settings
 
     async def show_keys(_request: Incoming) -> Reply:

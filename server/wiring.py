@@ -110,6 +110,7 @@ async def open_server(
             channels=ChannelSource(base.epoch, rules.authorize, log.read, log.heads, polls.watch, leaving),
             pings=_pings(base, redis),
             leaving=leaving,
+            notices={"payments": "ok" if settings.stripe_key else "test_money"},
             photos=partial(PhotoPages, base.database.connection, base.need(PhotoTools)),
             extra_handlers=[mount_sockets(endpoint), *mount_emulation(emulation, base.metrics)],
         )

@@ -1,11 +1,29 @@
 """Money: what everybody has, what holds have taken of it, and whether the books add up."""
 
 from handlers.contract import Permission, Route
-from handlers.domain import Domain, TimerKind
+from handlers.domain import Domain, JobKind, Retention, TimerKind, ToolKind
+from handlers.payments.debts import COLLECT, collect_debts
 from handlers.payments.expire_holds import TIMER, expire_holds
 from handlers.payments.get_treasury import get_treasury
 from handlers.payments.list_entries import list_entries
 from handlers.payments.list_wallets import list_wallets
+from handlers.payments.payouts import routes as payout_routes
+from handlers.payments.payouts.advance_payout import advance_payout, finish_payout
+from handlers.payments.payouts.advance_payout_account import advance_payout_account, finish_payout_account
+from handlers.payments.payouts.check_payouts import check_payouts
+from handlers.payments.test_money import routes as test_money_routes
+from handlers.payments.test_money.continue_test_object import continue_test_object
+from handlers.payments.test_money.deliver_test_event import deliver_test_event, finish_delivery
+from handlers.payments.tools import PaymentTools, check_payment_settings, open_payment_tools
+from handlers.payments.top_ups import routes as top_up_routes
+from handlers.payments.top_ups.advance_dispute import advance_dispute, finish_dispute
+from handlers.payments.top_ups.advance_refund import advance_refund, finish_refund
+from handlers.payments.top_ups.advance_top_up import advance_top_up, finish_top_up
+from handlers.payments.top_ups.check_refunds import check_refunds
+from handlers.payments.top_ups.check_top_ups import CHECK, check_top_ups
+from handlers.payments.top_ups.remove_method import finish_forgetting, forget_method
+from handlers.payments.webhooks import routes as webhook_routes
+from handlers.payments.webhooks.process_events import process_events
 from protocols.errors import InvalidInput
 from protocols.payments.commands import (
     Entries,
@@ -15,8 +33,11 @@ from protocols.payments.commands import (
     Treasury,
     Wallets,
 )
+from protocols.payments.events import PERSONAL_EVENTS
+from storage.payments.built_in_objects import CONTINUE
+from storage.payments.provider_events_postgres import delete_old_events
 
-ROUTES: tuple[Route, ...] = (
+_ROUTES: tuple[Route, ...] = (
     Route(
         domain="payments",
         command=ListWallets,
@@ -48,8 +69,37 @@ ROUTES: tuple[Route, ...] = (
     ),
 )
 
+EVENTS_KEPT_MS = 90 * 86_400_000
+"""How long an event of the provider is known to have come; it repeats one for three days."""
+
 DOMAIN = Domain(
     name="payments",
-    routes=ROUTES,
-    timers=(TimerKind(name=TIMER, handler=expire_holds),),
+    routes=(
+        *_ROUTES,
+        *top_up_routes.ROUTES,
+        *payout_routes.ROUTES,
+        *webhook_routes.ROUTES,
+        *test_money_routes.ROUTES,
+    ),
+    timers=(
+        TimerKind(name=TIMER, handler=expire_holds),
+        TimerKind(name=COLLECT, handler=collect_debts),
+        TimerKind(name=CHECK, handler=check_top_ups),
+        TimerKind(name="check_refunds", handler=check_refunds),
+        TimerKind(name="check_payouts", handler=check_payouts),
+        TimerKind(name="process_events", handler=process_events),
+        TimerKind(name=CONTINUE, handler=continue_test_object),
+    ),
+    jobs=(
+        JobKind(name="advance_top_up", run=advance_top_up, finish=finish_top_up),
+        JobKind(name="advance_refund", run=advance_refund, finish=finish_refund),
+        JobKind(name="advance_dispute", run=advance_dispute, finish=finish_dispute),
+        JobKind(name="advance_payout", run=advance_payout, finish=finish_payout),
+        JobKind(name="advance_payout_account", run=advance_payout_account, finish=finish_payout_account),
+        JobKind(name="forget_method", run=forget_method, finish=finish_forgetting),
+        JobKind(name="deliver_test_event", run=deliver_test_event, finish=finish_delivery),
+    ),
+    retention=(Retention(delete=delete_old_events, kept_ms=EVENTS_KEPT_MS),),
+    tools=(ToolKind(PaymentTools, open_payment_tools, check_payment_settings),),
+    personal_events=PERSONAL_EVENTS,
 )

@@ -6,6 +6,7 @@ refused.
 """
 
 import re
+from collections.abc import Callable
 from typing import Any, get_type_hints
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -47,7 +48,11 @@ _CONTENT_TYPE = re.compile(r'application/json(\s*;\s*charset="?utf-8"?)?', re.IG
 _COOKIE = re.compile(rf"(?:^|;)[ \t]*{DEVICE_COOKIE}=([\w.-]{{1,256}})[ \t]*(?:;|$)", re.ASCII)
 _QUOTED = re.compile(r'"([\x21\x23-\x7e]*)"')
 
-HEADER_FIELDS = {"key": "Idempotency-Key", "if_match": "If-Match"}
+HEADER_FIELDS = {
+    "key": "Idempotency-Key",
+    "if_match": "If-Match",
+    "stripe_signature": "Stripe-Signature",
+}
 """Fields of commands that REST carries in a header."""
 
 
@@ -110,7 +115,7 @@ class Arguments:
         for name, kind in self._path.items():
             _merge(values, name, convert_text(given[name], kind, f"/{name}"), "path")
         for name in self._headers:
-            value = read_key(request) if name == "key" else read_if_match(request)
+            value = _READERS[name](request)
             if value is not None:
                 _merge(values, name, value, "header")
         if self._takes_device and values.get("device_token", "") == "":
@@ -210,6 +215,18 @@ def read_if_match(request: Incoming) -> int | None:
     if not quoted[1].isascii() or not quoted[1].isdigit() or len(quoted[1]) > 18:
         raise Stale
     return int(quoted[1])
+
+
+def read_signature(request: Incoming) -> str | None:
+    """Return what signs the body; None without it."""
+    return request.header(b"stripe-signature") or None
+
+
+_READERS: dict[str, Callable[[Incoming], str | int | None]] = {
+    "key": read_key,
+    "if_match": read_if_match,
+    "stripe_signature": read_signature,
+}
 
 
 def _merge(values: dict[str, Any], name: str, value: Any, place: str) -> None:  # noqa: ANN401 - any field

@@ -32,8 +32,13 @@ class Health:
         required: Collection[str],
         metrics: Metrics,
         leaving: Callable[[], bool],
+        notices: Mapping[str, str] | None = None,
     ) -> None:
-        """Name the parts, how to ask each, and those without which nothing works; `leaving`: the process will end."""
+        """Name the parts, how to ask each, and those without which nothing works; `leaving`: the process will end.
+
+        `notices` are shown among the parts' states: what works, and is not what it may be taken for.
+        """
+        self._notices = dict(notices or {})
         self._parts = dict(parts)
         self._required = frozenset(required)
         self._leaving = leaving
@@ -56,7 +61,13 @@ class Health:
         states = await self.look()
         degraded = [name for name, state in states.items() if state != "ok"]
         ready = self._required.isdisjoint(degraded)
-        body = to_json({"status": "ready" if ready else "not_ready", "degraded": degraded, "parts": states})
+        body = to_json(
+            {
+                "status": "ready" if ready else "not_ready",
+                "degraded": degraded,
+                "parts": states | self._notices,
+            }
+        )
         return Reply(200 if ready else 503, body)
 
     async def look(self) -> dict[str, str]:

@@ -14,7 +14,8 @@ from protocols.values import new_id
 from server.commands.decoding import StructDecoder
 from server.commands.outcomes import OutcomeWriter
 from server.commands.pipeline import Pipeline, check_permission
-from server.domains import Domains, reactions_of, routes_of
+from server.domains import Domains, jobs_of, reactions_of, routes_of
+from server.worker.jobs import Jobs
 from server.worker.reactions import Reactions
 from storage.engines.postgres import Database, open_database
 
@@ -41,6 +42,8 @@ class Market:
             writer=OutcomeWriter(kinds),
         )
         self._reactions = Reactions(database, self.pipeline, kinds)
+        self._job_names = tuple(jobs_of(domains))
+        self._jobs = Jobs(database, self.pipeline, jobs_of(domains), tools or {})
 
     async def call(self, name: str, caller: Caller = ANONYMOUS, /, **fields: Any) -> Any:
         """Call `<domain>.<verb>`; return the reply as JSON. Raises the route's refusals."""
@@ -70,6 +73,14 @@ class Market:
         """Run the rows of a reaction that have failed, now instead of after their wait."""
         await self._execute("UPDATE reaction_queues SET due_at_ms = 0 WHERE reaction = $1", name)
         await self.react(name)
+
+    async def run_jobs(self, *names: str) -> None:
+        """Run jobs (`<domain>.<job>`; all when none is named) as if they were due, until none is left or all failed."""
+        kinds = names or self._job_names
+        await self._execute("UPDATE jobs SET due_at_ms = 0 WHERE kind = ANY ($1)", list(kinds))
+        found = True
+        while found:
+            found = any([await self._jobs.turn(name) for name in kinds])
 
     async def run_timers(self, kind: str) -> None:
         """Run all timers of a kind as if they were due, then those of the kind that they set for now."""

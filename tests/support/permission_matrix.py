@@ -76,6 +76,12 @@ OBJECTS: dict[str, frozenset[str]] = {
     "auctions.withdraw_second_chance": OWNER,
     "auctions.resolve_signal": EVERYBODY,
     "payments.list_entries": EVERYBODY,
+    "payments.get_top_up": OWNER,
+    "payments.cancel_top_up": OWNER,
+    "payments.refund_top_up": OWNER,
+    "payments.remove_method": OWNER,
+    "payments.get_payout": OWNER,
+    "payments.cancel_payout": OWNER,
 }
 """Of the people whom the route's permission admits: whom the object lets in. Everybody who calls a route without ids
 acts on what is theirs, so it needs no line."""

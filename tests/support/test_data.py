@@ -16,6 +16,7 @@ import httpx
 from protocols.values import new_id, now_instant
 from storage.engines.redis import open_redis
 from storage.platform.offset_reports_redis import RedisOffsetReports
+from tests.support.money import let_pay_out
 from tests.support.pictures import encode, two_halves
 from tests.support.players import PASSWORD
 from tests.support.users import Person, TestUsers, list_something, open_auction
@@ -277,6 +278,37 @@ class TestData:
         for action in ("accept", "decline", "withdraw"):
             offer = self._post("owner", path.format(auction_id=self._outbid()), {"nth": 1})
             self._users.fit(f"auctions.{action}_second_chance", offer_id=offer["id"])
+
+    @makes(
+        "payments.create_top_up",
+        "payments.get_top_up",
+        "payments.cancel_top_up",
+        "payments.refund_top_up",
+        "payments.remove_method",
+        "payments.confirm_test_payment",
+        "payments.get_payout",
+        "payments.cancel_payout",
+        "payments.request_payout",
+        "payments.create_payout_account",
+    )
+    def _money(self) -> None:
+        fit = self._users.fit
+        few = {"money": {"amount": 100, "currency": "EUR"}}
+        card = self._post("owner", "/v1/payment-methods", {"token": "visa"})["id"]
+        fit("payments.remove_method", method_id=card)
+        fit("payments.create_top_up", money={"amount": 100, "currency": "EUR"})
+        waits = self._post("owner", "/v1/top-ups", few)
+        fit("payments.get_top_up", "payments.cancel_top_up", top_up_id=waits["id"])
+        fit("payments.confirm_test_payment", client_secret=waits["client_secret"], card="declined")
+        card = self._post("owner", "/v1/payment-methods", {"token": "visa"})["id"]
+        paid = self._post("owner", "/v1/top-ups", few | {"method_id": card})
+        fit("payments.refund_top_up", top_up_id=paid["id"], amount=1)
+        self._post("owner", "/v1/payout-accounts", {"country": "DE"})
+        fit("payments.create_payout_account", country="DE")
+        asyncio.run(let_pay_out(self._grants[0], UUID(self._users.people["owner"].user_id)))
+        fit("payments.request_payout", **few)
+        for name in ("payments.get_payout", "payments.cancel_payout"):
+            fit(name, payout_id=self._post("owner", "/v1/payouts", few)["id"])
 
     @makes("auctions.resolve_signal")
     def _signals(self) -> None:

@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from protocols.values import new_id
+from tests.support.money import let_pay_out
 from tests.support.pictures import encode, two_halves
 from tests.support.players import PASSWORD
 from tests.support.test_system import TestSystem
@@ -119,6 +120,33 @@ def make_signal(system: TestSystem) -> dict[str, str]:
     return {"signal_id": str(signal_id)}
 
 
+def make_method(system: TestSystem) -> dict[str, str]:
+    """A saved card of the owner's; those before it are forgotten."""
+    headers = system.headers("owner") | {"Idempotency-Key": str(new_id())}
+    for kept in system.http.get("/v1/payment-methods", headers=headers).json()["items"]:
+        system.http.delete(f"/v1/payment-methods/{kept['id']}", headers=headers).raise_for_status()
+    made = system.http.post("/v1/payment-methods", json={"token": "visa"}, headers=headers)
+    return {"method_id": made.raise_for_status().json()["id"]}
+
+
+def make_top_up(system: TestSystem) -> dict[str, str]:
+    """A top-up of the owner's that nobody has paid."""
+    headers = system.headers("owner") | {"Idempotency-Key": str(new_id())}
+    body = {"money": {"amount": 100, "currency": "EUR"}}
+    made = system.http.post("/v1/top-ups", json=body, headers=headers)
+    return {"top_up_id": made.raise_for_status().json()["id"]}
+
+
+def make_payout(system: TestSystem) -> dict[str, str]:
+    """A payout of the owner's that was not sent."""
+    owner = system.users.people["owner"]
+    asyncio.run(let_pay_out(owner.grants[0], UUID(owner.user_id)))
+    headers = system.headers("owner") | {"Idempotency-Key": str(new_id())}
+    body = {"money": {"amount": 100, "currency": "EUR"}}
+    made = system.http.post("/v1/payouts", json=body, headers=headers)
+    return {"payout_id": made.raise_for_status().json()["id"]}
+
+
 THINGS: dict[str, Callable[[TestSystem], dict[str, str]]] = {
     "auction_id": make_auction,
     "bid_id": make_auction,
@@ -132,6 +160,9 @@ THINGS: dict[str, Callable[[TestSystem], dict[str, str]]] = {
     "block_id": make_block,
     "offer_id": make_offer,
     "signal_id": make_signal,
+    "method_id": make_method,
+    "top_up_id": make_top_up,
+    "payout_id": make_payout,
     "bidder_id": lambda system: {"bidder_id": system.users.people["ended"].user_id},
     "user_id": lambda system: {"user_id": system.users.known["user_id"][0]},
     "currency": lambda _: {"currency": "EUR"},
