@@ -222,14 +222,16 @@ class Route:
     status: int = 200
     cost: int = 1
     """Rate-limit units one call takes."""
+    refused_cost: int = 0
+    """Units that a refused call takes afterwards: of a route whose callers sign what they send and pay nothing else."""
     key: Literal["none", "required"] = "none"
     prepare: Callable[[Any, Caller, Preparation], Awaitable[Struct]] | None = None
     """Slow work (password hashing) done before the transaction opens: what it returns is the handler's command.
 
     Only for routes that are neither grouped nor keyed: a key's fingerprint is taken of the command as sent."""
     complete: Callable[[Any, Caller, Completion], Awaitable[Struct]] | None = None
-    """A call to another machine after the commit: given the reply, what it returns is the answer instead. A repeat of a
-    key gets the kept reply and calls again, so the call has to be safe to repeat.
+    """A call to another machine after the commit: given the reply, what it returns is the answer instead. A repeat of
+    a key gets the kept reply and calls again, so the call has to be safe to repeat.
 
     Not for grouped routes."""
     grouped: bool = False

@@ -31,6 +31,7 @@ from server.process.metrics import Metrics
 from server.process.process_figures import watch_process
 from server.wiring import open_server
 from server.worker.figures import watch_work
+from server.worker.money_figures import watch_money
 from server.worker.relay import Relay
 from server.worker.retention import delete_old_rows
 from server.worker_wiring import WorkerProcess, open_worker
@@ -123,6 +124,9 @@ async def work(settings: Settings, heartbeat_fd: int | None = None) -> None:
             asyncio.create_task(process.reactions.dispatcher.run(), name="reactions"),
             asyncio.create_task(process.jobs.dispatcher.run(), name="jobs"),
             asyncio.create_task(_watch_work(process), name="work-figures"),
+            asyncio.create_task(
+                watch_money(process.base.database, process.base.metrics), name="money-figures"
+            ),
             asyncio.create_task(
                 delete_old_rows(process.base.database, retention_of(process.base.domains)), name="retention"
             ),

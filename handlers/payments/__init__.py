@@ -11,6 +11,8 @@ from handlers.payments.payouts import routes as payout_routes
 from handlers.payments.payouts.advance_payout import advance_payout, finish_payout
 from handlers.payments.payouts.advance_payout_account import advance_payout_account, finish_payout_account
 from handlers.payments.payouts.check_payouts import check_payouts
+from handlers.payments.reconciling import routes as reconciling_routes
+from handlers.payments.reconciling.reconcile import finish_reconciling, reconcile, reconcile_days
 from handlers.payments.test_money import routes as test_money_routes
 from handlers.payments.test_money.continue_test_object import continue_test_object
 from handlers.payments.test_money.deliver_test_event import deliver_test_event, finish_delivery
@@ -80,6 +82,7 @@ DOMAIN = Domain(
         *payout_routes.ROUTES,
         *webhook_routes.ROUTES,
         *test_money_routes.ROUTES,
+        *reconciling_routes.ROUTES,
     ),
     timers=(
         TimerKind(name=TIMER, handler=expire_holds),
@@ -89,6 +92,7 @@ DOMAIN = Domain(
         TimerKind(name="check_payouts", handler=check_payouts),
         TimerKind(name="process_events", handler=process_events),
         TimerKind(name=CONTINUE, handler=continue_test_object),
+        TimerKind(name="reconcile_days", handler=reconcile_days),
     ),
     jobs=(
         JobKind(name="advance_top_up", run=advance_top_up, finish=finish_top_up),
@@ -97,6 +101,7 @@ DOMAIN = Domain(
         JobKind(name="advance_payout", run=advance_payout, finish=finish_payout),
         JobKind(name="advance_payout_account", run=advance_payout_account, finish=finish_payout_account),
         JobKind(name="forget_method", run=forget_method, finish=finish_forgetting),
+        JobKind(name="reconcile", run=reconcile, finish=finish_reconciling, timeout_s=600.0, at_once_max=1),
         JobKind(name="deliver_test_event", run=deliver_test_event, finish=finish_delivery),
     ),
     retention=(Retention(delete=delete_old_events, kept_ms=EVENTS_KEPT_MS),),

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from handlers.contract import Caller, Permission, Route, Upload
 from protocols.errors import Stale, UnsupportedMediaType
-from server.commands.decoding import convert_text, decode_object, invalid
+from server.commands.decoding import DATA_BYTES_MAX, convert_text, decode_object, invalid
 from server.commands.table import Command
 from server.http.exchange import Incoming
 from server.http.shares import Shares
@@ -152,6 +152,8 @@ class Arguments:
         media_type = request.header(b"content-type").partition(";")[0].strip().lower()
         if media_type not in upload.media_types:
             raise UnsupportedMediaType(f"Send {', '.join(upload.media_types)}")
+        if upload.bytes_max <= DATA_BYTES_MAX:  # as any other body, it takes no place of the large ones
+            return {"content": await request.body(upload.bytes_max)}
         with self._uploads.one_of(caller, UPLOADS_MAX, UPLOADS_PER_CALLER_MAX):
             return {"content": await request.body(upload.bytes_max, UPLOAD_TIMEOUT_S, UPLOAD_RATE_MIN)}
 

@@ -115,6 +115,14 @@ class Metrics:
             "timer_lateness_seconds", "How long after its due time a timer ran", SECONDS
         )
         self._register_process()
+        self.reconciliation_differences = self._gauge(
+            "reconciliation_differences", "Differences in the newest report", mode="livemostrecent"
+        )
+        self.payments_for_review = self._gauge(
+            "payments_for_review",
+            "Payments that the provider says nothing of any more",
+            mode="livemostrecent",
+        )
         self._work_waiting = self._gauge(
             "work_waiting", "Reactions and jobs that wait", "name", mode="livemostrecent"
         )

@@ -19,7 +19,7 @@ WHERE dispute_id = $1 FOR UPDATE;
 
 -- update_dispute --
 -- Nothing. Index: disputes_pkey.
-UPDATE disputes SET status = $2, amount_minor = $3, booked_at_ms = $4 WHERE dispute_id = $1;
+UPDATE disputes SET status = $2, amount_minor = $3, booked_at_ms = coalesce(booked_at_ms, $4) WHERE dispute_id = $1;
 
 -- is_disputed --
 -- Whether a top-up has a complaint that was not won. Index: disputes_top_up.

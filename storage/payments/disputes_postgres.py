@@ -49,10 +49,10 @@ async def lock_dispute(db: Connection, dispute_id: UUID) -> DisputeRow | None:
 
 
 async def update_dispute(
-    db: Connection, dispute_id: UUID, status: DisputeStatus, amount_minor: int, now_ms: int
+    db: Connection, dispute_id: UUID, status: DisputeStatus, amount_minor: int, taken_at_ms: int | None
 ) -> None:
-    """Write what became of a locked complaint. Cost: one round trip."""
-    await db.execute(_sql.update_dispute, dispute_id, status, amount_minor, now_ms)
+    """Write what became of a locked complaint; when its money was taken first stays. Cost: one round trip."""
+    await db.execute(_sql.update_dispute, dispute_id, status, amount_minor, taken_at_ms)
 
 
 async def is_disputed(db: Connection, top_up_id: UUID) -> bool:

@@ -21,7 +21,7 @@ SELECT refund_id FROM refunds WHERE reference = $1 AND reference <> '';
 
 -- update_refund --
 -- Nothing. Index: refunds_pkey.
-UPDATE refunds SET status = $2, reference = $3, failure = $4, booked_at_ms = $5 WHERE refund_id = $1;
+UPDATE refunds SET status = $2, reference = $3, failure = $4, booked_at_ms = coalesce(booked_at_ms, $5) WHERE refund_id = $1;
 
 -- note_refund_check --
 -- Nothing. Index: refunds_pkey.

@@ -46,7 +46,8 @@ async def finish_dispute(job: Job, seen: ProviderDispute | None, stores: Stores,
     if seen.status != "open":
         closed = DisputeClosed(top_up_id=top_up.top_up_id, money=money, outcome=seen.status)
         events.append(Event(channel, "dispute_closed", closed))
-    await update_dispute(stores.db, row.dispute_id, seen.status, seen.amount_minor, now_ms)
+    taken_at_ms = None if row.status == "created" and seen.status == "won" else now_ms
+    await update_dispute(stores.db, row.dispute_id, seen.status, seen.amount_minor, taken_at_ms)
     return Outcome(None, events=events, timers=timers)
 
 

@@ -14,6 +14,7 @@ import pytest_asyncio
 from aiohttp import web
 
 from handlers.domain import ToolContext
+from handlers.payments.reconciling.rules import find_differences
 from handlers.payments.tools import PaymentTools, check_payment_settings, open_payment_tools
 from handlers.settings import Settings, SettingsError
 from protocols.errors import TemporarilyUnavailable
@@ -21,6 +22,7 @@ from protocols.payments.provider_refusals import NoTestMoney, ProviderRefused
 from protocols.payments.webhooks import check_signature
 from protocols.values import new_id, now_instant
 from server.local.programs import free_port
+from storage.payments.reconciliations_postgres import read_booked
 from storage.payments.stripe_provider import StripeProvider, open_stripe
 from tests.integration.payments.test_webhooks import event, send
 from tests.support.domains import Market
@@ -308,6 +310,18 @@ async def test_while_stripe_is_away_what_needs_it_is_refused_for_a_while_and_not
     ]
     assert len(named) == 1
     await assert_books_are_right(pool)
+
+
+async def test_the_lines_of_stripes_balance_are_what_we_booked(market, pool, stripe):
+    """Everything above, compared: payments, refunds, complaints, transfers and those taken back."""
+    day = now_instant() // 86_400_000 * 86_400_000
+    provider = market.pipeline._tools[PaymentTools].provider
+    movements = [each async for each in provider.list_movements(day - 86_400_000, day + 2 * 86_400_000)]
+    assert {each.kind for each in movements} == {"charge", "refund", "dispute", "payout"}
+    async with market.database.connection() as db:
+        booked = await read_booked(db, day, day + 86_400_000, [each.source for each in movements])
+    assert find_differences(movements, booked, day, day + 86_400_000) == []
+    assert len(booked) >= 10
 
 
 # -- how it is set up -------------------------------------------------------------------------------------------
