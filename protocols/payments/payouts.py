@@ -22,7 +22,7 @@ class CreatePayoutAccount(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     key: Key = ""
 
 
-class GetPayoutAccount(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ListPayoutAccounts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Read the caller's payout account."""
 
 
@@ -35,6 +35,13 @@ class PayoutAccount(Struct, frozen=True, kw_only=True):
     onboarding_url: str
     """Where its owner fills it in, good for some minutes; only in answers of `create_payout_account`."""
     test_money: bool
+
+
+class PayoutAccounts(Struct, frozen=True, kw_only=True):
+    """The caller's payout account, if there is one."""
+
+    items: list[PayoutAccount]
+    next_cursor: str | None = None
 
 
 class PayoutAccountChanged(Struct, frozen=True, kw_only=True):

@@ -62,10 +62,10 @@ class TopUpNotRefundable(Refusal):
     example = {"top_up_status": "processing"}  # noqa: RUF012 - never changed
 
 
-class PayoutAccountNotFound(Refusal):
+class PayoutAccountMissing(Refusal):
     """You have no payout account; make one first."""
 
-    code, number, status = "payout_account_not_found", 849, 404
+    code, number, status = "payout_account_missing", 849, 409
 
 
 class PayoutAccountNotActive(Refusal):
@@ -97,7 +97,7 @@ class NoTestMoney(Refusal):
 class NoTestPayment(Refusal):
     """The test provider has nothing under this secret or id that waits for you."""
 
-    code, number, status = "test_payment_not_found", 854, 404
+    code, number, status = "no_test_payment", 854, 409
 
 
 class ProviderRefused(Refusal):

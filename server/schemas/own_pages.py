@@ -63,7 +63,7 @@ class Readiness(Struct):
     degraded: list[Annotated[str, Meta(examples=["redis"])]]
     """Parts that fail. Without PostgreSQL the process is not ready; without Redis or NATS it serves, commands included,
     and something is slower or missing meanwhile."""
-    parts: dict[str, Literal["ok", "timeout", "failing"]]
+    parts: dict[str, Literal["ok", "timeout", "failing", "test_money"]]
 
 
 OWN_TYPES = (PollChannel, ChannelEvents, ErrorCatalogue, SigningKeys, Liveness, Readiness)

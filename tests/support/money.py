@@ -42,19 +42,6 @@ async def give_money(postgres_url: str, user_id: UUID) -> None:
     await database.close()
 
 
-async def let_pay_out(postgres_url: str, user_id: UUID) -> None:
-    """Give somebody money and a payout account that the provider would pay to, on a running system's database."""
-    await give_money(postgres_url, user_id)
-    db = await asyncpg.connect(postgres_url)
-    await db.execute(
-        "INSERT INTO payout_accounts (account_id, owner_id, country, status, created_at_ms)"
-        " VALUES ($1, $2, 'DE', 'active', 0) ON CONFLICT (owner_id) DO UPDATE SET status = 'active'",
-        new_id(),
-        user_id,
-    )
-    await db.close()
-
-
 async def assert_books_are_right(pool: asyncpg.Pool) -> None:
     """Compare accounts, transfers and holds with one another, row by row."""
     assert (

@@ -89,8 +89,13 @@ async def open_account(market: Market, who: Caller, **fields: Any) -> dict[str, 
     await market.call("payments.onboard_test_account", who, **fields)
     await settle(market)
     assert made["test_money"] is True
-    answer: dict[str, Any] = await market.call("payments.get_payout_account", who)
-    return answer
+    return await account_of(market, who)
+
+
+async def account_of(market: Market, who: Caller) -> dict[str, Any]:
+    """Read somebody's payout account."""
+    (account,) = (await market.call("payments.list_payout_accounts", who))["items"]
+    return dict(account)
 
 
 async def events_of(market: Market, who: Caller, kind: str) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ import httpx
 from protocols.values import new_id, now_instant
 from storage.engines.redis import open_redis
 from storage.platform.offset_reports_redis import RedisOffsetReports
-from tests.support.money import let_pay_out
+from tests.support.money import give_money
 from tests.support.pictures import encode, two_halves
 from tests.support.players import PASSWORD
 from tests.support.users import Person, TestUsers, list_something, open_auction
@@ -304,8 +304,10 @@ class TestData:
         paid = self._post("owner", "/v1/top-ups", few | {"method_id": card})
         fit("payments.refund_top_up", top_up_id=paid["id"], amount=1)
         self._post("owner", "/v1/payout-accounts", {"country": "DE"})
+        self._post("owner", "/v1/test-payments/onboard", {"status": "active"})
+        self._post("owner", "/v1/payout-accounts", {"country": "DE"})  # reads at the provider what it is now
         fit("payments.create_payout_account", country="DE")
-        asyncio.run(let_pay_out(self._grants[0], UUID(self._users.people["owner"].user_id)))
+        asyncio.run(give_money(self._grants[0], UUID(self._users.people["owner"].user_id)))
         fit("payments.request_payout", **few)
         for name in ("payments.get_payout", "payments.cancel_payout"):
             fit(name, payout_id=self._post("owner", "/v1/payouts", few)["id"])

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from protocols.values import new_id
-from tests.support.money import let_pay_out
+from tests.support.money import give_money
 from tests.support.pictures import encode, two_halves
 from tests.support.players import PASSWORD
 from tests.support.test_system import TestSystem
@@ -140,11 +140,16 @@ def make_top_up(system: TestSystem) -> dict[str, str]:
 def make_payout(system: TestSystem) -> dict[str, str]:
     """A payout of the owner's that was not sent."""
     owner = system.users.people["owner"]
-    asyncio.run(let_pay_out(owner.grants[0], UUID(owner.user_id)))
-    headers = system.headers("owner") | {"Idempotency-Key": str(new_id())}
-    body = {"money": {"amount": 100, "currency": "EUR"}}
-    made = system.http.post("/v1/payouts", json=body, headers=headers)
-    return {"payout_id": made.raise_for_status().json()["id"]}
+    asyncio.run(give_money(owner.grants[0], UUID(owner.user_id)))
+    for path, body in (
+        ("/v1/payout-accounts", {"country": "DE"}),
+        ("/v1/test-payments/onboard", {"status": "active"}),
+        ("/v1/payout-accounts", {"country": "DE"}),  # reads at the provider what it is now
+        ("/v1/payouts", {"money": {"amount": 100, "currency": "EUR"}}),
+    ):
+        headers = system.headers("owner") | {"Idempotency-Key": str(new_id())}
+        made = system.http.post(path, json=body, headers=headers).raise_for_status()
+    return {"payout_id": made.json()["id"]}
 
 
 THINGS: dict[str, Callable[[TestSystem], dict[str, str]]] = {

@@ -9,7 +9,7 @@ from protocols.countries import COUNTRIES
 from protocols.errors import InvalidInput
 from protocols.payments.payouts import CreatePayoutAccount, PayoutAccount
 from protocols.payments.provider import ProviderRefusedError
-from protocols.payments.provider_refusals import PayoutAccountNotFound, ProviderRefused
+from protocols.payments.provider_refusals import PayoutAccountMissing, ProviderRefused
 from protocols.values import new_id
 from storage.payments.payouts_postgres import insert_account, read_account_row, read_own_account
 
@@ -38,7 +38,7 @@ async def complete_payout_account(
     try:
         seen = await advance_payout_account(job, completion)
         if seen is None:
-            raise PayoutAccountNotFound
+            raise PayoutAccountMissing
         url = await completion.need(PaymentTools).provider.onboarding_link(seen.reference)
     except ProviderRefusedError as refused:
         raise ProviderRefused(reason=refused.reason) from refused

@@ -8,7 +8,7 @@ from handlers.payments.payouts.views import to_payout
 from handlers.payments.tools import PaymentTools
 from protocols.payments.payouts import RequestPayout
 from protocols.payments.postings import Account, Transfer
-from protocols.payments.provider_refusals import DebtUnpaid, PayoutAccountNotActive, PayoutAccountNotFound
+from protocols.payments.provider_refusals import DebtUnpaid, PayoutAccountMissing, PayoutAccountNotActive
 from protocols.values import new_id
 from storage.payments.payouts_postgres import (
     PayoutRow,
@@ -26,7 +26,7 @@ SENT_AFTER_MS = 60_000
 async def request_payout(command: RequestPayout, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
     """Take money off the wallet at once, and have it sent in a minute.
 
-    Raises: CurrencyNotOffered, AmountOutOfRange, DailyLimitReached, PayoutAccountNotFound, PayoutAccountNotActive,
+    Raises: CurrencyNotOffered, AmountOutOfRange, DailyLimitReached, PayoutAccountMissing, PayoutAccountNotActive,
     DebtUnpaid, InsufficientFunds, AccountFrozen.
     """
     money = command.money
@@ -35,7 +35,7 @@ async def request_payout(command: RequestPayout, caller: Caller, stores: Stores,
     check_amount(money.amount, money.currency, spent_minor)
     account = await read_own_account(stores.db, caller.id)
     if account is None:
-        raise PayoutAccountNotFound
+        raise PayoutAccountMissing
     if account.status != "active":
         raise PayoutAccountNotActive(account_status=account.status)
     if owed_minor := await repay_debt(stores.db, caller.id, money.currency, now_ms):

@@ -4,7 +4,7 @@ from handlers.contract import Permission, Route
 from handlers.payments.payouts.cancel_payout import cancel_payout
 from handlers.payments.payouts.create_payout_account import complete_payout_account, create_payout_account
 from handlers.payments.payouts.get_payout import get_payout
-from handlers.payments.payouts.get_payout_account import get_payout_account
+from handlers.payments.payouts.list_payout_accounts import list_payout_accounts
 from handlers.payments.payouts.list_payouts import list_payouts
 from handlers.payments.payouts.request_payout import request_payout
 from protocols.errors import InvalidInput, TemporarilyUnavailable
@@ -28,13 +28,12 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         domain="payments",
-        command=words.GetPayoutAccount,
-        reply=words.PayoutAccount,
-        function=get_payout_account,
+        command=words.ListPayoutAccounts,
+        reply=words.PayoutAccounts,
+        function=list_payout_accounts,
         method="GET",
         path="/v1/payout-accounts",
         permission=Permission.SIGNED_IN,
-        refusals=(refusals.PayoutAccountNotFound,),
     ),
     Route(
         domain="payments",
@@ -51,7 +50,7 @@ ROUTES: tuple[Route, ...] = (
             refusals.CurrencyNotOffered,
             refusals.AmountOutOfRange,
             refusals.DailyLimitReached,
-            refusals.PayoutAccountNotFound,
+            refusals.PayoutAccountMissing,
             refusals.PayoutAccountNotActive,
             refusals.DebtUnpaid,
             InsufficientFunds,

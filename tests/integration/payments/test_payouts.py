@@ -17,8 +17,8 @@ from protocols.payments.provider_refusals import (
     AmountOutOfRange,
     DailyLimitReached,
     DebtUnpaid,
+    PayoutAccountMissing,
     PayoutAccountNotActive,
-    PayoutAccountNotFound,
     PayoutNotFound,
     PayoutSent,
 )
@@ -30,6 +30,7 @@ from tests.support.domains import Market
 from tests.support.money import assert_books_are_right, book, top_up, transfer
 from tests.support.payments import (
     JobContextOf,
+    account_of,
     events_of,
     go_on,
     open_account,
@@ -71,8 +72,9 @@ async def status(market, who, payout):
 
 async def test_an_account_is_made_once_and_its_status_comes_by_webhook(market, pool):
     ann = await market.new_user()
-    with pytest.raises(PayoutAccountNotFound):
-        await market.call("payments.get_payout_account", ann)
+    assert (await market.call("payments.list_payout_accounts", ann))["items"] == []
+    with pytest.raises(PayoutAccountMissing):
+        await request(market, ann)
     with pytest.raises(InvalidInput):
         await market.call("payments.create_payout_account", ann, country="XX", key="x")
     made = [
@@ -84,7 +86,7 @@ async def test_an_account_is_made_once_and_its_status_comes_by_webhook(market, p
     for state in ("active", "restricted", "rejected"):
         await market.call("payments.onboard_test_account", ann, status=state)
         await settle(market)
-        assert (await market.call("payments.get_payout_account", ann))["status"] == state
+        assert (await account_of(market, ann))["status"] == state
     told = await events_of(market, ann, "payout_account_changed")
     assert [event["status"] for event in told] == ["active", "restricted", "rejected"]
     assert await pool.fetchval("SELECT count(*) FROM test_objects WHERE own_id = $1", made[0]["id"]) == 1
@@ -275,7 +277,7 @@ async def test_from_every_state_of_an_account_each_step_may_be_made_twice(market
     await pool.execute("UPDATE payout_accounts SET reference = '' WHERE account_id = $1", made["id"])
     for state in ("pending", "active"):
         await twice(market, advance_payout_account, finish_payout_account, made["id"])
-        assert (await market.call("payments.get_payout_account", ann))["status"] == state
+        assert (await account_of(market, ann))["status"] == state
         await market.call("payments.onboard_test_account", ann)
     await twice(market, advance_payout_account, finish_payout_account, made["id"])
     assert await pool.fetchval("SELECT count(*) FROM test_objects WHERE own_id = $1", made["id"]) == 1

@@ -27,7 +27,7 @@ from storage.payments.stripe_provider import StripeProvider, open_stripe
 from tests.integration.payments.test_webhooks import event, send
 from tests.support.domains import Market
 from tests.support.money import assert_books_are_right, book, top_up
-from tests.support.payments import SECRET, begin, open_payments, read, settle, wallet
+from tests.support.payments import SECRET, account_of, begin, open_payments, read, settle, wallet
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")  # Stripe's library
@@ -228,7 +228,7 @@ async def payee(market, stripe):
     changes = {"payouts_enabled": True, "capabilities": {"transfers": "active"}}
     stripe.http.post(f"/v1/accounts/{account}", json=changes).raise_for_status()
     await tell(market, account, "account")
-    assert (await market.call("payments.get_payout_account", ann))["status"] == "active"
+    assert (await account_of(market, ann))["status"] == "active"
     return ann
 
 
