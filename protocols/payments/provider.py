@@ -11,7 +11,8 @@ from msgspec import Struct
 
 PaymentStatus = Literal["requires_action", "processing", "succeeded", "failed", "canceled"]
 RefundStatus = Literal["processing", "succeeded", "failed"]
-DisputeStatus = Literal["open", "won", "lost"]
+DisputeStatus = Literal["inquiry", "open", "won", "lost"]
+"""An inquiry asks, and takes no money yet."""
 AccountStatus = Literal["pending", "active", "restricted", "rejected"]
 PayoutStatus = Literal["sent", "paid", "failed"]
 MovementKind = Literal["charge", "refund", "dispute", "payout"]

@@ -56,6 +56,6 @@ async def update_dispute(
 
 
 async def is_disputed(db: Connection, top_up_id: UUID) -> bool:
-    """Return whether a top-up has a complaint that was not won. Cost: one index probe."""
+    """Return whether a complaint has taken the money of a top-up. Cost: one index probe."""
     found: bool = await db.fetchval(_sql.is_disputed, top_up_id)
     return found

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from protocols.payments.provider import (
     AccountStatus,
+    DisputeStatus,
     Movement,
     MovementKind,
     PaymentStatus,
@@ -42,6 +43,16 @@ _PAYOUTS: dict[str, PayoutStatus] = {
     "paid": "paid",
     "failed": "failed",
     "canceled": "failed",
+}
+_DISPUTES: dict[str, DisputeStatus] = {
+    "warning_needs_response": "inquiry",
+    "warning_under_review": "inquiry",
+    "warning_closed": "won",
+    "prevented": "won",
+    "needs_response": "open",
+    "under_review": "open",
+    "won": "won",
+    "lost": "lost",
 }
 _MOVEMENTS: dict[str, MovementKind] = {
     "charge": "charge",
@@ -97,12 +108,11 @@ def to_refund(made: Object) -> ProviderRefund:
 
 
 def to_dispute(made: Object) -> ProviderDispute:
-    """Return a dispute; an inquiry that became none counts as won."""
-    status = made["status"]
+    """Return a dispute; an inquiry that was closed counts as won."""
     return ProviderDispute(
         reference=made["id"],
         payment=_id_of(made.get("payment_intent")),
-        status="lost" if status == "lost" else "won" if status in {"won", "warning_closed"} else "open",
+        status=_DISPUTES[made["status"]],
         amount_minor=made["amount"],
         currency=made["currency"].upper(),
     )

@@ -27,7 +27,7 @@ async def advance_dispute(job: Job, context: JobContext) -> ProviderDispute | No
 async def finish_dispute(job: Job, seen: ProviderDispute | None, stores: Stores, now_ms: int) -> Outcome:
     """Take the money once, and give it back once when the complaint was won."""
     row = await lock_dispute(stores.db, job.ref)
-    if row is None or seen is None or row.status in {"won", "lost", seen.status}:
+    if row is None or seen is None or seen.status == "inquiry" or row.status in {"won", "lost", seen.status}:
         return Outcome(None)
     top_up = await read_top_up(stores.db, row.top_up_id)
     assert top_up is not None, "a complaint is of a top-up"

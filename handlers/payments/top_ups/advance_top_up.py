@@ -9,8 +9,9 @@ from typing import TypeAlias
 
 import structlog
 
-from handlers.contract import Event, JobRequest, Outcome, Stores
+from handlers.contract import Event, JobRequest, Outcome, Stores, Timer
 from handlers.domain import Job, JobContext
+from handlers.payments.checks import UNKNOWN_WAITS_MS
 from handlers.payments.debts import repay_debt
 from handlers.payments.tools import PaymentTools
 from handlers.payments.top_ups.rules import observe
@@ -152,7 +153,10 @@ async def _give_back(row: TopUpRow, changed: TopUpRow, stores: Stores, now_ms: i
     await insert_refund(stores.db, refund)
     outcome = await _change(stores.db, row, replace(changed, refunded_minor=row.amount_minor))
     return Outcome(
-        None, events=outcome.events, jobs=[JobRequest("payments.advance_refund", refund.refund_id)]
+        None,
+        events=outcome.events,
+        jobs=[JobRequest("payments.advance_refund", refund.refund_id)],
+        timers=[Timer("check_refunds", refund.refund_id, now_ms + UNKNOWN_WAITS_MS[0])],
     )
 
 

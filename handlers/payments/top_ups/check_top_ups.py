@@ -23,15 +23,22 @@ async def check_top_ups(refs: Sequence[UUID], stores: Stores, now_ms: int) -> li
     outcomes = []
     for top_up_id in sorted(dict.fromkeys(refs)):
         row = await lock_top_up(stores.db, top_up_id)
-        if row is not None and (row.status in OPEN or (row.status == "canceled" and not row.reference)):
+        if row is not None and _is_unsettled(row):
             outcomes.append(await _ask_again(row, stores, now_ms))
     return outcomes
+
+
+def _is_unsettled(row: TopUpRow) -> bool:
+    """Whether the provider may know more: what it refused to begin is over, what was given up unseen may be there."""
+    if row.reference:
+        return row.status in OPEN
+    return row.status in {"created", "canceled"}
 
 
 async def _ask_again(row: TopUpRow, stores: Stores, now_ms: int) -> Outcome:
     wait_ms = next_check_ms(row.checks + 1, is_known=bool(row.reference))
     is_abandoned = wait_ms is None and row.status in {"requires_action", "failed"}
-    needs_review = wait_ms is None and not is_abandoned
+    needs_review = wait_ms is None and not is_abandoned and row.status in OPEN
     await note_check(stores.db, row.top_up_id, row.checks + 1, needs_review=needs_review)
     events = []
     if needs_review:

@@ -6,7 +6,7 @@ its key and the provider is asked for the same payment, or the timer `check_top_
 
 from handlers.contract import Caller, Completion, Outcome, Stores, Timer
 from handlers.domain import Job
-from handlers.payments.checks import DAY_MS, next_check_ms
+from handlers.payments.checks import DAY_MS, UNKNOWN_WAITS_MS
 from handlers.payments.limits import check_amount
 from handlers.payments.tools import PaymentTools
 from handlers.payments.top_ups.advance_top_up import advance_top_up, finish_top_up
@@ -48,11 +48,9 @@ async def create_top_up(command: CreateTopUp, caller: Caller, stores: Stores, no
         created_at_ms=now_ms,
     )
     await insert_top_up(stores.db, row)
-    wait_ms = next_check_ms(0, is_known=False)
-    assert wait_ms is not None, "there is a first question"
     return Outcome(
         to_top_up(row, test_money=stores.need(PaymentTools).test_money),
-        timers=[Timer(CHECK, row.top_up_id, now_ms + wait_ms)],
+        timers=[Timer(CHECK, row.top_up_id, now_ms + UNKNOWN_WAITS_MS[0])],
     )
 
 

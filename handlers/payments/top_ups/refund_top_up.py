@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from handlers.contract import Caller, Event, JobRequest, Outcome, Stores, Timer
-from handlers.payments.checks import next_check_ms
+from handlers.payments.checks import UNKNOWN_WAITS_MS
 from handlers.payments.tools import PaymentTools
 from handlers.payments.top_ups.views import to_changed, to_refund
 from protocols.payments.postings import Account, Transfer
@@ -67,5 +67,5 @@ async def refund_top_up(command: RefundTopUp, caller: Caller, stores: Stores, no
         to_refund(refund, test_money=stores.need(PaymentTools).test_money),
         events=[Event(personal_channel(caller.id), "top_up_changed", to_changed(row))],
         jobs=[JobRequest("payments.advance_refund", refund.refund_id)],
-        timers=[Timer("check_refunds", refund.refund_id, now_ms + (next_check_ms(0, is_known=False) or 0))],
+        timers=[Timer("check_refunds", refund.refund_id, now_ms + UNKNOWN_WAITS_MS[0])],
     )

@@ -22,7 +22,7 @@ from protocols.payments.provider_refusals import (
     TopUpNotRefundable,
 )
 from protocols.payments.refusals import InsufficientFunds
-from protocols.values import new_id
+from protocols.values import new_id, now_instant
 from storage.payments.posting_rules import available
 from tests.support.domains import Market
 from tests.support.money import assert_books_are_right, book, transfer
@@ -127,6 +127,8 @@ async def test_money_that_comes_after_a_cancel_goes_back_and_is_never_spendable(
     await market.run_timers("process_events")
     await market.run_jobs("payments.advance_top_up")
     assert await wallet(market, ann) == {"available": 0, "pending": 5_000, "owed": 0}
+    watched = "SELECT count(*) FROM timers JOIN refunds ON ref = refund_id WHERE top_up_id = $1"
+    assert await pool.fetchval(watched, top_up["id"]) == 1
     await settle(market)
     after = await read(market, ann, top_up)
     assert (after["status"], after["refunded"]) == ("canceled", 5_000)
@@ -408,6 +410,31 @@ async def test_a_top_up_that_no_payment_was_made_for_is_given_up_by_the_check(ma
     (listed,) = (await market.call("payments.list_top_ups", ann))["items"]
     assert (listed["status"], listed["failure"]) == ("canceled", "abandoned")
     assert await pool.fetchval("SELECT count(*) FROM test_objects WHERE own_id = $1", listed["id"]) == 0
+
+
+async def test_an_unpaid_top_up_is_given_up_after_a_day_and_one_that_was_refused_is_asked_for_no_more(
+    market, pool
+):
+    ann = await market.new_user()
+    waiting = await begin(market, ann)
+    card = await market.call("payments.add_method", ann, token="visa", key=str(new_id()))
+    await pool.execute("UPDATE payment_methods SET reference = 'gone' WHERE method_id = $1", card["id"])
+    refused = await begin(market, ann, method_id=card["id"])
+    assert (refused["status"], refused["failure"]) == ("failed", "resource_missing")
+    waits = []
+    due = "SELECT due_at_ms FROM timers WHERE kind = 'check_top_ups' AND ref = $1"
+    while (at_ms := await pool.fetchval(due, waiting["id"])) is not None:
+        waits.append(round((at_ms - now_instant()) / 60_000))
+        await market.run_timers("check_top_ups")
+        await settle(market)
+    assert waits == [5, 60, 1_440]
+    assert (await read(market, ann, waiting))["status"] == "canceled"
+    assert (
+        await pool.fetchval("SELECT status FROM test_objects WHERE own_id = $1", waiting["id"]) == "canceled"
+    )
+    assert await pool.fetchval(due, refused["id"]) is None
+    reviewed = "SELECT count(*) FROM top_ups WHERE needs_review AND owner_id = $1"
+    assert await pool.fetchval(reviewed, ann.id) == 0
 
 
 @pytest.mark.parametrize("card", ["visa", "declined", "slow", "three_d_secure"])

@@ -62,6 +62,7 @@ async def test_an_event_is_kept_before_anything_is_made_of_it_and_works_once(mar
 
 @pytest.mark.parametrize("secret", [SECRET, "whsec_former"])
 async def test_both_secrets_are_believed_while_one_replaces_the_other(market, pool, secret):
+    """Spree pull request 14622: registering the webhook again lost the secret of what was still on its way."""
     ann = await market.new_user()
     _, reference = await undelivered(market, pool, ann)
     await send(market, event(reference), secret)
