@@ -21,7 +21,6 @@ OFFERED: dict[str, Limits] = {
     **dict.fromkeys(("EUR", "USD", "GBP", "CHF", "CAD", "AUD"), Limits(1, 5_000, 10_000)),
     **dict.fromkeys(("AED", "SAR", "PLN", "SEK", "NOK", "DKK"), Limits(5, 25_000, 50_000)),
     **dict.fromkeys(("EGP", "INR", "JPY"), Limits(100, 500_000, 1_000_000)),
-    "KWD": Limits(1, 1_500, 3_000),
 }
 """The currencies in which money comes in and goes out."""
 

@@ -11,6 +11,7 @@ import structlog
 
 from handlers.domain import ToolContext
 from handlers.settings import Settings, SettingsError
+from storage.payments.built_in_objects import has_real_money, has_test_money
 from storage.payments.built_in_provider import BuiltInProvider
 from storage.payments.provider import Provider
 from storage.platform.key_files import load_or_create
@@ -43,12 +44,16 @@ def check_payment_settings(settings: Settings) -> None:
 
 @asynccontextmanager
 async def open_payment_tools(context: ToolContext) -> AsyncIterator[PaymentTools]:
-    """Open Stripe where its key is set, else the built-in test provider, with a warning. Raises KeyFileError."""
+    """Open Stripe where its key is set, else the built-in test provider, with a warning.
+
+    Raises: KeyFileError; SettingsError on a database in which the other one has moved money.
+    """
     settings = context.settings
+    await _refuse_mixed_money(context)
     if settings.stripe_key:
         from storage.payments.stripe_provider import open_stripe  # its library is loaded where it is used
 
-        async with open_stripe(settings.stripe_key, settings.stripe_url) as provider:
+        async with open_stripe(settings.stripe_key, settings.stripe_url, settings.url) as provider:
             yield PaymentTools(provider, settings.webhook_secrets, test_money=False)
         return
     _log.warning(
@@ -56,6 +61,20 @@ async def open_payment_tools(context: ToolContext) -> AsyncIterator[PaymentTools
     )
     secret = load_or_create(settings.secrets_folder / "test_provider.json", _new_secret)["webhook_secret"]
     yield PaymentTools(BuiltInProvider(context.database), (secret,), test_money=True)
+
+
+async def _refuse_mixed_money(context: ToolContext) -> None:
+    """Let nobody spend test money as real, or real money as test."""
+    async with context.database.connection() as db:
+        if context.settings.stripe_key and await has_test_money(db):
+            raise SettingsError(
+                "MNBARA_STRIPE_KEY cannot be used on this database: wallets in it have test money; use a new one"
+            )
+        if not context.settings.stripe_key and await has_real_money(db):
+            raise SettingsError(
+                "MNBARA_STRIPE_KEY is not set, and this database has payments of Stripe: without it they would be"
+                " mixed with test money"
+            )
 
 
 def _new_secret() -> dict[str, Any]:

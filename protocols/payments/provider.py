@@ -4,7 +4,7 @@
 can be told to be ours even when the answer to that call was lost. Amounts are minor units.
 """
 
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from msgspec import Struct
@@ -99,7 +99,8 @@ class Movement(Struct, frozen=True, kw_only=True):
 class ProviderRefusedError(Exception):
     """The provider said no for good: repeating the call changes nothing."""
 
-    def __init__(self, reason: str) -> None:
-        """Keep the provider's word for why."""
+    def __init__(self, reason: str, about: dict[str, Any] | None = None) -> None:
+        """Keep the provider's word for why, and the object that the refused call left behind, if any."""
         self.reason = reason
+        self.about = about
         super().__init__(reason)

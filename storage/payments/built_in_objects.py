@@ -59,6 +59,18 @@ class TestEvent(Struct, frozen=True, kw_only=True):
     at_ms: int
 
 
+async def has_test_money(db: Connection) -> bool:
+    """Return whether the built-in provider has moved money in this database. Cost: one row."""
+    found: bool = await db.fetchval(_sql.has_test_money)
+    return found
+
+
+async def has_real_money(db: Connection) -> bool:
+    """Return whether Stripe was asked for a payment in this database. Cost: one index probe."""
+    found: bool = await db.fetchval(_sql.has_real_money)
+    return found
+
+
 async def insert(db: Connection, row: TestObject) -> None:
     """Keep an object, unless our id has one of its kind. Cost: one round trip."""
     await db.execute(

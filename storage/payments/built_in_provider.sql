@@ -1,3 +1,11 @@
+-- has_test_money --
+-- Whether the built-in provider has moved money. Cost: one row.
+SELECT EXISTS (SELECT FROM test_movements);
+
+-- has_real_money --
+-- Whether Stripe has been asked for a payment. Index: top_ups_reference, one probe.
+SELECT EXISTS (SELECT FROM top_ups WHERE reference >= 'pi_' AND reference < 'pi`');
+
 -- insert_object --
 -- Nothing, also where our id has one of the kind already. Indexes: test_objects_pkey, test_objects_own.
 INSERT INTO test_objects (object_id, kind, own_id, parent, amount_minor, currency, status, failure, word, secret, at_ms)

@@ -168,7 +168,7 @@ def to_lost_payout(transfer: Object, failure: str = "") -> ProviderPayout:
 
 def to_movement(made: Object) -> Movement | None:
     """Return a balance transaction, None for one that is about none of our objects (a fee, the market's own payout)."""
-    source = made.get("source") or {}
+    source = made.get("source")
     source_id = _id_of(source)
     kind = _MOVEMENTS.get(made["type"])
     if made["type"] == "adjustment" and source_id.startswith(("dp_", "du_")):

@@ -47,6 +47,8 @@ class StripeProvider:
     """One Stripe account."""
 
     client: stripe.StripeClient
+    home_url: str
+    """Where the provider's pages send their visitors back to."""
 
     async def create_payment(
         self, own_id: UUID, amount_minor: int, currency: str, customer: str, method: str
@@ -62,12 +64,12 @@ class StripeProvider:
             params |= {"customer": customer, "payment_method": method, "confirm": True}
         try:
             made = await _ask(self.client.v1.payment_intents.create_async(params, _key("payment", own_id)))
-        except ProviderRefusedError:
-            # a card that is declined leaves a payment that failed
-            found = await self.find_payment(own_id, 0) if method else None
-            if found is None:
+        except ProviderRefusedError as refused:
+            if refused.about is None:
                 raise
-            return found
+            return objects.to_payment(
+                refused.about
+            )  # a saved card that is declined leaves a payment that failed
         return objects.to_payment(made)
 
     async def find_payment(self, own_id: UUID, since_ms: int) -> ProviderPayment | None:
@@ -149,12 +151,12 @@ class StripeProvider:
         return objects.to_account(await _ask(self.client.v1.accounts.retrieve_async(reference)))
 
     async def onboarding_link(self, reference: str) -> str:
-        """Make a link to Stripe's pages, which bring their visitor back to Stripe's own page."""
+        """Make a link to Stripe's pages, which bring their visitor back to the market."""
         params: Any = {
             "account": reference,
             "type": "account_onboarding",
-            "refresh_url": "https://stripe.com",
-            "return_url": "https://stripe.com",
+            "refresh_url": self.home_url,
+            "return_url": self.home_url,
         }
         link: str = (await _ask(self.client.v1.account_links.create_async(params)))["url"]
         return link
@@ -247,15 +249,15 @@ class StripeProvider:
 
 
 @asynccontextmanager
-async def open_stripe(key: str, url: str) -> AsyncIterator[StripeProvider]:
-    """Open a client of Stripe, or of the server at `url`, for the life of the process."""
+async def open_stripe(key: str, url: str, home_url: str) -> AsyncIterator[StripeProvider]:
+    """Open a client of Stripe, or of the server at `url`, for the life of the process of the market at `home_url`."""
     http: Any = stripe.HTTPXClient(timeout=CALL_TIMEOUT_S)
     addresses: Any = {"base_addresses": {"api": url}} if url else {}
     client = stripe.StripeClient(
         key, stripe_version=API_VERSION, http_client=http, max_network_retries=0, **addresses
     )
     try:
-        yield StripeProvider(client)
+        yield StripeProvider(client, home_url)
     finally:
         await http.close_async()
 
@@ -271,7 +273,9 @@ async def _ask(call: Coroutine[Any, Any, Any]) -> dict[str, Any]:
     except stripe.StripeError as error:
         status = error.http_status
         if status in {400, 402, 404}:
-            raise ProviderRefusedError(error.code or "invalid_request") from error
+            body: Any = error.json_body or {}
+            left = body.get("error", {}).get("payment_intent")
+            raise ProviderRefusedError(error.code or "invalid_request", left) from error
         _log.warning("stripe_unavailable", error=type(error).__name__, status=status, code=error.code)
         raise TemporarilyUnavailable(
             "The payment provider is out of reach; try again with the same key", retry_after_s=RETRY_AFTER_S

@@ -1,16 +1,18 @@
 """A Stripe server that somebody else wrote, a process of its own on loopback: `localstripe_process.py PORT STATE`.
 
 It keeps what it knows in the file STATE, so that it can be ended and started again. What it lacks is added in the
-shapes of Stripe's API reference, on its own base class: answers by idempotency key, accounts, transfers, disputes.
+shapes of Stripe's API reference, on its own base class: idempotency keys, errors that show payments, accounts,
+transfers, disputes.
 """
 
+import json
 import pickle
 import sys
 from pathlib import Path
 
 from aiohttp import web
 from localstripe import resources, server
-from localstripe.resources import BalanceTransaction, PaymentIntent, StripeObject, random_id, store
+from localstripe.resources import BalanceTransaction, PaymentIntent, StripeObject, store
 
 CREATED: dict[str, tuple[int, bytes]] = {}
 """The answers by idempotency key."""
@@ -37,7 +39,7 @@ class AccountLink(StripeObject):
     def __init__(self, account=None, type=None, refresh_url=None, return_url=None):
         super().__init__()
         Account._api_retrieve(account)
-        self.url = f"https://connect.example.test/{random_id(8)}"
+        self.url = f"https://connect.example.test/?back={return_url}&again={refresh_url}"
 
 
 def line(amount, currency, kind, source):
@@ -101,6 +103,20 @@ class Dispute(StripeObject):
         line(-of.amount, of.currency, "adjustment", self.id)
 
 
+async def decline_as_stripe_does(app, handler):
+    """A payment that is confirmed as it is made, and declined, is an error that shows the payment."""
+
+    async def middleware(request):
+        answer = await handler(request)
+        made = json.loads(answer.body) if request.path == "/v1/payment_intents" and answer.body else {}
+        if request.method == "POST" and made.get("last_payment_error"):
+            error = {"type": "card_error", "code": made["last_payment_error"]["code"], "payment_intent": made}
+            return web.json_response({"error": error}, status=402)
+        return answer
+
+    return middleware
+
+
 async def answer_keys_again(app, handler):
     async def middleware(request):
         key = request.headers.get("Idempotency-Key", "")
@@ -127,7 +143,7 @@ def main(port: int, state: Path) -> None:
 
     resources.Store.dump_to_disk = lambda _store: dump()
     app = server.app
-    app._middlewares.append(answer_keys_again)
+    app._middlewares += [answer_keys_again, decline_as_stripe_does]
     for kind in (Account, AccountLink, Transfer, Dispute):
         path = f"/v1/{kind.object}s"
         app.router.add_route("POST", path, server.api_create(kind, path))

@@ -92,7 +92,7 @@ def stripe(tmp_path_factory) -> Iterator[Stripe]:
 async def market(database, redis, stripe) -> AsyncIterator[Market]:
     await until(stripe.answers, "the Stripe server")
     async with (
-        open_stripe(KEY, stripe.url) as provider,
+        open_stripe(KEY, stripe.url, "https://market.example") as provider,
         open_payments(database, redis, provider) as opened,
     ):
         yield opened
@@ -175,11 +175,13 @@ async def test_a_saved_card_pays_at_once_and_is_forgotten(market, stripe):
     assert (await market.call("payments.list_methods", ann))["items"] == []
 
 
-async def test_a_saved_card_that_is_declined_fails_the_top_up(market):
+async def test_a_saved_card_that_is_declined_fails_the_top_up(market, pool):
     ann = await market.new_user()
     card = await market.call("payments.add_method", ann, token="pm_card_chargeCustomerFail", key="a")
     made = await begin(market, ann, method_id=card["id"])
     assert (made["status"], made["failure"]) == ("failed", "card_declined")
+    reference = await pool.fetchval("SELECT reference FROM top_ups WHERE top_up_id = $1", made["id"])
+    assert reference.startswith("pi_")  # it can still be read, and another card can pay it
 
 
 async def test_a_refund_reaches_stripe_once(market, pool, stripe):
@@ -220,7 +222,7 @@ async def payee(market, stripe):
     ann = await market.new_user()
     await book(market.database, [top_up(ann.id, 10_000)])
     made = await market.call("payments.create_payout_account", ann, country="DE", key="a")
-    assert made["onboarding_url"].startswith("https://connect.example.test/")
+    assert made["onboarding_url"].startswith("https://connect.example.test/?back=https://market.example")
     account = next(
         each["id"]
         for each in stripe.get("/v1/accounts?limit=100")["data"]
@@ -364,6 +366,14 @@ async def test_with_a_key_stripe_is_used_and_test_cards_are_refused(market, stri
     with pytest.raises(NoTestMoney):
         await market.call("payments.onboard_test_account", ann)
     assert market.pipeline._tools[PaymentTools].test_money is False
+
+
+async def test_without_the_key_of_real_money_nothing_starts_on_its_database(market):
+    """A key that was forgotten must not let everybody make money with test cards."""
+    await begin(market, await market.new_user())
+    with pytest.raises(SettingsError, match="MNBARA_STRIPE_KEY is not set"):
+        async with open_payment_tools(ToolContext(Settings(), market.database, None, None)):
+            pass
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
 
-from handlers.domain import Job
-from handlers.payments.tools import PaymentTools
+from handlers.domain import Job, ToolContext
+from handlers.payments.tools import PaymentTools, open_payment_tools
 from handlers.payments.top_ups.advance_top_up import PaymentDiffersError, advance_top_up, finish_top_up
+from handlers.settings import Settings, SettingsError
 from protocols.errors import TemporarilyUnavailable
 from protocols.payments.provider_refusals import (
     AmountOutOfRange,
@@ -23,6 +25,7 @@ from protocols.payments.provider_refusals import (
 )
 from protocols.payments.refusals import InsufficientFunds
 from protocols.values import new_id, now_instant
+from storage.payments.accounts_postgres import freeze_account
 from storage.payments.posting_rules import available
 from tests.support.domains import Market
 from tests.support.money import assert_books_are_right, book, transfer
@@ -299,6 +302,23 @@ async def test_a_complaint_takes_the_money_and_the_rest_becomes_a_debt(market, p
     await assert_books_are_right(pool)
 
 
+async def test_a_frozen_wallet_keeps_its_money_and_a_complaint_becomes_a_debt_until_it_is_thawed(
+    market, pool
+):
+    ann = await market.new_user()
+    async with market.database.transaction() as db:
+        await freeze_account(db, available(ann.id, "EUR"), frozen=True)
+    await disputed(market, ann)
+    assert await wallet(market, ann) == {"available": 5_000, "pending": 0, "owed": 5_000}
+    await market.run_timers("collect_debts")
+    assert (await wallet(market, ann))["owed"] == 5_000
+    async with market.database.transaction() as db:
+        await freeze_account(db, available(ann.id, "EUR"), frozen=False)
+    await market.run_timers("collect_debts")
+    assert await wallet(market, ann) == {"available": 0, "pending": 0, "owed": 0}
+    await assert_books_are_right(pool)
+
+
 async def test_the_next_money_that_comes_in_pays_the_debt_first(market, pool):
     ann = await market.new_user()
     await disputed(market, ann, spent=3_500)
@@ -466,6 +486,19 @@ async def test_from_every_state_each_step_may_be_made_twice(market, pool, card):
 
 async def finish(job, seen, stores, now_ms):
     return [await finish_top_up(job, seen, stores, now_ms)]
+
+
+async def test_a_database_with_test_money_takes_no_real_money(market, tmp_path):
+    await pay(market, await market.new_user())
+    settings = Settings(stripe_key="sk_live_1", stripe_webhook_secret="whsec_1", secrets=str(tmp_path))
+    with pytest.raises(SettingsError, match="wallets in it have test money"):
+        async with open_payment_tools(ToolContext(settings, market.database, None, None)):
+            pass
+    without = replace(settings, stripe_key="", stripe_webhook_secret="")
+    context = ToolContext(without, market.database, None, None)
+    async with open_payment_tools(context) as tools, open_payment_tools(context) as others:
+        assert tools.test_money is True
+        assert tools.webhook_secrets == others.webhook_secrets  # of every process, after every restart
 
 
 async def test_a_payment_of_another_amount_is_never_booked(market, pool):
