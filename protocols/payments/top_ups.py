@@ -113,8 +113,9 @@ class TopUpRefund(Struct, frozen=True, kw_only=True):
 class AddMethod(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Keep a card for later top-ups."""
 
-    token: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_]+$", examples=["visa"])]
-    """The provider's name of it, as its form in the browser gives it; with the test provider a test card's word."""
+    token: Annotated[str, Meta(min_length=1, max_length=100, examples=["visa"])]
+    """The provider's name of it, as its form in the browser gives it: letters, figures and `_`. With the test provider
+    a test card's word."""
     key: Key = ""
 
 

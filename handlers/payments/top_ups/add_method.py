@@ -3,6 +3,7 @@
 from handlers.contract import Caller, Completion, Outcome, Stores
 from handlers.payments.tools import PaymentTools
 from handlers.payments.top_ups.views import to_method
+from protocols.errors import InvalidInput
 from protocols.payments.provider import ProviderRefusedError
 from protocols.payments.provider_refusals import MethodNotFound, ProviderRefused, TooManyMethods
 from protocols.payments.top_ups import AddMethod, Method
@@ -20,7 +21,10 @@ METHODS_MAX = 10
 
 
 async def add_method(command: AddMethod, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
-    """Keep the card's name; the provider is asked after the commit. Raises TooManyMethods."""
+    """Keep the card's name; the provider is asked after the commit. Raises InvalidInput, TooManyMethods."""
+    if not (command.token.isascii() and command.token.replace("_", "").isalnum()):
+        detail = "A token has letters, figures and _ alone"
+        raise InvalidInput(detail, errors=[{"pointer": "/token", "detail": detail}])
     await lock_owner(stores.db, caller.id)
     if len(await list_methods(stores.db, caller.id)) >= METHODS_MAX:
         raise TooManyMethods(maximum=METHODS_MAX)

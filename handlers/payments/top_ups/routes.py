@@ -106,7 +106,7 @@ ROUTES: tuple[Route, ...] = (
         status=201,
         cost=10,
         key="required",
-        refusals=(refusals.TooManyMethods, refusals.ProviderRefused, TemporarilyUnavailable),
+        refusals=(InvalidInput, refusals.TooManyMethods, refusals.ProviderRefused, TemporarilyUnavailable),
     ),
     Route(
         domain="payments",

@@ -11,14 +11,16 @@ from handlers.domain import Job, ToolContext
 from handlers.payments.tools import PaymentTools, open_payment_tools
 from handlers.payments.top_ups.advance_top_up import PaymentDiffersError, advance_top_up, finish_top_up
 from handlers.settings import Settings, SettingsError
-from protocols.errors import TemporarilyUnavailable
+from protocols.errors import InvalidInput, TemporarilyUnavailable
 from protocols.payments.provider_refusals import (
     AmountOutOfRange,
     CurrencyNotOffered,
     DailyLimitReached,
     MethodNotFound,
     NoTestPayment,
+    ProviderRefused,
     RefundTooLarge,
+    TooManyMethods,
     TopUpEnded,
     TopUpNotFound,
     TopUpNotRefundable,
@@ -205,6 +207,24 @@ async def test_a_saved_card_pays_at_once_until_it_is_removed(market, pool):
         await begin(market, ann, method_id=card["id"])
     gone = "SELECT count(*) FROM test_objects WHERE kind = 'method' AND status = 'removed'"
     assert await pool.fetchval(gone) >= 1
+
+
+@pytest.mark.parametrize("token", ["../customers", "a b", "___", "naïve", "a\n"])
+async def test_a_card_has_the_name_of_one(market, token):
+    with pytest.raises(InvalidInput):
+        await market.call("payments.add_method", await market.new_user(), token=token, key="k")
+
+
+async def test_nobody_keeps_more_than_ten_cards_and_one_that_is_declined_is_none(market):
+    ann = await market.new_user()
+    for _ in range(2):
+        with pytest.raises(ProviderRefused):
+            await market.call("payments.add_method", ann, token="declined", key="declined")
+    for number in range(10):
+        await market.call("payments.add_method", ann, token="visa", key=f"k{number}")
+    with pytest.raises(TooManyMethods):
+        await market.call("payments.add_method", ann, token="visa", key="k10")
+    assert len((await market.call("payments.list_methods", ann))["items"]) == 10
 
 
 async def test_a_refund_takes_the_money_at_once_and_sends_it_back_once(market, pool):
