@@ -44,7 +44,7 @@ class ProviderRefund(Struct, frozen=True, kw_only=True):
 
 
 class ProviderDispute(Struct, frozen=True, kw_only=True):
-    """A cardholder's complaint: the provider has taken the money back, until it is decided."""
+    """A cardholder's dispute: the provider has taken the money back, until it is decided."""
 
     reference: str
     payment: str

@@ -41,7 +41,7 @@ class Difference(Struct, frozen=True, kw_only=True):
     source: str
     """The provider's name of it; empty when we do not know one."""
     own_id: UUID | None
-    """The top-up, refund, complaint or payout; null when it is none of ours."""
+    """The top-up, refund, dispute or payout; null when it is none of ours."""
     currency: str
     provider_amount: Annotated[int | None, Meta(examples=[5000])]
     """What the provider moved, in minor units; null when it moved nothing."""

@@ -12,7 +12,7 @@ TestCard = Literal["visa", "declined", "three_d_secure", "slow", "disputed"]
 - `visa`: pays. `declined`: does not.
 - `three_d_secure`: asks its owner first, and pays when the confirmation is repeated with `authenticated: true`.
 - `slow`: pays a few seconds later.
-- `disputed`: pays, and its owner complains a few seconds later.
+- `disputed`: pays, and its owner disputes it a few seconds later.
 """
 
 TestBank = Literal["pays", "fails"]

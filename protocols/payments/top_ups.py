@@ -149,7 +149,7 @@ class Methods(Struct, frozen=True, kw_only=True):
 
 
 class TopUpDisputed(Struct, frozen=True, kw_only=True):
-    """A cardholder complained of a top-up of yours: its money was taken back; `owed` is what you now owe."""
+    """A cardholder disputed a top-up of yours: its money was taken back; `owed` is what you now owe."""
 
     top_up_id: UUID
     money: Money
@@ -157,7 +157,7 @@ class TopUpDisputed(Struct, frozen=True, kw_only=True):
 
 
 class DisputeClosed(Struct, frozen=True, kw_only=True):
-    """A complaint of a top-up of yours was decided: `won` brings its money back."""
+    """A dispute of a top-up of yours was decided: `won` brings its money back."""
 
     top_up_id: UUID
     money: Money

@@ -78,7 +78,7 @@ class ProviderEvent(Struct, frozen=True):
 
     @property
     def payment(self) -> str:
-        """The payment that a refund or complaint is of."""
+        """The payment that a refund or dispute is of."""
         named = self.data.object.payment_intent
         named = named.get("id") if isinstance(named, dict) else named
         return named[:255] if isinstance(named, str) else ""

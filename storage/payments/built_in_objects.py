@@ -19,7 +19,7 @@ CONTINUE = "continue_test_object"
 """The job and the timer by which the provider goes on by itself."""
 
 LATER_MS = 3_000
-"""After how long a slow card pays, a cardholder complains, a bank answers."""
+"""After how long a slow card pays, a cardholder disputes, a bank answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,7 @@ async def _end(
 
 
 async def go_on(db: Connection, found: TestObject) -> None:
-    """Let an object go on by itself: the slow card pays, the cardholder complains, the bank answers."""
+    """Let an object go on by itself: the slow card pays, the cardholder disputes, the bank answers."""
     match found.kind, found.word, found.status:
         case "payment", "slow", "processing":
             await _succeed(db, found, found.word)
@@ -54,7 +54,7 @@ async def go_on(db: Connection, found: TestObject) -> None:
 
 
 async def dispute(db: Connection, payment: TestObject) -> TestObject:
-    """Have the cardholder complain of a payment: its money goes back until that is decided; once for a payment."""
+    """Have the cardholder dispute a payment: its money goes back until that is decided; once for a payment."""
     opened = TestObject(
         object_id=new_id(),
         kind="dispute",

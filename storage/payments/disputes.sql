@@ -22,5 +22,5 @@ WHERE dispute_id = $1 FOR UPDATE;
 UPDATE disputes SET status = $2, amount_minor = $3, booked_at_ms = coalesce(booked_at_ms, $4) WHERE dispute_id = $1;
 
 -- is_disputed --
--- Whether a complaint has taken the money of a top-up. Index: disputes_top_up.
+-- Whether a dispute has taken the money of a top-up. Index: disputes_top_up.
 SELECT EXISTS (SELECT FROM disputes WHERE top_up_id = $1 AND status IN ('open', 'lost'));

@@ -1,4 +1,4 @@
-"""Complaints of cardholders as their table keeps them."""
+"""Disputes of cardholders as their table keeps them."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,7 +15,7 @@ DisputeStatus = Literal["created", "open", "won", "lost"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisputeRow:
-    """One complaint."""
+    """One dispute."""
 
     dispute_id: UUID
     reference: str
@@ -29,7 +29,7 @@ class DisputeRow:
 
 
 async def find_or_insert_dispute(db: Connection, reference: str, top_up_id: UUID, now_ms: int) -> UUID:
-    """Return the complaint of a reference, kept as new when it is. Cost: two round trips."""
+    """Return the dispute of a reference, kept as new when it is. Cost: two round trips."""
     ids = [new_id() for _ in range(4)]
     await db.execute(_sql.insert_dispute, ids[0], reference, top_up_id, *ids[1:], now_ms)
     found: UUID = await db.fetchval(_sql.find_dispute, reference)
@@ -37,13 +37,13 @@ async def find_or_insert_dispute(db: Connection, reference: str, top_up_id: UUID
 
 
 async def read_dispute(db: Connection, dispute_id: UUID) -> DisputeRow | None:
-    """Return a complaint. Cost: one primary key probe."""
+    """Return a dispute. Cost: one primary key probe."""
     row = await db.fetchrow(_sql.read_dispute, dispute_id)
     return None if row is None else DisputeRow(**row)
 
 
 async def lock_dispute(db: Connection, dispute_id: UUID) -> DisputeRow | None:
-    """Return a complaint that nobody else changes until commit. Cost: one primary key probe."""
+    """Return a dispute that nobody else changes until commit. Cost: one primary key probe."""
     row = await db.fetchrow(_sql.lock_dispute, dispute_id)
     return None if row is None else DisputeRow(**row)
 
@@ -51,11 +51,11 @@ async def lock_dispute(db: Connection, dispute_id: UUID) -> DisputeRow | None:
 async def update_dispute(
     db: Connection, dispute_id: UUID, status: DisputeStatus, amount_minor: int, taken_at_ms: int | None
 ) -> None:
-    """Write what became of a locked complaint; when its money was taken first stays. Cost: one round trip."""
+    """Write what became of a locked dispute; when its money was taken first stays. Cost: one round trip."""
     await db.execute(_sql.update_dispute, dispute_id, status, amount_minor, taken_at_ms)
 
 
 async def is_disputed(db: Connection, top_up_id: UUID) -> bool:
-    """Return whether a complaint has taken the money of a top-up. Cost: one index probe."""
+    """Return whether a dispute has taken the money of a top-up. Cost: one index probe."""
     found: bool = await db.fetchval(_sql.is_disputed, top_up_id)
     return found

@@ -81,7 +81,7 @@ def test_kills_between_us_and_the_provider_lose_and_double_no_money(engines, dat
         assert asyncio.run(difference_of_the_books(database)) == 0
 
 
-def test_a_top_up_a_complaint_and_a_payout_in_a_running_system(engines, database, redis_url):
+def test_a_top_up_a_dispute_and_a_payout_in_a_running_system(engines, database, redis_url):
     with money_system(engines, database, redis_url) as (running, system, call, money):
         ready = system.http.get("/health/ready").json()
         assert (ready["status"], ready["parts"]["payments"]) == ("ready", "test_money")
@@ -96,4 +96,4 @@ def test_a_top_up_a_complaint_and_a_payout_in_a_running_system(engines, database
         accounts = "/v1/payout-accounts"
         asyncio.run(until(lambda: call("GET", accounts)["items"][0]["status"] == "active", "the account"))
         call("POST", "/v1/payouts", {"money": {"amount": 7_000, "currency": "EUR"}})
-        asyncio.run(until(lambda: money() == (0, 7_000, 2_000), "the complaint"))
+        asyncio.run(until(lambda: money() == (0, 7_000, 2_000), "the dispute"))

@@ -1,4 +1,4 @@
-"""Timer: the test provider goes on by itself: a slow card pays, a cardholder complains, a bank answers."""
+"""Timer: the test provider goes on by itself: a slow card pays, a cardholder disputes, a bank answers."""
 
 from collections.abc import Sequence
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Job: read a cardholder's complaint, and book what it takes or brings back; safe at any time, any number of times."""
+"""Job: read a cardholder's dispute, and book what it takes or brings back; safe at any time, any number of times."""
 
 from handlers.contract import Event, Outcome, Stores, Timer
 from handlers.domain import Job, JobContext
@@ -16,7 +16,7 @@ from storage.payments.top_ups_postgres import TopUpRow, read_top_up
 
 
 async def advance_dispute(job: Job, context: JobContext) -> ProviderDispute | None:
-    """Return the complaint as it is now. Raises TemporarilyUnavailable, ProviderRefusedError."""
+    """Return the dispute as it is now. Raises TemporarilyUnavailable, ProviderRefusedError."""
     async with context.connection() as db:
         row = await read_dispute(db, job.ref)
     if row is None:
@@ -25,12 +25,12 @@ async def advance_dispute(job: Job, context: JobContext) -> ProviderDispute | No
 
 
 async def finish_dispute(job: Job, seen: ProviderDispute | None, stores: Stores, now_ms: int) -> Outcome:
-    """Take the money once, and give it back once when the complaint was won."""
+    """Take the money once, and give it back once when the dispute was won."""
     row = await lock_dispute(stores.db, job.ref)
     if row is None or seen is None or seen.status == "inquiry" or row.status in {"won", "lost", seen.status}:
         return Outcome(None)
     top_up = await read_top_up(stores.db, row.top_up_id)
-    assert top_up is not None, "a complaint is of a top-up"
+    assert top_up is not None, "a dispute is of a top-up"
     if (seen.payment, seen.currency) != (top_up.reference, top_up.currency):
         raise AssertionError(f"{seen.reference} is of another payment than {top_up.reference}")
     events, timers = [], []

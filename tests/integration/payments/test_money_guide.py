@@ -144,7 +144,7 @@ EXAMPLES = {
         lambda e: settle(e.market),
     ],
     "A top-up that is paid after it was canceled": [lambda e: e.come_late(), lambda e: settle(e.market)],
-    "A complaint": [
+    "A dispute": [
         lambda e: e.come_in(5_000, "disputed"),
         lambda e: e.spend(3_500),
         lambda e: go_on(e.market),

@@ -297,7 +297,7 @@ async def test_from_every_state_of_a_refund_each_step_may_be_made_twice(market, 
     await assert_books_are_right(pool)
 
 
-async def test_from_every_state_of_a_complaint_each_step_may_be_made_twice(market, pool):
+async def test_from_every_state_of_a_dispute_each_step_may_be_made_twice(market, pool):
     ann = await market.new_user()
     paid = await pay(market, ann, card="disputed")
     await go_on(market)

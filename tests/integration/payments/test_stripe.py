@@ -200,7 +200,7 @@ async def test_a_refund_reaches_stripe_once(market, pool, stripe):
     await assert_books_are_right(pool)
 
 
-async def test_a_complaint_takes_the_money_and_one_that_is_won_brings_it_back(market, pool, stripe):
+async def test_a_dispute_takes_the_money_and_one_that_is_won_brings_it_back(market, pool, stripe):
     ann = await market.new_user()
     made = await begin(market, ann)
     stripe.pay(payment_of(made))
@@ -316,7 +316,7 @@ async def test_while_stripe_is_away_what_needs_it_is_refused_for_a_while_and_not
 
 
 async def test_the_lines_of_stripes_balance_are_what_we_booked(market, pool, stripe):
-    """Everything above, compared: payments, refunds, complaints, transfers and those taken back."""
+    """Everything above, compared: payments, refunds, disputes, transfers and those taken back."""
     day = now_instant() // 86_400_000 * 86_400_000
     provider = market.pipeline._tools[PaymentTools].provider
     movements = [each async for each in provider.list_movements(day - 86_400_000, day + 2 * 86_400_000)]

@@ -285,11 +285,11 @@ async def test_a_refund_that_the_bank_sends_back_is_the_owners_again(market, poo
     await assert_books_are_right(pool)
 
 
-# -- complaints ------------------------------------------------------------------------------------------------
+# -- disputes ------------------------------------------------------------------------------------------------
 
 
 async def disputed(market, ann, spent: int = 0):
-    """A top-up of 50.00 whose cardholder complains after its owner has spent some of it."""
+    """A top-up of 50.00 whose cardholder disputes it after its owner has spent some of it."""
     paid = await pay(market, ann, card="disputed")
     if spent:
         shop = available((await market.new_user()).id, "EUR")
@@ -299,7 +299,7 @@ async def disputed(market, ann, spent: int = 0):
 
 
 async def decide(market, pool, ann, status):
-    """Have the provider decide the complaint of somebody's top-up."""
+    """Have the provider decide the dispute of somebody's top-up."""
     from storage.payments.built_in_objects import lock_object
     from storage.payments.built_in_rules import decide_dispute
 
@@ -311,7 +311,7 @@ async def decide(market, pool, ann, status):
     await settle(market)
 
 
-async def test_a_complaint_takes_the_money_and_the_rest_becomes_a_debt(market, pool):
+async def test_a_dispute_takes_the_money_and_the_rest_becomes_a_debt(market, pool):
     ann = await market.new_user()
     paid = await disputed(market, ann, spent=3_500)
     assert await wallet(market, ann) == {"available": 0, "pending": 0, "owed": 3_500}
@@ -322,9 +322,7 @@ async def test_a_complaint_takes_the_money_and_the_rest_becomes_a_debt(market, p
     await assert_books_are_right(pool)
 
 
-async def test_a_frozen_wallet_keeps_its_money_and_a_complaint_becomes_a_debt_until_it_is_thawed(
-    market, pool
-):
+async def test_a_frozen_wallet_keeps_its_money_and_a_dispute_becomes_a_debt_until_it_is_thawed(market, pool):
     ann = await market.new_user()
     async with market.database.transaction() as db:
         await freeze_account(db, available(ann.id, "EUR"), frozen=True)
@@ -365,7 +363,7 @@ async def test_income_of_another_kind_pays_the_debt_within_a_minute(market, pool
 
 
 @pytest.mark.parametrize(("outcome", "after"), [("won", (1_500, 0)), ("lost", (0, 3_500))])
-async def test_a_complaint_that_is_won_brings_the_money_back_once(market, pool, outcome, after):
+async def test_a_dispute_that_is_won_brings_the_money_back_once(market, pool, outcome, after):
     ann = await market.new_user()
     await disputed(market, ann, spent=3_500)
     for _ in range(2):

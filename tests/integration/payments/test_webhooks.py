@@ -145,13 +145,13 @@ async def test_an_event_cannot_name_somebody_elses_top_up_as_paid(market, pool):
     assert (await read(market, bob, unpaid))["status"] == "requires_action"
 
 
-async def test_a_complaint_that_overtakes_the_payment_is_booked_after_it(market, pool):
+async def test_a_dispute_that_overtakes_the_payment_is_booked_after_it(market, pool):
     ann = await market.new_user()
     top_up, reference = await undelivered(market, pool, ann, "disputed")
     await market.run_timers("continue_test_object")
     await pool.execute("UPDATE top_ups SET reference = '' WHERE top_up_id = $1", top_up["id"])
     await market.run_jobs("payments.deliver_test_event")
-    await market.run_timers("process_events")  # the complaint is of a payment that we do not know yet
+    await market.run_timers("process_events")  # the dispute is of a payment that we do not know yet
     await pool.execute("UPDATE top_ups SET reference = $2 WHERE top_up_id = $1", top_up["id"], reference)
     await send(market, event(reference))
     await go_on(market)
