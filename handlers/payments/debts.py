@@ -1,18 +1,20 @@
-"""What a user owes after a chargeback is paid by the next money that comes in."""
+"""What a user owes after a dispute is paid by the next money that comes in: the books see to it at every posting.
+
+A wallet that was frozen meanwhile pays when it is thawed: a timer looks.
+"""
 
 from collections.abc import Sequence
 from uuid import UUID
 
 from handlers.contract import Outcome, Stores, Timer
-from protocols.payments.postings import Account, Transfer
-from protocols.values import new_id
+from protocols.payments.postings import Account
 from storage.engines.postgres import Connection
-from storage.payments.accounts_postgres import lock_accounts, read_wallets
-from storage.payments.posting import post
+from storage.payments.accounts_postgres import read_wallets
+from storage.payments.posting import repay_debts
 
 COLLECT = "collect_debts"
-COLLECT_AGAIN_MS = 60_000
-"""How soon income of another kind pays a debt."""
+COLLECT_AGAIN_MS = 3_600_000
+"""How soon after it is thawed a wallet pays."""
 
 
 async def read_debt(db: Connection, owner_id: UUID, currency: str) -> int:
@@ -21,38 +23,13 @@ async def read_debt(db: Connection, owner_id: UUID, currency: str) -> int:
     return -sum(row.balance_minor for row in rows if (row.currency, row.purpose) == (currency, "receivable"))
 
 
-async def repay_debt(db: Connection, owner_id: UUID, currency: str, now_ms: int) -> int:
-    """Pay what a user owes in a currency out of what they may spend; return what is owed still.
-
-    A frozen wallet pays nothing. Locks both accounts.
-    """
-    if not await read_debt(db, owner_id, currency):
-        return 0
-    spendable, owed = Account(owner_id, currency, "available"), Account(owner_id, currency, "receivable")
-    rows = await lock_accounts(db, (spendable, owed))
-    debt_minor = -rows[owed].balance_minor
-    paid_minor = 0 if rows[spendable].frozen else min(debt_minor, rows[spendable].balance_minor)
-    if paid_minor:
-        repaid = Transfer(
-            transfer_id=new_id(),
-            debit=spendable,
-            credit=owed,
-            amount_minor=paid_minor,
-            reason="debt_repaid",
-            ref=owner_id,
-        )
-        await post(db, [[repaid]], now_ms)
-    return debt_minor - paid_minor
-
-
 async def collect_debts(refs: Sequence[UUID], stores: Stores, now_ms: int) -> list[Outcome]:
-    """Have these users pay what they owe; ask again soon while they owe something."""
+    """Have these users pay what they owe; ask again while they owe something."""
     timers = []
     for owner_id in sorted(dict.fromkeys(refs)):
         owed = [row for row in await read_wallets(stores.db, owner_id) if row.purpose == "receivable"]
-        left = [
-            await repay_debt(stores.db, owner_id, row.currency, now_ms) for row in owed if row.balance_minor
-        ]
-        if any(left):
+        spendable = [Account(owner_id, row.currency, "available") for row in owed if row.balance_minor]
+        await repay_debts(stores.db, spendable, now_ms)
+        if any([await read_debt(stores.db, owner_id, account.currency) for account in spendable]):
             timers.append(Timer(COLLECT, owner_id, now_ms + COLLECT_AGAIN_MS))
     return [Outcome(None, timers=timers)]

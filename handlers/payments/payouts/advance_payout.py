@@ -7,7 +7,6 @@ import structlog
 
 from handlers.contract import Event, Outcome, Stores
 from handlers.domain import Job, JobContext
-from handlers.payments.debts import repay_debt
 from handlers.payments.payouts.endings import book_back, book_left
 from handlers.payments.payouts.views import to_changed
 from handlers.payments.tools import PaymentTools
@@ -69,7 +68,6 @@ async def _record(row: PayoutRow, seen: ProviderPayout, stores: Stores, now_ms: 
         await book_left(stores.db, row, now_ms)
     if seen.status == "failed":
         await book_back(stores.db, row, now_ms)
-        await repay_debt(stores.db, row.owner_id, row.currency, now_ms)
         _log.warning("payout_failed", payout_id=str(row.payout_id), failure=seen.failure)
     await update_payout(stores.db, changed, seen.entry, now_ms if seen.entry else None)
     return Outcome(

@@ -2,7 +2,7 @@
 
 from handlers.contract import Caller, Outcome, Stores, Timer
 from handlers.payments.checks import DAY_MS
-from handlers.payments.debts import repay_debt
+from handlers.payments.debts import read_debt
 from handlers.payments.limits import check_amount
 from handlers.payments.payouts.views import to_payout
 from handlers.payments.tools import PaymentTools
@@ -16,7 +16,7 @@ from storage.payments.payouts_postgres import (
     read_own_account,
     sum_payouts_since,
 )
-from storage.payments.posting import post
+from storage.payments.posting import post, repay_debts
 from storage.payments.top_ups_postgres import lock_owner
 
 SENT_AFTER_MS = 60_000
@@ -38,7 +38,8 @@ async def request_payout(command: RequestPayout, caller: Caller, stores: Stores,
         raise PayoutAccountMissing
     if account.status != "active":
         raise PayoutAccountNotActive(account_status=account.status)
-    if owed_minor := await repay_debt(stores.db, caller.id, money.currency, now_ms):
+    await repay_debts(stores.db, [Account(caller.id, money.currency, "available")], now_ms)
+    if owed_minor := await read_debt(stores.db, caller.id, money.currency):
         raise DebtUnpaid(owed=owed_minor, currency=money.currency)
     row = PayoutRow(
         payout_id=new_id(),

@@ -2,7 +2,7 @@
 
 from handlers.contract import Event, Outcome, Stores, Timer
 from handlers.domain import Job, JobContext
-from handlers.payments.debts import COLLECT_AGAIN_MS, repay_debt
+from handlers.payments.debts import COLLECT_AGAIN_MS
 from handlers.payments.tools import PaymentTools
 from protocols.payments.postings import PLATFORM, Account, Transfer
 from protocols.payments.provider import ProviderDispute
@@ -90,4 +90,3 @@ async def _return(row: DisputeRow, top_up: TopUpRow, stores: Stores, now_ms: int
     )
     (refusal,) = await post(stores.db, [[back]], now_ms)
     assert refusal is None, "money from outside is always there"
-    await repay_debt(stores.db, top_up.owner_id, top_up.currency, now_ms)

@@ -12,7 +12,6 @@ import structlog
 from handlers.contract import Event, JobRequest, Outcome, Stores, Timer
 from handlers.domain import Job, JobContext
 from handlers.payments.checks import UNKNOWN_WAITS_MS
-from handlers.payments.debts import repay_debt
 from handlers.payments.tools import PaymentTools
 from handlers.payments.top_ups.rules import observe
 from handlers.payments.top_ups.views import to_changed
@@ -112,7 +111,6 @@ async def _record(row: TopUpRow, seen: ProviderPayment, stores: Stores, now_ms: 
     changed = replace(row, status=decision.status, reference=seen.reference, failure=seen.failure)
     if decision.is_paid:
         await _book(row, "available", stores.db, now_ms)
-        await repay_debt(stores.db, row.owner_id, row.currency, now_ms)
     elif decision.is_late and not row.refunded_minor:
         return await _give_back(row, changed, stores, now_ms)
     return await _change(stores.db, row, changed)
