@@ -169,6 +169,16 @@ class Call(Struct, Generic[C], frozen=True, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
+class Completion(Preparation):
+    """What a route's `complete` may reach: as before the commit, and transactions of their own."""
+
+    commit: Callable[[Callable[[Stores, int], Awaitable[Sequence[Outcome]]]], Awaitable[None]] = field(
+        kw_only=True
+    )
+    """Runs a function in one transaction, with what its outcomes carry."""
+
+
+@dataclass(frozen=True, slots=True)
 class Upload:
     """A body that is no JSON: it arrives whole in the command's field `content`."""
 
@@ -176,6 +186,8 @@ class Upload:
     bytes_max: int
     also: tuple[str, ...] = ()
     """Media types that are taken, too, and not documented: what clients send who say nothing."""
+    example: Mapping[str, Any] | None = None
+    """Of a body that is JSON, read by the handler itself because it is signed byte by byte."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,11 +245,18 @@ class Route:
     status: int = 200
     cost: int = 1
     """Rate-limit units one call takes."""
+    refused_cost: int = 0
+    """Units that a refused call takes afterwards: of a route whose callers sign what they send and pay nothing else."""
     key: Literal["none", "required"] = "none"
     prepare: Callable[[Any, Caller, Preparation], Awaitable[Struct]] | None = None
     """Slow work (password hashing) done before the transaction opens: what it returns is the handler's command.
 
     Only for routes that are neither grouped nor keyed: a key's fingerprint is taken of the command as sent."""
+    complete: Callable[[Any, Caller, Completion], Awaitable[Struct]] | None = None
+    """A call to another machine after the commit: given the reply, what it returns is the answer instead. A repeat of
+    a key gets the kept reply and calls again, so the call has to be safe to repeat.
+
+    Not for grouped routes."""
     grouped: bool = False
     aggregate_of: Callable[[Any], UUID] | None = None
     """Grouped routes: what a command is about. Said while commands wait for a commit, for those who must not overtake
@@ -258,6 +277,8 @@ class Route:
         """Refuse a combination that cannot work."""
         if self.prepare is not None and (self.grouped or "key" in self.command.__struct_fields__):
             raise AssertionError(f"{self.path}: a prepared route can be neither grouped nor keyed")
+        if self.complete is not None and self.grouped:
+            raise AssertionError(f"{self.path}: a grouped route makes no call after its commit")
         if self.upload is not None and (self.rpc or "content" not in self.command.__struct_fields__):
             raise AssertionError(f"{self.path}: an upload is REST only and arrives in `content`")
         if self.text and self.text not in self.reply.__struct_fields__:

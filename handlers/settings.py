@@ -26,6 +26,7 @@ _SCHEMES = {
     "public_url": ("http://", "https://"),
     "rates_url": ("http://", "https://"),
     "chain_url": ("http://", "https://"),
+    "stripe_url": ("http://", "https://"),
 }
 
 
@@ -103,6 +104,13 @@ class Settings:
         "a line in the log for each HTTP request, RPC and end of a connection: on, or off", False, "on|off"
     )
     metrics_folder: str = _setting("where processes share metrics; empty = this process alone", "", "folder")
+    stripe_key: str = _setting(
+        "secret key of Stripe; empty = the built-in test provider, which moves no money", "", "text"
+    )
+    stripe_webhook_secret: str = _setting(
+        "secrets that sign Stripe's webhooks, comma-separated while one replaces another", "", "text"
+    )
+    stripe_url: str = _setting("where Stripe's interface is; empty = Stripe's own", "", "URL")
 
     witnessed_logs: str = _setting(
         "transparency logs, beside our own, whose checkpoints are cosigned: their verifier keys, comma-separated",
@@ -128,7 +136,11 @@ class Settings:
 
     elasticsearch_url: str = _unbuilt("Elasticsearch", "URL")
     vault_addr: str = _unbuilt("Vault", "URL")
-    stripe_api_key: str = _unbuilt("Stripe secret key", "text")
+
+    @property
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """The secrets that sign Stripe's webhooks, one by one."""
+        return tuple(each.strip() for each in self.stripe_webhook_secret.split(",") if each.strip())
 
     @property
     def without_effect(self) -> list[str]:

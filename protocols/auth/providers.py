@@ -111,10 +111,10 @@ class ProviderNotFound(Refusal):
     code, number, status = "provider_not_found", 513, 404
 
 
-class ProviderRefused(Refusal):
+class SignInRefused(Refusal):
     """What the provider gave does not prove who you are; begin again at the provider."""
 
-    code, number, status = "provider_refused", 514, 401
+    code, number, status = "sign_in_refused", 514, 401
 
 
 class ProviderEmailMissing(Refusal):

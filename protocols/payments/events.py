@@ -7,6 +7,8 @@ from msgspec import Struct
 from protocols.payments.commands import AccountFault, Treasury
 from protocols.payments.deals import DealKind
 from protocols.payments.escrows import EscrowStatus
+from protocols.payments.payouts import PayoutAccountChanged, PayoutChanged
+from protocols.payments.top_ups import DisputeClosed, TopUpChanged, TopUpDisputed
 from protocols.values import AmountMinor, Currency, Timestamp
 
 
@@ -41,6 +43,11 @@ PERSONAL_EVENTS: dict[str, type[Struct]] = {
     "escrow_frozen": EscrowNotice,
     "escrow_unfrozen": EscrowNotice,
     "escrow_resolved": EscrowNotice,
+    "top_up_changed": TopUpChanged,
+    "top_up_disputed": TopUpDisputed,
+    "dispute_closed": DisputeClosed,
+    "payout_changed": PayoutChanged,
+    "payout_account_changed": PayoutAccountChanged,
 }
 """By the type that `Event` names."""
 

@@ -41,9 +41,11 @@ Reason = Literal[
     "commission",
     "tax",
     "refund",
+    "refund_returned",
     "exchange",
     "exchange_spread",
     "chargeback",
+    "chargeback_returned",
     "debt_repaid",
     "correction",
 ]

@@ -11,10 +11,21 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import structlog
 from msgspec import Struct
 
-from handlers.contract import Call, Caller, Download, Outcome, Permission, Preparation, Route, Stores
+from handlers.contract import (
+    Call,
+    Caller,
+    Completion,
+    Download,
+    Outcome,
+    Permission,
+    Preparation,
+    Route,
+    Stores,
+)
 from handlers.domain import TimerHandler, TimerPreparation
 from protocols.control import CONTROL_CHANNEL, encode_controls
 from protocols.errors import (
@@ -131,12 +142,12 @@ class Pipeline:
         call = Call(command, caller, now_instant())
         pair = key_of(call)
         if pair is None:
-            return await self._run_one(route, call)
+            return await self._complete(route, call, await self._run_one(route, call))
         if pair in self._running_keys:
             raise KeyInFlight
         self._running_keys.add(pair)
         try:
-            return await self._run_one(route, call)
+            return await self._complete(route, call, await self._run_one(route, call))
         finally:
             self._running_keys.discard(pair)
 
@@ -144,6 +155,28 @@ class Pipeline:
         """Return the file that a query asks for; None: it asks for JSON. Raises the route's refusals."""
         assert route.downloads is not None, "only routes with files are asked for one"
         return await route.downloads.make(command, caller, self._preparation())
+
+    async def _complete(self, route: Route, call: Call[Any], answer: Answer) -> Answer:
+        """Make the route's call to another machine, if it has one; what is kept under a key stays the handler's."""
+        if route.complete is None:
+            return answer
+        reply = msgspec.json.decode(answer.body, type=route.reply)
+        completion = Completion(
+            self._database.connection, self._redis, self._tools, commit=self._commit_again
+        )
+        completed = await route.complete(reply, call.caller, completion)
+        return Answer(answer.status, to_json(completed), answer.replayed)
+
+    async def _commit_again(self, decide: Callable[[Stores, int], Awaitable[Sequence[Outcome]]]) -> None:
+        """Commit what a route's call found out, again when it lost a race."""
+        for attempt in range(1, RETRIES + 1):
+            try:
+                await self.commit(decide)
+            except RACE:
+                if attempt == RETRIES:
+                    raise
+            else:
+                return
 
     async def _query(self, route: Route, command: Struct, caller: Caller) -> Answer:
         async with self._database.connection() as db:

@@ -6,6 +6,7 @@ refused.
 """
 
 import re
+from collections.abc import Callable
 from typing import Any, get_type_hints
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -15,7 +16,7 @@ from msgspec import Struct
 
 from handlers.contract import Caller, Permission, Route, Upload
 from protocols.errors import Stale, UnsupportedMediaType
-from server.commands.decoding import convert_text, decode_object, invalid
+from server.commands.decoding import DATA_BYTES_MAX, convert_text, decode_object, invalid
 from server.commands.table import Command
 from server.http.exchange import Incoming
 from server.http.shares import Shares
@@ -47,7 +48,11 @@ _CONTENT_TYPE = re.compile(r'application/json(\s*;\s*charset="?utf-8"?)?', re.IG
 _COOKIE = re.compile(rf"(?:^|;)[ \t]*{DEVICE_COOKIE}=([\w.-]{{1,256}})[ \t]*(?:;|$)", re.ASCII)
 _QUOTED = re.compile(r'"([\x21\x23-\x7e]*)"')
 
-HEADER_FIELDS = {"key": "Idempotency-Key", "if_match": "If-Match"}
+HEADER_FIELDS = {
+    "key": "Idempotency-Key",
+    "if_match": "If-Match",
+    "stripe_signature": "Stripe-Signature",
+}
 """Fields of commands that REST carries in a header."""
 
 
@@ -110,7 +115,7 @@ class Arguments:
         for name, kind in self._path.items():
             _merge(values, name, convert_text(given[name], kind, f"/{name}"), "path")
         for name in self._headers:
-            value = read_key(request) if name == "key" else read_if_match(request)
+            value = _READERS[name](request)
             if value is not None:
                 _merge(values, name, value, "header")
         if self._takes_device and values.get("device_token", "") == "":
@@ -147,6 +152,8 @@ class Arguments:
         media_type = request.header(b"content-type").partition(";")[0].strip().lower()
         if media_type not in (*upload.media_types, *upload.also):
             raise UnsupportedMediaType(f"Send {', '.join(upload.media_types)}")
+        if upload.bytes_max <= DATA_BYTES_MAX:  # as any other body, it takes no place of the large ones
+            return {"content": await request.body(upload.bytes_max)}
         with self._uploads.one_of(caller, UPLOADS_MAX, UPLOADS_PER_CALLER_MAX):
             return {"content": await request.body(upload.bytes_max, UPLOAD_TIMEOUT_S, UPLOAD_RATE_MIN)}
 
@@ -210,6 +217,18 @@ def read_if_match(request: Incoming) -> int | None:
     if not quoted[1].isascii() or not quoted[1].isdigit() or len(quoted[1]) > 18:
         raise Stale
     return int(quoted[1])
+
+
+def read_signature(request: Incoming) -> str | None:
+    """Return what signs the body; None without it."""
+    return request.header(b"stripe-signature") or None
+
+
+_READERS: dict[str, Callable[[Incoming], str | int | None]] = {
+    "key": read_key,
+    "if_match": read_if_match,
+    "stripe_signature": read_signature,
+}
 
 
 def _merge(values: dict[str, Any], name: str, value: Any, place: str) -> None:  # noqa: ANN401 - any field

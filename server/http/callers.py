@@ -61,7 +61,7 @@ class Callers:
         return caller if caller.remote_ip else replace(caller, remote_ip=request.peer)
 
     async def _take(self, request: Incoming, caller: Caller, cost: int) -> None:
-        if self._limits is None:
+        if self._limits is None or not cost:
             return
         verdict = await self._limits.take(caller, cost)
         _tell(request, verdict)

@@ -36,6 +36,7 @@ class RouteHandler:
         self._arguments = Arguments(command)
         route = command.route
         self._admit = callers.admit if reads_token(route) else callers.admit_anonymous
+        self._charge = callers.admit_anonymous
         self._notice = [] if route.deprecated is None else deprecation_headers(route.deprecated)
         self._text = route.text
         self._versioned = route.etag and route.method in {"GET", "PATCH", "PUT"}
@@ -56,6 +57,8 @@ class RouteHandler:
             file = await self._file(value, caller)
             answer = None if file else await self._table.run(self._command, value, caller)
         except Exception as error:
+            if self._command.route.refused_cost and isinstance(error, Refusal):
+                await self._charge(request, self._command.route.refused_cost)
             refusal = as_refusal(error, request.trace_id, command=self._command.route.name)
             outcome(self._command.over_rest, refusal, started)
             if isinstance(error, Refusal):

@@ -28,6 +28,7 @@ VERSION = "0.1.0"
 
 _HEADER_TEXTS = {
     "key": "One key, one effect, whichever door and however often it is sent; kept at least 24 hours.",
+    "stripe_signature": "The time and the HMAC-SHA-256 of both, as Stripe signs its webhooks; 300 s off at most.",
     "if_match": "The ETag this change is based on; 412 when the resource changed since.",
 }
 
@@ -146,7 +147,9 @@ class _Operation:
         if reads_query(self._route) or not names:
             return None
         if self._route.upload is not None:
-            return {"required": True, "content": {kind: {} for kind in self._route.upload.media_types}}
+            example = self._route.upload.example
+            described: Schema = {} if example is None else {"schema": {"type": "object"}, "example": example}
+            return {"required": True, "content": dict.fromkeys(self._route.upload.media_types, described)}
         properties = self._schema["properties"]
         required = [name for name in self._schema.get("required", []) if name in names]
         schema: Schema = {"type": "object", "properties": {name: properties[name] for name in names}}

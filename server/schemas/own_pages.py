@@ -65,7 +65,7 @@ class Readiness(Struct):
     """Parts that fail. Without PostgreSQL the process is not ready; without Redis or NATS it serves, commands included,
     and something is slower or missing meanwhile."""
     parts: dict[str, Annotated[str, Meta(pattern="^[a-z_]+$", examples=["ok"])]]
-    """`ok`, `timeout` or `failing`; or a word of the part's own that is no fault, such as `not_configured`."""
+    """`ok`, `timeout` or `failing`; or a word of its own for what is no fault: `not_configured`, `test_money`."""
 
 
 OWN_TYPES = (PollChannel, ChannelEvents, ErrorCatalogue, SigningKeys, Liveness, Readiness)

@@ -34,6 +34,12 @@ SELECT currency, purpose, sum(balance_minor)::bigint AS balance_minor, bool_or(f
 FROM accounts WHERE owner_id = $1
 GROUP BY currency, purpose ORDER BY currency, purpose;
 
+-- find_debts --
+-- Which of these owners owe something in these currencies. Rows: owner_id, currency. Index: the unique one.
+SELECT owner_id, currency FROM accounts
+WHERE (owner_id, currency) IN (SELECT * FROM unnest($1::uuid[], $2::text[]))
+  AND purpose = 'receivable' AND stripe = 0 AND balance_minor < 0;
+
 -- find_account --
 -- The id of one account of a user; 0 or 1 row. Index: the unique one.
 SELECT account_id FROM accounts WHERE owner_id = $1 AND currency = $2 AND purpose = $3 AND stripe = 0;

@@ -99,6 +99,13 @@ async def read_wallets(db: Connection, owner_id: UUID) -> list[BalanceRow]:
     return [BalanceRow(**row) for row in await db.fetch(_sql.read_wallets, owner_id)]
 
 
+async def find_debts(db: Connection, accounts: Iterable[Account]) -> list[tuple[UUID, str]]:
+    """Return owner and currency of those of these accounts whose owners owe something. Cost: one round trip."""
+    pairs = {(account.owner_id, account.currency) for account in accounts}
+    rows = await db.fetch(_sql.find_debts, *map(list, zip(*pairs, strict=True)))
+    return [(row["owner_id"], row["currency"]) for row in rows]
+
+
 async def list_entries(db: Connection, account: Account, before: int, limit: int) -> list[EntryRow]:
     """Return entries of a user's account below a number, newest first. Cost: two round trips, two index ranges."""
     account_id = await db.fetchval(_sql.find_account, account.owner_id, account.currency, account.purpose)

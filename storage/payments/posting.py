@@ -4,15 +4,18 @@ Locks, in this order: holds by id, accounts by owner, currency and purpose. Who 
 Killed before the commit, nothing was booked; killed after it, the repeat finds its transfers and books nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from uuid import UUID
 
 from protocols.errors import Refusal
-from protocols.payments.postings import Step
+from protocols.payments.postings import Account, Step, Transfer
+from protocols.values import new_id
 from storage.engines.postgres import Connection
 from storage.ledger.leaves import queue_transfers
-from storage.payments.accounts_postgres import lock_accounts, update_accounts
+from storage.payments.accounts_postgres import find_debts, lock_accounts, update_accounts
 from storage.payments.posting_rules import (
+    AccountRow,
     Books,
     HoldRow,
     TransferRow,
@@ -38,12 +41,13 @@ async def post(db: Connection, chains: Sequence[Sequence[Step]], now_ms: int) ->
     """Book chains in their order, each whole or not at all; return for each None, or why it was refused.
 
     A chain that was booked before is answered None again and books nothing. One batch writes every account once,
-    however many chains touch it. Cost: six to eight round trips for the whole batch, two more for accounts that
-    are new.
+    however many chains touch it. Who comes to have more to spend, and owes something, pays that first. Cost: six to
+    eight round trips for the whole batch, one more where somebody has more to spend, two more for accounts that are
+    new.
     """
     named_holds = set().union(*map(hold_ids, chains))
     holds = await lock_holds(db, named_holds) if named_holds else {}
-    touched = set().union(*(accounts_of(chain, holds) for chain in chains))
+    touched = set().union(*(accounts_of(steps, holds) for steps in chains))
     if not touched:
         accounts, booked = {}, {}
     else:
@@ -53,9 +57,9 @@ async def post(db: Connection, chains: Sequence[Sequence[Step]], now_ms: int) ->
     books = Books(dict(accounts), dict(holds), booked)
     transfers: list[TransferRow] = []
     answers: list[Answer] = []
-    for chain in chains:
+    for steps in chains:
         try:
-            draft = apply_chain(books, chain, now_ms)
+            draft = apply_chain(books, steps, now_ms)
         except Refusal as refusal:
             answers.append(refusal)
             continue
@@ -69,7 +73,45 @@ async def post(db: Connection, chains: Sequence[Sequence[Step]], now_ms: int) ->
         await insert_transfers(db, transfers)
         await queue_transfers(db, [books.booked[row.transfer_id] for row in transfers], now_ms)
         await _write_holds(db, holds, books.holds)
+        await repay_debts(db, _risen(accounts, books.accounts), now_ms)
     return answers
+
+
+def _risen(before: Mapping[Account, AccountRow], after: Mapping[Account, AccountRow]) -> list[Account]:
+    """Return the accounts of users who have more to spend."""
+    return [
+        account
+        for account, row in after.items()
+        if account.purpose == "available" and row.balance_minor > before[account].balance_minor
+    ]
+
+
+async def repay_debts(db: Connection, spendable: Collection[Account], now_ms: int) -> None:
+    """Pay what the owners of these accounts owe out of what they may spend; a frozen account pays nothing.
+
+    Locks what is spent before what is owed. Cost: one round trip when nobody owes anything.
+    """
+    debts = await find_debts(db, spendable) if spendable else []
+    if not debts:
+        return
+    pairs = [
+        (Account(owner_id, currency, "available"), Account(owner_id, currency, "receivable"))
+        for owner_id, currency in sorted(debts)
+    ]
+    rows = await lock_accounts(db, chain.from_iterable(pairs))
+    repaid = [
+        Transfer(
+            transfer_id=new_id(),
+            debit=source,
+            credit=owed,
+            amount_minor=min(rows[source].balance_minor, -rows[owed].balance_minor),
+            reason="debt_repaid",
+            ref=owed.owner_id,
+        )
+        for source, owed in pairs
+        if not rows[source].frozen and rows[source].balance_minor and rows[owed].balance_minor
+    ]
+    await post(db, [[each] for each in repaid], now_ms)
 
 
 async def _write_holds(db: Connection, before: Mapping[UUID, HoldRow], after: Mapping[UUID, HoldRow]) -> None:

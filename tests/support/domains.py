@@ -14,7 +14,8 @@ from protocols.values import new_id
 from server.commands.decoding import StructDecoder
 from server.commands.outcomes import OutcomeWriter
 from server.commands.pipeline import Pipeline, check_permission
-from server.domains import Domains, loops_of, reactions_of, routes_of
+from server.domains import Domains, jobs_of, loops_of, reactions_of, routes_of
+from server.worker.jobs import Jobs
 from server.worker.loops import Loops
 from server.worker.reactions import Reactions
 from storage.engines.postgres import Database, open_database
@@ -45,6 +46,8 @@ class Market:
         self.figures: dict[str, float] = {}
         """What loops showed last, by gauge, or by gauge and label."""
         self._loops = Loops(self.pipeline, loops_of(domains), self._show)
+        self._job_names = tuple(jobs_of(domains))
+        self._jobs = Jobs(database, self.pipeline, jobs_of(domains), tools or {})
 
     async def call(self, name: str, caller: Caller = ANONYMOUS, /, **fields: Any) -> Any:
         """Call `<domain>.<verb>`; return the reply as JSON. Raises the route's refusals."""
@@ -86,6 +89,14 @@ class Market:
     async def turn(self, name: str) -> bool:
         """Run one turn of a loop; return whether there is more to do."""
         return await self._loops.turn(name)
+
+    async def run_jobs(self, *names: str) -> None:
+        """Run jobs (`<domain>.<job>`; all when none is named) as if they were due, until none is left or all failed."""
+        kinds = names or self._job_names
+        await self._execute("UPDATE jobs SET due_at_ms = 0 WHERE kind = ANY ($1)", list(kinds))
+        found = True
+        while found:
+            found = any([await self._jobs.turn(name) for name in kinds])
 
     async def run_timers(self, kind: str) -> None:
         """Run all timers of a kind as if they were due, then those of the kind that they set for now."""

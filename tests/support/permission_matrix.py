@@ -91,6 +91,12 @@ OBJECTS: dict[str, frozenset[str]] = {
     "payments.get_statement": EVERYBODY,
     "payments.exchange": OWNER,
     "payments.set_exchange_terms": EVERYBODY,
+    "payments.get_top_up": OWNER,
+    "payments.cancel_top_up": OWNER,
+    "payments.refund_top_up": OWNER,
+    "payments.remove_method": OWNER,
+    "payments.get_payout": OWNER,
+    "payments.cancel_payout": OWNER,
 }
 """Of the people whom the route's permission admits: whom the object lets in. Everybody who calls a route without ids
 acts on what is theirs, so it needs no line."""

@@ -311,6 +311,39 @@ class TestData:
         fit("server.read_tile", level="0", index="000.p/1")
         fit("ledger.add_checkpoint", content=witness_request(self._http))
 
+    @makes(
+        "payments.create_top_up",
+        "payments.get_top_up",
+        "payments.cancel_top_up",
+        "payments.refund_top_up",
+        "payments.remove_method",
+        "payments.confirm_test_payment",
+        "payments.get_payout",
+        "payments.cancel_payout",
+        "payments.request_payout",
+        "payments.create_payout_account",
+    )
+    def _money(self) -> None:
+        fit = self._users.fit
+        few = {"money": {"amount": 100, "currency": "EUR"}}
+        card = self._post("owner", "/v1/payment-methods", {"token": "visa"})["id"]
+        fit("payments.remove_method", method_id=card)
+        fit("payments.create_top_up", money={"amount": 100, "currency": "EUR"})
+        waits = self._post("owner", "/v1/top-ups", few)
+        fit("payments.get_top_up", "payments.cancel_top_up", top_up_id=waits["id"])
+        fit("payments.confirm_test_payment", client_secret=waits["client_secret"], card="declined")
+        card = self._post("owner", "/v1/payment-methods", {"token": "visa"})["id"]
+        paid = self._post("owner", "/v1/top-ups", few | {"method_id": card})
+        fit("payments.refund_top_up", top_up_id=paid["id"], amount=1)
+        self._post("owner", "/v1/payout-accounts", {"country": "DE"})
+        self._post("owner", "/v1/test-payments/onboard", {"status": "active"})
+        self._post("owner", "/v1/payout-accounts", {"country": "DE"})  # reads at the provider what it is now
+        fit("payments.create_payout_account", country="DE")
+        asyncio.run(give_money(self._grants[0], UUID(self._users.people["owner"].user_id)))
+        fit("payments.request_payout", **few)
+        for name in ("payments.get_payout", "payments.cancel_payout"):
+            fit(name, payout_id=self._post("owner", "/v1/payouts", few)["id"])
+
     @makes("auctions.resolve_signal")
     def _signals(self) -> None:
         signal_id = new_id()

@@ -155,6 +155,38 @@ def make_quote(system: TestSystem) -> dict[str, str]:
     return {"quote_id": quote_exchange(system.http, system.headers("owner"))}
 
 
+def make_method(system: TestSystem) -> dict[str, str]:
+    """A saved card of the owner's; those before it are forgotten."""
+    headers = system.headers("owner") | {"Idempotency-Key": str(new_id())}
+    for kept in system.http.get("/v1/payment-methods", headers=headers).json()["items"]:
+        system.http.delete(f"/v1/payment-methods/{kept['id']}", headers=headers).raise_for_status()
+    made = system.http.post("/v1/payment-methods", json={"token": "visa"}, headers=headers)
+    return {"method_id": made.raise_for_status().json()["id"]}
+
+
+def make_top_up(system: TestSystem) -> dict[str, str]:
+    """A top-up of the owner's that nobody has paid."""
+    headers = system.headers("owner") | {"Idempotency-Key": str(new_id())}
+    body = {"money": {"amount": 100, "currency": "EUR"}}
+    made = system.http.post("/v1/top-ups", json=body, headers=headers)
+    return {"top_up_id": made.raise_for_status().json()["id"]}
+
+
+def make_payout(system: TestSystem) -> dict[str, str]:
+    """A payout of the owner's that was not sent."""
+    owner = system.users.people["owner"]
+    asyncio.run(give_money(owner.grants[0], UUID(owner.user_id)))
+    for path, body in (
+        ("/v1/payout-accounts", {"country": "DE"}),
+        ("/v1/test-payments/onboard", {"status": "active"}),
+        ("/v1/payout-accounts", {"country": "DE"}),  # reads at the provider what it is now
+        ("/v1/payouts", {"money": {"amount": 100, "currency": "EUR"}}),
+    ):
+        headers = system.headers("owner") | {"Idempotency-Key": str(new_id())}
+        made = system.http.post(path, json=body, headers=headers).raise_for_status()
+    return {"payout_id": made.json()["id"]}
+
+
 THINGS: dict[str, Callable[[TestSystem], dict[str, Any]]] = {
     "auction_id": make_auction,
     "bid_id": make_auction,
@@ -172,6 +204,9 @@ THINGS: dict[str, Callable[[TestSystem], dict[str, Any]]] = {
     "provider": lambda _: {"provider": "acme"},
     "escrow_id": make_escrow,
     "quote_id": make_quote,
+    "method_id": make_method,
+    "top_up_id": make_top_up,
+    "payout_id": make_payout,
     "bidder_id": lambda system: {"bidder_id": system.users.people["ended"].user_id},
     "user_id": lambda system: {"user_id": system.users.known["user_id"][0]},
     "index": make_entry,

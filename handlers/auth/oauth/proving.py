@@ -6,7 +6,7 @@ from handlers.auth.oauth.tools import OauthTools
 from handlers.contract import Preparation
 from protocols.auth.providers import (
     ProviderProof,
-    ProviderRefused,
+    SignInRefused,
 )
 from protocols.errors import InvalidInput
 from protocols.values import now_instant
@@ -26,7 +26,7 @@ class Proven(Struct, frozen=True):
 async def prove(command: ProviderProof, before: Preparation) -> OidcClaims:
     """Return who the provider says it is.
 
-    Raises: InvalidInput, ProviderNotFound, ProviderRefused, TemporarilyUnavailable.
+    Raises: InvalidInput, ProviderNotFound, SignInRefused, TemporarilyUnavailable.
     """
     if bool(command.code) == bool(command.id_token):
         raise InvalidInput(
@@ -47,5 +47,5 @@ async def prove(command: ProviderProof, before: Preparation) -> OidcClaims:
     )
     life_s = claims.expires_at_s - now_instant() // 1000 + LEEWAY_S
     if not await use_once(before.redis, claims.issuer, command.nonce, life_s):
-        raise ProviderRefused("This sign-in was used before; begin again at the provider")
+        raise SignInRefused("This sign-in was used before; begin again at the provider")
     return claims

@@ -22,15 +22,15 @@ from protocols.auth.providers import (
     ListProviders,
     ProviderEmailMissing,
     ProviderNotFound,
-    ProviderRefused,
     Providers,
+    SignInRefused,
     SignInWithProvider,
     UnlinkIdentity,
 )
 from protocols.auth.refusals import UserNotFound
 from protocols.errors import InvalidInput
 
-_PROOF = (InvalidInput, ProviderNotFound, ProviderRefused)
+_PROOF = (InvalidInput, ProviderNotFound, SignInRefused)
 
 ROUTES: tuple[Route, ...] = (
     Route(

@@ -10,7 +10,7 @@ from handlers.domain import ToolContext
 from handlers.settings import Settings
 from protocols.auth.providers import (
     ProviderNotFound,
-    ProviderRefused,
+    SignInRefused,
 )
 from protocols.errors import TemporarilyUnavailable
 from storage.engines.oidc import TIMEOUT_S, OidcClaims, OidcClient, OidcProvider, OidcRefusedError
@@ -37,7 +37,7 @@ class OauthTools:
     ) -> OidcClaims:
         """Return who an ID token, or the one that a code stands for, names.
 
-        Raises: ProviderNotFound, ProviderRefused, TemporarilyUnavailable.
+        Raises: ProviderNotFound, SignInRefused, TemporarilyUnavailable.
         """
         client = self._clients.get(name)
         if client is None:
@@ -51,7 +51,7 @@ class OauthTools:
             token = id_token or await client.exchange(code, code_verifier, redirect_uri)
             return await client.verify(token, nonce)
         except OidcRefusedError as error:
-            raise ProviderRefused(f"{name}: {error}") from error
+            raise SignInRefused(f"{name}: {error}") from error
         finally:
             self._waiting -= 1
 

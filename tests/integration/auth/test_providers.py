@@ -29,7 +29,7 @@ from protocols.auth.providers import (
     ListProviders,
     ProviderEmailMissing,
     ProviderNotFound,
-    ProviderRefused,
+    SignInRefused,
     SignInWithProvider,
     UnlinkIdentity,
 )
@@ -108,7 +108,7 @@ async def test_an_apps_own_id_token_is_taken_once(system, provider):
     answers = await asyncio.gather(
         *(system.run("sign_in_with_provider", command) for _ in range(5)), return_exceptions=True
     )
-    assert sorted(type(answer).__name__ for answer in answers) == ["ProviderRefused"] * 4 + ["dict"]
+    assert sorted(type(answer).__name__ for answer in answers) == ["SignInRefused"] * 4 + ["dict"]
 
 
 async def test_an_address_never_opens_an_account(system, provider):
@@ -188,7 +188,7 @@ async def test_the_last_way_in_stays(system, provider):
 async def test_token_that_the_provider_did_not_sign_is_refused(system, provider, fault):
     provider.fault = fault
     subject, claims = person()
-    with pytest.raises(ProviderRefused):
+    with pytest.raises(SignInRefused):
         await system.run("sign_in_with_provider", proof(provider, subject, code_claims=claims))
 
 
@@ -219,24 +219,24 @@ async def test_token_that_the_provider_did_not_sign_is_refused(system, provider,
 )
 async def test_token_that_does_not_hold_is_refused(system, provider, wrong):
     subject, claims = person()
-    with pytest.raises(ProviderRefused):
+    with pytest.raises(SignInRefused):
         await system.run("sign_in_with_provider", proof(provider, subject, code_claims={**claims, **wrong}))
 
 
 @pytest.mark.parametrize(
     ("fields", "refusal"),
     [
-        ({"code": "no such code"}, ProviderRefused),
-        ({"code_verifier": "w" * 43}, ProviderRefused),
-        ({"redirect_uri": "https://app.example/callback/"}, ProviderRefused),
+        ({"code": "no such code"}, SignInRefused),
+        ({"code_verifier": "w" * 43}, SignInRefused),
+        ({"redirect_uri": "https://app.example/callback/"}, SignInRefused),
         ({"provider": "nobody"}, ProviderNotFound),
         ({"code": ""}, InvalidInput),
         ({"id_token": "a.b.c"}, InvalidInput),
         ({"code_verifier": ""}, InvalidInput),
         ({"redirect_uri": ""}, InvalidInput),
-        ({"code": "", "id_token": "a.b.c"}, ProviderRefused),
-        ({"code": "", "id_token": "\u00e4" * 9}, ProviderRefused),
-        ({"code": "", "id_token": "." * 16_000}, ProviderRefused),
+        ({"code": "", "id_token": "a.b.c"}, SignInRefused),
+        ({"code": "", "id_token": "\u00e4" * 9}, SignInRefused),
+        ({"code": "", "id_token": "." * 16_000}, SignInRefused),
     ],
 )
 async def test_what_proves_nothing_is_refused(system, provider, fields, refusal):
@@ -249,7 +249,7 @@ async def test_a_code_is_taken_once(system, provider):
     subject, claims = person()
     command = proof(provider, subject, code_claims=claims)
     await system.run("sign_in_with_provider", command)
-    with pytest.raises(ProviderRefused):
+    with pytest.raises(SignInRefused):
         await system.run("sign_in_with_provider", command)
 
 
@@ -272,7 +272,7 @@ async def test_provider_that_does_not_work_is_a_fault_that_passes(system, provid
         monkeypatch.setattr(oidc, "TIMEOUT_S", 0.3)
     provider.fault = fault
     subject, claims = person()
-    with pytest.raises((TemporarilyUnavailable, ProviderRefused)):
+    with pytest.raises((TemporarilyUnavailable, SignInRefused)):
         await system.run("sign_in_with_provider", proof(provider, subject, code_claims=claims))
     provider.fault = ""
     monkeypatch.undo()
@@ -284,7 +284,7 @@ async def test_damaged_tokens_do_not_make_us_ask_for_keys_each_time(system, prov
     subject, claims = person()
     await system.run("sign_in_with_provider", proof(provider, subject, code_claims=claims))
     for _ in range(5):
-        with pytest.raises(ProviderRefused):
+        with pytest.raises(SignInRefused):
             await system.run("sign_in_with_provider", proof(provider, subject, code="", id_token="a.b.c"))
     assert provider.calls.count("/jwks") == 1
 
@@ -305,7 +305,7 @@ async def test_all_who_wait_for_new_keys_share_one_call(system, provider):
     answers = await asyncio.gather(
         *(system.run("sign_in_with_provider", command) for command in damaged), return_exceptions=True
     )
-    assert {type(answer) for answer in answers} <= {ProviderRefused, TemporarilyUnavailable}
+    assert {type(answer) for answer in answers} <= {SignInRefused, TemporarilyUnavailable}
     assert provider.calls.count("/jwks") == 2
 
 

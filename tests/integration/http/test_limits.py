@@ -1,14 +1,18 @@
 """Rate limits: the script on real Redis, the headers over real HTTP, RPC in the process, and Redis away."""
 
 import asyncio
+import re
+from dataclasses import replace
 
 import httpx
 import pytest
 import pytest_asyncio
 
-from handlers.contract import Caller
+from handlers.contract import Caller, Outcome
+from handlers.payments.webhooks import routes as webhooks
 from protocols.budgets import Rule
-from protocols.values import new_id
+from protocols.payments.webhooks import EventReceived, check_signature, sign
+from protocols.values import new_id, now_instant
 from realtime.ports import ProtocolError
 from server.commands import ratelimits
 from server.commands.ratelimits import ANONYMOUS_RULE, USER_RULE, SharedLimits
@@ -152,3 +156,31 @@ async def test_without_redis_this_process_judges_alone_and_counts_it(monkeypatch
 async def call_often(limited, caller):
     for _ in range(60):
         await limited.table.call("notes.find_notes", b"", caller)
+
+
+async def test_signed_callers_take_nothing_and_unsigned_ones_more_than_a_call(database, redis_url, pool):
+    """The payment provider sends as many webhooks as there are payments, all from a few addresses."""
+    (route,) = [route for route in webhooks.ROUTES if route.upload is not None]
+    secret = "whsec_test"
+
+    async def take(command, _caller, _stores, now_ms):
+        check_signature(command.content, command.stripe_signature, [secret], now_ms // 1000)
+        return Outcome(EventReceived())
+
+    take.__name__ = route.verb
+    async with (
+        running_system(database, redis_url, pool, [replace(route, function=take)], rate_limits=True) as made,
+        httpx.AsyncClient(base_url=made.url) as client,
+    ):
+        headers = {"Content-Type": "application/json", "Stripe-Signature": sign(b"{}", now_s(), secret)}
+        answers = [await client.post(route.path, content=b"{}", headers=headers) for _ in range(20)]
+        assert [(a.status_code, a.headers.get("ratelimit")) for a in answers] == [(200, None)] * 20
+        headers["Stripe-Signature"] = sign(b"{}", now_s(), "whsec_of_another")
+        refused = [await client.post(route.path, content=b"{}", headers=headers) for _ in range(2)]
+        assert [answer.status_code for answer in refused] == [400, 400]
+        left = [int(re.search(r"r=(\d+)", answer.headers["ratelimit"])[1]) for answer in refused]
+        assert max(left) <= 301 - 5
+
+
+def now_s() -> int:
+    return now_instant() // 1000

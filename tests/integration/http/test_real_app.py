@@ -1,26 +1,33 @@
 """The door of the whole application, as wiring builds it: real accounts, tokens, routes and channels."""
 
 import asyncio
+import json
 
 import httpx
 import pytest
 import pytest_asyncio
 
 from handlers.settings import Settings
-from protocols.values import new_id
+from protocols.payments.webhooks import EVENT_BYTES_MAX, sign
+from protocols.values import new_id, now_instant
 from server.domains import ROUTES
 from server.http.routes import device_cookie
 from server.wiring import open_server
 from tests.integration.http.conftest import serving
 
 
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory):
+    return tmp_path_factory.mktemp("secrets")
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def http(database, redis_url, nats_url, tmp_path_factory):
+async def http(database, redis_url, nats_url, secrets):
     settings = Settings(
         postgres_url=database,
         redis_url=redis_url,
         nats_url=nats_url,
-        secrets=str(tmp_path_factory.mktemp("secrets")),
+        secrets=str(secrets),
         rate_limits=False,
     )
     async with (
@@ -60,9 +67,10 @@ async def test_the_whole_server_is_ready_and_described(http):
     ready = await http.get("/health/ready")
     assert (ready.status_code, set(ready.json()["parts"])) == (
         200,
-        {"postgres", "redis", "nats", "postgres_space", "nats_stream", "chain"},
+        {"postgres", "redis", "nats", "postgres_space", "nats_stream", "chain", "payments"},
     )
     assert ready.json()["parts"]["chain"] == "not_configured"
+    assert ready.json()["parts"]["payments"] == "test_money"
     assert "chain" not in ready.json()["degraded"]
     document = (await http.get("/schema/openapi.json")).json()
     named = {op.get("operationId") for item in document["paths"].values() for op in item.values()}
@@ -162,3 +170,21 @@ async def test_a_refused_filter_or_order_names_those_that_there_are(http, addres
     (error,) = answer.json()["errors"]
     assert (answer.status_code, error["pointer"]) == (400, pointer)
     assert named <= set(error["detail"].partition("choose ")[2].split(", "))
+
+
+async def test_a_webhook_is_taken_byte_by_byte_within_bounds_and_only_signed(http, secrets):
+    secret = json.loads((secrets / "test_provider.json").read_text())["webhook_secret"]
+    body = b' {"id": "evt_http",\n "type": "customer.created", "data": {"object": {"object": "customer"}}}\n'
+    signed = {
+        "Content-Type": "application/json; charset=utf-8",
+        "Stripe-Signature": sign(body, now_instant() // 1000, secret),
+    }
+    answer = await http.post("/v1/webhooks/stripe", content=body, headers=signed)
+    assert (answer.status_code, answer.json()) == (200, {"received": True})
+    for changed in (body.strip(), body + b" "):
+        answer = await http.post("/v1/webhooks/stripe", content=changed, headers=signed)
+        assert (answer.status_code, answer.json()["code"]) == (400, "signature_invalid")
+    large = b"[" + b" " * EVENT_BYTES_MAX
+    answer = await http.post("/v1/webhooks/stripe", content=large, headers=signed)
+    assert (answer.status_code, answer.json()["code"]) == (413, "payload_too_large")
+    assert (await http.post("/v1/webhooks/stripe", content=body)).status_code == 415

@@ -146,6 +146,22 @@ async def test_a_frozen_account_gives_nothing_until_it_is_thawed(opened):
     assert await book(opened, [transfer(ann, bob, 1)]) == [None]
 
 
+async def test_whoever_pays_a_debtor_at_once_the_debt_is_paid_first_and_once(opened, pool):
+    for _ in range(3):
+        ann, bob = available(new_id(), "EUR"), available(new_id(), "EUR")
+        owed = Account(ann.owner_id, "EUR", "receivable")
+        await book(opened, [transfer(owed, EXTERNAL, 500, "chargeback")], [top_up(bob.owner_id, 2_000)])
+        incomes = [book(opened, [transfer(bob, ann, 90)]) for _ in range(5)]
+        tops = [book(opened, [top_up(ann.owner_id, 30)], [transfer(ann, bob, 30)]) for _ in range(5)]
+        more_debt = [book(opened, [transfer(owed, EXTERNAL, 10, "chargeback")]) for _ in range(3)]
+        answers = await asyncio.gather(*incomes, *tops, *more_debt)
+        passed = sum(answer[1] is None for answer in answers[5:10])
+        paid = 5 * 90 + 5 * 30 - 30 * passed
+        assert await balance(pool, owed) == -max(0, 530 - paid) or await balance(pool, ann) > 0
+        assert await balance(pool, ann) + await balance(pool, owed) == paid - 530
+    await assert_books_are_right(pool)
+
+
 async def test_statements_show_both_sides_in_order_with_a_running_balance(opened):
     ann, bob = available(new_id(), "EUR"), available(new_id(), "EUR")
     await book(opened, [top_up(ann.owner_id, 100)], [transfer(ann, bob, 30)], [transfer(bob, ann, 5)])

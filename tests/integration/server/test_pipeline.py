@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import asyncpg
 import msgspec
@@ -11,7 +12,7 @@ from redis.asyncio import Redis
 
 from handlers.contract import ANONYMOUS, Caller, Outcome, Stores
 from protocols.control import CONTROL_CHANNEL, DisconnectUser, decode_controls
-from protocols.errors import KeyRequired, KeyReused, NotFound
+from protocols.errors import KeyRequired, KeyReused, NotFound, TemporarilyUnavailable
 from protocols.topics import Entry
 from protocols.values import new_id
 from server.commands.idempotency import Answer
@@ -261,3 +262,64 @@ async def test_a_repeat_that_waited_for_the_first_ones_lock_is_answered_like_it(
             await pipeline.run(route, AddUp(counter_id, 1, f"other{n}"), caller)
     await other.close()
     await opened.close()
+
+
+# -- a call after the commit -----------------------------------------------------------------------------------
+
+
+def completed(function):
+    return replace(ADD_UP, complete=function)
+
+
+async def test_a_call_after_the_commit_answers_each_repeat_and_is_kept_nowhere(pipeline, pool, caller):
+    counter_id, seen = new_id(), []
+    await create_counters(pool, counter_id)
+
+    async def call(reply, who, completion):
+        async with completion.connection() as db:
+            value = await db.fetchval("SELECT value FROM counters WHERE counter_id = $1", counter_id)
+        seen.append((reply.value, who.id, value))
+        return replace_value(reply, 1_000 + len(seen))
+
+    route = completed(call)
+    answers = [await pipeline.run(route, AddUp(counter_id, 5, "once"), caller) for _ in range(2)]
+    assert [sum_of(answer) for answer in answers] == [1_001, 1_002]
+    assert [answer.replayed for answer in answers] == [False, True]
+    assert seen == [(5, caller.id, 5)] * 2  # committed before, and once
+    kept = await pool.fetchval("SELECT reply FROM idempotency WHERE user_id = $1", caller.id)
+    assert msgspec.json.decode(kept)["value"] == 5
+
+
+async def test_a_call_that_fails_leaves_the_command_done_and_a_repeat_goes_on(pipeline, pool, caller):
+    counter_id, away = new_id(), [True]
+    await create_counters(pool, counter_id)
+
+    async def call(reply, _who, completion):
+        if away:
+            raise TemporarilyUnavailable
+        tries = []
+
+        async def decide(_stores, _now_ms):
+            tries.append(1)
+            if len(tries) == 1:
+                raise asyncpg.DeadlockDetectedError("again")
+            return [Outcome(None)]
+
+        await completion.commit(decide)
+        return replace_value(reply, len(tries))
+
+    route = completed(call)
+    with pytest.raises(TemporarilyUnavailable):
+        await pipeline.run(route, AddUp(counter_id, 5, "later"), caller)
+    away.clear()
+    assert sum_of(await pipeline.run(route, AddUp(counter_id, 5, "later"), caller)) == 2
+    assert await pool.fetchval("SELECT value FROM counters WHERE counter_id = $1", counter_id) == 5
+
+
+def test_a_grouped_route_makes_no_call_after_its_commit():
+    with pytest.raises(AssertionError, match="no call after its commit"):
+        replace(ADD_UP_TOGETHER, complete=replace_value)
+
+
+def replace_value(reply, value):
+    return msgspec.structs.replace(reply, value=value)

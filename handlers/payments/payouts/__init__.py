@@ -1,0 +1,1 @@
+"""Money that goes out to banks: payout accounts and payouts."""

@@ -1,0 +1,1 @@
+"""Money that comes in by card: top-ups, saved cards, refunds, disputes."""

@@ -1,0 +1,1 @@
+"""What the payment provider tells us: kept first, worked on after."""
