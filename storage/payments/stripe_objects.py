@@ -67,6 +67,9 @@ _MOVEMENTS: dict[str, MovementKind] = {
     "transfer_failure": "payout",
 }
 
+_TOLD = frozenset({"insufficient_funds", "expired_card", "incorrect_cvc", "withdrawal_count_limit_exceeded"})
+"""Declines that help an honest payer."""
+
 Object = dict[str, Any]
 
 
@@ -92,7 +95,7 @@ def to_payment(made: Object) -> ProviderPayment:
         amount_minor=made["amount"],
         currency=made["currency"].upper(),
         client_secret=made.get("client_secret") or "",
-        failure=(error.get("decline_code") or error.get("code") or "") if status == "failed" else "",
+        failure=_failure(error) if status == "failed" else "",
         entry=_id_of(made.get("latest_charge")) if status == "succeeded" else "",
     )
 
@@ -186,6 +189,12 @@ def to_movement(made: Object) -> Movement | None:
         currency=made["currency"].upper(),
         at_ms=made["created"] * 1000,
     )
+
+
+def _failure(error: Object) -> str:
+    """Return the word for why a card was refused. Who shows a stolen card is not told that it is known to be one."""
+    declined = error.get("decline_code") or ""
+    return declined if declined in _TOLD else error.get("code") or ""
 
 
 def _id_of(value: Any) -> str:  # noqa: ANN401 - an id, an object in its place, or nothing

@@ -282,6 +282,7 @@ async def test_a_payout_whose_answer_was_lost_is_found_and_not_made_again(market
 # -- away ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_while_stripe_is_away_what_needs_it_is_refused_for_a_while_and_nothing_is_lost_or_doubled(
     market, pool, stripe
 ):
@@ -330,6 +331,7 @@ async def test_the_lines_of_stripes_balance_are_what_we_booked(market, pool, str
 # -- how it is set up -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_a_webhook_that_the_server_itself_signs_is_believed(market, stripe):
     came = asyncio.Queue()
 

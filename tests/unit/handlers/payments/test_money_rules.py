@@ -94,7 +94,15 @@ def test_every_currency_that_is_offered_has_decimals_that_stripe_takes():
                 "last_payment_error": {"code": "card_declined", "decline_code": "lost_card"},
             },
             "failed",
-            "lost_card",
+            "card_declined",
+        ),
+        (
+            {
+                "status": "requires_payment_method",
+                "last_payment_error": {"code": "card_declined", "decline_code": "insufficient_funds"},
+            },
+            "failed",
+            "insufficient_funds",
         ),
         ({"status": "requires_action", "last_payment_error": {"code": "x"}}, "requires_action", ""),
         ({"status": "succeeded", "latest_charge": "ch_1"}, "succeeded", ""),
