@@ -1,22 +1,25 @@
 """Money for tests: people who have some, and what must be true of the books whatever happened."""
 
+import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
 import httpx
 
-from protocols.errors import Refusal
+from protocols.errors import Refusal, TemporarilyUnavailable
 from protocols.payments.escrows import EscrowRole, EscrowStep, FreezeEscrow, LineTerms, OpenEscrow
 from protocols.payments.postings import LIMITED, PLATFORM, Account, Reason, Step, Transfer
 from protocols.values import new_id, now_instant
-from storage.engines.postgres import Database, open_database
+from storage.engines.postgres import RACE, Connection, Database, open_database
 from storage.payments.escrow import EscrowAnswer, change_escrows
 from storage.payments.posting import Answer, post
 from storage.payments.posting_rules import available
+
+T = TypeVar("T")
 
 EXTERNAL = Account(PLATFORM, "EUR", "external")
 COMMISSION = Account(PLATFORM, "EUR", "commission")
@@ -38,8 +41,17 @@ def top_up(user_id: UUID, amount_minor: int, currency: str = "EUR") -> Transfer:
 
 async def book(database: Database, *chains: Sequence[Step], now_ms: int = 0) -> list[Answer]:
     """Post chains in one transaction of their own."""
-    async with database.transaction() as db:
-        return await post(db, chains, now_ms or now_instant())
+    return await again(database, lambda db: post(db, chains, now_ms or now_instant()))
+
+
+async def again(database: Database, work: Callable[[Connection], Awaitable[T]]) -> T:
+    """Commit a transaction, again when the machine was too slow for it: what is asked twice happens once."""
+    while True:
+        try:
+            async with database.transaction() as db:
+                return await work(db)
+        except (TemporarilyUnavailable, *RACE):
+            await asyncio.sleep(0.05)
 
 
 async def give_money(postgres_url: str, user_id: UUID) -> None:
@@ -69,8 +81,7 @@ def line(role: EscrowRole, amount_minor: int, user_id: UUID | None = None) -> Li
 
 async def step(database: Database, *steps: EscrowStep, now_ms: int = 0) -> list[EscrowAnswer]:
     """Take steps of escrows in one transaction of their own."""
-    async with database.transaction() as db:
-        return await change_escrows(db, steps, now_ms or now_instant())
+    return await again(database, lambda db: change_escrows(db, steps, now_ms or now_instant()))
 
 
 async def open_paid_escrow(

@@ -15,7 +15,7 @@ def _conformance_server(chosen: Namespace) -> int:
 
 CONFORMANCE = Verb(
     name="conformance",
-    meaning="run the official SDKs' suites against the realtime core: [SUITE...] [--java FOLDER]",
+    meaning="run the official SDKs' suites against the realtime core: [SUITE...] [--java FOLDER] [--js FOLDER]",
     example="./mnbara conformance python go",
     run=_conformance,
     hands_on_to="tests.conformance",

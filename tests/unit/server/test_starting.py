@@ -81,9 +81,9 @@ def test_a_url_that_nobody_can_use_is_a_bad_setting(name, url, monkeypatch, caps
 
 
 def test_a_setting_of_what_is_not_built_is_told_at_the_start_by_name_alone(monkeypatch, capsys):
-    monkeypatch.setenv("MNBARA_CHAIN_URL", "sk-secret")
+    monkeypatch.setenv("MNBARA_ELASTICSEARCH_URL", "sk-secret")
     assert entry.main(["serve"]) == 1
     told = capsys.readouterr().out
     assert told.count("setting_without_effect") == 1
-    assert "MNBARA_CHAIN_URL" in told
+    assert "MNBARA_ELASTICSEARCH_URL" in told
     assert "sk-secret" not in told
