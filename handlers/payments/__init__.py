@@ -1,7 +1,9 @@
 """Money: what everybody has, what holds have taken of it, and whether the books add up."""
 
+from contextlib import AbstractAsyncContextManager
+
 from handlers.contract import Permission, Route
-from handlers.domain import Domain, JobKind, Retention, TimerKind, ToolKind
+from handlers.domain import Domain, JobKind, Retention, TimerKind, ToolContext, ToolKind
 from handlers.payments.exchange import figures as exchange_figures
 from handlers.payments.exchange import routes as exchange_routes
 from handlers.payments.exchange.refresh_rates import fetch_rates, finish_rates, refresh_rates
@@ -47,6 +49,12 @@ ROUTES: tuple[Route, ...] = (
 QUOTES_KEPT_MS = 30 * 86_400_000
 """How long a quote can be looked up; what it booked is kept for good."""
 
+
+def _open_rates(context: ToolContext) -> AbstractAsyncContextManager[RatesSource]:
+    settings = context.settings
+    return open_rates(settings.rates_url, is_public=settings.public_url.startswith("https://"))
+
+
 DOMAIN = Domain(
     name="payments",
     routes=ROUTES,
@@ -60,5 +68,5 @@ DOMAIN = Domain(
     jobs=(JobKind(name="fetch_rates", run=fetch_rates, finish=finish_rates, at_once_max=1),),
     retention=(Retention(delete=delete_old_quotes, kept_ms=QUOTES_KEPT_MS),),
     figures=(FIGURES, exchange_figures.FIGURES),
-    tools=(ToolKind(RatesSource, lambda context: open_rates(context.settings.rates_url)),),
+    tools=(ToolKind(RatesSource, _open_rates),),
 )

@@ -3,8 +3,8 @@
 Run: `python -m tests.support.moving_books move|finish DSN SEED JOURNAL USERS`, `… check DSN JOURNAL…`. Users are ids
 joined by commas; `finish` only brings to an answer what was begun. Everything the mover wants is a line of its journal
 before it is tried, with the ids of its transfers; killed anywhere, its next life tries again what has no answer.
-What it was answered is a line too. SIGTERM ends it once all is answered. `check` compares the journals with the books and
-prints the violations as JSON.
+What it was answered is a line too. SIGTERM ends it once all is answered. `check` compares the journals with the books
+and prints the violations as JSON.
 """
 
 import asyncio
