@@ -71,7 +71,8 @@ class Settings:
     )
     rates_url: str = _setting(
         "where exchange rates are read, the European Central Bank's daily XML:"
-        " https://www.ecb.europa.eu/stats/eurofxref/eurofxref-daily.xml; empty = invented rates, for development",
+        " https://www.ecb.europa.eu/stats/eurofxref/eurofxref-daily.xml; empty = invented rates, for development, and"
+        " none when PUBLIC_URL is https",
         "",
         "URL",
     )

@@ -1,7 +1,9 @@
 """Money: what everybody has, what holds have taken of it, and whether the books add up."""
 
+from contextlib import AbstractAsyncContextManager
+
 from handlers.contract import Permission, Route
-from handlers.domain import Domain, JobKind, PartKind, Retention, TimerKind, ToolKind
+from handlers.domain import Domain, JobKind, PartKind, Retention, TimerKind, ToolContext, ToolKind
 from handlers.payments.commission.routes import ROUTES as COMMISSION_ROUTES
 from handlers.payments.debts import COLLECT, collect_debts
 from handlers.payments.escrow.end_escrows import end_escrows
@@ -81,6 +83,12 @@ EVENTS_KEPT_MS = 90 * 86_400_000
 QUOTES_KEPT_MS = 30 * 86_400_000
 """How long a quote can be looked up; what it booked is kept for good."""
 
+
+def _open_rates(context: ToolContext) -> AbstractAsyncContextManager[RatesSource]:
+    settings = context.settings
+    return open_rates(settings.rates_url, is_public=settings.public_url.startswith("https://"))
+
+
 DOMAIN = Domain(
     name="payments",
     routes=(
@@ -124,7 +132,7 @@ DOMAIN = Domain(
     loops=(TREASURY_FIGURES, RATES_FIGURES, MONEY_FIGURES),
     parts=(PartKind(name="payments", state=payments_state),),
     tools=(
-        ToolKind(RatesSource, lambda context: open_rates(context.settings.rates_url)),
+        ToolKind(RatesSource, _open_rates),
         ToolKind(PaymentTools, open_payment_tools, check_payment_settings),
     ),
     facts=FACTS,

@@ -26,7 +26,7 @@ class QuoteExchange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Ask what an amount is in another currency; the quote stands for a minute and books nothing."""
 
     sell: SoldAmount
-    buy_currency: Annotated[str, Meta(pattern="^[A-Z]{3}$", max_length=3, examples=["USD"])]
+    buy_currency: Annotated[Currency, Meta(examples=["USD"])]
     key: Key = ""
 
 

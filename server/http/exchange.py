@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from litestar import Request, Response, route
@@ -221,33 +221,48 @@ class RawResponse(ASGIResponse):
         super().__init__(status_code=reply.status)
         self._reply = reply
 
-    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:  # noqa: ARG002 - ASGI
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Send it; an answer to HEAD has the headers of GET and no body."""
         reply = self._reply
+        asked: Any = scope
         headers = list(reply.headers)
         if reply.stream is not None:
-            await self._send_stream(scope, send, headers, reply.stream)
+            headers.append((b"content-type", reply.media_type))
+            await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+            if asked["method"] == "HEAD":
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+            else:
+                await _send_stream(receive, send, reply.stream)
             return
         if reply.status not in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
             headers.append((b"content-length", b"%d" % len(reply.body)))
         if reply.body:
             headers.append((b"content-type", reply.media_type))
-        asked: Any = scope
         body = b"" if asked["method"] == "HEAD" else reply.body
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
-    async def _send_stream(
-        self, scope: "Scope", send: "Send", headers: list[Header], stream: AsyncIterator[bytes]
-    ) -> None:
-        """Send pieces as they come. One that cannot be had breaks the connection off: half a file is no file."""
-        reply, asked = self._reply, cast("Mapping[str, object]", scope)
-        headers.append((b"content-type", reply.media_type))
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        if asked["method"] != "HEAD":
-            async for piece in stream:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+async def _send_stream(receive: "Receive", send: "Send", stream: AsyncIterator[bytes]) -> None:
+    """Send pieces as they come, until the client leaves.
+
+    A piece that cannot be had breaks the connection off: half a file is no file.
+    """
+    leaving = asyncio.create_task(_await_disconnect(receive))
+    try:
+        async for piece in stream:
+            if leaving.done():
+                return
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    finally:
+        leaving.cancel()
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _await_disconnect(receive: "Receive") -> None:
+    """Return when the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 class FrameworkAnswer(Response[bytes]):

@@ -116,11 +116,16 @@ class DevelopmentRates:
         return Rates(source=DEVELOPMENT, as_of_ms=now_instant(), rates=DEVELOPMENT_RATES)
 
 
+async def refuse_rates() -> Rates:
+    """Where the market is public and nobody has named a source: nobody shall trade by invented rates."""
+    raise RatesError("MNBARA_RATES_URL is not set, and the server is public")
+
+
 @asynccontextmanager
-async def open_rates(url: str) -> AsyncIterator[RatesSource]:
-    """Open the source that a setting names: an address, or none for the table of development."""
+async def open_rates(url: str, *, is_public: bool = False) -> AsyncIterator[RatesSource]:
+    """Open the source that a setting names; without one the table of development, and none where it is public."""
     if not url:
-        yield RatesSource(DevelopmentRates().read)
+        yield RatesSource(refuse_rates if is_public else DevelopmentRates().read)
         return
     async with httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False, follow_redirects=False) as client:
         yield RatesSource(EcbRates(client, url).read)

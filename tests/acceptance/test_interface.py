@@ -76,7 +76,8 @@ def validator_of(operation, status):
     """Validator of the answers of one status, formats included."""
     key = (id(operation.schema), operation.label, status)
     if key not in VALIDATORS:
-        (content,) = operation.definition.raw["responses"][status]["content"].values()
+        contents = operation.definition.raw["responses"][status]["content"]
+        (content,) = (each for kind, each in contents.items() if "json" in kind)  # beside files
         schema = {**content["schema"], "components": operation.schema.raw_schema["components"]}
         VALIDATORS[key] = Draft202012Validator(schema, validate_formats=True)
     return VALIDATORS[key]

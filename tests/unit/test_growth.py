@@ -321,6 +321,8 @@ OURS = {
     "providers._NAME": "an operator's file",
     "example_values.identity": "our own examples",
     "origins._ORIGIN": "an operator's setting",
+    "rates_sources._DAY": "the bank's file, 64 KB at most",
+    "rates_sources._RATE": "the bank's file, 64 KB at most",
     "sql._HEADER": "our SQL files",
     "search_postgres._PIECES": "our SQL files",
     "skeleton_names._PATH": "a developer's command line",

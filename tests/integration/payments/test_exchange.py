@@ -221,6 +221,8 @@ async def test_a_source_that_is_away_is_no_error_of_the_job():
     async with open_rates("") as source:
         rates = await fetch_rates(Job(job_id=new_id(), ref=new_id(), attempt=1), Context(source))
     assert rates.source == "development"
+    async with open_rates("", is_public=True) as source:  # nobody trades real money by invented rates
+        assert await fetch_rates(Job(job_id=new_id(), ref=new_id(), attempt=1), Context(source)) is None
 
 
 def test_entities_are_text_and_expand_to_nothing():
