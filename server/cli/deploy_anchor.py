@@ -8,6 +8,7 @@ from handlers.ledger.anchoring.chain import GWEI, read_chain_key
 from handlers.settings import Settings, SettingsError
 from protocols.ledger.chains import Included, Place, SignedTransaction
 from storage.ledger.chain_errors import ChainError
+from storage.ledger.chain_loading import load_open_node
 
 if TYPE_CHECKING:
     from storage.ledger.chain_node import ChainNode
@@ -27,9 +28,7 @@ async def deploy_anchor(settings: Settings, report: Callable[[str], None], look_
     if not settings.chain_url:
         raise SettingsError("MNBARA_CHAIN_URL must name the node, and MNBARA_CHAIN_KEY the file of the key")
     key = read_chain_key(settings)
-    from storage.ledger.chain_node import open_node  # imports web3
-
-    async with open_node(settings.chain_url, key) as node:
+    async with load_open_node()(settings.chain_url, key) as node:
         return await _deploy(node, settings.chain_fee_max_gwei * GWEI, report, look_s)
 
 

@@ -26,6 +26,8 @@ from typing import Any
 FILE_BYTES_MAX = 1 << 20
 ANSWER_BYTES_MAX = 1 << 16
 CALL_S = 20.0
+NESTED_MAX = 64
+"""Objects and arrays in an answer: one or two, and an error's data."""
 
 FIRST_FROM = "afc26ba7"
 """The selector of `first_from(uint64)`: it returns the size and the root of the smallest anchored tree of that size or
@@ -100,6 +102,8 @@ def ask(url: str, method: str, *params: Any) -> str:  # noqa: ANN401 - any JSON
         content = error.read(ANSWER_BYTES_MAX) if error.code < 500 else b""
     except (OSError, ValueError) as error:
         raise UnreadableError(f"The node does not answer: {type(error).__name__}") from None
+    if content.count(b"[") + content.count(b"{") > NESTED_MAX:
+        content = b""
     try:
         found = json.loads(content)
         if "error" in found:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from storage.ledger.chain_loading import recursion_limit_kept
 from storage.ledger.contracts import load_contract
 
 NOBODY = "0x" + "00" * 20
@@ -18,8 +19,9 @@ class Evm:
     """py-evm behind web3: every transaction is a block of its own."""
 
     def __init__(self) -> None:
-        from eth_tester import EthereumTester, PyEVMBackend
-        from web3 import EthereumTesterProvider, Web3
+        with recursion_limit_kept():
+            from eth_tester import EthereumTester, PyEVMBackend
+            from web3 import EthereumTesterProvider, Web3
 
         self.tester = EthereumTester(PyEVMBackend())
         self.web3 = Web3(EthereumTesterProvider(self.tester))

@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from handlers.domain import ToolContext
 from handlers.ledger.anchoring.rules import Limits
 from handlers.settings import Settings, SettingsError
 from protocols.ledger.chains import parse_place
+from storage.ledger.chain_loading import load_open_node
 
 if TYPE_CHECKING:
     from storage.ledger.chain_node import ChainNode
@@ -39,7 +40,7 @@ class Chain:
         """Return the node, opened at the first call: importing web3 takes a second, so a thread does it."""
         async with self._lock:
             if self._node is None:
-                open_node = await asyncio.to_thread(_load_node)
+                open_node = await asyncio.to_thread(load_open_node)
                 self._node = await self._opened.enter_async_context(open_node(self._url, self._key))
             return self._node
 
@@ -98,9 +99,3 @@ async def open_chain(context: ToolContext) -> AsyncIterator[Chain]:
         yield chain
     finally:
         await chain.close()
-
-
-def _load_node() -> "Callable[[str, str], AbstractAsyncContextManager[ChainNode]]":
-    from storage.ledger.chain_node import open_node
-
-    return open_node

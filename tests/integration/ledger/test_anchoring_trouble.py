@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from handlers.ledger.anchoring.chain import GWEI
+from storage.ledger.chain_loading import recursion_limit_kept
 from tests.support.anchoring import Anchoring, anchoring, deploy
 from tests.support.chains import KEY, POOR_KEY, Anvil, Gate, RpcError, find_anvil, serve_rpc
 from tests.support.waiting import until
@@ -253,7 +254,8 @@ async def test_a_key_that_does_not_own_the_contract_sends_nothing(log, anvil: An
 
 
 async def test_a_key_without_funds_sends_nothing_until_it_has_some(log, anvil: Anvil, url: str, place_of):
-    from eth_account import Account
+    with recursion_limit_kept():
+        from eth_account import Account
 
     address = Account.from_key(POOR_KEY).address
     anvil.call("anvil_setBalance", address, hex(10**18))

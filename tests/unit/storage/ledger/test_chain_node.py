@@ -1,16 +1,21 @@
 """A node is believed nothing: what is no value of its kind, too large, too late or refused ends as a named problem."""
 
 import asyncio
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from protocols.ledger.chains import Fees, Place, SignedTransaction, parse_place
 from storage.ledger.chain_errors import MESSAGE_MAX, ChainError
+from storage.ledger.chain_loading import load_open_node
 from tests.support.chains import Gate, RpcError, serve_rpc
 
 pytestmark = pytest.mark.slow
 
+ROOT = Path(__file__).parents[4]
 KEY = "22" * 32
 PLACE = Place(1, "0x" + "11" * 20)
 LIES: dict[str, Any] = {
@@ -60,10 +65,8 @@ def gate() -> Gate:
 
 @pytest.fixture
 async def node(gate: Gate):
-    from storage.ledger.chain_node import open_node
-
     with serve_rpc(gate) as url:
-        async with open_node(url, KEY) as node:
+        async with load_open_node()(url, KEY) as node:
             yield node
 
 
@@ -118,6 +121,7 @@ async def test_words_about_a_transaction_that_is_known_are_no_problem(node, gate
 
 
 async def test_a_node_that_is_late_or_gone_is_unreachable(monkeypatch):
+    load_open_node()
     from storage.ledger.chain_http import BoundedProvider
     from storage.ledger.chain_node import ChainNode
 
@@ -146,8 +150,6 @@ async def test_a_node_that_is_late_or_gone_is_unreachable(monkeypatch):
 
 
 async def test_a_redirect_and_an_answer_that_unpacks_are_not_followed(node):
-    from storage.ledger.chain_node import open_node
-
     for head in (
         b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 0\r\n\r\n",
@@ -163,22 +165,37 @@ async def test_a_redirect_and_an_answer_that_unpacks_are_not_followed(node):
 
         async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            async with open_node(f"http://127.0.0.1:{port}", KEY) as other:
+            async with load_open_node()(f"http://127.0.0.1:{port}", KEY) as other:
                 with pytest.raises(ChainError) as caught:
                     await other.chain_id()
         assert caught.value.problem == "bad_answer"
 
 
 async def test_neither_url_nor_key_is_in_what_is_told(gate: Gate):
-    from storage.ledger.chain_node import open_node
-
     gate.down = True
     with serve_rpc(gate) as url:
-        async with open_node(f"{url}/v2/secret-token", KEY) as node:
+        async with load_open_node()(f"{url}/v2/secret-token", KEY) as node:
             with pytest.raises(ChainError) as caught:
                 await node.chain_id()
     assert "secret-token" not in f"{caught.value!r} {caught.value.detail} {caught.value.__cause__!r} {node!r}"
     assert KEY not in repr(node)
+
+
+def test_the_process_keeps_its_recursion_limit():
+    """In a process of its own: whoever imports web3 first decides."""
+    program = (
+        "import sys; before = sys.getrecursionlimit();"
+        " from storage.ledger.chain_loading import load_open_node; load_open_node();"
+        " from storage.ledger.chain_node import ChainNode; from storage.ledger.chain_http import BoundedProvider;"
+        " from protocols.ledger.chains import Fees, Place;"
+        f" node = ChainNode(BoundedProvider('http://127.0.0.1:1'), '{KEY}');"
+        f" node.sign_anchor(Place(1, '{PLACE.address}'), 5, bytes(32), 0, Fees(2, 1), 100);"
+        " print(before == sys.getrecursionlimit())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "True"
 
 
 async def test_fees_cover_a_doubled_price_and_a_missing_suggestion(node, gate: Gate):
