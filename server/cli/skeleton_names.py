@@ -4,10 +4,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from server.cli.skeleton_texts import CALL, CALL_WITH_KEY
+from server.cli.skeleton_texts import CALL, CALL_WITH_KEY, CALL_WITHOUT_REPLY
 from server.cli.verb import UsageError
 
 _VERB = re.compile(r"[a-z]+(_[a-z0-9]+)+")
+_MAKING = frozenset({"add", "create", "make"})
+"""Verbs whose command makes the thing: there is no id before it."""
+
 _PATH = re.compile(r"/v1(/[a-z0-9-]+|/\{[a-z_]+\})+")
 
 
@@ -64,12 +67,22 @@ class Command:
         return singular(self.noun)
 
     @property
+    def makes_thing(self) -> bool:
+        """Whether it makes what the domain is about, and names nothing that is there already."""
+        return self.method == "POST" and self.action in _MAKING and self.noun == singular(self.domain)
+
+    @property
     def reply(self) -> str:
         """The struct of the answer; empty for a command that answers nothing."""
         if self.method == "DELETE":
             return ""
         ending = {"list": "List", "count": "Count"}.get(self.action)
         return camel(self.thing) + ending if ending else camel(self.noun)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it reads pages; a cursor that is none of ours is InvalidInput."""
+        return self.reply.endswith("List")
 
     def reply_structs(self) -> dict[str, str]:
         """Return the structs of the answer, each with its fields."""
@@ -86,7 +99,9 @@ class Command:
         base, one = f"/v1/{self.domain}", f"{{{self.thing}_id}}"
         if self.path:
             return self.path
-        if self.action == "list" and self.noun == self.domain:
+        if self.noun == self.domain:
+            return base if self.action == "list" else f"{base}/{self.action}"
+        if self.makes_thing:
             return base
         if self.noun == singular(self.domain):
             return f"{base}/{one}/{self.action}" if self.method == "POST" else f"{base}/{one}"
@@ -103,7 +118,10 @@ class Command:
             declared.append('    key: Key = ""\n')
             given["key"] = "str(new_id())"
             options += '        key="required",\n'
-        if self.reply.endswith("List"):
+        if self.makes_thing:
+            options = f"        status=201,\n{options}"
+        if self.is_list:
+            options += "        cost=2,\n        refusals=(InvalidInput,),\n"
             declared.append("    limit: PageLimit = 20\n    cursor: Cursor | None = None\n")
         if not self.reply:
             options += "        status=204,\n"
@@ -125,7 +143,8 @@ class Command:
         """Return the calls of the test: one with a key is made twice."""
         name = f"{self.domain}.{self.verb}"
         if "key" not in given:
-            return CALL.substitute(
+            call = CALL if self.reply else CALL_WITHOUT_REPLY
+            return call.substitute(
                 name=name, given="".join(f", {word}={value}" for word, value in given.items())
             )
         members = ", ".join(f'"{word}": {value}' for word, value in given.items())

@@ -56,10 +56,15 @@ CALL = Template("""        answer = await market.call("$name", caller$given)
     assert answer == "say here what it answers"
 """)
 
+CALL_WITHOUT_REPLY = Template("""        answer = await market.call("$name", caller$given)
+    assert answer is None  # then say here what holds afterwards
+""")
+
 CALL_WITH_KEY = Template("""        given = {$given}
         answer = await market.call("$name", caller, **given)
         assert answer == "say here what it answers"
-        assert await market.call("$name", caller, **given) == answer  # one key, one effect, one answer
+        again = await market.call("$name", caller, **given)
+    assert again == answer  # one key, one effect, one answer
 """)
 
 REFUSALS = Template('''"""What $domain refuse: numbers from $number on."""

@@ -156,6 +156,7 @@ def _with_route(text: str, path: str, names: Mapping[str, str], command: Command
         "from handlers.contract import Permission, Route",
         "from {module}.{verb} import {verb}".format(**names),
         f"from {names['words']} import {', '.join(words)}",
+        *(["from protocols.errors import InvalidInput"] if command.is_list else []),
     )
 
 

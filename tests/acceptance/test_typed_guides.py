@@ -18,6 +18,10 @@ from tests.support.js_client import FOLDER
 pytestmark = pytest.mark.slow
 
 GUIDE = Path("docs/clients/react.md")
+TYPES_PAGE = Path("docs/clients/typescript.md")
+NODE = "declare const process: { env: Record<string, string | undefined> };\ndeclare module 'ws';\n"
+"""What a script uses of Node, whose types are not among the packages."""
+
 TSC = FOLDER / "node_modules" / "typescript" / "bin" / "tsc"
 OPTIONS = {
     "strict": True,
@@ -99,6 +103,14 @@ def examples():
                     f"export const {constant}: RpcMethods['{method}']['{kind}'] = {json.dumps(payload)};"
                 )
     return "\n".join(lines)
+
+
+def test_the_script_of_the_page_about_types_compiles(tsc, tmp_path):
+    (script,) = re.findall(r"^```ts\n(.*?)^```$", TYPES_PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    files = {"follow.mts": script, "node.d.ts": NODE}
+    assert tsc(tmp_path / "right", files) == ""
+    files["follow.mts"] = script.replace("data.price", "data.prize")
+    assert "Property 'prize' does not exist" in tsc(tmp_path / "wrong", files)
 
 
 def test_types_examples_and_the_react_guide_compile(tsc, tmp_path):

@@ -8,6 +8,8 @@ from argparse import Namespace
 
 from server.cli.verb import ROOT, Verb, tool
 
+_MENDED_BY = {"format": ".venv/bin/ruff format .", "lint": ".venv/bin/ruff check --fix . (what it can)"}
+
 
 def _check(_chosen: Namespace) -> int:
     failed = []
@@ -21,6 +23,8 @@ def _check(_chosen: Namespace) -> int:
         if result.returncode != 0:
             failed.append(name)
             print((result.stdout + result.stderr).strip(), flush=True)
+            if name in _MENDED_BY:
+                print(f"to mend it: {_MENDED_BY[name]}", flush=True)
     print(f"check failed: {', '.join(failed)}" if failed else "check passed")
     return 1 if failed else 0
 
