@@ -11,6 +11,8 @@ from server.local.up import Progress, migrate_or_explain
 
 def _migrate(_chosen: Namespace) -> int:
     settings = Settings.from_environment()
+    where = "that of MNBARA_POSTGRES_URL" if settings.postgres_url else f"the private one of {settings.home}"
+    print(f"the database is {where}")
     applied = (
         migrate_or_explain(settings.postgres_url) if settings.postgres_url else _migrate_private(settings)
     )
