@@ -5,11 +5,14 @@ import re
 import secrets
 from collections.abc import Sequence
 
-from handlers.auth.rules import NOTICE_LIFE_MS, TOKEN_LIFE_MS, TOKENS_MAX
+from handlers.auth.rules import MAILS_MAX, NOTICE_LIFE_MS, TOKEN_LIFE_MS, TOKENS_MAX, WINDOW_S
 from handlers.auth.tools import AuthTools
-from handlers.contract import JobRequest, Stores
+from handlers.contract import Caller, JobRequest, Preparation, Stores
+from protocols.addresses import networks_of
+from protocols.errors import RateLimited
 from protocols.notifications.mails import Mail, MailText
 from storage.auth.account_tokens_postgres import AccountToken, TokenPurpose, insert_token
+from storage.auth.login_attempts_redis import Counter, count_attempt, mail_key
 from storage.notifications.mailing import SEND_MAIL, write_mails
 from storage.platform.vault import Vault
 
@@ -38,6 +41,24 @@ async def mail_token(stores: Stores, token: AccountToken, now_ms: int) -> list[J
     if not await insert_token(stores.db, token_hash, token, now_ms, life_ms, TOKENS_MAX):
         return []
     return await send_mails(stores, [token.email], _TEXTS[token.purpose], now_ms, life_ms, token=secret)
+
+
+async def count_mail(caller: Caller, before: Preparation) -> int:
+    """Count a mail to an address that is not proven; return the seconds to wait when the network has none left.
+
+    Cost: one round trip.
+    """
+    if not caller.remote_ip or not before.need(AuthTools).limit_attempts:
+        return 0
+    own, _ = networks_of(caller.remote_ip)
+    counter = Counter(key=mail_key(own), most=MAILS_MAX, window_s=WINDOW_S)
+    return (await count_attempt(before.redis, [counter]))[0]
+
+
+async def need_mail(caller: Caller, before: Preparation) -> None:
+    """Count a mail likewise. Raises RateLimited."""
+    if wait_s := await count_mail(caller, before):
+        raise RateLimited(f"Too many mails; try again in {wait_s} s", retry_after_s=wait_s)
 
 
 async def send_notice(

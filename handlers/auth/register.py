@@ -5,7 +5,7 @@ from uuid import UUID
 from msgspec import Struct, structs
 
 from handlers.auth import rules
-from handlers.auth.mailing import mail_token
+from handlers.auth.mailing import count_mail, mail_token
 from handlers.auth.sessions import start_session
 from handlers.auth.tools import AuthTools
 from handlers.contract import Caller, Outcome, Preparation, Stores
@@ -23,9 +23,11 @@ class HashedRegister(Struct, frozen=True):
     display_name: str
     password_hash: str
     device_token: str
+    mailed: bool
+    """Whether the network has a mail left; without one, the address is proven later (`resend_verification`)."""
 
 
-async def prepare_register(command: Register, _caller: Caller, before: Preparation) -> HashedRegister:
+async def prepare_register(command: Register, caller: Caller, before: Preparation) -> HashedRegister:
     """Check the input and hash the password.
 
     Raises: InvalidInput, PasswordTooCommon, TemporarilyUnavailable.
@@ -34,7 +36,8 @@ async def prepare_register(command: Register, _caller: Caller, before: Preparati
     display_name = rules.check_display_name(command.display_name)
     rules.check_password(command.password, email, display_name)
     password_hash = await before.need(AuthTools).hash_password(command.password)
-    return HashedRegister(new_id(), email, display_name, password_hash, command.device_token)
+    mailed = not await count_mail(caller, before)
+    return HashedRegister(new_id(), email, display_name, password_hash, command.device_token, mailed)
 
 
 async def register(command: HashedRegister, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
@@ -48,5 +51,7 @@ async def register(command: HashedRegister, caller: Caller, stores: Stores, now_
     if user is None:
         raise EmailTaken
     signed_in = await start_session(user, caller, stores, now_ms, command.device_token)
+    if not command.mailed:
+        return signed_in
     token = AccountToken(user_id=user.user_id, purpose="verify_email", email=user.email)
     return structs.replace(signed_in, jobs=await mail_token(stores, token, now_ms))

@@ -57,6 +57,9 @@ SITE_ATTEMPTS_MAX = 800
 RESETS_MAX = 20
 """Requests for a new password from one network in `WINDOW_S`."""
 
+MAILS_MAX = 100
+"""Mails with a token to addresses that one network names, in `WINDOW_S`: they may be other people's."""
+
 TOKENS_MAX = 3
 """Mails with a token of one purpose that an account is sent within the life of one."""
 

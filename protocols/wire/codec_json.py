@@ -103,9 +103,11 @@ class JsonCodec:
         return _decode_each(data, commands_max)
 
     def decode_emulation(self, data: bytes) -> EmulationRequest:
-        """Return what a client of a stream posted. Raises CodecError."""
+        """Return what a client of a stream posted; a member comes once. Raises CodecError."""
         try:
             posted = _posted_decoder.decode(data)
+            if repeats_at_top(data):
+                raise CodecError("a member twice")
             return EmulationRequest(posted.node, posted.session, posted.data.encode())
         except (DecodeError, UnicodeError, RecursionError) as error:
             raise CodecError("malformed request") from error

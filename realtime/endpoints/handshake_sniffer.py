@@ -12,7 +12,7 @@ from typing import cast
 from uvicorn.server import ServerState
 
 from realtime.endpoints.socket_endpoint import SocketEndpoint
-from realtime.transport.fast_handshake import Upgrade, accept_upgrade, read_upgrade
+from realtime.transport.fast_handshake import UPGRADE_BYTES_MAX, Upgrade, accept_upgrade, read_upgrade
 from realtime.transport.streams import refuse_upgrade
 from realtime.transport.websocket import LeanWebSocket
 
@@ -21,6 +21,8 @@ SILENT_S = 10.0
 
 LEAVING_S = 0.25
 """The same when the server stops: the first bytes of new connections may be on their way."""
+
+_HEAD_END = b"\r\n\r\n"
 
 
 class HandshakeSniffer(asyncio.Protocol):
@@ -49,12 +51,17 @@ class HandshakeSniffer(asyncio.Protocol):
         self._endpoint.hub.wheel.schedule(self, SILENT_S)
 
     def data_received(self, data: bytes) -> None:
-        """Queue an ordinary handshake; pass anything else to HTTP."""
-        upgrade = read_upgrade(data)
-        self._data = data
+        """Queue an ordinary handshake; pass anything else to HTTP.
+
+        A hasty client's frames may be behind its handshake already: they are read once it is answered.
+        """
+        end = data.find(_HEAD_END, 0, UPGRADE_BYTES_MAX) + len(_HEAD_END)
+        upgrade = read_upgrade(data[:end])
         if upgrade is None or not self._endpoint.origin_allowed(upgrade.origin, upgrade.host):
+            self._data = data
             self._pass_to_http()
             return
+        self._data = data[end:]
         self._upgrade = upgrade
         self.transport.pause_reading()  # the client has to wait for the answer
         self._endpoint.hub.admission.enqueue(self._accept)
@@ -108,3 +115,5 @@ class HandshakeSniffer(asyncio.Protocol):
         transport.write(accept_upgrade(upgrade.key, subprotocol))
         self._endpoint.connect_websocket(websocket, codec, upgrade.origin, self._peer)
         transport.resume_reading()
+        if self._data:
+            websocket.data_received(self._data)

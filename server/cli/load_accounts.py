@@ -66,6 +66,8 @@ async def load_accounts(postgres_url: str, count: int, path: Path, say: Callable
 
 def _read(path: Path) -> AccountsFile:
     """Return what the file holds, or a new password and addresses that no other file has."""
+    if path.exists() and not path.is_file():  # a device has no end
+        raise AccountsFileError(f"{path} is no file of accounts: no regular file")
     try:
         return json.decode(path.read_bytes(), type=AccountsFile)
     except FileNotFoundError:

@@ -57,6 +57,11 @@ def reset_key(network: str) -> str:
     return f"auth:attempts:reset:{network}"
 
 
+def mail_key(network: str) -> str:
+    """Return the counter of a network that has tokens mailed to addresses it names."""
+    return f"auth:attempts:mail:{network}"
+
+
 def confirm_key(user_id: UUID) -> str:
     """Return the counter of an account whose password is asked again."""
     return f"auth:attempts:confirm:{user_id}"

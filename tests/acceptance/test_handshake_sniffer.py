@@ -5,6 +5,7 @@ import gc
 
 import httpx
 import pytest
+from websockets.frames import Frame, Opcode
 
 from realtime.endpoints import handshake_sniffer as doorstep
 from realtime.limits import Limits
@@ -55,6 +56,17 @@ async def test_a_handshake_in_pieces_is_taken_by_the_full_parser(app):
     await until(lambda: app.hub.connections)
     writer.transport.abort()
     await until(lambda: not app.hub.connections)
+
+
+async def test_frames_that_come_with_the_handshake_are_answered(app):
+    reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
+    frame = Frame(Opcode.TEXT, b'{"id":1,"connect":{}}').serialize(mask=True)
+    writer.write(UPGRADE + frame)
+    assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 3)).startswith(b"HTTP/1.1 101 ")
+    assert b'"connect"' in await asyncio.wait_for(reader.readuntil(b"}}"), 3)
+    writer.write(UPGRADE)  # no frame
+    assert (await asyncio.wait_for(reader.read(), 3))[:1] == b"\x88"
+    writer.close()
 
 
 async def test_requests_are_served_as_if_it_was_not_there(app):

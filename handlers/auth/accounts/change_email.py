@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from handlers.auth import rules
 from handlers.auth.accounts.confirming import confirm_password
-from handlers.auth.mailing import mail_token, send_notice
+from handlers.auth.mailing import mail_token, need_mail, send_notice
 from handlers.auth.rules import TOKEN_LIFE_MS
 from handlers.contract import Caller, Outcome, Preparation, Stores
 from protocols.auth.commands import BadCredentials, ChangeEmail, MailRequested, TooManyMails
@@ -20,9 +20,10 @@ class ConfirmedChange(Struct, frozen=True):
 
 
 async def prepare_email_change(command: ChangeEmail, caller: Caller, before: Preparation) -> ConfirmedChange:
-    """Check the address and the password. Raises InvalidInput, and as `confirm_password`."""
+    """Check the address and the password. Raises InvalidInput, RateLimited, and as `confirm_password`."""
     email = rules.normalise_email(command.email)
     user = await confirm_password(command.password, caller, before)
+    await need_mail(caller, before)
     return ConfirmedChange(user.password_hash, email)
 
 

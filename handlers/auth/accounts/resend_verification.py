@@ -1,11 +1,19 @@
 """Have the mail that proves the account's address sent again."""
 
-from handlers.auth.mailing import mail_token
-from handlers.contract import Caller, Outcome, Stores
+from handlers.auth.mailing import mail_token, need_mail
+from handlers.contract import Caller, Outcome, Preparation, Stores
 from protocols.auth.commands import EmailAlreadyVerified, ResendVerification, TooManyMails
 from protocols.auth.refusals import UserNotFound
 from storage.auth.account_tokens_postgres import AccountToken
 from storage.auth.users_postgres import lock_user
+
+
+async def prepare_resend(
+    command: ResendVerification, caller: Caller, before: Preparation
+) -> ResendVerification:
+    """Count the mail. Raises RateLimited."""
+    await need_mail(caller, before)
+    return command
 
 
 async def resend_verification(

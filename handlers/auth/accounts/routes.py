@@ -5,7 +5,7 @@ from handlers.auth.accounts.change_password import change_password, prepare_pass
 from handlers.auth.accounts.describe_me import describe_me
 from handlers.auth.accounts.get_profile import get_profile
 from handlers.auth.accounts.request_reset import prepare_reset, request_reset
-from handlers.auth.accounts.resend_verification import resend_verification
+from handlers.auth.accounts.resend_verification import prepare_resend, resend_verification
 from handlers.auth.accounts.reset_password import prepare_password_reset, reset_password
 from handlers.auth.accounts.verify_email import verify_email
 from handlers.contract import Permission, Route
@@ -50,13 +50,14 @@ ROUTES: tuple[Route, ...] = (
         command=ResendVerification,
         reply=None,
         function=resend_verification,
+        prepare=prepare_resend,
         method="POST",
         path="/v1/auth/verify-email/resend",
         permission=Permission.SIGNED_IN,
         status=204,
         cost=3,
         rpc=False,
-        refusals=(EmailAlreadyVerified, TooManyMails, UserNotFound),
+        refusals=(EmailAlreadyVerified, RateLimited, TooManyMails, UserNotFound),
     ),
     Route(
         domain="auth",

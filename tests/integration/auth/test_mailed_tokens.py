@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
+from handlers.auth import mailing
 from handlers.auth.rules import RESETS_MAX, TOKEN_LIFE_MS, TOKENS_MAX
 from handlers.contract import ANONYMOUS, Caller
 from protocols.auth.commands import (
@@ -19,6 +21,7 @@ from protocols.auth.commands import (
     Login,
     MailTokenInvalid,
     PasswordTooCommon,
+    Register,
     RequestReset,
     ResendVerification,
     ResetPassword,
@@ -159,6 +162,23 @@ async def test_requests_of_one_network_are_bounded(system):
         await system.run("request_reset", command, caller)
     with pytest.raises(RateLimited):
         await system.run("request_reset", command, caller)
+
+
+async def test_mails_that_one_network_has_sent_to_others_are_bounded(system, monkeypatch):
+    monkeypatch.setattr(mailing, "MAILS_MAX", 2)
+    network = Caller(remote_ip="203.0.113.78")
+    emails = [f"{new_id().hex}@example.org" for _ in range(3)]
+    for email in emails:
+        command = Register(email=email, password=PASSWORD, display_name="Amina")
+        reply = await system.run("register", command, network)
+    assert [len(await system.mails(email)) for email in emails] == [1, 1, 0]
+    member = replace((await system.member(emails[-1], reply)).caller, remote_ip=network.remote_ip)
+    with pytest.raises(RateLimited):
+        await system.run("resend_verification", ResendVerification(), member)
+    with pytest.raises(RateLimited):
+        await system.run("change_email", ChangeEmail(email=emails[0], password=PASSWORD), member)
+    await system.run("resend_verification", ResendVerification(), replace(member, remote_ip="203.0.113.79"))
+    assert len(await system.mails(emails[-1])) == 1
 
 
 async def test_change_of_password_keeps_this_session_alone(system):

@@ -2,6 +2,7 @@
 
 import json
 import stat
+from pathlib import Path
 
 import argon2
 import pytest
@@ -64,3 +65,8 @@ async def test_another_file_has_other_accounts_and_what_is_no_file_of_accounts_i
     with pytest.raises(AccountsFileError, match="is no file of accounts"):
         await load_accounts(database, 1, other, LINES.append)
     assert other.read_text() == "to do"
+
+
+async def test_a_device_is_not_read_to_its_end(database):
+    with pytest.raises(AccountsFileError, match="no regular file"):
+        await load_accounts(database, 1, Path("/dev/null"), LINES.append)

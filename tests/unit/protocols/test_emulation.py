@@ -44,6 +44,9 @@ def test_any_bytes_are_a_request_or_refused(codec, data):
         b'{"node":1}',
         b'{"data":"\\ud800"}',
         b"\xff",
+        b'{"session":"s","data":"{}","data":"[]"}',
+        b'{"session":"s","s\\u0065ssion":"t","data":"{}"}',
+        b'{"session":"a:b","later":{},"later":1,"data":"{}"}',
     ],
 )
 def test_requests_that_break_the_form_are_refused(text):
