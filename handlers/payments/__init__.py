@@ -4,6 +4,9 @@ from contextlib import AbstractAsyncContextManager
 
 from handlers.contract import Permission, Route
 from handlers.domain import Domain, JobKind, PartKind, Retention, TimerKind, ToolContext, ToolKind
+from handlers.payments.built_in import routes as built_in_routes
+from handlers.payments.built_in.continue_test_object import continue_test_object
+from handlers.payments.built_in.deliver_test_event import deliver_test_event, finish_delivery
 from handlers.payments.commission.routes import ROUTES as COMMISSION_ROUTES
 from handlers.payments.debts import COLLECT, collect_debts
 from handlers.payments.escrow.end_escrows import end_escrows
@@ -22,9 +25,6 @@ from handlers.payments.reconciling import routes as reconciling_routes
 from handlers.payments.reconciling.figures import MONEY_FIGURES
 from handlers.payments.reconciling.reconcile import finish_reconciling, reconcile, reconcile_days
 from handlers.payments.statements import routes as statement_routes
-from handlers.payments.test_money import routes as test_money_routes
-from handlers.payments.test_money.continue_test_object import continue_test_object
-from handlers.payments.test_money.deliver_test_event import deliver_test_event, finish_delivery
 from handlers.payments.tools import PaymentTools, check_payment_settings, open_payment_tools, payments_state
 from handlers.payments.top_ups import routes as top_up_routes
 from handlers.payments.top_ups.advance_dispute import advance_dispute, finish_dispute
@@ -96,7 +96,7 @@ DOMAIN = Domain(
         *top_up_routes.ROUTES,
         *payout_routes.ROUTES,
         *webhook_routes.ROUTES,
-        *test_money_routes.ROUTES,
+        *built_in_routes.ROUTES,
         *reconciling_routes.ROUTES,
     ),
     channels=treasury_channels.CHANNELS,

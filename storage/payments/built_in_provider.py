@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from protocols.payments.built_in import TEST_CARDS
 from protocols.payments.provider import (
     Movement,
     ProviderAccount,
@@ -19,7 +20,6 @@ from protocols.payments.provider import (
     ProviderRefund,
     ProviderRefusedError,
 )
-from protocols.payments.test_money import TEST_CARDS
 from protocols.values import new_id, now_instant
 from storage.engines.postgres import Connection, Database
 from storage.payments import built_in_objects as objects

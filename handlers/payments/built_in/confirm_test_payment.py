@@ -2,8 +2,8 @@
 
 from handlers.contract import Caller, Outcome, Stores
 from handlers.payments.tools import PaymentTools
+from protocols.payments.built_in import ConfirmTestPayment, TestPayment
 from protocols.payments.provider_refusals import NoTestMoney, NoTestPayment
-from protocols.payments.test_money import ConfirmTestPayment, TestPayment
 from storage.payments.built_in_objects import lock_secret
 from storage.payments.built_in_rules import pay
 

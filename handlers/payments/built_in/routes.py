@@ -1,9 +1,9 @@
 """The routes of the test provider's cardholders and banks."""
 
 from handlers.contract import Permission, Route
-from handlers.payments.test_money.confirm_test_payment import confirm_test_payment
-from handlers.payments.test_money.onboard_test_account import onboard_test_account
-from protocols.payments import test_money as words
+from handlers.payments.built_in.confirm_test_payment import confirm_test_payment
+from handlers.payments.built_in.onboard_test_account import onboard_test_account
+from protocols.payments import built_in as words
 from protocols.payments.provider_refusals import NoTestMoney, NoTestPayment
 
 ROUTES: tuple[Route, ...] = (

@@ -2,8 +2,8 @@
 
 from handlers.contract import Caller, Outcome, Stores
 from handlers.payments.tools import PaymentTools
+from protocols.payments.built_in import OnboardTestAccount, TestAccount
 from protocols.payments.provider_refusals import NoTestMoney, NoTestPayment
-from protocols.payments.test_money import OnboardTestAccount, TestAccount
 from storage.payments import built_in_objects as objects
 from storage.payments.payouts_postgres import read_own_account
 
