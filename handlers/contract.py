@@ -31,6 +31,7 @@ class Permission(StrEnum):
     ANYONE = "anyone"
     SIGNED_IN = "signed_in"
     SUPPORT = "support"
+    FINANCE = "finance"
     ADMIN = "admin"
 
 

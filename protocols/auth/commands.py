@@ -33,7 +33,7 @@ DeviceToken = Annotated[
 ]
 """Known devices are not locked out when others guess the password."""
 
-Role = Literal["user", "support", "admin"]
+Role = Literal["user", "support", "finance", "admin"]
 """What an account may do; everybody is a `user`."""
 
 EndReason = Literal["logout", "ended_elsewhere", "refresh_reused", "banned", "too_many", "password_changed"]

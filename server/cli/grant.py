@@ -16,7 +16,7 @@ from storage.engines.redis import open_redis
 from storage.platform.events_postgres import read_epoch
 
 _SET_ROLES = next(route for route in AUTH_ROUTES if route.function is set_roles)
-ROLES = frozenset({"user", "support", "admin"})
+ROLES = frozenset({"user", "support", "finance", "admin"})
 """What can be given; `user` alone takes the others away."""
 
 _OPERATOR = Caller(user_id=new_id(), roles=frozenset({"admin"}))

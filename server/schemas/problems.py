@@ -134,7 +134,7 @@ def refusals_of(route: Route) -> list[type[Refusal]]:
     found: list[type[Refusal]] = [*route.refusals, *GENERAL_REFUSALS]
     if reads_token(route):
         found.append(Unauthenticated)
-    if route.permission in {Permission.SUPPORT, Permission.ADMIN}:
+    if route.permission in {Permission.SUPPORT, Permission.FINANCE, Permission.ADMIN}:
         found.append(NotAllowed)
     if reads_query(route):
         found.append(UriTooLong)

@@ -9,7 +9,7 @@ from typing import Any
 from handlers.contract import Permission, Route
 from server.http.arguments import path_fields, reads_token
 
-PEOPLE = ("anonymous", "owner", "party", "other", "support", "admin")
+PEOPLE = ("anonymous", "owner", "party", "other", "support", "finance", "admin")
 """The owner of the things of a cell, a party to them (who bid), and people who have nothing to do with them."""
 
 LOCKED_OUT = {"banned": "session_over", "expired": "token_expired", "ended": "session_over"}
@@ -108,6 +108,7 @@ PERMITTED = {
     Permission.ANYONE: EVERYBODY,
     Permission.SIGNED_IN: EVERYBODY - {"anonymous"},
     Permission.SUPPORT: frozenset({"support"}),
+    Permission.FINANCE: frozenset({"finance"}),
     Permission.ADMIN: frozenset({"admin"}),
 }
 
@@ -116,7 +117,7 @@ CHANNELS: dict[str, frozenset[str]] = {
     "ticker": EVERYBODY,
     "stock": EVERYBODY,
     "personal": OWNER,
-    "treasury": frozenset({"admin"}),
+    "treasury": frozenset({"finance"}),
 }
 """Who may follow a channel of the owner's things, by the word of its kind."""
 

@@ -429,7 +429,7 @@ class TestData:
 
     @makes("payments.list_commission_versions", "payments.set_commission")
     def _commission(self) -> None:
-        self._post("admin", "/v1/admin/commission-rules", {"rules": [{"basis_points": 0}]})
+        self._post("finance", "/v1/admin/commission-rules", {"rules": [{"basis_points": 0}]})
         self._users.fit("payments.list_commission_versions")
         self._users.fit("payments.set_commission", rules=[])
 

@@ -19,7 +19,7 @@ import httpx
 from server.cli.grant import grant
 from tests.support.players import PASSWORD
 
-ROLES = ("anonymous", "user", "owner", "support", "admin")
+ROLES = ("anonymous", "user", "owner", "support", "finance", "admin")
 KEPT_PER_NAME = 40
 _ID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT")
@@ -56,7 +56,7 @@ class Person:
         made = self.http.post("/v1/auth/register", json=body).raise_for_status().json()
         self.user_id, self.token = made["user"]["id"], made["tokens"]["access_token"]
         self.refresh_token = made["tokens"]["refresh_token"]
-        if self.role in {"support", "admin"}:
+        if self.role in {"support", "finance", "admin"}:
             asyncio.run(grant(*self.grants, self.email, [self.role]))
             self.sign_in()
 

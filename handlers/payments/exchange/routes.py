@@ -55,7 +55,7 @@ ROUTES = (
         function=set_exchange_terms,
         method="PUT",
         path="/v1/admin/exchange-terms/{currency}",
-        permission=Permission.ADMIN,
+        permission=Permission.FINANCE,
         refusals=(InvalidInput,),
     ),
 )

@@ -13,7 +13,7 @@ ROUTES: tuple[Route, ...] = (
         function=list_reconciliations,
         method="GET",
         path="/v1/admin/reconciliations",
-        permission=Permission.ADMIN,
+        permission=Permission.FINANCE,
         cost=5,
         refusals=(InvalidInput,),
     ),

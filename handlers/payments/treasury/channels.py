@@ -12,7 +12,7 @@ from storage.engines.postgres import Connection
 
 async def may_see_treasury(_db: Connection, _treasury: UUID, caller: Caller) -> bool:
     """Return whether the caller may read the treasury, too."""
-    return Permission.ADMIN.value in caller.roles
+    return Permission.FINANCE.value in caller.roles
 
 
 CHANNELS = (

@@ -12,7 +12,7 @@ ROUTES = (
         function=get_treasury,
         method="GET",
         path="/v1/admin/treasury",
-        permission=Permission.ADMIN,
+        permission=Permission.FINANCE,
         cost=10,
     ),
 )

@@ -7,7 +7,7 @@ from protocols.errors import Refusal
 from server.cli.verb import Verb
 from server.local.up import UpError
 
-ROLES = ("admin", "support", "user")
+ROLES = ("admin", "finance", "support", "user")
 
 
 def _grant(chosen: Namespace) -> int:
@@ -43,7 +43,7 @@ def _declare(parser: ArgumentParser) -> None:
 GRANT = Verb(
     name="grant",
     words="EMAIL ROLE...",
-    meaning="give an account the roles support or admin, on the running system",
+    meaning="give an account the roles support, finance or admin, on the running system",
     example="./mnbara grant ada@example.org support admin",
     run=_grant,
     declare=_declare,

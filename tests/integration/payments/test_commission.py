@@ -25,7 +25,7 @@ async def market(database, redis) -> AsyncIterator[Market]:
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def operator(market):
-    return replace(await market.new_user(), roles=frozenset({"user", "admin"}))
+    return replace(await market.new_user(), roles=frozenset({"user", "finance"}))
 
 
 async def set_rules(market, operator, *rules, **fields):

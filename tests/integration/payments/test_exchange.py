@@ -131,7 +131,7 @@ async def test_what_cannot_be_paid_or_quoted_changes_nothing(market):
 
 
 async def test_the_market_sells_no_more_than_its_limit_however_many_ask_at_once(market, pool):
-    admin = replace(await market.new_user(), roles=frozenset({"admin"}))
+    admin = replace(await market.new_user(), roles=frozenset({"finance"}))
     terms = {"currency": "JPY", "spread_bp": 0, "stock_floor": -3_000}
     assert await market.call("payments.set_exchange_terms", admin, **terms) == terms
     users = [await rich_user(market) for _ in range(6)]

@@ -33,7 +33,7 @@ async def market(database, redis) -> AsyncIterator[Market]:
 @pytest.fixture
 async def reports(market, pool):
     """A function that compares today as if it were over, and returns the newest report."""
-    operator = replace(await market.new_user(), roles=frozenset({"user", "admin"}))
+    operator = replace(await market.new_user(), roles=frozenset({"user", "finance"}))
 
     async def compare():
         await pool.execute("DELETE FROM reconciliation_differences")

@@ -96,7 +96,7 @@ async def test_a_balance_that_was_changed_by_hand_is_found_named_and_shown(marke
     named = found[str(bob.id)]
     assert (named["currency"], named["purpose"]) == ("EUR", "available")
     assert (named["balance"], named["expected"]) == (451, 450)
-    operator = replace(ann, roles=frozenset({"admin"}))
+    operator = replace(ann, roles=frozenset({"finance"}))
     treasury = await market.call("payments.get_treasury", operator)
     assert (treasury["balanced"], treasury["faulty_accounts"]) == (False, 2)
     assert {fault["owner_id"] for fault in treasury["faults"]} == {str(bob.id), str(eve.id)}
@@ -124,7 +124,7 @@ async def test_a_missing_transfer_is_found(market, pool):
 async def test_the_channel_is_there_for_operators_alone(market):
     kinds = ChannelKinds(channels_of(DOMAINS))
     permissions = ChannelPermissions(kinds, market.database)
-    operator = Caller(user_id=new_id(), roles=frozenset({"user", "admin"}))
+    operator = Caller(user_id=new_id(), roles=frozenset({"user", "finance"}))
     assert await permissions.authorize(operator, TREASURY)
     strangers = [Caller(), Caller(user_id=new_id(), roles=frozenset({"user", "support"}))]
     for caller, channel in [

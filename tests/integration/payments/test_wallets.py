@@ -96,7 +96,7 @@ async def test_a_hold_that_nobody_used_returns_when_its_timer_rings(market, pool
 async def test_the_treasury_says_whether_the_books_add_up(market, pool):
     ann = await market.new_user()
     await book(market.database, [top_up(ann.id, 90, "CHF")])
-    operator = replace(ann, roles=frozenset({"user", "admin"}))
+    operator = replace(ann, roles=frozenset({"user", "finance"}))
     treasury = await market.call("payments.get_treasury", operator)
     francs = next(each for each in treasury["currencies"] if each["currency"] == "CHF")
     assert treasury["balanced"] is True
