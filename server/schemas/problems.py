@@ -159,9 +159,12 @@ def _problem(kinds: Sequence[type[Refusal]]) -> Schema:
         names.append("Retry-After")
     if kinds[0].status == HTTPStatus.UNAUTHORIZED:
         names.append("WWW-Authenticate")
+    headers = header_refs(*names)
+    if "Retry-After" in headers and not all(kind.temporary for kind in kinds):  # nobody knows when it is over
+        headers["Retry-After"] = {**HEADERS["Retry-After"], "required": False}
     return {
         "description": " · ".join(f"`{kind.code}`: {title_of(kind)}" for kind in kinds),
-        "headers": header_refs(*names),
+        "headers": headers,
         "content": {
             "application/problem+json": {
                 "schema": {"$ref": "#/components/schemas/Problem"},
