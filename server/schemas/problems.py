@@ -163,6 +163,9 @@ def _problem(kinds: Sequence[type[Refusal]]) -> Schema:
         names.append("Retry-After")
     if kinds[0].status == HTTPStatus.UNAUTHORIZED:
         names.append("WWW-Authenticate")
+    headers = header_refs(*names)
+    if "Retry-After" in headers and not all(kind.temporary for kind in kinds):  # nobody knows when it is over
+        headers["Retry-After"] = {**HEADERS["Retry-After"], "required": False}
     examples = {kind.code: {"$ref": f"#/components/examples/{kind.code}"} for kind in kinds if not kind.text}
     content: Schema = {}
     if examples:
@@ -174,7 +177,7 @@ def _problem(kinds: Sequence[type[Refusal]]) -> Schema:
             content[media_type] = {"schema": {"type": "string"}, "example": f"{kind.example[fact]}\n"}
     return {
         "description": " · ".join(f"`{kind.code}`: {title_of(kind)}" for kind in kinds),
-        "headers": header_refs(*names),
+        "headers": headers,
         "content": content,
     }
 

@@ -132,7 +132,7 @@ def cell(system: TestSystem, door: Any, route: Route, who: str, fields: dict[str
 
 def nearest_denied(route: Route) -> str | None:
     """Return who comes closest to being let in and is not: a signed-in person first, the anonymous one last."""
-    order = ("other", "support", "admin", "party", "owner", "anonymous", *LOCKED_OUT)
+    order = ("other", "support", "finance", "admin", "party", "owner", "anonymous", *LOCKED_OUT)
     return next((who for who in order if expected(route, who) != "in"), None)
 
 

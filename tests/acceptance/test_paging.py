@@ -166,7 +166,7 @@ def first_page(shop, name) -> tuple[str, dict[str, str], str]:
     """Return the path of a list, the headers of somebody for whom it has two pages, and the second's cursor."""
     path = LISTS[name].path.format(**next(iter(shop.users.fitting.get(name, ())), {}))
     told = {}
-    for who in ("owner", "user", "support", "admin"):
+    for who in ("owner", "user", "support", "finance", "admin"):
         headers = shop.users.headers(who)
         told[who] = shop.http.get(path, params={"limit": 1, **ASKED.get(name, {})}, headers=headers)
         if told[who].status_code == 200 and told[who].json()["next_cursor"]:

@@ -11,7 +11,8 @@ from msgspec import Struct
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from handlers.domain import ChannelKind, Domain
-from protocols.errors import CATALOGUE
+from protocols.auth.commands import TooManyMails
+from protocols.errors import CATALOGUE, RateLimited
 from protocols.problems import problem_body
 from protocols.topics import Lane
 from protocols.values import to_json
@@ -19,7 +20,7 @@ from server.domains import DOMAINS
 from server.domains import ROUTES as REAL_ROUTES
 from server.schemas.asyncapi import build_asyncapi
 from server.schemas.openapi import build_openapi
-from server.schemas.problems import refusals_of
+from server.schemas.problems import problem_responses, refusals_of
 from tests.support.notes import ROUTES
 
 
@@ -130,6 +131,15 @@ def test_every_refusal_of_a_route_is_a_response_with_an_example(openapi):
             examples = responses[str(refusal.status)]["content"]["application/problem+json"]["examples"]
             assert examples[refusal.code] == {"$ref": f"#/components/examples/{refusal.code}"}
     assert "note_too_dull" in operation(openapi, "notes.write_note")["responses"]["409"]["description"]
+
+
+def test_retry_after_is_promised_where_every_refusal_of_the_status_has_it():
+    sure, unsure = (
+        problem_responses(kinds)["429"]["headers"]["Retry-After"]
+        for kinds in ([RateLimited], [RateLimited, TooManyMails])
+    )
+    assert sure == {"$ref": "#/components/headers/Retry-After"}
+    assert unsure["required"] is False
 
 
 def test_the_example_of_a_refusal_is_what_the_server_would_answer(openapi):
