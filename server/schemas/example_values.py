@@ -59,6 +59,7 @@ _TIMES = {
     "decided_at": "2026-11-21T08:03:55.620Z",
     "ends_at": _ENDS,
     "expires_at": _LATER,
+    "from": "2026-11-01T00:00:00.000Z",
     "offered_at": _ENDED,
     "planned_end": _ENDS,
     "raised_at": _ENDED,
@@ -66,6 +67,7 @@ _TIMES = {
     "resolved_at": "2026-11-28T09:15:33.871Z",
     "set_at": "2026-09-01T07:00:00.000Z",
     "starts_at": _STARTED,
+    "to": "2026-12-01T00:00:00.000Z",
     "until": _LATER,
 }
 """Instants by field; any other is that of the fourth bid."""

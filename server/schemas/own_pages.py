@@ -64,7 +64,7 @@ class Readiness(Struct):
     degraded: list[Annotated[str, Meta(examples=["redis"])]]
     """Parts that fail. Without PostgreSQL the process is not ready; without Redis or NATS it serves, commands included,
     and something is slower or missing meanwhile."""
-    parts: dict[str, Annotated[str, Meta(pattern="^[a-z_]+$", examples=["ok"])]]
+    parts: dict[str, Annotated[str, Meta(examples=["ok"])]]
     """`ok`, `timeout` or `failing`; or a word of its own for what is no fault: `not_configured`, `test_money`."""
 
 

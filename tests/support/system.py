@@ -23,7 +23,7 @@ from server.local.programs import free_port
 
 ROOT = Path(__file__).parents[2]
 
-READY_TIMEOUT_S = 60.0
+READY_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 60.0
 
 

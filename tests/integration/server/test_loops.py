@@ -106,11 +106,11 @@ async def test_a_loop_that_fails_goes_on_and_holds_up_no_other(opened, redis, mo
 
 async def test_figures_are_metrics(opened, redis):
     async def step(_stores, _now_ms):
-        return LoopTurn(figures=[Figure("tides", 3), Figure("depths", 7, "north")])
+        return LoopTurn(figures=[Figure("tides", 3), Figure("depths", 7, ("north",))])
 
     gauges = (
         GaugeKind(name="tides", meaning="Tides"),
-        GaugeKind(name="depths", meaning="Depths", label="sea"),
+        GaugeKind(name="depths", meaning="Depths", labels=("sea",)),
     )
     kinds, metrics = loop("measure", step, gauges=gauges), Metrics()
     await Loops(pipeline_of(opened, redis), kinds, metrics.follow_loops(kinds)).turn("test.measure")
