@@ -17,19 +17,21 @@ COLLECT_AGAIN_MS = 3_600_000
 """How soon after it is thawed a wallet pays."""
 
 
-async def read_debt(db: Connection, owner_id: UUID, currency: str) -> int:
-    """Return what a user owes in a currency, in minor units."""
+async def read_debts(db: Connection, owner_id: UUID) -> dict[str, int]:
+    """Return what a user owes, in minor units by currency; nothing of a currency in which nothing is owed."""
     rows = await read_wallets(db, owner_id)
-    return -sum(row.balance_minor for row in rows if (row.currency, row.purpose) == (currency, "receivable"))
+    return {
+        row.currency: -row.balance_minor for row in rows if row.purpose == "receivable" and row.balance_minor
+    }
 
 
 async def collect_debts(refs: Sequence[UUID], stores: Stores, now_ms: int) -> list[Outcome]:
     """Have these users pay what they owe; ask again while they owe something."""
     timers = []
     for owner_id in sorted(dict.fromkeys(refs)):
-        owed = [row for row in await read_wallets(stores.db, owner_id) if row.purpose == "receivable"]
-        spendable = [Account(owner_id, row.currency, "available") for row in owed if row.balance_minor]
+        owed = await read_debts(stores.db, owner_id)
+        spendable = [Account(owner_id, currency, "available") for currency in owed]
         await repay_debts(stores.db, spendable, now_ms)
-        if any([await read_debt(stores.db, owner_id, account.currency) for account in spendable]):
+        if await read_debts(stores.db, owner_id):
             timers.append(Timer(COLLECT, owner_id, now_ms + COLLECT_AGAIN_MS))
     return [Outcome(None, timers=timers)]

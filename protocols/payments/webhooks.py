@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
+from protocols.errors import InvalidInput
 from protocols.payments.provider_refusals import SignatureInvalid
 
 EVENT_BYTES_MAX = 256 * 1024
@@ -84,8 +85,22 @@ class ProviderEvent(Struct, frozen=True):
         return named[:255] if isinstance(named, str) else ""
 
 
-read_event = msgspec.json.Decoder(ProviderEvent).decode
-"""Returns the event of a body. Raises msgspec.ValidationError, msgspec.DecodeError."""
+_decode = msgspec.json.Decoder(ProviderEvent).decode
+
+
+def read_event(content: bytes) -> ProviderEvent:
+    """Return the event of a body. Raises InvalidInput. Cost: linear in the body."""
+    try:
+        event = _decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _none(str(error)) from error
+    if any("\0" in kept for kept in (event.id, event.type, event.object, event.reference, event.payment)):
+        raise _none("A name has a NUL character, which no text of the database can have")
+    return event
+
+
+def _none(detail: str) -> InvalidInput:
+    return InvalidInput("This is no event", errors=[{"pointer": "/content", "detail": detail}])
 
 
 def sign(content: bytes, at_s: int, secret: str) -> str:

@@ -67,6 +67,8 @@ def read_base64(text: str, what: str, length: int | None = None) -> bytes:
 def read_text(path: str) -> str:
     """Return the text of a file. Raises UnreadableError."""
     try:
+        if Path(path).is_fifo():  # nobody may ever write to it
+            raise UnreadableError("The file is a pipe: keep the proof in a file")
         with Path(path).open("rb") as file:
             content = file.read(FILE_BYTES_MAX + 1)
     except OSError as error:

@@ -1,10 +1,17 @@
 -- lock_accounts --
--- The accounts that exist of these (owner, currency, purpose, stripe), in no order. Index: the unique one.
--- Locks: the rows, in the order of that index, until commit.
+-- All of these (owner, currency, purpose, stripe), in no order; no row where one of them is missing, so that who makes it
+-- waits for nobody with locked rows. Index: the unique one, twice. Locks: the rows, in the order of that index, until
+-- commit.
 SELECT account_id, owner_id, currency, purpose, stripe, balance_minor, entries, frozen
 FROM accounts
 WHERE (owner_id, currency, purpose, stripe) IN (
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::smallint[])
+)
+AND cardinality($1) = (
+    SELECT count(*) FROM accounts
+    WHERE (owner_id, currency, purpose, stripe) IN (
+        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::smallint[])
+    )
 )
 ORDER BY owner_id, currency, purpose, stripe
 FOR UPDATE;

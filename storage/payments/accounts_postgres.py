@@ -60,13 +60,14 @@ def _columns(accounts: Iterable[Account]) -> list[list[object]]:
 async def lock_accounts(db: Connection, accounts: Iterable[Account]) -> dict[Account, AccountRow]:
     """Return these accounts, made where there were none; nobody else books on them until commit.
 
+    Whoever makes accounts has locked none yet, and all are locked in one order, so two never wait for each other.
     Cost: one round trip, three when one is new.
     """
     wanted = set(accounts)
     found = await _lock(db, wanted)
-    if missing := wanted - found.keys():
-        await db.execute(_sql.create_accounts, *_columns(missing))
-        found |= await _lock(db, missing)
+    if not found:
+        await db.execute(_sql.create_accounts, *_columns(wanted))
+        found = await _lock(db, wanted)
     return found
 
 

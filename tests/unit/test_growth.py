@@ -38,7 +38,7 @@ from protocols.cursors import read_cursor
 from protocols.ledger.chains import parse_place
 from protocols.listings.commands import Attributes, CreateListing
 from protocols.listings.goods import Country, RuleCountry
-from protocols.payments import commission
+from protocols.payments import commission, webhooks
 from protocols.places import parse_near
 from protocols.topics import parse_id, split_channel
 from protocols.values import Currency
@@ -282,6 +282,18 @@ TEXT_ROWS = [
         ("verify_anchor.SIZE",),
         ("", "c2sp.org/tlog-proof@v1\n", f"{PROOF_HEAD}\n\na\n", "a\n1", "a\n1\n"),
     ),
+    TextRow(
+        "a webhook's signature",
+        lambda text: webhooks.check_signature(b"", text, ["a"], 0),
+        (),
+        ("", "t=0,v1=", "t=0,v1=a,", "v1=a,"),
+    ),
+    TextRow(
+        "a webhook",
+        over_bytes(webhooks.read_event),
+        (),
+        ("", '{"id":"', '{"data":{"object":{"id":"', '{"data":{"object":{"metadata":{"'),
+    ),
     TextRow("what a node answers", verify_anchor.read_digits, ("verify_anchor.DIGITS",), ("", "0x")),
     TextRow("a cursor of listings", cursors.read_id),
     TextRow("a cursor", lambda text: read_cursor(text, UUID, None)),
@@ -321,6 +333,7 @@ OURS = {
     "providers._NAME": "an operator's file",
     "example_values.identity": "our own examples",
     "origins._ORIGIN": "an operator's setting",
+    "own_pages.parts": "the names of our parts of readiness",
     "rates_sources._DAY": "the bank's file, 64 KB at most",
     "rates_sources._RATE": "the bank's file, 64 KB at most",
     "sql._HEADER": "our SQL files",

@@ -2,7 +2,7 @@
 
 from handlers.contract import Caller, Outcome, Stores, Timer
 from handlers.payments.checks import DAY_MS
-from handlers.payments.debts import read_debt
+from handlers.payments.debts import read_debts
 from handlers.payments.limits import check_amount
 from handlers.payments.payouts.views import to_payout
 from handlers.payments.tools import PaymentTools
@@ -39,8 +39,11 @@ async def request_payout(command: RequestPayout, caller: Caller, stores: Stores,
     if account.status != "active":
         raise PayoutAccountNotActive(account_status=account.status)
     await repay_debts(stores.db, [Account(caller.id, money.currency, "available")], now_ms)
-    if owed_minor := await read_debt(stores.db, caller.id, money.currency):
-        raise DebtUnpaid(owed=owed_minor, currency=money.currency)
+    if debts := await read_debts(
+        stores.db, caller.id
+    ):  # in whatever currency: money is exchanged before it leaves
+        owed = money.currency if money.currency in debts else min(debts)
+        raise DebtUnpaid(owed=debts[owed], currency=owed)
     row = PayoutRow(
         payout_id=new_id(),
         owner_id=caller.id,

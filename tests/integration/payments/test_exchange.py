@@ -1,6 +1,7 @@
 """Exchange on real engines: quotes and who may take them, the market's stock, and where rates come from."""
 
 import asyncio
+import gzip
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -210,6 +211,7 @@ async def test_the_banks_file_is_read_within_bounds():
         b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
         b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + FILE.replace("11-30", "13-40").encode(),
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n" + gzip.compress(FILE.encode()),
         b"",
     ):
         assert await read_from(answer) is None, answer[:60]

@@ -13,6 +13,7 @@ from handlers.payments.tools import PaymentTools
 from handlers.payments.top_ups.advance_dispute import advance_dispute, finish_dispute
 from handlers.payments.top_ups.advance_refund import advance_refund, finish_refund
 from protocols.errors import InvalidInput, TemporarilyUnavailable
+from protocols.payments.postings import PLATFORM, Account
 from protocols.payments.provider_refusals import (
     AmountOutOfRange,
     DailyLimitReached,
@@ -224,6 +225,19 @@ async def test_who_owes_is_paid_nothing_until_the_debt_is_paid(market, pool):
     await book(market.database, [top_up(ann.id, 1_500)])
     await request(market, ann, 500)
     assert await wallet(market, ann) == {"available": 0, "pending": 500, "owed": 0}
+    await assert_books_are_right(pool)
+
+
+async def test_who_owes_in_one_currency_is_paid_nothing_in_another(market, pool):
+    ann = await payee(market, 100)
+    owed = Account(ann.id, "GBP", "receivable")
+    outside = Account(PLATFORM, "GBP", "external")
+    await book(market.database, [transfer(owed, outside, 300, "chargeback")])
+    with pytest.raises(DebtUnpaid) as refused:
+        await request(market, ann, 100)
+    assert refused.value.facts == {"owed": 300, "currency": "GBP"}
+    await book(market.database, [top_up(ann.id, 300, "GBP")])
+    await request(market, ann, 100)
     await assert_books_are_right(pool)
 
 

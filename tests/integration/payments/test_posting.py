@@ -13,9 +13,16 @@ from protocols.payments.refusals import AccountFrozen, InsufficientFunds
 from protocols.values import new_id, now_instant
 from storage.engines.postgres import RACE, Database, open_database
 from storage.payments import accounts_postgres
-from storage.payments.accounts_postgres import freeze_account, list_entries, read_totals, read_wallets
+from storage.payments.accounts_postgres import (
+    freeze_account,
+    list_entries,
+    lock_accounts,
+    read_totals,
+    read_wallets,
+)
 from storage.payments.posting_rules import available
 from tests.support.money import COMMISSION, EXTERNAL, assert_books_are_right, book, top_up, transfer
+from tests.support.waiting import until
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -57,6 +64,24 @@ async def test_accounts_that_do_not_exist_yet_are_no_way_around_the_limit(opened
         assert [isinstance(answer, InsufficientFunds) for (answer,) in answers] == [True] * 4 + [False] * 4
         assert await balance(pool, bob) == 20
     await assert_books_are_right(pool)
+
+
+async def test_whoever_makes_an_account_holds_no_other_meanwhile(opened, pool):
+    """Else two wait for each other whenever somebody's first money in a currency comes with other traffic."""
+    first, second = sorted((available(new_id(), "EUR") for _ in range(2)), key=lambda each: each.owner_id)
+    await book(opened, [top_up(second.owner_id, 5)])
+
+    async def lock_both() -> list[Account]:
+        async with opened.transaction() as db:
+            return list(await lock_accounts(db, [first, second]))
+
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    async with opened.transaction() as db:
+        await lock_accounts(db, [first])
+        other = asyncio.create_task(lock_both())
+        await until(lambda: pool.fetchval(waiting), "the other who needs the new account")
+        await lock_accounts(db, [second])  # in order, and free
+    assert {*await other} == {first, second}
 
 
 async def test_one_id_moves_money_once_however_often_and_whenever_it_is_asked(opened, pool):

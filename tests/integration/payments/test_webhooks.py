@@ -85,7 +85,24 @@ async def test_a_webhook_that_is_not_ours_books_nothing(market, pool, header):
     assert (await wallet(market, ann))["available"] == 0
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"id":"e","type":"t"}', b'{"id":7}', b"\xff"])
+DEEP = b"[" * 50_000 + b"]" * 50_000
+NO_EVENTS = {
+    "nothing": b"",
+    "list": b"[]",
+    "cut off": b"{",
+    "about nothing": b'{"id":"e","type":"t"}',
+    "number": b'{"id":7}',
+    "byte": b"\xff",
+    "byte in a text": b'{"id":"e\xff","type":"t","data":{"object":{"id":"a"}}}',
+    "NUL": b'{"id":"e\\u0000","type":"t","data":{"object":{"id":"a"}}}',
+    "NUL in a kind": b'{"id":"e","type":"t","data":{"object":{"id":"a","object":"re\\u0000fund"}}}',
+    "huge number": b'{"id":1' + b"0" * 400 + b',"type":"t","data":{"object":{"id":"a"}}}',
+    "deep": b'{"id":"e","type":"t","data":{"object":{"metadata":{"a":' + DEEP + b"}}}}",
+    "deep, passed over": b'{"id":"e","type":"t","more":' + DEEP + b',"data":{"object":{"id":"a"}}}',
+}
+
+
+@pytest.mark.parametrize("body", NO_EVENTS.values(), ids=NO_EVENTS)
 async def test_a_signed_body_that_is_no_event_is_refused(market, body):
     with pytest.raises(InvalidInput):
         await send(market, body)

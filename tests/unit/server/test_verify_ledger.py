@@ -1,6 +1,7 @@
 """The checker of proofs: right files, every change of one, and files that are no proofs."""
 
 import base64
+import itertools
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from handlers.ledger.merkle import inclusion_ranges, leaf_hash
 from handlers.ledger.notes import COSIGNATURE, SIGNATURE, Signer, read_note, sign_checkpoint
 from handlers.ledger.proofs import write_proof
 from handlers.ledger.tiles import Hashes, grow
+from server.cli import verify_anchor
 from server.cli.__main__ import main as mnbara
 from server.cli.verify_ledger import FILE_BYTES_MAX, main
 
@@ -172,6 +174,15 @@ def test_a_misspelled_key_is_told(check, key):
 def test_a_file_that_is_none_is_told(name, tmp_path, capsys):
     assert main([f"{tmp_path}/{name}"]) == 2
     assert capsys.readouterr().out.startswith("UNREADABLE\nThe file ")
+
+
+def test_a_pipe_that_nobody_writes_to_is_told_and_not_waited_for(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for verifier, name in itertools.product((main, verify_anchor.main), ("pipe", "link")):
+        chain = ["--chain", "http://127.0.0.1:1", "--contract", f"eip155:1:0x{'a' * 40}"]
+        assert verifier([str(tmp_path / name), *(chain if verifier is verify_anchor.main else [])]) == 2
+        assert "The file is a pipe" in capsys.readouterr().out
 
 
 def test_the_file_runs_alone(tmp_path):
