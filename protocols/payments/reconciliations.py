@@ -45,7 +45,7 @@ class Difference(Struct, frozen=True, kw_only=True):
     currency: str
     provider_amount: Annotated[int | None, Meta(examples=[5000])]
     """What the provider moved, in minor units; null when it moved nothing."""
-    our_amount: Annotated[int | None, Meta(examples=[5000])]
+    our_amount: Annotated[int | None, Meta(examples=[4000])]
     """What we booked; null when we booked nothing."""
 
 

@@ -33,6 +33,8 @@ _IDS = {
 
 _OWNERS = {
     "Entry": "entry_id",
+    "EscrowView": "escrow_id",
+    "ExchangeQuote": "quote_id",
     "FoundListing": "listing_id",
     "ListedAuction": "auction_id",
     "MatchedSearch": "search_id",
@@ -58,6 +60,8 @@ _TIMES = {
     "since": "2025-03-08T16:20:37.905Z",
     "decided_at": "2026-11-21T08:03:55.620Z",
     "ends_at": _ENDS,
+    "finished_at": "2026-12-01T01:00:04.318Z",
+    "from": "2026-11-01T00:00:00.000Z",
     "expires_at": _LATER,
     "from": "2026-11-01T00:00:00.000Z",
     "offered_at": _ENDED,
@@ -98,6 +102,8 @@ CHANNEL = f"auctions:{id_of('auction_id')}"
 
 _RULE = "Ivory and rhino horn are protected."
 _RULES = ("AddGoodsRule", "ChangeGoodsRule", "GoodsReason", "GoodsRule")
+_PAID = ("TopUp", "TopUpChanged", "TopUpRefund", "TestPayment")
+_PAID_OUT = ("Payout", "PayoutChanged")
 
 FIRST: dict[str, Any] = {
     "balanced": True,
@@ -133,6 +139,39 @@ FIRST: dict[str, Any] = {
     "Listing.quantity": 4,
     "MatchedSearch.name": "Leather bags",
     "SetExposureLimit.limit": 50_000,
+    "card": "visa",
+    "CommissionAmounts.cap": 10_000,
+    "CommissionAmounts.maximum": 5000,
+    "CommissionAmounts.minimum": 50,
+    "CommissionVersions.current": 3,
+    "CurrencyTotals.balanced": True,
+    "Difference.source": "pi_3PqZ7sLk9vTb2XcW",
+    "Entry.reason": "hold",
+    "EscrowLine.role": "seller",
+    "EscrowNotice.left": 1250,
+    "EscrowNotice.status": "open",
+    "EscrowView.left": 1250,
+    "EscrowView.status": "open",
+    "FeeTax.basis_points": 1900,
+    "FeeTax.country": "DE",
+    "Money.bought": {"amount": 13_406, "currency": "USD"},
+    "Money.buy": {"amount": 13_406, "currency": "USD"},
+    "Money.sell": {"amount": 12_500, "currency": "EUR"},
+    "Money.sold": {"amount": 12_500, "currency": "EUR"},
+    "Money.spread": {"amount": 136, "currency": "USD"},
+    "PayoutAccount.country": "DE",
+    "SoldAmount.sell": {"amount": 12_500, "currency": "EUR"},
+    "Statement.opening": 13_750,
+    "TestAccount.bank": "pays",
+    "Treasury.faulty_accounts": 0,
+    "Treasury.faults": [],
+    "Wallet.held": 1250,
+    "Wallet.owed": 0,
+    "Wallet.pending": 0,
+    **{f"{owner}.failure": "" for owner in _PAID},
+    **{f"{owner}.status": "succeeded" for owner in _PAID},
+    **{f"{owner}.failure": "" for owner in _PAID_OUT},
+    **{f"{owner}.status": "paid" for owner in _PAID_OUT},
     **{f"{owner}.reason": _RULE for owner in _RULES},
     **{f"{owner}.source": "CITES, appendix I" for owner in _RULES},
 }

@@ -19,7 +19,7 @@ ID = id_of("listing_id")
 _BY_FORMAT = {"date": "2026-11-22", "email": "name@example.com"}
 _SAME_AS = {"next_cursor": "cursor"}
 _DEPTH_MAX = 8
-_JSON_TYPES = {str: "string", int: "integer", bool: "boolean", list: "array"}
+_JSON_TYPES = {str: "string", int: "integer", bool: "boolean", list: "array", dict: "object"}
 
 
 class Examples:
@@ -78,7 +78,7 @@ class Examples:
         if schema.get("format") == "date-time":
             return instant(name)
         first = FIRST.get(f"{owner}.{name}", FIRST.get(name))
-        if first is not None and "anyOf" not in schema and schema.get("type") == _JSON_TYPES[type(first)]:
+        if first is not None and "anyOf" not in schema and _fits(first, schema):
             return first
         if schema.get("examples"):
             return schema["examples"][0]
@@ -107,6 +107,12 @@ def _own_examples(schema: Schema) -> Iterator[tuple[str, Any]]:
         for option in (inner, *inner.get("anyOf", ())):
             if option.get("examples"):
                 yield name, option["examples"][0]
+
+
+def _fits(value: Any, schema: Schema) -> bool:  # noqa: ANN401 - any JSON value
+    """Return whether a value is of a schema's kind: one of its words, or of its type."""
+    words = schema.get("enum")
+    return value in words if words else bool(schema.get("type") == _JSON_TYPES[type(value)])
 
 
 def _plainest(schema: Schema) -> Any:  # noqa: ANN401 - any JSON value

@@ -117,6 +117,12 @@ async def lock_secret(db: Connection, secret: str) -> TestObject | None:
     return None if row is None else TestObject(**row)
 
 
+async def sum_refunds(db: Connection, payment: TestObject) -> int:
+    """Return what of a locked payment went back. Cost: one index range."""
+    found: int = await db.fetchval(_sql.sum_refunds, payment.reference)
+    return found
+
+
 async def change(
     db: Connection, found: TestObject, *, status: str, failure: str = "", word: str | None = None
 ) -> TestObject:

@@ -81,6 +81,8 @@ class BuiltInProvider:
             paid = await objects.lock_reference(db, payment)
             if paid.status != "succeeded":
                 raise ProviderRefusedError("charge_not_refundable")
+            if await self._is_disputed(db, paid):
+                raise ProviderRefusedError("charge_disputed")
             made, is_new = await self._make(
                 db, "refund", own_id, payment, amount_minor, paid.currency, status="succeeded"
             )
@@ -88,6 +90,11 @@ class BuiltInProvider:
                 await objects.move(db, "refund", made, -amount_minor)
                 await objects.announce(db, "refund.updated", made)
             return to_refund(made)
+
+    @staticmethod
+    async def _is_disputed(db: Connection, payment: TestObject) -> bool:
+        found = await objects.lock_own(db, "dispute", payment.object_id)
+        return found is not None and found.status != "won"
 
     async def find_refund(self, own_id: UUID, payment: str) -> ProviderRefund | None:  # noqa: ARG002 - by key
         """Return the refund of an id of ours."""

@@ -23,6 +23,11 @@ SELECT * FROM test_objects WHERE kind = $1 AND own_id = $2 FOR UPDATE;
 -- The payment of a client's secret; 0 or 1 row. Index: test_objects_secret. Locks: the row.
 SELECT * FROM test_objects WHERE secret = $1 AND secret <> '' FOR UPDATE;
 
+-- sum_refunds --
+-- What of a payment went back, 0 for nothing. Index: test_objects_refunds.
+SELECT coalesce(sum(amount_minor), 0)::bigint FROM test_objects
+WHERE parent = $1 AND kind = 'refund' AND status = 'succeeded';
+
 -- update_object --
 -- Nothing. Index: test_objects_pkey.
 UPDATE test_objects SET status = $2, failure = $3, word = $4 WHERE object_id = $1;

@@ -45,7 +45,8 @@ async def go_on(db: Connection, found: TestObject) -> None:
         case "payment", "slow", "processing":
             await _succeed(db, found, found.word)
         case "payment", "disputed", "succeeded":
-            await dispute(db, found)
+            if (left_minor := found.amount_minor - await objects.sum_refunds(db, found)) > 0:
+                await dispute(db, found, left_minor)
         case "payout", "fails", "sent":
             await objects.move(db, "payout", found, found.amount_minor)
             await _end(db, found, "failed", "payout.failed", found.word, "account_closed")
@@ -53,14 +54,14 @@ async def go_on(db: Connection, found: TestObject) -> None:
             await _end(db, found, "paid", "payout.paid", found.word)
 
 
-async def dispute(db: Connection, payment: TestObject) -> TestObject:
-    """Have the cardholder dispute a payment: its money goes back until that is decided; once for a payment."""
+async def dispute(db: Connection, payment: TestObject, amount_minor: int) -> None:
+    """Have the cardholder dispute what is left of a payment: it goes back until that is decided; once for a payment."""
     opened = TestObject(
         object_id=new_id(),
         kind="dispute",
         own_id=payment.object_id,
         parent=payment.reference,
-        amount_minor=payment.amount_minor,
+        amount_minor=amount_minor,
         currency=payment.currency,
         status="open",
         failure="",
@@ -74,7 +75,6 @@ async def dispute(db: Connection, payment: TestObject) -> TestObject:
     if kept.object_id == opened.object_id:
         await objects.move(db, "dispute", kept, -kept.amount_minor)
         await objects.announce(db, "charge.dispute.created", kept)
-    return kept
 
 
 async def decide_dispute(db: Connection, found: TestObject, status: str) -> None:

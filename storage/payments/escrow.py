@@ -177,7 +177,10 @@ async def _take_batch(db: Connection, steps: Sequence[EscrowStep], now_ms: int) 
         _chain(draft, step) if isinstance(draft, Taken) else []
         for draft, step in zip(drafts, steps, strict=True)
     ]
-    refusals = await post(db, chains, now_ms) if any(chains) else [None] * len(chains)
+    parties = {
+        draft.escrow.row.escrow_id: draft.escrow.parties for draft in drafts if isinstance(draft, Taken)
+    }
+    refusals = await post(db, chains, now_ms, parties) if any(chains) else [None] * len(chains)
     answers: list[EscrowAnswer] = []
     taken: list[tuple[EscrowStep, Taken]] = []
     for step, draft, refusal in zip(steps, drafts, refusals, strict=True):

@@ -12,7 +12,7 @@ from protocols.errors import Refusal
 from protocols.payments.postings import Account, Step, Transfer
 from protocols.values import new_id
 from storage.engines.postgres import Connection
-from storage.ledger.leaves import queue_transfers
+from storage.ledger.leaves import NOBODY_ELSE, Concerned, queue_transfers
 from storage.payments.accounts_postgres import find_debts, lock_accounts, update_accounts
 from storage.payments.posting_rules import (
     AccountRow,
@@ -37,11 +37,14 @@ Answer = Refusal | None
 """None: the chain is booked, or was before."""
 
 
-async def post(db: Connection, chains: Sequence[Sequence[Step]], now_ms: int) -> list[Answer]:
+async def post(
+    db: Connection, chains: Sequence[Sequence[Step]], now_ms: int, concerned: Concerned = NOBODY_ELSE
+) -> list[Answer]:
     """Book chains in their order, each whole or not at all; return for each None, or why it was refused.
 
     A chain that was booked before is answered None again and books nothing. One batch writes every account once,
-    however many chains touch it. Who comes to have more to spend, and owes something, pays that first. Cost: six to
+    however many chains touch it. Who comes to have more to spend, and owes something, pays that first. Those whom a
+    deal concerns are proven what moves from and to its account, besides the owners of the other side. Cost: six to
     eight round trips for the whole batch, one more where somebody has more to spend, two more for accounts that are
     new.
     """
@@ -71,7 +74,7 @@ async def post(db: Connection, chains: Sequence[Sequence[Step]], now_ms: int) ->
             db, [row for account, row in books.accounts.items() if row != accounts[account]]
         )
         await insert_transfers(db, transfers)
-        await queue_transfers(db, [books.booked[row.transfer_id] for row in transfers], now_ms)
+        await queue_transfers(db, [books.booked[row.transfer_id] for row in transfers], now_ms, concerned)
         await _write_holds(db, holds, books.holds)
         await repay_debts(db, _risen(accounts, books.accounts), now_ms)
     return answers

@@ -333,7 +333,6 @@ OURS = {
     "providers._NAME": "an operator's file",
     "example_values.identity": "our own examples",
     "origins._ORIGIN": "an operator's setting",
-    "own_pages.parts": "the names of our parts of readiness",
     "rates_sources._DAY": "the bank's file, 64 KB at most",
     "rates_sources._RATE": "the bank's file, 64 KB at most",
     "sql._HEADER": "our SQL files",

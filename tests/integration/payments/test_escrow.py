@@ -1,6 +1,7 @@
 """Escrows on real PostgreSQL: whatever happens at once or twice, money goes one way and a freeze stops it."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -254,6 +255,25 @@ async def test_nobody_changes_a_step_and_the_table_keeps_an_escrow_consistent(ma
     for wrong in ("status = 'released'", "released_minor = 1000", "refunded_minor = 1001", "status = 'gone'"):
         with pytest.raises(asyncpg.CheckViolationError):
             await pool.execute(f"UPDATE escrows SET {wrong} WHERE escrow_id = $1", opened.escrow_id)  # noqa: S608
+
+
+async def test_every_party_is_proven_what_enters_and_what_leaves_an_escrow(market, pool):
+    payer, traveller = new_id(), new_id()
+    opened, seller = await deal(market, payer=payer, seller=new_id())
+    await step(market.database, ask(ReleaseEscrow, opened))
+    shared = opening(payer, line("seller", 400, seller), line("traveller", 100, traveller))
+    await book(market.database, [top_up(payer, 500)])
+    await step(market.database, shared)
+    await step(market.database, ask(RefundEscrow, shared))
+    queued = await pool.fetch(
+        "SELECT leaf, parties FROM ledger_queue WHERE $1 = ANY (parties) ORDER BY queue_id", payer
+    )
+    reasons = [re.search(rb"reason (\S+)", row["leaf"])[1].decode() for row in queued]
+    assert reasons == ["top_up", "sale", "sale", "commission", "top_up", "sale", "refund"]
+    two, three = {payer, seller}, {payer, seller, traveller}
+    parties = [set(row["parties"]) for row in queued]
+    assert parties == [{payer}, two, two, two, {payer}, three, three]
+    assert all(len(row["parties"]) == len(set(row["parties"])) for row in queued)
 
 
 # -- routes, and the timer end_escrows ------------------------------------------------------------------------

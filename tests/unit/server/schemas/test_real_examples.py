@@ -167,3 +167,44 @@ def test_an_auction_opens_before_its_bids_and_closes_after_its_end(asyncapi):
     assert list(at.values()) == sorted(at.values())
     assert at["auction_opened"] < opened["starts_at"] <= at["auction_started"]
     assert at["ending_soon"] < opened["ends_at"] <= at["auction_closed"]
+
+
+def test_money_of_the_examples_adds_up(openapi):
+    answers = {}
+    for where, example in examples_of(openapi):
+        answers.setdefault(where, []).append(example)
+    quote, exchanged = answers["payments.quote_exchange"][-1], answers["payments.exchange"][-1]
+    assert quote["buy"]["currency"] != quote["sell"]["currency"]
+    assert (quote["sell"], quote["buy"], quote["spread"]) == tuple(
+        exchanged[name] for name in ("sold", "bought", "spread")
+    )
+    rate = float(quote["rate"])
+    assert quote["buy"]["amount"] + quote["spread"]["amount"] == int(quote["sell"]["amount"] * rate)
+    statement = answers["payments.get_statement"][-1]
+    assert statement["from"] <= statement["items"][0]["at"] < statement["to"]
+    assert statement["opening"] + sum(item["amount"] for item in statement["items"]) == statement["closing"]
+    assert statement["items"][-1]["balance"] == statement["closing"]
+    escrow = answers["payments.get_escrow"][-1]
+    assert escrow["amount"] == escrow["released"] + escrow["refunded"] + escrow["left"]
+    assert escrow["amount"] == sum(line["amount"] for line in escrow["lines"])
+    assert all(
+        (line["user_id"] is None) == (line["role"] in {"commission", "tax"}) for line in escrow["lines"]
+    )
+    treasury = answers["payments.get_treasury"][-1]
+    assert treasury["balanced"] == (treasury["faults"] == [] and treasury["faulty_accounts"] == 0)
+    (difference,) = answers["payments.list_reconciliations"][-1]["items"][0]["differences"]
+    assert difference["kind"] == "amount_differs"
+    assert difference["provider_amount"] != difference["our_amount"]
+
+
+@pytest.mark.parametrize(
+    ("where", "status"),
+    [
+        ("payments.get_top_up", "succeeded"),
+        ("payments.confirm_test_payment", "succeeded"),
+        ("payments.get_payout", "paid"),
+    ],
+)
+def test_what_went_well_has_no_failure(openapi, where, status):
+    *_, answer = (example for name, example in examples_of(openapi) if name == where)
+    assert (answer["status"], answer["failure"]) == (status, "")
