@@ -77,7 +77,7 @@ class TotpSecret(Struct, frozen=True, kw_only=True):
 class RecoveryCodes(Struct, frozen=True, kw_only=True):
     """Codes for who has lost the app, each good once; told this once."""
 
-    codes: list[str]
+    codes: list[RecoveryCode]
 
 
 class SteppedUp(Struct, frozen=True, kw_only=True):
