@@ -7,6 +7,7 @@ from handlers.auth.ban_user import ban_user
 from handlers.auth.create_scope_token import create_scope_token
 from handlers.auth.demo import add_demo_people
 from handlers.auth.end_session import end_session
+from handlers.auth.factors.routes import ROUTES as FACTOR_ROUTES
 from handlers.auth.get_me import get_me
 from handlers.auth.list_scope_tokens import list_scope_tokens
 from handlers.auth.list_sessions import list_sessions
@@ -60,12 +61,14 @@ from protocols.auth.commands import (
     UnbanUser,
     User,
 )
+from protocols.auth.factors import FACTOR_EVENTS, SecondFactorRequired
 from protocols.auth.providers import PROVIDER_EVENTS
 from protocols.auth.refusals import UserNotFound
 from protocols.errors import NotAllowed, RateLimited
 from protocols.topics import PERSONAL, Lane
 from storage.auth.account_tokens_postgres import delete_old_tokens
 from storage.auth.devices_postgres import delete_old_devices
+from storage.auth.factors_postgres import delete_old_challenges
 from storage.auth.scope_tokens_postgres import delete_old_scope_tokens
 from storage.auth.sessions_postgres import delete_old_sessions
 from storage.platform.vault import Vault
@@ -96,7 +99,7 @@ ROUTES: tuple[Route, ...] = (
         permission=Permission.ANYONE,
         cost=3,
         rpc=False,
-        refusals=(BadCredentials, AccountBanned, RateLimited),
+        refusals=(BadCredentials, AccountBanned, RateLimited, SecondFactorRequired),
     ),
     Route(
         domain="auth",
@@ -213,6 +216,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     *ACCOUNT_ROUTES,
     *OAUTH_ROUTES,
+    *FACTOR_ROUTES,
 )
 
 PERSONAL_CHANNEL = ChannelKind(
@@ -241,12 +245,13 @@ DOMAIN = Domain(
         Retention(delete=delete_old_sessions, kept_ms=KEPT_MS),
         Retention(delete=delete_old_scope_tokens, kept_ms=KEPT_MS),
         Retention(delete=delete_old_tokens, kept_ms=0),
+        Retention(delete=delete_old_challenges, kept_ms=0),
     ),
     tools=(
         ToolKind(AuthTools, open_auth_tools),
         ToolKind(OauthTools, open_oauth_tools, check_oauth_settings),
     ),
     needs=(ChannelKinds, Vault),
-    personal_events={**PERSONAL_EVENTS, **PROVIDER_EVENTS},
+    personal_events={**PERSONAL_EVENTS, **PROVIDER_EVENTS, **FACTOR_EVENTS},
     demo=add_demo_people,
 )

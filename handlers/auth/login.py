@@ -9,24 +9,16 @@ from uuid import UUID
 from msgspec import Struct
 
 from handlers.auth import rules
-from handlers.auth.devices import hash_markers
+from handlers.auth.attempts import account_counter, count, sign_in_counters
+from handlers.auth.factors.challenges import ask_for_code
+from handlers.auth.notify_guessed import guessed_timer
 from handlers.auth.sessions import start_session
 from handlers.auth.tools import AuthTools
-from handlers.contract import Caller, Outcome, Preparation, Stores, Timer
-from protocols.addresses import networks_of
+from handlers.contract import Caller, Outcome, Preparation, Stores
 from protocols.auth.commands import AccountBanned, BadCredentials, Login
-from protocols.errors import Fault, RateLimited
+from protocols.errors import Fault
 from protocols.values import new_id
-from storage.auth.devices_postgres import find_device
-from storage.auth.login_attempts_redis import (
-    Counter,
-    account_key,
-    count_attempt,
-    device_key,
-    give_back,
-    ip_key,
-    pair_key,
-)
+from storage.auth.login_attempts_redis import account_key, give_back
 from storage.auth.users_postgres import (
     StoredUser,
     read_user_by_email,
@@ -58,12 +50,9 @@ async def prepare_login(command: Login, caller: Caller, before: Preparation) -> 
     Raises: InvalidInput, RateLimited, BadCredentials, TemporarilyUnavailable.
     """
     email = rules.normalise_email(command.email)
-    counters: list[Counter] = []
-    if before.need(AuthTools).limit_attempts:
-        counters = await _read_counters(command, email, caller, before)
-    wait_s, full = await count_attempt(before.redis, counters)
-    if wait_s:
-        raise RateLimited(f"Too many attempts; try again in {wait_s} s", retry_after_s=wait_s)
+    account = account_counter(account_key(email), rules.ACCOUNT_ATTEMPTS_MAX)
+    counters = await sign_in_counters(command.device_token, email, account, caller, before)
+    full = await count(before, counters)
     try:
         async with before.connection() as db:
             user = await read_user_by_email(db, email)
@@ -87,48 +76,20 @@ async def prepare_login(command: Login, caller: Caller, before: Preparation) -> 
 async def login(command: CheckedLogin | RefusedLogin, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
     """Begin a session.
 
-    Raises: AccountBanned, BadCredentials when the password changed meanwhile. Answers with: BadCredentials.
+    Raises: AccountBanned, BadCredentials when the password changed meanwhile. Answers with: BadCredentials,
+    SecondFactorRequired.
     """
     if isinstance(command, RefusedLogin):
-        timer = (
-            Timer("notify_guessed_everywhere", command.user_id, now_ms)
-            if command.everywhere
-            else Timer("notify_guessed", command.user_id, now_ms)
-        )
+        timer = guessed_timer(command.user_id, now_ms, everywhere=command.everywhere)
         return Outcome(None, timers=[timer], refusal=BadCredentials())
     user = await share_user(stores.db, command.user_id)
     if user is None or user.password_hash != command.password_hash:
         raise BadCredentials
     if user.banned_at_ms is not None:
         raise AccountBanned
+    if asked := await ask_for_code(stores, user.user_id, now_ms):
+        return asked
     return await start_session(user, caller, stores, now_ms, command.device_token)
-
-
-async def _read_counters(command: Login, email: str, caller: Caller, before: Preparation) -> list[Counter]:
-    """Return what this attempt counts in, the account's own counter last.
-
-    Cost: one round trip when a marker is shown.
-    """
-    hashes = hash_markers(command.device_token)
-    if hashes:
-        async with before.connection() as db:
-            known = await find_device(db, email, hashes)
-        if known is not None:
-            return [_counter(device_key(known, email), rules.PAIR_ATTEMPTS_MAX)]
-    own, site = networks_of(caller.remote_ip)
-    counters = [_counter(pair_key(own, email), rules.PAIR_ATTEMPTS_MAX, of_account=True)]
-    if site:
-        counters.append(_counter(pair_key(site, email), rules.SITE_PAIR_ATTEMPTS_MAX, of_account=True))
-        counters.append(_counter(ip_key(site), rules.SITE_ATTEMPTS_MAX))
-    if caller.remote_ip:
-        counters.append(_counter(ip_key(own), rules.IP_ATTEMPTS_MAX))
-    account = Counter(
-        key=account_key(email),
-        most=rules.ACCOUNT_ATTEMPTS_MAX,
-        window_s=rules.ACCOUNT_WINDOW_S,
-        of_account=True,
-    )
-    return [*counters, account]
 
 
 async def _rehash(user: StoredUser, password: str, before: Preparation) -> str:
@@ -137,7 +98,3 @@ async def _rehash(user: StoredUser, password: str, before: Preparation) -> str:
     async with before.connection() as db:
         replaced = await replace_password_hash(db, user.user_id, user.password_hash, made)
     return made if replaced else user.password_hash
-
-
-def _counter(key: str, most: int, *, of_account: bool = False) -> Counter:
-    return Counter(key=key, most=most, window_s=rules.WINDOW_S, of_account=of_account)

@@ -8,10 +8,11 @@ from functools import partial
 from typing import Literal
 from uuid import UUID
 
-from handlers.contract import Event, Outcome, Stores
+from handlers.contract import Event, Outcome, Stores, Timer
 from handlers.domain import TimerHandler
 from protocols.auth.commands import PasswordGuessed
 from protocols.topics import personal_channel
+from storage.auth.login_attempts_redis import Counter
 from storage.auth.users_postgres import find_existing
 
 
@@ -26,6 +27,22 @@ async def notify_guessed(
     owners = await find_existing(stores.db, refs)
     guessed = PasswordGuessed(refused=refused)
     return [Outcome(None, [Event(personal_channel(owner), "password_guessed", guessed) for owner in owners])]
+
+
+def guessed_timers(
+    user_id: UUID, counters: Sequence[Counter], full: Sequence[Counter], now_ms: int
+) -> list[Timer]:
+    """Return the timer that tells an owner, if an attempt has filled a counter of theirs; the account's is the last."""
+    if not any(counter.of_account for counter in full):
+        return []
+    return [guessed_timer(user_id, now_ms, everywhere=counters[-1] in full)]
+
+
+def guessed_timer(user_id: UUID, now_ms: int, *, everywhere: bool) -> Timer:
+    """Return the timer that tells an owner what is refused."""
+    if everywhere:
+        return Timer("notify_guessed_everywhere", user_id, now_ms)
+    return Timer("notify_guessed", user_id, now_ms)
 
 
 NOTICES: dict[str, TimerHandler] = {

@@ -57,4 +57,15 @@ MAIL_TEXTS: dict[MailText, Text] = {
         "address {address}. That account signs in to yours from now on, whatever your password is.\n\n"
         "If it was not you, unlink it in your account's settings, and choose a new password: {url}/reset-password\n",
     ),
+    "factor_added": Text(
+        "Signing in needs a code from now on",
+        "An authenticator app was added to your account at {url}, from the address {address}. Whoever signs in shows "
+        "its code, too.\n\nIf it was not you, write to support.\n",
+    ),
+    "factor_removed": Text(
+        "Signing in needs no code any more",
+        "The authenticator app of your account at {url} was removed, from the address {address}. The password, or a "
+        "provider, is enough to sign in.\n\n"
+        "If it was not you, choose a new password at once: {url}/reset-password\n",
+    ),
 }

@@ -13,6 +13,8 @@ MailText = Literal[
     "email_changed",
     "new_device",
     "provider_linked",
+    "factor_added",
+    "factor_removed",
 ]
 """Which text; each asks for the facts that `handlers.notifications.mail_texts` names."""
 

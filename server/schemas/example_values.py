@@ -63,7 +63,6 @@ _TIMES = {
     "finished_at": "2026-12-01T01:00:04.318Z",
     "from": "2026-11-01T00:00:00.000Z",
     "expires_at": _LATER,
-    "from": "2026-11-01T00:00:00.000Z",
     "offered_at": _ENDED,
     "planned_end": _ENDS,
     "raised_at": _ENDED,

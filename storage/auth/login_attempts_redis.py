@@ -37,6 +37,11 @@ def account_key(email: str) -> str:
     return f"auth:attempts:account:{_digest(email)}"
 
 
+def code_key(user_id: UUID) -> str:
+    """Return the counter of the codes that are shown for an account."""
+    return f"auth:attempts:code:{user_id}"
+
+
 def ip_key(network: str) -> str:
     """Return the counter of a network of origin, one of `networks_of` an address."""
     return f"auth:attempts:ip:{network}"

@@ -1,7 +1,12 @@
 -- insert_session --
 -- Add a live session. Locks: the new row, and its user's key share.
-INSERT INTO sessions (session_id, user_id, rotated_at_ms, created_at_ms, expires_at_ms, remote_ip)
-VALUES ($1, $2, $3, $3, $4, $5);
+INSERT INTO sessions (session_id, user_id, rotated_at_ms, created_at_ms, expires_at_ms, remote_ip, fresh_at_ms)
+VALUES ($1, $2, $3, $3, $4, $5, $3);
+
+-- freshen_session --
+-- A factor was shown at $3: one row, or none when the session is not live. Index: sessions_pkey. Locks: the row.
+UPDATE sessions SET fresh_at_ms = $3
+WHERE session_id = $2 AND user_id = $1 AND ended_at_ms IS NULL RETURNING 1;
 
 -- end_surplus_sessions --
 -- End a user's live sessions beyond the $2 most lately used. Returns their ids. Index: sessions_live. Locks: their rows.

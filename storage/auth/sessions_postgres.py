@@ -62,6 +62,11 @@ async def insert_session(
     await db.execute(_sql.insert_session, session_id, user_id, at_ms, expires_at_ms, remote_ip)
 
 
+async def freshen_session(db: Connection, user_id: UUID, session_id: UUID | None, at_ms: int) -> bool:
+    """Note that a factor was shown; False when the session is not live. Cost: one round trip."""
+    return await db.fetchval(_sql.freshen_session, user_id, session_id, at_ms) is not None
+
+
 async def end_surplus_sessions(db: Connection, user_id: UUID, keep: int, at_ms: int) -> list[UUID]:
     """End all but the `keep` most lately used sessions; return which. Cost: one round trip."""
     return [row["session_id"] for row in await db.fetch(_sql.end_surplus_sessions, user_id, keep, at_ms)]

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from handlers.contract import ANONYMOUS, Caller
 from handlers.domain import URGENT, Domain, Figure, TimerHandler, TimerKind
-from protocols.values import new_id
+from protocols.values import new_id, now_instant
 from server.commands.decoding import StructDecoder
 from server.commands.outcomes import OutcomeWriter
 from server.commands.pipeline import Pipeline, check_permission
@@ -61,10 +61,14 @@ class Market:
         """Return somebody who has an account and is signed in."""
         caller = Caller(user_id=new_id(), session_id=new_id(), roles=frozenset({"user"}))
         await self._execute(
-            "INSERT INTO users (user_id, email, password_hash, display_name, created_at_ms)"
-            " VALUES ($1, $2, '', 'Somebody', 0)",
+            "WITH u AS (INSERT INTO users (user_id, email, password_hash, display_name, created_at_ms)"
+            " VALUES ($1, $2, '', 'Somebody', 0))"
+            " INSERT INTO sessions (session_id, user_id, rotated_at_ms, created_at_ms, expires_at_ms, fresh_at_ms)"
+            " VALUES ($3, $1, $4, $4, $4::bigint + 86400000, $4)",
             caller.id,
             f"{caller.id}@example.org",
+            caller.session_id,
+            now_instant(),
         )
         return caller
 

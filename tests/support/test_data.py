@@ -5,6 +5,7 @@ them. Every set of fields is named by the operations that it is for; what one op
 """
 
 import asyncio
+import base64
 import hashlib
 import secrets
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from uuid import UUID
 import asyncpg
 import httpx
 
+from handlers.auth.factors.rules import STEP_MS, code_of
 from protocols.values import new_id, now_instant
 from storage.engines.redis import open_redis
 from storage.platform.offset_reports_redis import RedisOffsetReports
@@ -59,6 +61,7 @@ class TestData:
         for person in (self._other, self._stranger):
             person.register()
         self._numbers = iter(range(1000))
+        self._recovery_codes: list[str] = []
 
     def make_all(self) -> None:
         """Make what every operation needs; the users know it afterwards."""
@@ -403,6 +406,46 @@ class TestData:
             purpose,
             person.email,
         )
+        await db.close()
+
+    @makes("auth.begin_totp", "auth.remove_totp", "auth.step_up", "auth.login_second_factor")
+    def _factors(self) -> None:
+        """Apps of people: one to be removed, one whose recovery codes are replaced, one that a sign-in waits for."""
+        people = self._users.people
+        if not self._recovery_codes:
+            self._add_app(people["user"])
+            self._recovery_codes = self._add_app(people["support"])
+        self._users.fit("auth.begin_totp", password=PASSWORD)
+        self._users.fit("auth.step_up", password=PASSWORD, code=None)
+        self._users.fit("auth.remove_totp", code=self._recovery_codes.pop())
+        guest = Person(self._http, "guest", self._grants)
+        guest.register()
+        recovery_code = self._add_app(guest)[0]
+        body = {"email": guest.email, "password": PASSWORD}
+        asked = self._http.post("/v1/auth/login", json=body).json()
+        self._users.fit(
+            "auth.login_second_factor",
+            challenge=asked["challenge"],
+            code=None,
+            recovery_code=recovery_code,
+            device_token="",
+        )
+        asyncio.run(self._stay_fresh())
+
+    def _add_app(self, person: Person) -> list[str]:
+        """Have a person's sign-ins need a code; return the recovery codes."""
+        body = {"password": PASSWORD}
+        began = self._http.post("/v1/auth/totp", json=body, headers=person.headers).raise_for_status().json()
+        code = code_of(base64.b32decode(began["secret"]), now_instant() // STEP_MS)
+        made = self._http.post("/v1/auth/totp/confirm", json={"code": code}, headers=person.headers)
+        codes: list[str] = made.raise_for_status().json()["codes"]
+        return codes
+
+    async def _stay_fresh(self) -> None:
+        """Keep sessions and challenges of now from growing old, however slow the machine is."""
+        db = await asyncpg.connect(self._grants[0])
+        await db.execute("UPDATE sessions SET fresh_at_ms = 9000000000000")
+        await db.execute("UPDATE sign_in_challenges SET expires_at_ms = 9000000000000")
         await db.close()
 
     @makes(

@@ -7,6 +7,7 @@ from handlers.auth.accounts.confirming import confirm_password
 from handlers.auth.mailing import mail_token, need_mail, send_notice
 from handlers.auth.rules import TOKEN_LIFE_MS
 from handlers.contract import Caller, Outcome, Preparation, Stores
+from handlers.freshness import require_fresh
 from protocols.auth.commands import BadCredentials, ChangeEmail, MailRequested, TooManyMails
 from storage.auth.account_tokens_postgres import AccountToken
 from storage.auth.users_postgres import lock_user
@@ -30,11 +31,12 @@ async def prepare_email_change(command: ChangeEmail, caller: Caller, before: Pre
 async def change_email(command: ConfirmedChange, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
     """Mail the token. Whether the address has an account already is only said to who can read its mails.
 
-    Raises: BadCredentials when the password changed meanwhile, TooManyMails.
+    Raises: BadCredentials when the password changed meanwhile, StepUpRequired, TooManyMails.
     """
     user = await lock_user(stores.db, caller.id)
     if user is None or user.password_hash != command.password_hash:
         raise BadCredentials
+    await require_fresh(stores, caller, now_ms, shown="password")
     token = AccountToken(user_id=user.user_id, purpose="change_email", email=command.email)
     jobs = await mail_token(stores, token, now_ms)
     if not jobs:

@@ -7,6 +7,7 @@ from handlers.auth.accounts.confirming import confirm_password
 from handlers.auth.accounts.passwords import replace_password
 from handlers.auth.tools import AuthTools
 from handlers.contract import Caller, Outcome, Preparation, Stores
+from handlers.freshness import require_fresh
 from protocols.auth.commands import BadCredentials, ChangePassword
 from storage.auth.users_postgres import lock_user
 
@@ -28,8 +29,9 @@ async def prepare_password_change(
 
 
 async def change_password(command: HashedChange, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
-    """Change it. Raises BadCredentials when it was changed meanwhile."""
+    """Change it. Raises BadCredentials when it was changed meanwhile, StepUpRequired."""
     user = await lock_user(stores.db, caller.id)
     if user is None or user.password_hash != command.old_hash:
         raise BadCredentials
+    await require_fresh(stores, caller, now_ms, shown="password")
     return await replace_password(user, command.new_hash, caller, stores, now_ms, keep=caller.session_id)

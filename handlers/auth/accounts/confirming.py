@@ -1,12 +1,13 @@
 """Before an account's own password or address changes, whoever asks shows the password again."""
 
 from handlers.auth import rules
+from handlers.auth.attempts import count, own_counters
 from handlers.auth.tools import AuthTools
 from handlers.contract import Caller, Preparation
 from protocols.auth.commands import BadCredentials
 from protocols.auth.refusals import UserNotFound
-from protocols.errors import Fault, RateLimited
-from storage.auth.login_attempts_redis import Counter, confirm_key, count_attempt, give_back
+from protocols.errors import Fault
+from storage.auth.login_attempts_redis import give_back
 from storage.auth.users_postgres import StoredUser, read_user
 
 
@@ -15,14 +16,8 @@ async def confirm_password(password: str, caller: Caller, before: Preparation) -
 
     Raises: BadCredentials, RateLimited, UserNotFound, TemporarilyUnavailable.
     """
-    counters: list[Counter] = []
-    if before.need(AuthTools).limit_attempts:
-        counters = [
-            Counter(key=confirm_key(caller.id), most=rules.PAIR_ATTEMPTS_MAX, window_s=rules.WINDOW_S)
-        ]
-    wait_s, _ = await count_attempt(before.redis, counters)
-    if wait_s:
-        raise RateLimited(f"Too many attempts; try again in {wait_s} s", retry_after_s=wait_s)
+    counters = own_counters(caller, before)
+    await count(before, counters)
     try:
         async with before.connection() as db:
             user = await read_user(db, caller.id)

@@ -8,6 +8,7 @@ from handlers.contract import Caller, Event, Outcome, Stores
 from protocols.auth.commands import PasswordChanged
 from protocols.topics import personal_channel
 from storage.auth.account_tokens_postgres import delete_tokens
+from storage.auth.factors_postgres import delete_challenges
 from storage.auth.sessions_postgres import end_all_sessions
 from storage.auth.users_postgres import StoredUser, change_password
 
@@ -27,6 +28,7 @@ async def replace_password(
     """
     await change_password(stores.db, user.user_id, password_hash)
     await delete_tokens(stores.db, user.user_id, ["reset_password", "change_email"])
+    await delete_challenges(stores.db, user.user_id)
     ended = await end_all_sessions(stores.db, user.user_id, now_ms, "password_changed", keep)
     address = caller.remote_ip or "unknown"
     jobs = await send_notice(stores, [user.email], "password_changed", now_ms, address=address)

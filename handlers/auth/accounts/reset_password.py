@@ -12,6 +12,7 @@ from protocols.auth.providers import IdentityUnlinked
 from protocols.topics import personal_channel
 from protocols.values import now_instant
 from storage.auth.account_tokens_postgres import read_token, take_token
+from storage.auth.factors_postgres import delete_factors
 from storage.auth.identities_postgres import delete_identities
 from storage.auth.users_postgres import lock_user, verify_email
 
@@ -39,7 +40,8 @@ async def prepare_password_reset(command: ResetPassword, _caller: Caller, before
 async def reset_password(command: HashedReset, caller: Caller, stores: Stores, now_ms: int) -> Outcome:
     """Use the token up and change the password; the address is proven by that, too.
 
-    Who made an account at an address that they never proved keeps no way in: providers they linked are unlinked.
+    Who made an account at an address that they never proved keeps no way in, and shuts nobody out: providers they
+    linked are unlinked, codes of their app are not needed.
     Raises: MailTokenInvalid.
     """
     token = await take_token(stores.db, command.token_hash, ["reset_password"], now_ms)
@@ -50,6 +52,7 @@ async def reset_password(command: HashedReset, caller: Caller, stores: Stores, n
     changed = await replace_password(user, command.password_hash, caller, stores, now_ms)
     if user.email_verified_at_ms is not None:
         return changed
+    await delete_factors(stores.db, user.user_id)
     gone = await delete_identities(stores.db, user.user_id)
     channel = personal_channel(user.user_id)
     unlinked = [Event(channel, "identity_unlinked", IdentityUnlinked(identity_id=which)) for which in gone]

@@ -28,7 +28,7 @@ from protocols.auth.commands import (
     User,
     VerifyEmail,
 )
-from protocols.auth.refusals import UserNotFound
+from protocols.auth.refusals import StepUpRequired, UserNotFound
 from protocols.errors import InvalidInput, RateLimited
 
 ROUTES: tuple[Route, ...] = (
@@ -99,7 +99,7 @@ ROUTES: tuple[Route, ...] = (
         status=204,
         cost=3,
         rpc=False,
-        refusals=(BadCredentials, PasswordTooCommon, RateLimited, UserNotFound),
+        refusals=(BadCredentials, PasswordTooCommon, RateLimited, StepUpRequired, UserNotFound),
     ),
     Route(
         domain="auth",
@@ -113,7 +113,7 @@ ROUTES: tuple[Route, ...] = (
         status=202,
         cost=3,
         rpc=False,
-        refusals=(BadCredentials, RateLimited, TooManyMails, UserNotFound),
+        refusals=(BadCredentials, RateLimited, StepUpRequired, TooManyMails, UserNotFound),
     ),
     Route(
         domain="auth",

@@ -11,6 +11,7 @@ from protocols.auth.commands import (
     EmailTaken,
     SignedIn,
 )
+from protocols.auth.factors import SecondFactorRequired
 from protocols.auth.providers import (
     Identities,
     Identity,
@@ -53,7 +54,14 @@ ROUTES: tuple[Route, ...] = (
         permission=Permission.ANYONE,
         cost=3,
         rpc=False,
-        refusals=(*_PROOF, AccountBanned, EmailTaken, IdentityTaken, ProviderEmailMissing),
+        refusals=(
+            *_PROOF,
+            AccountBanned,
+            EmailTaken,
+            IdentityTaken,
+            ProviderEmailMissing,
+            SecondFactorRequired,
+        ),
     ),
     Route(
         domain="auth",

@@ -3,6 +3,7 @@
 from msgspec import structs
 
 from handlers.auth import rules
+from handlers.auth.factors.challenges import ask_for_code
 from handlers.auth.mailing import mail_token
 from handlers.auth.oauth.proving import Proven, prove
 from handlers.auth.sessions import start_session
@@ -37,7 +38,7 @@ async def sign_in_with_provider(command: Proven, caller: Caller, stores: Stores,
     """Begin a session of whom the identity belongs to; whoever is not known gets an account.
 
     Raises: AccountBanned, ProviderEmailMissing, EmailTaken when an account has the address (sign in there and link),
-    IdentityTaken when two first sign-ins of one identity came at once.
+    IdentityTaken when two first sign-ins of one identity came at once. Answers with: SecondFactorRequired.
     """
     claims = command.claims
     known = await find_identity(stores.db, claims.issuer, claims.subject)
@@ -50,6 +51,8 @@ async def sign_in_with_provider(command: Proven, caller: Caller, stores: Stores,
         user = found
     if user.banned_at_ms is not None:
         raise AccountBanned
+    if asked := await ask_for_code(stores, user.user_id, now_ms):
+        return asked
     signed_in = await start_session(user, caller, stores, now_ms, command.device_token)
     return structs.replace(signed_in, jobs=[*signed_in.jobs, *jobs])
 

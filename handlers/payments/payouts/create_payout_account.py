@@ -2,6 +2,7 @@
 
 from handlers.contract import Caller, Completion, Outcome, Stores
 from handlers.domain import Job
+from handlers.freshness import require_fresh
 from handlers.payments.payouts.advance_payout_account import advance_payout_account, finish_payout_account
 from handlers.payments.payouts.views import to_account
 from handlers.payments.tools import PaymentTools
@@ -17,7 +18,8 @@ from storage.payments.payouts_postgres import insert_account, read_account_row, 
 async def create_payout_account(
     command: CreatePayoutAccount, caller: Caller, stores: Stores, now_ms: int
 ) -> Outcome:
-    """Keep the account, or find it; the provider is asked after the commit. Raises InvalidInput."""
+    """Keep the account, or find it; the provider is asked after the commit. Raises InvalidInput, StepUpRequired."""
+    await require_fresh(stores, caller, now_ms)
     if command.country not in COUNTRIES:
         detail = "This is not a country of ISO 3166-1"
         raise InvalidInput(detail, errors=[{"pointer": "/country", "detail": detail}])

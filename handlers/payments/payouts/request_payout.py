@@ -1,6 +1,7 @@
 """Send money to one's bank."""
 
 from handlers.contract import Caller, Outcome, Stores, Timer
+from handlers.freshness import require_fresh
 from handlers.payments.checks import DAY_MS
 from handlers.payments.debts import read_debts
 from handlers.payments.limits import check_amount
@@ -27,8 +28,9 @@ async def request_payout(command: RequestPayout, caller: Caller, stores: Stores,
     """Take money off the wallet at once, and have it sent in a minute.
 
     Raises: CurrencyNotOffered, AmountOutOfRange, DailyLimitReached, PayoutAccountMissing, PayoutAccountNotActive,
-    DebtUnpaid, InsufficientFunds, AccountFrozen.
+    DebtUnpaid, InsufficientFunds, AccountFrozen, StepUpRequired.
     """
+    await require_fresh(stores, caller, now_ms)
     money = command.money
     await lock_owner(stores.db, caller.id)
     spent_minor = await sum_payouts_since(stores.db, caller.id, money.currency, now_ms - DAY_MS)

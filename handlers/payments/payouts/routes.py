@@ -7,6 +7,7 @@ from handlers.payments.payouts.get_payout import get_payout
 from handlers.payments.payouts.list_payout_accounts import list_payout_accounts
 from handlers.payments.payouts.list_payouts import list_payouts
 from handlers.payments.payouts.request_payout import request_payout
+from protocols.auth.refusals import StepUpRequired
 from protocols.errors import InvalidInput, TemporarilyUnavailable
 from protocols.payments import payouts as words
 from protocols.payments import provider_refusals as refusals
@@ -24,7 +25,7 @@ ROUTES: tuple[Route, ...] = (
         permission=Permission.SIGNED_IN,
         cost=10,
         key="required",
-        refusals=(InvalidInput, refusals.ProviderRefused, TemporarilyUnavailable),
+        refusals=(InvalidInput, refusals.ProviderRefused, StepUpRequired, TemporarilyUnavailable),
     ),
     Route(
         domain="payments",
@@ -47,6 +48,7 @@ ROUTES: tuple[Route, ...] = (
         cost=10,
         key="required",
         refusals=(
+            StepUpRequired,
             refusals.CurrencyNotOffered,
             refusals.AmountOutOfRange,
             refusals.DailyLimitReached,
