@@ -78,7 +78,9 @@ class EcbRates:
         """Return the rates of the file's day, of known currencies. Raises RatesError."""
         content = bytearray()
         try:
-            async with self._client.stream("GET", self._url, headers={"Accept-Encoding": "identity"}) as answer:
+            async with self._client.stream(
+                "GET", self._url, headers={"Accept-Encoding": "identity"}
+            ) as answer:
                 answer.raise_for_status()
                 async for piece in answer.aiter_raw():  # compressed, a piece could be gigabytes
                     content += piece

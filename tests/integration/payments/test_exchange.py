@@ -211,7 +211,8 @@ async def test_the_banks_file_is_read_within_bounds():
         b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
         b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + FILE.replace("11-30", "13-40").encode(),
-        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n" + gzip.compress(FILE.encode()),
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n"
+        + gzip.compress(FILE.encode()),
         b"",
     ):
         assert await read_from(answer) is None, answer[:60]
