@@ -108,7 +108,7 @@ class ProviderRefused(Refusal):
 
 
 class DebtUnpaid(Refusal):
-    """You owe the market after a chargeback: nothing is paid out until it is paid."""
+    """You owe the market after a chargeback: nothing is paid out, in any currency, until it is paid."""
 
     code, number, status = "debt_unpaid", 856, 409
     example = {"owed": 1_250, "currency": "EUR"}  # noqa: RUF012 - never changed

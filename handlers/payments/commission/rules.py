@@ -7,6 +7,9 @@ from protocols.currencies import EXPONENTS
 from protocols.errors import InvalidInput
 from protocols.payments.commission import CommissionRule, FeeTax, SetCommission
 
+AHEAD_MAX_MS = 10 * 366 * 86_400_000
+"""How far rules may be ahead; also, an offset can take a year 9999 beyond what a time can be written as."""
+
 PAST_TOLERANCE_MS = 60_000
 """A start this little in the past means now: the client's clock or the network was slow."""
 
@@ -43,6 +46,8 @@ def refuse_faults(faults: Sequence[Fault]) -> None:
 def _time_faults(effective_from_ms: int, now_ms: int) -> Iterator[Fault]:
     if effective_from_ms < now_ms - PAST_TOLERANCE_MS:
         yield "/effective_from", "Rules cannot hold from the past: deals were quoted by others"
+    if effective_from_ms > now_ms + AHEAD_MAX_MS:
+        yield "/effective_from", "Rules begin within ten years"
 
 
 def _tax_faults(taxes: Sequence[FeeTax]) -> Iterator[Fault]:

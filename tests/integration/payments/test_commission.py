@@ -85,6 +85,7 @@ async def test_without_rules_nothing_is_kept_and_each_version_holds_from_its_sta
         ({"rules": [], "taxes": [{"country": "QQ", "basis_points": 1}]}, "/taxes/0/country"),
         ({"rules": [], "taxes": [{"country": "DE", "basis_points": 1}] * 2}, "/taxes/1/country"),
         ({"rules": [], "effective_from": "2020-01-01T00:00:00Z"}, "/effective_from"),
+        ({"rules": [], "effective_from": "9999-12-31T23:59:59-14:00"}, "/effective_from"),
         ({"rules": [{"basis_points": 10_001}]}, "/rules/0/basis_points"),
     ],
 )
