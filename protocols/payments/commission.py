@@ -13,8 +13,8 @@ BasisPoints = Annotated[int, Meta(ge=0, le=10_000, examples=[750])]
 
 Fee = Annotated[int, Meta(ge=0, le=AMOUNT_MAX, examples=[30])]
 Category = Annotated[str, Meta(min_length=1, max_length=40, examples=["cycling"])]
-SellerLevel = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]*$", max_length=32, examples=["trusted"])]
-Country = Annotated[str, Meta(pattern="^[A-Z]{2}$", max_length=2, examples=["DE"])]
+SellerLevel = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]*$(?!\n)", max_length=32, examples=["trusted"])]
+Country = Annotated[str, Meta(pattern=r"^[A-Z]{2}$(?!\n)", max_length=2, examples=["DE"])]
 
 
 class CommissionAmounts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
