@@ -87,6 +87,7 @@ async def test_without_rules_nothing_is_kept_and_each_version_holds_from_its_sta
         ({"rules": [], "effective_from": "2020-01-01T00:00:00Z"}, "/effective_from"),
         ({"rules": [], "effective_from": "9999-12-31T23:59:59-14:00"}, "/effective_from"),
         ({"rules": [{"basis_points": 10_001}]}, "/rules/0/basis_points"),
+        ({"rules": [{"seller_levels": ["trusted\n"]}]}, "/rules/0/seller_levels/0"),
     ],
 )
 async def test_rules_that_make_no_sense_are_refused_and_change_nothing(market, operator, fields, pointer):
