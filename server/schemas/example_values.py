@@ -67,6 +67,8 @@ _TIMES = {
     "set_at": "2026-09-01T07:00:00.000Z",
     "starts_at": _STARTED,
     "until": _LATER,
+    "from": _OPENED,
+    "to": _LATER,
 }
 """Instants by field; any other is that of the fourth bid."""
 
