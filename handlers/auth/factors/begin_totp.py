@@ -47,4 +47,4 @@ async def begin_totp(command: AllowedTotp, caller: Caller, stores: Stores, now_m
     secret = secrets.token_bytes(rules.SECRET_BYTES)
     if not await put_totp(stores.db, caller.id, stores.need(Vault).encrypt(secret, context_of(caller.id))):
         raise FactorPresent
-    return Outcome(TotpSecret(secret=rules.show_secret(secret), uri=rules.show_uri(secret, user.email)))
+    return Outcome(TotpSecret(secret=rules.to_secret(secret), uri=rules.to_uri(secret, user.email)))

@@ -41,8 +41,7 @@ async def take_any_code(stores: Stores, user_id: UUID, text: str, now_ms: int) -
 async def draw_recovery_codes(stores: Stores, user_id: UUID) -> list[str]:
     """Make ten codes in place of those there are. Cost: two round trips."""
     codes = [
-        rules.show_recovery_code(secrets.token_bytes(rules.RECOVERY_BYTES))
-        for _ in range(rules.RECOVERY_CODES)
+        rules.to_recovery_code(secrets.token_bytes(rules.RECOVERY_BYTES)) for _ in range(rules.RECOVERY_CODES)
     ]
     hashes = [made for made in map(rules.hash_recovery_code, codes) if made is not None]
     await replace_recovery_codes(stores.db, user_id, hashes)

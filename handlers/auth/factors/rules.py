@@ -68,20 +68,20 @@ def hash_recovery_code(text: str) -> bytes | None:
     return hashlib.sha256(plain.encode()).digest() if _RECOVERY.fullmatch(plain) else None
 
 
-def show_recovery_code(drawn: bytes) -> str:
+def to_recovery_code(drawn: bytes) -> str:
     """Return random bytes as people read them: `k3vq-7d2m-xw5a-p6ru`."""
     text = base64.b32encode(drawn).decode().lower()
     return "-".join(text[at : at + 4] for at in range(0, len(text), 4))
 
 
-def show_secret(secret: bytes) -> str:
+def to_secret(secret: bytes) -> str:
     """Return a secret as it is typed into an app."""
     return base64.b32encode(secret).decode()
 
 
-def show_uri(secret: bytes, email: str) -> str:
+def to_uri(secret: bytes, email: str) -> str:
     """Return what an app reads from a QR code; SHA-1, six digits and 30 s are what apps take for granted."""
-    return f"otpauth://totp/{ISSUER}:{quote(email, safe='')}?secret={show_secret(secret)}&issuer={ISSUER}"
+    return f"otpauth://totp/{ISSUER}:{quote(email, safe='')}?secret={to_secret(secret)}&issuer={ISSUER}"
 
 
 def check_one_way(first: str, second: str, names: tuple[str, str]) -> None:

@@ -1,6 +1,7 @@
 """Signing in with other providers: through the pipeline, against a provider on loopback, honest and hostile."""
 
 import asyncio
+import base64
 import secrets
 
 import httpx
@@ -8,6 +9,7 @@ import msgspec
 import pytest
 from joserfc.jwk import ECKey
 
+from handlers.auth.factors.rules import STEP_MS, code_of
 from handlers.auth.oauth.providers import read_providers
 from handlers.auth.oauth.tools import OauthTools
 from handlers.notifications.send_mail import compose
@@ -20,6 +22,7 @@ from protocols.auth.commands import (
     ResetPassword,
     VerifyEmail,
 )
+from protocols.auth.factors import BeginTotp, ConfirmTotp, LoginSecondFactor, SecondFactorRequired
 from protocols.auth.providers import (
     IdentityNotFound,
     IdentityTaken,
@@ -34,7 +37,7 @@ from protocols.auth.providers import (
     UnlinkIdentity,
 )
 from protocols.errors import InvalidInput, TemporarilyUnavailable
-from protocols.values import new_id
+from protocols.values import new_id, now_instant
 from storage.engines import oidc
 from storage.engines.oidc import OidcClient, OidcProvider
 from tests.support.auth_system import PASSWORD, answer_resets
@@ -422,3 +425,16 @@ def test_file_that_names_no_provider_stops_the_start(text, tmp_path):
 
 def test_tools_know_no_provider_without_a_file():
     assert OauthTools({}).providers == []
+
+
+async def test_a_provider_is_one_factor_of_two(system, provider):
+    subject, claims = person()
+    reply = await system.run("sign_in_with_provider", proof(provider, subject, code_claims=claims))
+    member = await system.member(claims["email"], reply)
+    began = await system.run("begin_totp", BeginTotp(), member.caller)
+    code = code_of(base64.b32decode(began["secret"]), now_instant() // STEP_MS)
+    recovery = await system.run("confirm_totp", ConfirmTotp(code=code), member.caller)
+    with pytest.raises(SecondFactorRequired) as asked:
+        await system.run("sign_in_with_provider", proof(provider, subject, code_claims=claims))
+    shown = LoginSecondFactor(challenge=asked.value.facts["challenge"], recovery_code=recovery["codes"][0])
+    assert (await system.run("login_second_factor", shown))["user"]["email"] == claims["email"]

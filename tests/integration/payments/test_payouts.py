@@ -12,6 +12,7 @@ from handlers.payments.payouts.advance_payout_account import advance_payout_acco
 from handlers.payments.tools import PaymentTools
 from handlers.payments.top_ups.advance_dispute import advance_dispute, finish_dispute
 from handlers.payments.top_ups.advance_refund import advance_refund, finish_refund
+from protocols.auth.refusals import StepUpRequired
 from protocols.errors import InvalidInput, TemporarilyUnavailable
 from protocols.payments.postings import PLATFORM, Account
 from protocols.payments.provider_refusals import (
@@ -345,3 +346,18 @@ async def test_a_silent_provider_is_asked_again_for_a_week_and_then_a_person_loo
     assert (row["status"], row["needs_review"]) == ("created", True)
     assert await wallet(market, ann) == {"available": 6_000, "pending": 4_000, "owed": 0}
     await pool.execute("DELETE FROM jobs")
+
+
+async def test_money_leaves_in_a_fresh_session_only(market, pool):
+    ann = await market.new_user()
+    await pool.execute(
+        "UPDATE sessions SET fresh_at_ms = $2 WHERE user_id = $1", ann.id, now_instant() - 300_001
+    )
+    money = {"amount": 100, "currency": "EUR"}
+    for verb, fields in (("create_payout_account", {"country": "DE"}), ("request_payout", {"money": money})):
+        with pytest.raises(StepUpRequired) as refused:
+            await market.call(f"payments.{verb}", ann, key=str(new_id()), **fields)
+        assert refused.value.facts["ways"] == ["password"]
+    assert await pool.fetchval("SELECT count(*) FROM payout_accounts WHERE owner_id = $1", ann.id) == 0
+    await pool.execute("UPDATE sessions SET fresh_at_ms = $2 WHERE user_id = $1", ann.id, now_instant())
+    assert (await market.call("payments.create_payout_account", ann, country="DE", key=str(new_id())))["id"]

@@ -47,7 +47,7 @@ def test_digits_may_have_spaces_and_nothing_else():
 
 
 def test_a_recovery_code_is_read_whatever_its_case_and_hyphens():
-    shown = rules.show_recovery_code(bytes(range(10)))
+    shown = rules.to_recovery_code(bytes(range(10)))
     assert len(shown) == 19
     assert rules.hash_recovery_code(shown.upper().replace("-", "")) == rules.hash_recovery_code(shown)
     for text in ("", "123456", shown[:-1], shown + "a"):
@@ -55,7 +55,7 @@ def test_a_recovery_code_is_read_whatever_its_case_and_hyphens():
 
 
 def test_an_address_in_a_uri_is_escaped():
-    uri = rules.show_uri(SECRET, "amina+a&secret=x@example.org")
+    uri = rules.to_uri(SECRET, "amina+a&secret=x@example.org")
     assert uri.startswith(
         "otpauth://totp/Mnbara:amina%2Ba%26secret%3Dx%40example.org?secret=GEZDGNBVGY3TQOJQ"
     )
