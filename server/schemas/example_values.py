@@ -72,8 +72,6 @@ _TIMES = {
     "starts_at": _STARTED,
     "to": "2026-12-01T00:00:00.000Z",
     "until": _LATER,
-    "from": _OPENED,
-    "to": _LATER,
 }
 """Instants by field; any other is that of the fourth bid."""
 

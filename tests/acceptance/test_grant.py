@@ -44,5 +44,5 @@ def test_a_wrong_grant_says_what_is_right(shared_system):
     assert "nobody@example.test" in nobody.stderr
     unknown = grant(shared_system, "nobody@example.test", "emperor")
     assert unknown.returncode == 2
-    assert "admin, support, user" in unknown.stderr
+    assert "admin, finance, support, user" in unknown.stderr
     assert grant(shared_system).returncode == 2

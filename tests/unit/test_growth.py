@@ -23,6 +23,7 @@ from websockets.speedups import apply_mask
 
 from handlers.auth import devices
 from handlers.auth import rules as auth_rules
+from handlers.auth.factors import rules as factor_rules
 from handlers.auth.keys import decode as decode_base64
 from handlers.auth.mailing import hash_token
 from handlers.auth.tokens import RefreshTokens, SignedClaims, TokenReader
@@ -305,6 +306,8 @@ TEXT_ROWS = [
     TextRow("an id", parse_id),
     TextRow("a currency", as_type(Currency), ("values.Currency",)),
     TextRow("a country", as_type(Country), ("goods.Country",)),
+    TextRow("six digits", factor_rules.read_digits, ("rules._DIGITS",)),
+    TextRow("a recovery code", factor_rules.hash_recovery_code, ("rules._RECOVERY",)),
     TextRow("a country of a tax", as_type(commission.Country), ("commission.Country",)),
     TextRow("a seller's level", as_type(commission.SellerLevel), ("commission.SellerLevel",)),
     TextRow("a rule's country", as_type(RuleCountry), ("goods.RuleCountry",)),
