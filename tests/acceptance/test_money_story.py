@@ -274,9 +274,9 @@ async def assert_all_is_right(story: Story, headers: dict[str, str], began: date
 
 
 async def operator(story: Story, postgres_url: str, redis_url: str) -> dict[str, str]:
-    """Return the headers of an administrator."""
+    """Return the headers of somebody who may see the books and the log."""
     chief = await sign_up(story.http, "chief")
-    await grant(postgres_url, redis_url, chief.email, ["admin"])
+    await grant(postgres_url, redis_url, chief.email, ["admin", "finance"])
     refreshed = await story.http.post(
         "/v1/auth/refresh", json={"refresh_token": chief.tokens["refresh_token"]}, headers=chief.headers
     )
