@@ -1,5 +1,7 @@
 """Attempts at an account: counted before they are judged, given back when they were right."""
 
+from collections.abc import Callable
+
 from handlers.auth import rules
 from handlers.auth.devices import hash_markers
 from handlers.auth.tools import AuthTools
@@ -48,6 +50,16 @@ async def sign_in_counters(
     if caller.remote_ip:
         counters.append(_counter(ip_key(own), rules.IP_ATTEMPTS_MAX))
     return [*counters, account]
+
+
+def network_counters(
+    caller: Caller, before: Preparation, key_of: Callable[[str], str], most: int
+) -> list[Counter]:
+    """Return what a network's requests of one kind count in; nothing where none are kept or no address is known."""
+    if not caller.remote_ip or not before.need(AuthTools).limit_attempts:
+        return []
+    own, _ = networks_of(caller.remote_ip)
+    return [_counter(key_of(own), most)]
 
 
 def account_counter(key: str, most: int) -> Counter:

@@ -5,14 +5,14 @@ import re
 import secrets
 from collections.abc import Sequence
 
-from handlers.auth.rules import MAILS_MAX, NOTICE_LIFE_MS, TOKEN_LIFE_MS, TOKENS_MAX, WINDOW_S
+from handlers.auth.attempts import network_counters
+from handlers.auth.rules import MAILS_MAX, NOTICE_LIFE_MS, TOKEN_LIFE_MS, TOKENS_MAX
 from handlers.auth.tools import AuthTools
 from handlers.contract import Caller, JobRequest, Preparation, Stores
-from protocols.addresses import networks_of
 from protocols.errors import RateLimited
 from protocols.notifications.mails import Mail, MailText
 from storage.auth.account_tokens_postgres import AccountToken, TokenPurpose, insert_token
-from storage.auth.login_attempts_redis import Counter, count_attempt, mail_key
+from storage.auth.login_attempts_redis import count_attempt, mail_key
 from storage.notifications.mailing import SEND_MAIL, write_mails
 from storage.platform.vault import Vault
 
@@ -48,11 +48,8 @@ async def count_mail(caller: Caller, before: Preparation) -> int:
 
     Cost: one round trip.
     """
-    if not caller.remote_ip or not before.need(AuthTools).limit_attempts:
-        return 0
-    own, _ = networks_of(caller.remote_ip)
-    counter = Counter(key=mail_key(own), most=MAILS_MAX, window_s=WINDOW_S)
-    return (await count_attempt(before.redis, [counter]))[0]
+    wait_s, _ = await count_attempt(before.redis, network_counters(caller, before, mail_key, MAILS_MAX))
+    return wait_s
 
 
 async def need_mail(caller: Caller, before: Preparation) -> None:

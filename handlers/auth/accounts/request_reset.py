@@ -5,14 +5,13 @@ from uuid import UUID
 from msgspec import Struct
 
 from handlers.auth import rules
-from handlers.auth.tools import AuthTools
+from handlers.auth.attempts import network_counters
 from handlers.contract import Caller, Outcome, Preparation, Stores, Timer
-from protocols.addresses import networks_of
 from protocols.auth.commands import MailRequested, RequestReset
 from protocols.errors import RateLimited
 from protocols.values import new_id
 from storage.auth.account_tokens_postgres import insert_reset_request
-from storage.auth.login_attempts_redis import Counter, count_attempt, reset_key
+from storage.auth.login_attempts_redis import count_attempt, reset_key
 
 SEND_RESETS = "send_resets"
 """The timer that looks whether there is such an account, apart from the request."""
@@ -28,12 +27,10 @@ class CountedReset(Struct, frozen=True):
 async def prepare_reset(command: RequestReset, caller: Caller, before: Preparation) -> CountedReset:
     """Count the request. Raises InvalidInput, RateLimited."""
     email = rules.normalise_email(command.email)
-    if caller.remote_ip and before.need(AuthTools).limit_attempts:
-        own, _ = networks_of(caller.remote_ip)
-        counter = Counter(key=reset_key(own), most=rules.RESETS_MAX, window_s=rules.WINDOW_S)
-        wait_s, _ = await count_attempt(before.redis, [counter])
-        if wait_s:
-            raise RateLimited(f"Too many requests; try again in {wait_s} s", retry_after_s=wait_s)
+    counters = network_counters(caller, before, reset_key, rules.RESETS_MAX)
+    wait_s, _ = await count_attempt(before.redis, counters)
+    if wait_s:
+        raise RateLimited(f"Too many requests; try again in {wait_s} s", retry_after_s=wait_s)
     return CountedReset(new_id(), email)
 
 
